@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The boards: one folder each, described by its `board.toml`."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from adiabit.errors import UserError
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """A board's part and what the part holds (vendor data sheets' figures)."""
+
+    name: str
+    title: str
+    part: str  # as Vivado names it
+    family: str  # Yosys' name: xc7 or xcup (UltraScale+)
+    clock_mhz: float  # the default clock of an accelerator on it
+    luts: int
+    ffs: int
+    bram18: int
+    dsps: int
+
+
+def names() -> list[str]:
+    """All boards, alphabetically."""
+    return sorted(path.parent.name for path in FOLDER.glob("*/board.toml"))
+
+
+def load(name: str) -> Board:
+    """The board of that name; `UserError` names the nearest where there is none."""
+    if name not in names():
+        near = difflib.get_close_matches(name, names(), n=1, cutoff=0) or names()
+        raise UserError(f"board {name!r}: no such board; nearest: {near[0]!r}; there are {names()}")
+    return Board(name=name, **tomllib.loads((FOLDER / name / "board.toml").read_text()))

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ladder of exactness: what each rung computed, compared frame by frame with the one before."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adiabit.errors import UserError
+
+RUNGS = ("torch", "QONNX", "FINN graph", "golden", "HLS C simulation", "RTL simulation", "board")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vectors:
+    """The saved vectors that every rung runs: the test split first, then corner inputs.
+
+    `frames` (F, *input shape) integers as the host sends them, `labels` (F,) with -1 for corner inputs,
+    `logits` (F, classes) float32 and `predictions` (F,) as torch (eval, hard) computed them; a model by someone
+    else has no torch rung, then both hold what QONNX execution computed.
+    """
+
+    frames: npt.NDArray[Any]
+    labels: npt.NDArray[np.int64]
+    logits: npt.NDArray[np.float32]
+    predictions: npt.NDArray[np.int64]
+
+    FILE = "vectors.npz"
+
+    def save(self, folder: Path) -> None:
+        """Write `vectors.npz` into an existing folder."""
+        np.savez_compressed(folder / self.FILE, **asdict(self))
+
+    @classmethod
+    def load(cls, folder: Path) -> Vectors:
+        """Read `vectors.npz`; `UserError` where it is missing or damaged."""
+        path = folder / cls.FILE
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                return cls(**{key: archive[key] for key in archive.files})
+        except FileNotFoundError as error:
+            raise UserError(f"{path}: not found; `adiabit export` makes it") from error
+        except Exception as error:
+            raise UserError(f"{path}: damaged ({error}); delete the folder and run `adiabit export` again") from error
+
+    def accuracy(self, predictions: npt.NDArray[Any]) -> float | None:
+        """Share of labelled frames that are predicted right; None where no frame is labelled."""
+        known = self.labels >= 0
+        return float(np.mean(predictions[known] == self.labels[known])) if known.any() else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rung:
+    """One row of the ladder: `equal` of `frames` agreed with the rung before in every compared integer."""
+
+    name: str
+    frames: int
+    equal: int
+    accuracy: float | None = None  # on the labelled frames
+    compared: str = ""  # what was compared, e.g. "labels, logits"
+    difference: str = ""  # the first difference: stage, frame, position, channel, both values, replay command
+    why_not: str = ""  # for a rung that was not run
+
+    @property
+    def status(self) -> str:
+        """`equal`, `DIFFERS` or `not run`."""
+        if self.why_not:
+            return "not run"
+        return "equal" if self.frames > 0 and self.equal == self.frames else "DIFFERS"
+
+
+def save_rungs(folder: Path, rungs: list[Rung]) -> None:
+    """Write `rungs.json` into a stage's folder."""
+    (folder / "rungs.json").write_text(json.dumps([asdict(r) for r in rungs], indent=1) + "\n")
+
+
+def load_rungs(folder: Path) -> list[Rung]:
+    """Rungs that a stage wrote; none where it wrote none."""
+    path = folder / "rungs.json"
+    return [Rung(**fields) for fields in json.loads(path.read_text())] if path.exists() else []

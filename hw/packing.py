@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Elements to beats and back: element 0 in the least significant bits, a beat padded to whole bytes on AXI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adiabit.hw.accelerator import Kind, Stream
+
+Bytes = npt.NDArray[np.uint8]
+
+
+def beat_bytes(stream: Stream) -> int:
+    """Bytes of a beat: TDATA is padded to a multiple of 8 bits."""
+    return (stream.width + 7) // 8
+
+
+def pack(stream: Stream, values: npt.NDArray[Any]) -> Bytes:
+    """Values (F, *shape) to beats (F, beats, beat_bytes), little endian."""
+    codes = values.reshape(len(values), stream.beats, stream.lanes).astype(np.int64)
+    if stream.kind is Kind.BIPOLAR:
+        codes = (codes > 0).astype(np.int64)
+    if stream.bits == 8:
+        return codes.astype(np.uint8)
+    bits = ((codes[..., None] >> np.arange(stream.bits)) & 1).astype(np.uint8)
+    return np.packbits(bits.reshape(*codes.shape[:2], stream.width), axis=-1, bitorder="little")
+
+
+def unpack(stream: Stream, beats: Bytes) -> npt.NDArray[np.int64]:
+    """Beats (F, beats, beat_bytes) to values (F, *shape); the inverse of :func:`pack`."""
+    bits = np.unpackbits(beats, axis=-1, bitorder="little")[..., : stream.width]
+    codes = bits.reshape(len(beats), stream.elements, stream.bits).astype(np.int64) @ (1 << np.arange(stream.bits))
+    if stream.kind is Kind.BIPOLAR:
+        codes = 2 * codes - 1
+    elif stream.kind is Kind.SIGNED:
+        codes -= (codes >> (stream.bits - 1)) << stream.bits
+    return codes.reshape(len(beats), *stream.shape)
+
+
+def pack_words(codes: npt.NDArray[np.int64], bits: int) -> list[int]:
+    """Rows of codes (words, lanes) to one integer a row, lane 0 in the least significant bits, two's complement."""
+    mask = (1 << bits) - 1
+    return [sum((int(c) & mask) << (bits * i) for i, c in enumerate(row)) for row in codes]

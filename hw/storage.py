@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Saving and loading an accelerator: `accelerator.json` (structure) and `params.npz` (arrays, no pickle)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adiabit.errors import UserError
+from adiabit.hw.accelerator import STAGE_KINDS, Accelerator, Kind, Memory, Stage, Stream, stage_fields
+
+VERSION = 1
+JSON, NPZ = "accelerator.json", "params.npz"
+
+
+def save(accelerator: Accelerator, folder: Path) -> None:
+    """Write `accelerator.json` and `params.npz` into an existing folder."""
+    stages, arrays = [], {}
+    for stage in accelerator.stages:
+        stages.append({
+            "kind": type(stage).__name__,
+            "name": stage.name,
+            "inputs": [s.name for s in stage.inputs],
+            "outputs": [s.name for s in stage.outputs],
+            **stage_fields(stage),
+        })  # fmt: skip
+        for field in stage.arrays:
+            if (value := getattr(stage, field)) is not None:
+                arrays[f"{stage.name}.{field}"] = value
+    streams = [dataclasses.asdict(s) for s in accelerator.streams]
+    document = {"version": VERSION, "name": accelerator.name, "streams": streams, "stages": stages}
+    np.savez_compressed(folder / NPZ, **arrays)  # type: ignore[arg-type]  # numpy types allow_pickle first
+    (folder / JSON).write_text(json.dumps(document, indent=1) + "\n")
+
+
+def load(folder: Path) -> Accelerator:
+    """Read what :func:`save` wrote; `UserError` names the file where it is missing, damaged or of another version."""
+    path = folder / JSON
+    try:
+        document = json.loads(path.read_text())
+        if document["version"] != VERSION:
+            raise UserError(f"{path}: version {document['version']}; this adiabit reads {VERSION}; compile it anew")
+        with np.load(folder / NPZ, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+        streams = {s["name"]: _stream(s) for s in document["streams"]}
+        return Accelerator(name=document["name"], stages=tuple(_stage(s, streams, arrays) for s in document["stages"]))
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename}: not found; `adiabit compile` makes it") from error
+    except UserError as error:
+        raise error if str(path) in str(error) else UserError(f"{path}: {error}") from error
+    except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
+        raise UserError(f"{folder}: {JSON} or {NPZ} is damaged ({error!r}); compile it anew") from error
+
+
+def _stream(fields: dict[str, Any]) -> Stream:
+    return Stream(**{**fields, "shape": tuple(fields["shape"]), "kind": Kind(fields["kind"])})
+
+
+def _stage(fields: dict[str, Any], streams: dict[str, Stream], arrays: dict[str, Any]) -> Stage:
+    fields = dict(fields)
+    cls = STAGE_KINDS[fields.pop("kind")]
+    for end in ("inputs", "outputs"):
+        fields[end] = tuple(streams[name] for name in fields[end])
+    if "memory" in fields:
+        fields["memory"] = Memory(fields["memory"])
+    for field in cls.arrays:
+        fields[field] = arrays.get(f"{fields['name']}.{field}")
+    return cls(**fields)
