@@ -206,7 +206,8 @@ class MatrixVector(Stage):
         mh, mw = self.weights.shape
         if self.input.channels != mw or self.output.channels != mh:
             self._refuse(
-                f"weights (MH, MW) = {(mh, mw)} do not join {self.input.channels} inputs to {self.output.channels} outputs"
+                f"weights (MH, MW) = {(mh, mw)} do not join {self.input.channels} inputs to "
+                f"{self.output.channels} outputs"
             )
         if self.input.shape[:-1] != self.output.shape[:-1]:
             self._refuse(

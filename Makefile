@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make demo` and `make test` do everything on a fresh machine; both set up first.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo test test-full lint format setup system clean bench
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo       set up, then: adiabit run recipes/digits.toml"
+	@echo "make test       set up, then lint, types and tests"
+	@echo "make test-full  the longer checks as well"
+	@echo "make lint | format | bench | clean"
+
+demo: setup
+	$(BIN)/adiabit run recipes/digits.toml
+
+test: setup lint
+	$(BIN)/pytest -n 2 --dist worksteal -m "not full"
+
+test-full: setup lint
+	$(BIN)/pytest -n 2 --dist worksteal
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+setup: system $(VENV)/.done
+
+# What Verilator needs from the system: told in one line, installed where we may.
+system:
+	@missing=""; \
+	command -v g++ >/dev/null || missing="$$missing g++"; \
+	command -v make >/dev/null || missing="$$missing make"; \
+	perl -MFindBin -e 1 2>/dev/null || missing="$$missing perl"; \
+	$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq $$missing; \
+	  else echo "missing:$$missing; install with: sudo apt-get install$$missing" >&2; exit 2; fi; \
+	fi
+
+$(VENV)/.done: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "adiabit needs Python 3.11 or newer; try: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	@touch $@
+
+bench: setup
+	$(BIN)/python benchmarks/golden.py
+	$(BIN)/python benchmarks/simulation.py
+	$(BIN)/python benchmarks/estimate.py
+
+clean:
+	rm -rf build $(VENV) src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

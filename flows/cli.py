@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: a verb a stage. Every verb takes a recipe and makes what its stage needs first."""
+
+from __future__ import annotations
+
+import errno
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+from rich.console import Console
+
+from adiabit import __version__
+from adiabit.errors import UserError
+from adiabit.flows.pipeline import Pipeline
+from adiabit.flows.recipe import load
+
+app = typer.Typer(
+    name="adiabit",
+    help="From a PyTorch network to a bit-exact binary-neural-network accelerator on an FPGA.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(soft_wrap=not sys.stdout.isatty())
+
+RecipeArgument = Annotated[
+    Path, typer.Argument(metavar="RECIPE", help="A recipe, e.g. recipes/digits.toml, or a bare QONNX model (.onnx).")
+]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Folder of the stages; build/NAME by default.")]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the data set; before ADIABIT_DATA.")]
+SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override, e.g. train.epochs=20.")]
+FreshOption = Annotated[bool, typer.Option("--fresh", help="Make this stage anew although it could be reused.")]
+
+
+def _pipeline(recipe: Path, out: Path | None, data: Path | None, sets: Sequence[str], fresh: str = "") -> Pipeline:
+    where = [f"data.dir='{data.absolute()}'"] if data is not None else []
+    loaded = load(recipe, [*sets, *where])
+    folder = out or Path("build") / loaded.name
+    return Pipeline(loaded, folder, tell=_tell, progress=sys.stdout.isatty(), fresh=fresh)
+
+
+def _tell(line: str) -> None:
+    console.print(line, markup=False, highlight=False)
+
+
+def _finish(pipeline: Pipeline, stage: str, recipe: Path) -> None:
+    if stage not in pipeline.stages:
+        raise UserError(f"{recipe}: has an onnx model by someone else, so there is nothing to {stage}; run compile")
+    _tell(str(pipeline.folder(stage)))
+
+
+def _verb(stage: str, text: str) -> None:
+    """Add the verb of one stage to the command line."""
+
+    def command(
+        recipe: RecipeArgument,
+        out: OutOption = None,
+        data: DataOption = None,
+        sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
+        fresh: FreshOption = False,
+    ) -> None:
+        _finish(_pipeline(recipe, out, data, sets, stage if fresh else ""), stage, recipe)
+
+    app.command(stage, help=text)(command)
+
+
+_verb("train", "Train the network to binary weights and activations.")
+_verb("export", "Export the trained network to QONNX and save the vectors of the ladder.")
+_verb("compile", "Compile the QONNX model with FINN and fold it for the target.")
+_verb("emit", "Write the accelerator as SystemVerilog.")
+
+
+@app.command()
+def simulate(
+    recipe: RecipeArgument,
+    out: OutOption = None,
+    data: DataOption = None,
+    sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
+    fresh: FreshOption = False,
+    frames: Annotated[str, typer.Option("--frames", metavar="FIRST:END", help="Only these frames.")] = "",
+    trace: Annotated[bool, typer.Option("--trace", help="Write the waveforms of these frames.")] = False,
+) -> None:
+    """Run the RTL in Verilator on the saved vectors and compare every stream with the golden model."""
+    if frames:
+        first, _, end = frames.partition(":")
+        if not (first.isdecimal() and end.isdecimal() and int(first) < int(end)):
+            raise UserError(f"--frames {frames!r}: must read FIRST:END with FIRST < END, e.g. --frames 17:18")
+        sets = [*sets, f"simulate.first={first}", f"simulate.frames={int(end) - int(first)}"]
+    if trace:
+        sets = [*sets, "simulate.trace=true"]
+    _finish(_pipeline(recipe, out, data, sets, "simulate" if fresh else ""), "simulate", recipe)
+
+
+_verb("synthesize", "Synthesize the RTL with Yosys for the target's part.")
+
+
+def _report(pipeline: Pipeline) -> int:
+    from adiabit.flows.report.build import report, tables
+
+    folders = {stage: pipeline.folder(stage) for stage in pipeline.stages}
+    place = pipeline.out / "report"
+    figures = report(
+        folders,
+        name=pipeline.recipe.name,
+        board=pipeline.board,
+        clock_mhz=pipeline.clock_mhz,
+        command=shlex.join(["adiabit", *sys.argv[1:]]),
+        out=place,
+    )
+    for table in tables(figures):
+        console.print(table)
+    _tell(str(place / "report.html"))
+    return 0 if figures.agrees else 1
+
+
+@app.command()
+def report(
+    recipe: RecipeArgument,
+    out: OutOption = None,
+    data: DataOption = None,
+    sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
+) -> None:
+    """Make the report; the same as `run`, whose stages it reuses."""
+    raise typer.Exit(_report(_pipeline(recipe, out, data, sets)))
+
+
+@app.command()
+def run(
+    recipe: RecipeArgument,
+    out: OutOption = None,
+    data: DataOption = None,
+    sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
+    fresh: FreshOption = False,
+) -> None:
+    """Go the whole way: train, export, compile, emit, simulate, synthesize, report. Exit code 1: a rung differs."""
+    raise typer.Exit(_report(_pipeline(recipe, out, data, sets, "all" if fresh else "")))
+
+
+@app.command()
+def doctor() -> None:
+    """Print each tool and library that a stage needs, its version, and how to install what is missing."""
+    from adiabit.flows import doctor as physician
+
+    checks = physician.diagnose()
+    console.print(physician.render(checks))
+    missing = [check for check in checks if check.missing]
+    raise typer.Exit(2 if missing else 0)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        _tell(f"adiabit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Options before the verb."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 done, 1 a rung of the ladder differs, 2 a fault that the user can mend, 130 interrupted."""
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(args=list(argv) if argv is not None else None, prog_name="adiabit", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except UserError as error:
+        return _fault(str(error))
+    except click.ClickException as error:
+        return _fault(f"{error.format_message()}; see adiabit --help")
+    except click.Abort:
+        return _interrupted()
+    except KeyboardInterrupt:
+        return _interrupted()
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("adiabit"):
+            raise
+        return _fault(f"the Python package {error.name!r} is missing; install it: pip install 'adiabit[all]'")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        return _fault(
+            f"{error.filename or 'output'}: {error.strerror}; mend that and run the same command again, it resumes"
+        )
+
+
+def _fault(message: str) -> int:
+    print(f"adiabit: {message}", file=sys.stderr)
+    return 2
+
+
+def _interrupted() -> int:
+    print("adiabit: interrupted; run the same command again, it resumes", file=sys.stderr)
+    return 130

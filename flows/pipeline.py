@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way from recipe to report: which stage needs which, and what each stage's folder is keyed by.
+
+Every stage is a function from files and settings to a folder. Its heavy imports happen when it is made, so a run
+that reuses everything is quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from adiabit.boards import catalog
+from adiabit.flows.ladder import Vectors
+from adiabit.flows.recipe import Recipe
+from adiabit.flows.store import Made, Store, file_digest, source_digest, versions
+
+STAGES = ("train", "export", "compile", "emit", "simulate", "synthesize")
+
+
+@dataclass
+class Pipeline:
+    """The stages of one recipe; asking for a stage's folder makes it and all that it needs."""
+
+    recipe: Recipe
+    out: Path
+    tell: Callable[[str], None] = print
+    progress: bool = False
+    fresh: str = ""  # a stage's name, or "all": made anew although it could be reused
+    made: dict[str, Made] = field(default_factory=dict)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages that this recipe has: a model by someone else is not trained."""
+        return STAGES if self.recipe.onnx is None else tuple(s for s in STAGES if s not in ("train", "export"))
+
+    @property
+    def board(self) -> catalog.Board:
+        """The target board."""
+        return catalog.load(self.recipe.target.board)
+
+    @property
+    def clock_mhz(self) -> float:
+        """The accelerator's clock: the recipe's, else the board's own."""
+        return self.recipe.target.clock_mhz or self.board.clock_mhz
+
+    @cached_property
+    def train(self) -> Path:
+        """Checkpoint, history and metrics of the trained network."""
+        recipe = self.recipe
+
+        def make(folder: Path) -> None:
+            from adiabit.train.loop import fit
+
+            fit(recipe.data, recipe.model, recipe.train, folder, progress=self.progress)
+
+        key = {
+            **self._settings("data", "model", "train"),
+            "data_digest": self._data_digest(),
+            "source": source_digest("train"),
+            "tools": versions("torch", "brevitas", "lightning"),
+        }
+        return self._stage("train", key, make, resumes=True)
+
+    @cached_property
+    def export(self) -> Path:
+        """The QONNX model and the saved vectors."""
+        source = self.train
+
+        def make(folder: Path) -> None:
+            from adiabit.flows.export import export
+
+            export(source, self.recipe.data, folder)
+
+        tools = versions("torch", "brevitas", "qonnx", "onnx", "onnxruntime")
+        sources = source_digest("train", "flows/export.py", "flows/ladder.py", "flows/compile/execute.py")
+        return self._stage("export", {"from": source.name, "source": sources, "tools": tools}, make)
+
+    @cached_property
+    def compile(self) -> Path:
+        """The folded accelerator."""
+        model = self.recipe.onnx or self.export / "model.onnx"
+
+        def make(folder: Path) -> None:
+            from adiabit.flows.compile.stage import compile_model
+
+            vectors = None if self.recipe.onnx else Vectors.load(self.export)
+            compile_model(model, vectors, folder, self.recipe.compile, clock_mhz=self.clock_mhz)
+
+        key = {
+            **self._settings("compile"),
+            "model": file_digest(model),
+            "from": None if self.recipe.onnx else self.export.name,
+            "clock_mhz": self.clock_mhz,
+            "source": source_digest("hw", "flows/compile", "flows/ladder.py"),
+            "tools": versions("finn-plus", "qonnx", "onnx"),
+        }
+        return self._stage("compile", key, make)
+
+    @cached_property
+    def emit(self) -> Path:
+        """The SystemVerilog of the accelerator."""
+        source = self.compile
+
+        def make(folder: Path) -> None:
+            from adiabit.hw import emit_rtl, storage
+
+            emit_rtl.emit(storage.load(source), folder)
+
+        return self._stage("emit", {"from": source.name, "source": source_digest("hw")}, make)
+
+    @cached_property
+    def simulate(self) -> Path:
+        """What the RTL computed on the saved vectors, and in how many cycles."""
+        source, rtl = self.compile, self.emit
+
+        def make(folder: Path) -> None:
+            from adiabit.flows.simulate.stage import simulate
+
+            simulate(source, rtl, Vectors.load(source), folder, self.recipe.simulate)
+
+        key = {
+            **self._settings("simulate"),
+            "from": [source.name, rtl.name],
+            "source": source_digest("flows/simulate", "flows/toolchain.py", "flows/ladder.py"),
+            "tools": versions("verilator"),
+        }
+        return self._stage("simulate", key, make)
+
+    @cached_property
+    def synthesize(self) -> Path:
+        """Resources of the RTL on the target's part."""
+        rtl = self.emit
+
+        def make(folder: Path) -> None:
+            from adiabit.flows.synthesize.stage import synthesize
+
+            synthesize(rtl, self.board, folder)
+
+        key = {
+            "from": rtl.name,
+            "board": self.board,
+            "source": source_digest("flows/synthesize"),
+            "tools": versions("pyosys"),
+        }
+        return self._stage("synthesize", key, make)
+
+    def folder(self, stage: str) -> Path:
+        """The finished folder of a stage by name, made now if need be."""
+        return Path(getattr(self, stage))
+
+    def _settings(self, *tables: str) -> dict[str, Any]:
+        document = self.recipe.model_dump(mode="json", include=set(tables))
+        if "data" in document:
+            document["data"].pop("dir", None)  # where the data lies does not matter; what it holds does
+        return document
+
+    def _data_digest(self) -> str:
+        from adiabit.train.data import digest
+
+        return digest(self.recipe.data)
+
+    def _stage(self, name: str, key: dict[str, Any], make: Callable[[Path], None], *, resumes: bool = False) -> Path:
+        def announced(folder: Path) -> None:
+            self.tell(f"{name}: at work")
+            make(folder)
+
+        made = Store(self.out).stage(name, key, announced, resumes=resumes, fresh=self.fresh in (name, "all"))
+        self.made[name] = made
+        self.tell(f"{name}: {'reused' if made.reused else f'{made.seconds:.1f} s'}  {made.folder}")
+        return made.folder

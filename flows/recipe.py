@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recipe: one TOML file, one table a stage, every key with a default but the name; unknown keys are refused."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from adiabit.boards import catalog
+from adiabit.errors import UserError
+from adiabit.flows.compile.config import CompileConfig
+from adiabit.flows.simulate.config import SimulateConfig
+from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
+
+
+class TargetConfig(BaseModel):
+    """Where the accelerator shall run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    board: str = "pynq-z2"
+    clock_mhz: float | None = Field(default=None, gt=0, le=1000)  # the board's own where it is not given
+
+    @field_validator("board")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in catalog.names():
+            near = difflib.get_close_matches(name, catalog.names(), n=1, cutoff=0) or catalog.names()
+            raise ValueError(f"no such board; nearest: {near[0]!r}; there are {catalog.names()}")
+        return name
+
+
+class Recipe(BaseModel):
+    """All that a run depends on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    onnx: Path | None = None  # a QONNX model by someone else; then nothing is trained
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    target: TargetConfig = TargetConfig()
+    compile: CompileConfig = CompileConfig()
+    simulate: SimulateConfig = SimulateConfig()
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read and check a recipe, or a bare QONNX model (`.onnx`), which stands for a recipe of defaults.
+
+    `overrides` are `table.key=value` with a TOML value. `UserError` tells file, table, key, value, constraint and
+    the nearest valid one.
+    """
+    document = _read(path)
+    for override in overrides:
+        _override(document, override)
+    try:
+        recipe = Recipe.model_validate(document)
+    except ValidationError as error:
+        raise UserError(_message(path, error)) from error
+    if recipe.onnx is not None:
+        unused = sorted({"model", "train"} & document.keys())
+        if unused:
+            raise UserError(f"{path}: onnx = {str(recipe.onnx)!r} and the tables {unused} exclude each other; drop one")
+        recipe = recipe.model_copy(update={"onnx": path.parent / recipe.onnx})
+    return recipe
+
+
+def _read(path: Path) -> dict[str, Any]:
+    name = re.sub(r"[^a-z0-9_]", "_", path.stem.lower())
+    if path.suffix == ".onnx":
+        return {"name": name if name[:1].isalpha() else f"net_{name}", "onnx": path.name}
+    try:
+        return {"name": name} | tomllib.loads(path.read_text())
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; give the path of a recipe, e.g. recipes/digits.toml") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not text ({error.reason}); a recipe is a TOML file") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path}: not TOML: {error}; see recipes/digits.toml for the form") from error
+
+
+def _override(document: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    *tables, last = key.strip().split(".")
+    try:
+        if not equals or not last:
+            raise ValueError("no '='")
+        try:
+            parsed = tomllib.loads(f"v={value}")["v"]
+        except tomllib.TOMLDecodeError:
+            parsed = value.strip()  # a bare word is a string
+        for table in tables:
+            document = document.setdefault(table, {})
+        document[last] = parsed
+    except (ValueError, AttributeError, TypeError) as error:
+        raise UserError(f"--set {override!r}: must read table.key=value, e.g. --set train.epochs=20") from error
+
+
+def _message(path: Path, error: ValidationError) -> str:
+    first, more = error.errors()[0], error.error_count() - 1
+    place, key, owner = _place(first["loc"])
+    where = f"{path}: [{place}]: {key}" if place else f"{path}: {key}"
+    if first["type"] == "extra_forbidden":
+        known = [*owner.model_fields] if owner else []
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+        text = f"{where}: unknown key; " + (f"did you mean {near[0]!r}?" if near else f"known keys: {sorted(known)}")
+    else:
+        value = first["input"]
+        reason = str(first["msg"]).removeprefix("Value error, ")
+        text = f"{where} = {value!r}: {reason[0].lower()}{reason[1:]}" + _nearest(first, value)
+    return text + (f" (and {more} more)" if more else "")
+
+
+def _nearest(error: Any, value: Any) -> str:
+    expected = error.get("ctx", {}).get("expected", "")
+    options = [part.strip(" '") for part in str(expected).replace(" or ", ", ").split(",") if part.strip(" '")]
+    near = difflib.get_close_matches(str(value), options, n=1, cutoff=0.3)
+    return f"; nearest: {near[0]!r}" if near else ""
+
+
+def _place(loc: Sequence[int | str]) -> tuple[str, str, type[BaseModel] | None]:
+    """The table's dotted name, the key, and the model class that owns the key, for a pydantic location."""
+    owner: type[BaseModel] | None = Recipe
+    tables: list[str] = []
+    for part in loc[:-1]:
+        inner = _models(owner.model_fields[str(part)].annotation) if owner and str(part) in owner.model_fields else []
+        if not inner and owner and str(part) not in owner.model_fields:
+            continue  # the tag of a discriminated union
+        tables.append(str(part))
+        owner = inner[0] if len(inner) == 1 else None
+        if len(inner) > 1:
+            tags = [m for m in inner if any(str(p) in _tags(m) for p in loc)]
+            owner = tags[0] if tags else None
+    return ".".join(tables), str(loc[-1]), owner
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (Union, UnionType) or get_args(annotation):
+        return [m for a in get_args(annotation) for m in _models(a)]
+    return []
+
+
+def _tags(model: type[BaseModel]) -> list[str]:
+    return [
+        str(a)
+        for f in model.model_fields.values()
+        if get_origin(f.annotation) is Literal
+        for a in get_args(f.annotation)
+    ]

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ladder's vectors and rungs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adiabit.errors import UserError
+from adiabit.flows.ladder import Rung, Vectors, load_rungs, save_rungs
+
+
+def vectors() -> Vectors:
+    return Vectors(
+        frames=np.arange(12, dtype=np.uint8).reshape(3, 4),
+        labels=np.array([1, 0, -1]),
+        logits=np.eye(3, dtype=np.float32),
+        predictions=np.array([1, 2, 0]),
+    )
+
+
+def test_vectors_round_trip_and_accuracy(tmp_path: Path) -> None:
+    vectors().save(tmp_path)
+    loaded = Vectors.load(tmp_path)
+    np.testing.assert_array_equal(loaded.frames, vectors().frames)
+    assert loaded.accuracy(loaded.predictions) == 0.5  # the corner input counts for nothing
+    assert (
+        Vectors(
+            frames=loaded.frames, labels=np.full(3, -1), logits=loaded.logits, predictions=loaded.predictions
+        ).accuracy(loaded.predictions)
+        is None
+    )
+
+
+def test_missing_and_damaged_vectors_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="vectors.npz: not found; `adiabit export` makes it"):
+        Vectors.load(tmp_path)
+    (tmp_path / Vectors.FILE).write_bytes(b"PK\x03\x04 not really")
+    with pytest.raises(UserError, match="vectors.npz: damaged"):
+        Vectors.load(tmp_path)
+
+
+def test_a_rung_is_equal_only_where_every_frame_is(tmp_path: Path) -> None:
+    rungs = [
+        Rung(name="golden", frames=10, equal=10),
+        Rung(name="RTL simulation", frames=10, equal=9, difference="stage fc0"),
+        Rung(name="FINN graph", frames=0, equal=0),
+        Rung(name="board", frames=0, equal=0, why_not="no board attached"),
+    ]
+    assert [r.status for r in rungs] == ["equal", "DIFFERS", "DIFFERS", "not run"]
+    save_rungs(tmp_path, rungs)
+    assert load_rungs(tmp_path) == rungs
+    assert load_rungs(tmp_path / "none") == []
