@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Building and running the C++ bench of one emitted design."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adiabit.errors import UserError
+from adiabit.flows import toolchain
+
+SOURCE = Path(__file__).with_name("bench.cpp")
+TOOLS = ("verilator", "g++", "make", "perl")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traffic:
+    """What one stream did in a run."""
+
+    accepted: int  # beats
+    waiting: int  # cycles of valid and not ready, up to the last output beat
+    starved: int  # cycles of ready and not valid, up to the last output beat
+    unheld: int  # the first beat that was withdrawn or changed before it was taken; -1: none
+    valid: int  # at the end of the run
+    ready: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What the bench wrote about one run, and where it recorded the beats."""
+
+    folder: Path
+    cycles: int  # simulated, the quiet ones at the end included
+    first: int  # cycle of the first input beat
+    ends: npt.NDArray[np.uint64]  # cycle of each frame's last output beat
+    wrong_last: int  # the first output beat with a wrong TLAST; -1: none
+    seconds: float
+    quiet: int  # cycles without a beat after which the run ended
+    streams: tuple[Traffic, ...]  # in the order of the design's streams, then the AXI output port
+
+    @classmethod
+    def load(cls, folder: Path, quiet: int) -> Run:
+        """Read what the bench wrote."""
+        document: dict[str, Any] = json.loads((folder / "result.json").read_text())
+        streams = tuple(Traffic(**s) for s in document.pop("streams"))
+        ends = np.fromfile(folder / "ends.bin", np.uint64)
+        return cls(folder=folder, ends=ends, quiet=quiet, streams=streams, **document)
+
+    def beats(self, index: int) -> Path:
+        """The file of the accepted beats of a stream."""
+        return self.folder / f"{index}.bin"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """A compiled bench."""
+
+    program: Path
+    rtl: Path
+    log: Path
+
+    def run(
+        self, inputs: Path, out: Path, *, frames: int, quiet: int, seed: int, stalls: bool, trace: Path | None = None
+    ) -> Run:
+        """Stream the beats in `inputs` through the design; it must have been built for tracing if `trace` is given."""
+        out.mkdir()
+        args = [self.program, inputs, out, frames, quiet, seed, int(stalls), *([trace] if trace else [])]
+        toolchain.run_tool([str(a) for a in args], cwd=self.rtl, log=self.log)  # memory files are read from there
+        return Run.load(out, quiet)
+
+
+def load_design(rtl: Path) -> dict[str, Any]:
+    """The emitter's description of its design; `UserError` where it is missing or damaged."""
+    path = rtl / "design.json"
+    try:
+        design: dict[str, Any] = json.loads(path.read_text())
+        return {key: design[key] for key in ("top", "sources", "memories", "input", "output", "streams")}
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: not found; `adiabit emit` makes it") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: damaged ({error!r}); emit it anew") from error
+
+
+def build(rtl: Path, folder: Path, log: Path, *, trace: bool = False) -> Bench:
+    """Compile the design in `rtl` and the bench into `folder`; `UserError` where a tool is missing."""
+    toolchain.need(*TOOLS)
+    design = load_design(rtl)
+    folder.mkdir()
+    shutil.copy(SOURCE, folder)
+    (folder / "design.h").write_text(header(design))
+    args = [
+        "verilator", "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "--prefix", "Vdut",
+        "--top-module", design["top"], "-Mdir", "obj", "-Wno-fatal", "-O3", "-CFLAGS", "-O2 -std=c++17 -I..",
+        "--x-assign", "unique", "--x-initial", "unique", *(["--trace"] if trace else []),
+        *((rtl / source).absolute() for source in design["sources"]), "bench.cpp", "-o", "bench",
+    ]  # fmt: skip
+    toolchain.run_tool([toolchain.find("verilator"), *args[1:]], cwd=folder, log=log)
+    return Bench(program=(folder / "obj" / "bench").absolute(), rtl=rtl.absolute(), log=log.absolute())
+
+
+def header(design: dict[str, Any]) -> str:
+    """The generated part of the bench: where each stream's nets lie and how large it is."""
+    streams = design["streams"]
+    nets = [[_member(design, s[net]) for net in ("valid", "ready", "data")] for s in streams]
+    rows = [f"X({i}, {_bytes(s)}, {', '.join(nets[i])})" for i, s in enumerate(streams)]
+    beats, sizes = ", ".join(str(s["beats"]) for s in streams), ", ".join(str(_bytes(s)) for s in streams)
+    return "\n".join([
+        "#include <cstddef>",
+        f"constexpr int kStreams = {len(streams)};",
+        f"constexpr size_t kBeats[] = {{{beats}}}, kBytes[] = {{{sizes}}};",
+        f"constexpr size_t kInputBytes = {design['input']['tdata_bits'] // 8};",
+        f"constexpr size_t kOutputBytes = {design['output']['tdata_bits'] // 8};",
+        "static_assert(kInputBytes == kBytes[0] && kOutputBytes == kBytes[kStreams - 1], \"TDATA holds one beat\");",
+        "#define ADIABIT_STREAMS(X) \\", " \\\n".join(f"  {row}" for row in rows), "",
+    ])  # fmt: skip
+
+
+def _bytes(stream: dict[str, Any]) -> int:
+    return (int(stream["width"]) + 7) // 8
+
+
+def _member(design: dict[str, Any], net: str) -> str:
+    """Verilator's C++ name of a public net of the top module; it writes a doubled underscore in hexadecimal."""
+    return "__DOT__".join(name.replace("__", "___05F") for name in (design["top"], net))

