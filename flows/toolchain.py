@@ -64,18 +64,8 @@ def need(*names: str) -> None:
             )
 
 
-def run_tool(
-    args: Sequence[str | Path],
-    *,
-    cwd: Path,
-    log: Path,
-    env: Mapping[str, str] | None = None,
-    accept: Sequence[int] = (),
-) -> int:
-    """Run a command in `cwd`, add its output to `log`, and return its exit code: 0, or one of `accept`.
-
-    Any other raises `ToolError` with the end of the log.
-    """
+def run_tool(args: Sequence[str | Path], *, cwd: Path, log: Path, env: Mapping[str, str] | None = None) -> None:
+    """Run a command in `cwd` and add its output to `log`; `ToolError` with the log's end where it fails."""
     command = [str(a) for a in args]
     with log.open("ab") as sink:
         sink.write(f"$ {' '.join(command)}\n".encode())
