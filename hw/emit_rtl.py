@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An accelerator as SystemVerilog: a top that only instantiates the modules of `hw/rtl`, and memory files.
+
+The text is a function of the accelerator alone: the same accelerator gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adiabit.errors import UserError
+from adiabit.hw.accelerator import (
+    Accelerator,
+    Fifo,
+    Ints,
+    Kind,
+    LabelSelect,
+    MatrixVector,
+    Stage,
+    Stream,
+    Threshold,
+    WidthConverter,
+    signed_bits,
+)
+from adiabit.hw.memory import memory_of
+from adiabit.hw.packing import beat_bytes, pack_words
+
+RTL = Path(__file__).parent / "rtl"
+DESIGN = "design.json"
+
+# Each module with those that it instantiates; `bnn_pkg` is read by all.
+_NEEDS = {
+    "bnn_fifo": (),
+    "bnn_credit_fifo": ("bnn_fifo",),
+    "bnn_delay": (),
+    "bnn_rom": (),
+    "bnn_replay": (),
+    "bnn_sum": (),
+    "bnn_products": ("bnn_sum",),
+    "bnn_accumulate": (),
+    "bnn_steps": ("bnn_rom",),
+    "bnn_threshold": ("bnn_steps", "bnn_credit_fifo"),
+    "bnn_mvu": ("bnn_replay", "bnn_delay", "bnn_rom", "bnn_sum", "bnn_products", "bnn_accumulate", "bnn_steps",
+                "bnn_credit_fifo"),
+    "bnn_argmax": (),
+    "bnn_label_select": ("bnn_delay", "bnn_argmax", "bnn_credit_fifo"),
+    "bnn_width_converter": ("bnn_fifo",),
+    "bnn_last": (),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instance:
+    """One stage as an instance: the module, its parameters, and the memory files that it reads."""
+
+    module: str
+    parameters: dict[str, int | str]
+    memories: dict[str, str] = field(default_factory=dict)  # file name -> text
+
+
+def emit(accelerator: Accelerator, folder: Path) -> None:
+    """Write modules, top, memory files and `design.json` into an existing folder."""
+    instances = {stage.name: instance_of(stage) for stage in accelerator.stages}
+    modules = _modules({i.module for i in instances.values()})
+    for module in modules:
+        shutil.copyfile(RTL / f"{module}.sv", folder / f"{module}.sv")
+    memories = {name: text for i in instances.values() for name, text in i.memories.items()}
+    for name, text in memories.items():
+        (folder / name).write_text(text)
+    top = f"{accelerator.name}.sv"
+    if accelerator.name in modules:
+        raise UserError(f"accelerator {accelerator.name}: a module of the library bears that name; choose another")
+    (folder / top).write_text(_top(accelerator, instances))
+    design = {
+        "top": accelerator.name,
+        "sources": [*(f"{m}.sv" for m in modules), top],
+        "memories": sorted(memories),
+        "input": _port(accelerator.input),
+        "output": _port(accelerator.output),
+        "streams": [{**_stream(s), **_nets(s)} for s in accelerator.streams],
+    }
+    (folder / DESIGN).write_text(json.dumps(design, indent=1) + "\n")
+
+
+def instance_of(stage: Stage) -> Instance:
+    """The stage's module, parameters and memory files."""
+    return _INSTANCES[type(stage)](stage)
+
+
+def _threshold(stage: Threshold) -> Instance:
+    a, b = stage.input, stage.output
+    low, high = a.range
+    parameters, text = _steps(stage.thresholds, low, high, signed=a.kind is not Kind.UNSIGNED, lanes=b.lanes)
+    name = f"{stage.name}_thresholds.mem"
+    return Instance(
+        module="bnn_threshold",
+        parameters={
+            "Lanes": a.lanes,
+            "Beats": a.channels // a.lanes,
+            "InWidth": a.bits,
+            "InKind": a.kind.value,
+            **parameters,
+            "OutWidth": b.bits,
+            "File": name,
+        },
+        memories={name: text},
+    )
+
+
+def _matrix_vector(stage: MatrixVector) -> Instance:
+    rows, columns = stage.weights.shape
+    weights, thresholds = f"{stage.name}_weights.mem", f"{stage.name}_thresholds.mem"
+    memories = {weights: _weight_file(stage)}
+    parameters: dict[str, int | str] = {
+        "Columns": columns,
+        "Rows": rows,
+        "Simd": stage.simd,
+        "Pe": stage.pe,
+        "InWidth": stage.input.bits,
+        "InKind": stage.input.kind.value,
+        "WeightWidth": stage.weight_bits,
+        "AccWidth": stage.accumulator_bits,
+        "OutWidth": stage.output.bits,
+        "Memory": memory_of(stage).value,
+        "WeightFile": weights,
+    }
+    if stage.thresholds is not None:
+        low, high = stage.accumulator_range
+        steps, text = _steps(stage.thresholds, low, high, signed=not stage.xnor, lanes=stage.pe)
+        parameters |= {**steps, "ThresholdFile": thresholds}
+        memories[thresholds] = text
+    return Instance(module="bnn_mvu", parameters=parameters, memories=memories)
+
+
+def _label_select(stage: LabelSelect) -> Instance:
+    a = stage.input
+    signed = int(a.kind is Kind.SIGNED)
+    parameters = {"Elements": a.elements, "Lanes": a.lanes, "InWidth": a.bits, "Signed": signed}
+    return Instance(module="bnn_label_select", parameters={**parameters, "OutWidth": stage.output.bits})
+
+
+def _width_converter(stage: WidthConverter) -> Instance:
+    up = stage.output.lanes >= stage.input.lanes
+    narrow, wide = sorted((stage.input.width, stage.output.width))
+    return Instance(module="bnn_width_converter", parameters={"Narrow": narrow, "Ratio": wide // narrow, "Up": int(up)})
+
+
+def _fifo(stage: Fifo) -> Instance:
+    return Instance(module="bnn_fifo", parameters={"Width": stage.input.width, "Depth": stage.depth})
+
+
+_INSTANCES: dict[type[Stage], Callable[[Any], Instance]] = {
+    Threshold: _threshold,
+    MatrixVector: _matrix_vector,
+    WidthConverter: _width_converter,
+    Fifo: _fifo,
+    LabelSelect: _label_select,
+}
+
+
+def _steps(thresholds: Ints, low: int, high: int, *, signed: bool, lanes: int) -> tuple[dict[str, int | str], str]:
+    """Parameters and file of thresholds (channels, steps) on values from low to high.
+
+    Below `low` a threshold always fires and above `high` never: clipped to low...high + 1, which `ThresholdWidth` holds.
+    """
+    clipped = np.clip(thresholds, low, high + 1)
+    smallest, largest = int(clipped.min()), int(clipped.max())
+    bits = signed_bits(smallest, largest) if signed else max(1, largest.bit_length())
+    words = clipped.reshape(len(clipped) // lanes, -1)  # beat n: lanes n*lanes..., the steps of each
+    return {"Steps": clipped.shape[1], "ThresholdWidth": bits}, _file(words, bits)
+
+
+def _weight_file(stage: MatrixVector) -> str:
+    """Word n*SF + s: the columns s*SIMD... of the rows n*PE..., row by row; bit 1 for +1 where weights are bipolar."""
+    rows, columns = stage.weights.shape
+    codes = (stage.weights > 0).astype(np.int64) if stage.bipolar_weights else stage.weights
+    folded = codes.reshape(rows // stage.pe, stage.pe, columns // stage.simd, stage.simd)
+    return _file(folded.transpose(0, 2, 1, 3).reshape(stage.fold, -1), stage.weight_bits)
+
+
+def _file(codes: Ints, bits: int) -> str:
+    """A word a line, in hexadecimal."""
+    digits = (codes.shape[1] * bits + 3) // 4
+    return "".join(f"{word:0{digits}x}\n" for word in pack_words(codes, bits))
+
+
+def _modules(used: set[str]) -> list[str]:
+    """The modules that are used, each after those that it instantiates."""
+    ordered = ["bnn_pkg"]
+
+    def add(module: str) -> None:
+        for needed in _NEEDS[module]:
+            add(needed)
+        if module not in ordered:
+            ordered.append(module)
+
+    for module in [*_NEEDS, "bnn_last"]:
+        if module in used | {"bnn_last"}:
+            add(module)
+    return ordered
+
+
+def _stream(stream: Stream) -> dict[str, Any]:
+    return {"name": stream.name, "width": stream.width, "beats": stream.beats}
+
+
+def _port(stream: Stream) -> dict[str, Any]:
+    return {**_stream(stream), "tdata_bits": 8 * beat_bytes(stream)}
+
+
+def _nets(stream: Stream) -> dict[str, str]:
+    return {net: f"{stream.name}_{net}" for net in ("valid", "ready", "data")}
+
+
+def _top(accelerator: Accelerator, instances: dict[str, Instance]) -> str:
+    first, last = accelerator.input, accelerator.output
+    blocks = [_HEADER.format(name=accelerator.name, s=8 * beat_bytes(first) - 1, m=8 * beat_bytes(last) - 1)]
+    blocks += [_declare(stream) for stream in accelerator.streams]
+    blocks.append(_ends(first, last))
+    blocks += [_instantiate(stage, instances[stage.name]) for stage in accelerator.stages]
+    return "\n".join(blocks) + f"endmodule : {accelerator.name}\n"
+
+
+_HEADER = """\
+// SPDX-License-Identifier: Apache-2.0
+// Written by adiabit; the modules' own files explain the parameters.
+
+module {name} (
+  input  logic clk_i,
+  input  logic rst_ni,
+  input  logic [{s}:0] s_axis_tdata,
+  input  logic s_axis_tvalid,
+  output logic s_axis_tready,
+  output logic [{m}:0] m_axis_tdata,
+  output logic m_axis_tvalid,
+  input  logic m_axis_tready,
+  output logic m_axis_tlast
+);
+"""
+
+
+def _declare(stream: Stream) -> str:
+    mark = "/* verilator public_flat_rd */"
+    shape = "x".join(map(str, stream.shape))
+    return (
+        f"  // {stream.name}: {shape} elements of {stream.bits} bits, {stream.kind.value}, {stream.lanes} a beat\n"
+        f"  logic [{stream.width - 1}:0] {stream.name}_data {mark};\n"
+        f"  logic {stream.name}_valid {mark};\n"
+        f"  logic {stream.name}_ready {mark};\n"
+    )
+
+
+def _ends(first: Stream, last: Stream) -> str:
+    """AXI-Stream at both ends: padding to whole bytes, and TLAST."""
+    spare = 8 * beat_bytes(first) - first.width
+    lines = [
+        f"  assign {first.name}_data  = s_axis_tdata[{first.width - 1}:0];",
+        f"  assign {first.name}_valid = s_axis_tvalid;",
+        f"  assign s_axis_tready = {first.name}_ready;",
+        f"  assign m_axis_tdata  = {8 * beat_bytes(last)}'({last.name}_data);",
+        f"  assign m_axis_tvalid = {last.name}_valid;",
+        f"  assign {last.name}_ready = m_axis_tready;",
+    ]
+    if spare:
+        lines += [
+            "  logic unused;  // the padding of the input",
+            f"  assign unused = &s_axis_tdata[{8 * beat_bytes(first) - 1}:{first.width}];",
+        ]
+    ports = {"valid_i": f"{last.name}_valid", "ready_i": f"{last.name}_ready", "last_o": "m_axis_tlast"}
+    return "\n".join(lines) + "\n\n" + _instance_text("bnn_last", "u_last", {"Beats": last.beats}, ports)
+
+
+def _instantiate(stage: Stage, instance: Instance) -> str:
+    ports = {}
+    for stream, end, back in ((stage.input, "i", "o"), (stage.output, "o", "i")):
+        ports |= {
+            f"valid_{end}": f"{stream.name}_valid",
+            f"ready_{back}": f"{stream.name}_ready",
+            f"data_{end}": f"{stream.name}_data",
+        }
+    return _instance_text(instance.module, f"u_{stage.name}", instance.parameters, ports)
+
+
+def _instance_text(module: str, name: str, parameters: dict[str, int | str], ports: dict[str, str]) -> str:
+    given = ",\n".join(f"    .{k}({json.dumps(v)})" for k, v in parameters.items())
+    wired = ",\n".join(f"    .{k}({v})" for k, v in {"clk_i": "clk_i", "rst_ni": "rst_ni", **ports}.items())
+    return f"  {module} #(\n{given}\n  ) {name} (\n{wired}\n  );\n"

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Running sum over the words of a vector, modulo 2**OutWidth. Latency: one cycle; none where a vector is one word.
+module bnn_accumulate #(
+  parameter int unsigned Words    = 2,
+  parameter int unsigned InWidth  = 4,  // unsigned, or as wide as the output
+  parameter int unsigned OutWidth = 4
+) (
+  input  logic                clk_i,
+  input  logic                valid_i,
+  input  logic                first_i,  // this word starts a vector
+  input  logic [InWidth-1:0]  data_i,
+  output logic [OutWidth-1:0] data_o
+);
+  if (Words == 1) begin : gen_wire
+    assign data_o = OutWidth'(data_i);
+    logic unused;
+    assign unused = &{clk_i, valid_i, first_i};
+  end else begin : gen_register
+    always_ff @(posedge clk_i) if (valid_i) data_o <= (first_i ? '0 : data_o) + OutWidth'(data_i);
+  end
+endmodule : bnn_accumulate

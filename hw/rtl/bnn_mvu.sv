@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Matrix-vector(-threshold) unit: Pe rows and Simd columns a cycle, a vector in (Rows/Pe) * (Columns/Simd) cycles
+/// exactly. Word n*(Columns/Simd) + s of the weight file holds columns s*Simd... of rows n*Pe..., row by row; bit 1
+/// is +1 where WeightWidth is 1. Steps = 0 puts out the accumulator, resized to OutWidth, else see `bnn_steps`.
+/// The accumulator is the popcount of agreeing bits where input and weights are bipolar, else the dot product.
+///
+/// A pipeline without stalls: replay -> weights -> products -> sum -> accumulate -> thresholds -> credit FIFO.
+module bnn_mvu #(
+  parameter int unsigned Columns        = 8,
+  parameter int unsigned Rows           = 2,
+  parameter int unsigned Simd           = 4,
+  parameter int unsigned Pe             = 1,
+  parameter int unsigned InWidth        = 1,
+  parameter string       InKind         = "bipolar",  // "bipolar", "unsigned" or "signed"
+  parameter int unsigned WeightWidth    = 1,  // 1: -1 and +1; else two's complement
+  parameter int unsigned AccWidth       = $clog2(Columns + 1),
+  parameter int unsigned Steps          = 0,
+  parameter int unsigned ThresholdWidth = 1,
+  parameter int unsigned OutWidth       = AccWidth,
+  parameter string       Memory         = "lut",  // "lut", "block" or "hardwired"
+  parameter              WeightFile     = "",
+  parameter              ThresholdFile  = ""
+) (
+  input  logic                    clk_i,
+  input  logic                    rst_ni,
+  input  logic                    valid_i,
+  output logic                    ready_o,
+  input  logic [Simd*InWidth-1:0] data_i,
+  output logic                    valid_o,
+  input  logic                    ready_i,
+  output logic [Pe*OutWidth-1:0]  data_o
+);
+  if (Simd < 1 || Pe < 1 || Columns % Simd != 0 || Rows % Pe != 0 || Columns < 1 || Rows < 1) begin : gen_check_fold
+    $fatal(1, "Columns %0d, Simd %0d, Rows %0d, Pe %0d: Simd divides Columns and Pe divides Rows",
+           Columns, Simd, Rows, Pe);
+  end
+  if (Memory != "lut" && Memory != "block" && !(Memory == "hardwired" && Columns == Simd && Rows == Pe))
+  begin : gen_check_memory
+    $fatal(1, "Memory %s: lut, block, or hardwired at a fold of 1", Memory);
+  end
+
+  localparam int unsigned Words = Columns / Simd;  // of a vector
+  localparam int unsigned Beats = Rows / Pe;
+  localparam int unsigned Fold  = Words * Beats;
+  localparam bit Xnor   = InKind == "bipolar" && WeightWidth == 1;
+  localparam bit Masked = InKind != "bipolar" && WeightWidth == 1;
+  localparam bit Wide   = WeightWidth > 1;
+  localparam string AccKind = Xnor ? "unsigned" : "signed";
+
+  // XNOR of a LUT-ROM shares its LUT with the ROM and takes a register after it; else the register is the ROM's own.
+  localparam bit Registered = Wide || (Xnor && Memory == "lut");
+  localparam int unsigned RomLatency = Memory == "block" ? 2 : Memory == "lut" && !Xnor ? 1 : 0;
+  localparam int unsigned TermWidth  = Wide ? WeightWidth + InWidth : InWidth;
+  localparam int unsigned SumLatency = RomLatency + (Registered ? 1 : 0) + bnn_pkg::sum_latency(Simd, TermWidth);
+  localparam int unsigned AccLatency = SumLatency + (Words > 1 ? 1 : 0) + (Masked ? 1 : 0);
+  localparam int unsigned Latency    = AccLatency + (Steps > 0 ? bnn_pkg::steps_latency(Steps) : 0);
+  // What adds up beside the accumulators: the sum of a popcount has its exact width, any other the accumulator's.
+  localparam int unsigned PopWidth   = $clog2(Simd + 1);
+  localparam int unsigned SumWidth   = Xnor ? PopWidth : AccWidth;
+
+  localparam int unsigned AddrWidth = bnn_pkg::index_width(Fold);
+  localparam int unsigned WordWidth = bnn_pkg::index_width(Words);
+
+  // Launch: a word of the vector, with the address of its weights. Room for the result is asked at its first word.
+  logic word_valid, word_ready, room;
+  logic [Simd*InWidth-1:0] word;
+  logic [AddrWidth-1:0] addr_q;
+  logic [WordWidth-1:0] word_q;
+  logic launch, first, last;
+  logic sum_valid, sum_first, sum_last;
+
+  bnn_replay #(
+    .Width (Simd * InWidth),
+    .Words (Words),
+    .Passes(Beats)
+  ) u_replay (
+    .clk_i,
+    .rst_ni,
+    .valid_i,
+    .ready_o,
+    .data_i,
+    .valid_o(word_valid),
+    .ready_i(word_ready),
+    .data_o (word)
+  );
+
+  assign first      = word_q == '0;
+  assign last       = word_q == WordWidth'(Words - 1);
+  assign word_ready = room || !first;
+  assign launch     = word_valid && word_ready;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      addr_q <= '0;
+      word_q <= '0;
+    end else if (launch) begin
+      addr_q <= addr_q == AddrWidth'(Fold - 1) ? '0 : addr_q + 1'b1;
+      word_q <= last ? '0 : word_q + 1'b1;
+    end
+  end
+
+  bnn_delay #(
+    .Width (3),
+    .Stages(SumLatency)
+  ) u_marks (
+    .clk_i,
+    .rst_ni,
+    .data_i({launch, first, last}),
+    .data_o({sum_valid, sum_first, sum_last})
+  );
+
+  // Weights, and the word beside them.
+  logic [Pe-1:0][Simd*WeightWidth-1:0] weights;
+  logic [Simd*InWidth-1:0] delayed;
+
+  bnn_rom #(
+    .Width  (Pe * Simd * WeightWidth),
+    .Depth  (Fold),
+    .Latency(RomLatency),
+    .File   (WeightFile)
+  ) u_weights (
+    .clk_i,
+    .addr_i(addr_q),
+    .data_o(weights)
+  );
+
+  bnn_delay #(
+    .Width (Simd * InWidth),
+    .Stages(RomLatency),
+    .Reset (1'b0)
+  ) u_delayed (
+    .clk_i,
+    .rst_ni,
+    .data_i(word),
+    .data_o(delayed)
+  );
+
+  // Masked products want the sum of all elements too, once for all rows.
+  logic [AccWidth-1:0] all;
+  logic acc_valid, result_valid;
+
+  if (Masked) begin : gen_all
+    logic [AccWidth-1:0] sum;
+    bnn_sum #(
+      .Terms    (Simd),
+      .TermWidth(InWidth),
+      .Signed   (InKind == "signed"),
+      .OutWidth (AccWidth)
+    ) u_sum (
+      .clk_i,
+      .data_i(delayed),
+      .data_o(sum)
+    );
+    bnn_accumulate #(
+      .Words   (Words),
+      .InWidth (AccWidth),
+      .OutWidth(AccWidth)
+    ) u_acc (
+      .clk_i,
+      .valid_i(sum_valid),
+      .first_i(sum_first),
+      .data_i (sum),
+      .data_o (all)
+    );
+  end else begin : gen_none
+    assign all = '0;
+    logic unused;
+    assign unused = &{all, sum_first};
+  end
+
+  bnn_delay #(
+    .Stages(AccLatency - SumLatency)
+  ) u_acc_valid (
+    .clk_i,
+    .rst_ni,
+    .data_i(sum_valid && sum_last),
+    .data_o(acc_valid)
+  );
+
+  logic [Pe-1:0][AccWidth-1:0] acc;
+
+  for (genvar p = 0; p < Pe; p++) begin : gen_row
+    logic [SumWidth-1:0] sum;
+    logic [AccWidth-1:0] total;
+    bnn_products #(
+      .Simd       (Simd),
+      .InWidth    (InWidth),
+      .InKind     (InKind),
+      .WeightWidth(WeightWidth),
+      .OutWidth   (SumWidth),
+      .Registered (Registered)
+    ) u_products (
+      .clk_i,
+      .data_i  (delayed),
+      .weight_i(weights[p]),
+      .data_o  (sum)
+    );
+    bnn_accumulate #(
+      .Words   (Words),
+      .InWidth (SumWidth),
+      .OutWidth(AccWidth)
+    ) u_acc (
+      .clk_i,
+      .valid_i(sum_valid),
+      .first_i(sum_first),
+      .data_i (sum),
+      .data_o (total)
+    );
+    if (Masked) begin : gen_masked
+      always_ff @(posedge clk_i) acc[p] <= (total << 1) - all;
+    end else begin : gen_plain
+      assign acc[p] = total;
+    end
+  end
+
+  // The result: thresholds, or the accumulator itself.
+  logic [Pe-1:0][OutWidth-1:0] result;
+
+  if (Steps > 0) begin : gen_steps
+    bnn_steps #(
+      .Lanes         (Pe),
+      .Beats         (Beats),
+      .InWidth       (AccWidth),
+      .InKind        (AccKind),
+      .Steps         (Steps),
+      .ThresholdWidth(ThresholdWidth),
+      .OutWidth      (OutWidth),
+      .File          (ThresholdFile)
+    ) u_steps (
+      .clk_i,
+      .rst_ni,
+      .valid_i(acc_valid),
+      .data_i (acc),
+      .valid_o(result_valid),
+      .data_o (result)
+    );
+  end else begin : gen_accumulator
+    assign result_valid = acc_valid;
+    for (genvar p = 0; p < Pe; p++) begin : gen_row
+      if (Xnor) begin : gen_unsigned
+        assign result[p] = OutWidth'(acc[p]);
+      end else begin : gen_signed
+        assign result[p] = OutWidth'($signed(acc[p]));
+      end
+    end
+  end
+
+  bnn_credit_fifo #(
+    .Width   (Pe * OutWidth),
+    .Latency (Latency),
+    .Interval(Words)
+  ) u_out (
+    .clk_i,
+    .rst_ni,
+    .launch_i(launch && first),
+    .room_o  (room),
+    .valid_i (result_valid),
+    .data_i  (result),
+    .valid_o,
+    .ready_i,
+    .data_o
+  );
+endmodule : bnn_mvu

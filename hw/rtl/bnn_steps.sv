@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// How many thresholds of its channel each lane's element reaches (T <= x): the pipeline inside two stages, without
+/// handshake. Beat n of a vector carries channels n*Lanes...; their thresholds are word n of the file, lane by lane,
+/// step by step. Latency: 1 with one step, else 2.
+module bnn_steps #(
+  parameter int unsigned Lanes          = 2,
+  parameter int unsigned Beats          = 1,  // of a vector
+  parameter int unsigned InWidth        = 8,
+  parameter string       InKind         = "unsigned",  // "bipolar", "unsigned" or "signed"
+  parameter int unsigned Steps          = 1,
+  parameter int unsigned ThresholdWidth = 8,  // unsigned where the input is, else two's complement
+  parameter int unsigned OutWidth       = 1,
+  parameter              File           = ""
+) (
+  input  logic                           clk_i,
+  input  logic                           rst_ni,
+  input  logic                           valid_i,
+  input  logic [Lanes-1:0][InWidth-1:0]  data_i,
+  output logic                           valid_o,
+  output logic [Lanes-1:0][OutWidth-1:0] data_o
+);
+  if (Lanes < 1 || Beats < 1 || Steps < 1 || OutWidth != $clog2(Steps + 1)) begin : gen_check
+    $fatal(1, "Lanes %0d, Beats %0d, Steps %0d, OutWidth %0d: each is at least 1 and OutWidth counts to Steps",
+           Lanes, Beats, Steps, OutWidth);
+  end
+  if (InKind != "bipolar" && InKind != "unsigned" && InKind != "signed" || InKind == "bipolar" && InWidth != 1)
+  begin : gen_check_kind
+    $fatal(1, "InKind %s, InWidth %0d: bipolar (1 bit), unsigned or signed", InKind, InWidth);
+  end
+
+  localparam int unsigned BeatWidth  = bnn_pkg::index_width(Beats);
+  localparam int unsigned ValueWidth = InKind == "bipolar" ? 2 : InWidth;
+  localparam int unsigned Width      = ValueWidth > ThresholdWidth ? ValueWidth : ThresholdWidth;
+
+  logic [BeatWidth-1:0] beat_d, beat_q;
+  logic [Lanes-1:0][Steps-1:0][ThresholdWidth-1:0] threshold;
+  logic [Lanes-1:0][Steps-1:0] reached_d, reached_q;
+  logic valid_q;
+
+  always_comb begin
+    beat_d = beat_q;
+    if (valid_i) beat_d = beat_q == BeatWidth'(Beats - 1) ? '0 : beat_q + 1'b1;
+    if (!rst_ni) beat_d = '0;  // word 0 is read during reset
+  end
+
+  bnn_rom #(
+    .Width  (Lanes * Steps * ThresholdWidth),
+    .Depth  (Beats),
+    .Latency(1),
+    .File   (File)
+  ) u_thresholds (
+    .clk_i,
+    .addr_i(beat_d),
+    .data_o(threshold)
+  );
+
+  for (genvar l = 0; l < Lanes; l++) begin : gen_lane
+    logic [Width-1:0] value;
+    if (InKind == "bipolar") begin : gen_bipolar
+      assign value = data_i[l] == 1'b1 ? Width'(1) : '1;  // +1 or -1
+    end else if (InKind == "signed") begin : gen_signed
+      assign value = Width'($signed(data_i[l]));
+    end else begin : gen_unsigned
+      assign value = Width'(data_i[l]);
+    end
+    for (genvar s = 0; s < Steps; s++) begin : gen_step
+      if (InKind == "unsigned") begin : gen_unsigned
+        assign reached_d[l][s] = value >= Width'(threshold[l][s]);
+      end else begin : gen_signed
+        assign reached_d[l][s] = $signed(value) >= Width'($signed(threshold[l][s]));
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      beat_q  <= '0;
+      valid_q <= 1'b0;
+    end else begin
+      beat_q  <= beat_d;
+      valid_q <= valid_i;
+    end
+    reached_q <= reached_d;
+  end
+
+  if (Steps == 1) begin : gen_one
+    assign {valid_o, data_o} = {valid_q, reached_q};
+  end else begin : gen_count
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) valid_o <= 1'b0;
+      else valid_o <= valid_q;
+    end
+    for (genvar l = 0; l < Lanes; l++) begin : gen_lane
+      logic [OutWidth-1:0] count;
+      always_comb begin
+        count = '0;
+        for (int unsigned s = 0; s < Steps; s++) count += OutWidth'(reached_q[l][s]);
+      end
+      always_ff @(posedge clk_i) data_o[l] <= count;
+    end
+  end
+endmodule : bnn_steps

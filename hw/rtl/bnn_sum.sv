@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Sum of Terms terms modulo 2**OutWidth in registered levels; 1-bit terms make a popcount.
+/// Latency: bnn_pkg::sum_latency(Terms, TermWidth). One level lies here, the rest in an instance of the module itself.
+module bnn_sum #(
+  parameter int unsigned Terms     = 8,
+  parameter int unsigned TermWidth = 1,
+  parameter bit          Signed    = 1'b0,
+  parameter int unsigned OutWidth  = 4
+) (
+  input  logic                            clk_i,
+  input  logic [Terms-1:0][TermWidth-1:0] data_i,
+  output logic [OutWidth-1:0]             data_o
+);
+  if (Terms < 1 || TermWidth < 1 || OutWidth < 1) begin : gen_check
+    $fatal(1, "Terms %0d, TermWidth %0d, OutWidth %0d: each is at least 1", Terms, TermWidth, OutWidth);
+  end
+
+  if (Terms == 1) begin : gen_wire
+    if (Signed) begin : gen_signed
+      assign data_o = OutWidth'($signed(data_i));
+    end else begin : gen_unsigned
+      assign data_o = OutWidth'(data_i);
+    end
+    logic unused;
+    assign unused = &{clk_i, data_i};
+  end else begin : gen_level
+    localparam int unsigned Share = bnn_pkg::node_terms(TermWidth);  // terms a node
+    localparam int unsigned Nodes = bnn_pkg::ceil_div(Terms, Share);
+    localparam int unsigned Need  = TermWidth == 1 && !Signed ? $clog2(Share + 1) : TermWidth + $clog2(Share);
+    localparam int unsigned NodeWidth = Need < OutWidth ? Need : OutWidth;
+
+    logic [Nodes-1:0][NodeWidth-1:0] node_d, node_q;
+
+    for (genvar n = 0; n < Nodes; n++) begin : gen_node
+      localparam int unsigned First = n * Share;
+      localparam int unsigned Count = First + Share <= Terms ? Share : Terms - First;
+      always_comb begin
+        node_d[n] = '0;
+        for (int unsigned i = 0; i < Count; i++) begin
+          if (Signed) node_d[n] += NodeWidth'($signed(data_i[First+i]));
+          else node_d[n] += NodeWidth'(data_i[First+i]);
+        end
+      end
+    end
+
+    always_ff @(posedge clk_i) node_q <= node_d;
+
+    bnn_sum #(
+      .Terms    (Nodes),
+      .TermWidth(NodeWidth),
+      .Signed   (Signed),
+      .OutWidth (OutWidth)
+    ) u_rest (
+      .clk_i,
+      .data_i(node_q),
+      .data_o
+    );
+  end
+endmodule : bnn_sum
