@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a trained, hard network to QONNX, with the vectors that every later rung runs and the first two rungs."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from brevitas.export import export_qonnx
+from torch import nn
+
+from adiabit.errors import UserError
+from adiabit.flows.compile.execute import run_qonnx
+from adiabit.flows.ladder import Rung, Vectors, save_rungs
+from adiabit.train.anneal import logits
+from adiabit.train.checkpoint import load_card, load_model
+from adiabit.train.config import HARD, PIXELS, DataConfig
+from adiabit.train.data import load
+
+MODEL = "model.onnx"
+
+
+def export(train_folder: Path, data: DataConfig, out: Path) -> None:
+    """Write model.onnx, vectors.npz and rungs.json into `out`, which exists.
+
+    The graph takes pixels 0...255 as float32 (1, 784) and gives logits (1, 10). `UserError` where the network is
+    not binary (yet) and where it has learnt NaN. A frame in which QONNX execution differs from torch is told in
+    the QONNX rung.
+    """
+    card = load_card(train_folder)
+    if card.method == "real":
+        raise UserError(
+            f'{train_folder}: method = "real" trains real-valued weights, which have no binary hardware; '
+            'train with method = "adiabatic" or "ste" to export'
+        )
+    if not card.hard:
+        raise UserError(
+            f"{train_folder}: the network is still soft (k_weights = {card.k_weights:.4g}, k_activations = "
+            f"{card.k_activations:.4g}, hard from {HARD:.0f}); raise train.epochs so that the schedule ends"
+        )
+    net = load_model(train_folder)
+    vectors = make_vectors(net, data)
+    write_qonnx(net, out / MODEL)
+    vectors.save(out)
+    verify(out, vectors)
+
+
+def make_vectors(net: nn.Module, data: DataConfig) -> Vectors:
+    """The test split, then :func:`corners`, with what the network computes for them."""
+    test, extra = load(data).test, corners()
+    frames = np.concatenate([test.frames, extra])
+    computed = logits(net, torch.from_numpy(frames)).numpy()
+    if not np.isfinite(computed).all():
+        raise UserError("the network computes NaN or infinity; its training diverged; lower train.learning_rate")
+    labels = np.concatenate([test.labels, np.full(len(extra), -1, dtype=np.int64)])
+    return Vectors(frames=frames, labels=labels, logits=computed, predictions=computed.argmax(1).astype(np.int64))
+
+
+def corners() -> npt.NDArray[np.uint8]:
+    """Inputs that data sets lack, (N, 784): all equal, one pixel alone, checkerboards, random pixels."""
+    rng = np.random.default_rng(0)
+    flat = [np.full(PIXELS, value, dtype=np.uint8) for value in (0, 255, 127, 128, 1, 254)]
+    places = (0, 1, PIXELS // 2, PIXELS - 2, PIXELS - 1)
+    one = [np.where(np.arange(PIXELS) == place, 255, 0) for place in places]
+    row, column = np.divmod(np.arange(PIXELS), 28)
+    boards = [((row + column) % 2 == parity) * 255 for parity in (0, 1)]
+    noise = [rng.integers(0, 256, PIXELS) for _ in range(8)] + [rng.integers(0, 2, PIXELS) * 255 for _ in range(8)]
+    return np.stack([*flat, *one, *(255 - np.array(o) for o in one), *boards, *noise]).astype(np.uint8)
+
+
+def write_qonnx(net: nn.Module, path: Path) -> None:
+    """Export a hard network in eval mode; Brevitas writes each quantizer as a BipolarQuant node."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch: the TorchScript exporter is the old one; Brevitas needs it
+        export_qonnx(net, torch.zeros(1, PIXELS), str(path), dynamo=False, input_names=["pixels"],
+                     output_names=["logits"], keep_initializers_as_inputs=False)  # fmt: skip
+
+
+def verify(out: Path, vectors: Vectors) -> None:
+    """Execute model.onnx on every vector and write both rungs; a difference is told in the second."""
+    computed = run_qonnx(out / MODEL, vectors.frames)
+    same = (computed == vectors.logits).all(axis=1)
+    total = len(same)
+    difference = ""
+    if not same.all():
+        frame = int(np.argmin(same))
+        place = int(np.argmax(computed[frame] != vectors.logits[frame]))
+        difference = (
+            f"frame {frame}, logit {place}: torch {vectors.logits[frame, place]!r}, QONNX {computed[frame, place]!r}"
+        )
+    torch_rung = Rung(name="torch", frames=total, equal=total, accuracy=vectors.accuracy(vectors.predictions))
+    qonnx_rung = Rung(name="QONNX", frames=total, equal=int(same.sum()), compared="logits", difference=difference,
+                      accuracy=vectors.accuracy(computed.argmax(1)))  # fmt: skip
+    save_rungs(out, [torch_rung, qonnx_rung])

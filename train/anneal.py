@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: ARG002  (Lightning's hooks have more arguments than one uses)
+"""The Lightning callback that anneals: drives a schedule, measures soft and hard, keeps the best hard network."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import lightning as L  # noqa: N812  (its customary name)
+import torch
+from torch import Tensor, nn
+
+from adiabit.train.config import TrainConfig
+from adiabit.train.data import Split
+from adiabit.train.quantizers import AdiabaticQuantizer, hardened, quantizers
+from adiabit.train.schedules import make_schedule
+
+HISTORY = (
+    "epoch", "soft_accuracy", "hard_accuracy", "k_weights", "k_activations", "loss", "flip_ratio", "unsaturated", "lr",
+)  # fmt: skip
+SATURATED = 0.99  # |tanh(k * w)| from which on a weight counts as saturated
+
+
+class Anneal(L.Callback):
+    """Before each step: k and learning rate. After each epoch: accuracies, history, best network, pushes.
+
+    Its whole state is in the checkpoint, and random numbers depend on seed and epoch alone, so a resumed run
+    equals an uninterrupted one bit for bit.
+    """
+
+    def __init__(self, config: TrainConfig, net: nn.Module, validation: Split, settings: dict[str, Any]) -> None:
+        self.config, self.net, self.settings = config, net, settings
+        self.frames, self.labels = tensors(validation)
+        self.schedule = make_schedule(config)
+        self.history: dict[str, list[Any]] = {key: [] for key in HISTORY}
+        self.best: dict[str, Any] = {"hard_accuracy": -1.0}
+        self.seconds = 0.0
+        self.losses: list[Tensor] = []
+        self.signs: list[Tensor] = []
+        self.started = time.monotonic()
+
+    # state ------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain numbers and tensors: loads with weights_only."""
+        return {
+            "settings": self.settings,
+            "schedule": self.schedule.state_dict(),
+            "history": self.history,
+            "best": self.best,
+            "seconds": self.seconds,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up where a checkpoint left off."""
+        self.schedule.load_state_dict(state_dict["schedule"])
+        self.history, self.best, self.seconds = state_dict["history"], state_dict["best"], state_dict["seconds"]
+
+    # hooks ------------------------------------------------------------------------------------------------------
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Set k and the learning rate; at the first step of an epoch, the seed."""
+        epoch = trainer.current_epoch
+        if batch_idx == 0:
+            torch.manual_seed(self.config.seed * 1_000_003 + epoch)
+            self.started, self.losses = time.monotonic(), []
+            self.signs = [layer.weight.detach() >= 0 for layer in self._linears()]
+        share = (epoch + batch_idx / max(1, int(trainer.num_training_batches))) / self.config.epochs
+        self.schedule.at(share)
+        self._apply()
+        rate = self.config.learning_rate * self.schedule.learning_rate_factor
+        if self.config.learning_rate_schedule == "cosine":
+            rate *= 0.5 * (1 + math.cos(math.pi * share))
+        for group in trainer.optimizers[0].param_groups:
+            group["lr"] = rate
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Keep the loss."""
+        self.losses.append(outputs["loss"].detach())
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Measure, keep the best, push."""
+        soft = self._soft_accuracy()
+        with hardened(self.net):
+            hard = accuracy(self.net, self.frames, self.labels)
+        self._record(trainer, soft, hard)
+        if hard > self.best["hard_accuracy"]:
+            self.best = self.candidate()
+        if self.schedule.after_epoch(soft, hard, self._soft_accuracy):
+            trainer.optimizers[0].state.clear()
+        trainer.should_stop = trainer.should_stop or self.schedule.done
+        self.seconds += time.monotonic() - self.started
+
+    def candidate(self) -> dict[str, Any]:
+        """The network as the last measured epoch left it, with that epoch's number (from 1) and k."""
+        return {
+            "epoch": self.history["epoch"][-1],
+            "hard_accuracy": self.history["hard_accuracy"][-1],
+            "k_weights": self.history["k_weights"][-1],
+            "k_activations": self.history["k_activations"][-1],
+            "hard_activations": self.schedule.hard_activations,
+            "state": copied(self.net),
+        }
+
+    # the rest ---------------------------------------------------------------------------------------------------
+
+    def _apply(self) -> None:
+        set_slopes(self.net, self.schedule.k_weights, self.schedule.k_activations, self.schedule.hard_activations,
+                   self.schedule.noise)  # fmt: skip
+
+    def _soft_accuracy(self) -> float:
+        self._apply()
+        return accuracy(self.net, self.frames, self.labels)
+
+    def _linears(self) -> list[nn.Linear]:
+        return [module for module in self.net.modules() if isinstance(module, nn.Linear)]
+
+    def _record(self, trainer: L.Trainer, soft: float, hard: float) -> None:
+        weights = [layer.weight.detach() for layer in self._linears()]
+        total = sum(w.numel() for w in weights)
+        flips = sum(int(((w >= 0) != s).sum()) for w, s in zip(weights, self.signs, strict=True))
+        k = self.schedule.k_weights
+        soft_weights = total if k is None else sum(int((torch.tanh(k * w).abs() < SATURATED).sum()) for w in weights)
+        row = {
+            "epoch": trainer.current_epoch + 1,
+            "soft_accuracy": soft,
+            "hard_accuracy": hard,
+            "k_weights": k,
+            "k_activations": self.schedule.k_activations,
+            "loss": float(torch.stack(self.losses).mean()),
+            "flip_ratio": flips / total,
+            "unsaturated": soft_weights / total,
+            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+        }
+        for key, value in row.items():
+            self.history[key].append(value)
+        if trainer.logger:
+            logged = {key: value for key, value in row.items() if value is not None} | {"gap": soft - hard}
+            trainer.logger.log_metrics(logged, step=trainer.current_epoch + 1)
+
+
+def set_slopes(
+    net: nn.Module, weights: float | None, activations: float | None, hard_activations: bool, noise: float = 0.0
+) -> None:
+    """Give every adiabatic quantizer of a network its k."""
+    for quantizer in quantizers(net):
+        if isinstance(quantizer, AdiabaticQuantizer):
+            k = weights if quantizer.role == "weight" else activations
+            if k is not None:
+                quantizer.k = k
+            if quantizer.role == "activation":
+                quantizer.hard, quantizer.noise = hard_activations, noise
+
+
+def copied(net: nn.Module) -> dict[str, Tensor]:
+    """A network's state as it is now."""
+    return {name: value.detach().clone() for name, value in net.state_dict().items()}
+
+
+def tensors(split: Split) -> tuple[Tensor, Tensor]:
+    """Frames (N, 784) uint8 and labels (N,) int64 as tensors."""
+    return torch.from_numpy(split.frames), torch.from_numpy(split.labels)
+
+
+@torch.no_grad()
+def logits(net: nn.Module, frames: Tensor, block: int = 2000) -> Tensor:
+    """(N, 784) uint8 -> (N, 10) in eval mode; the network's mode is put back."""
+    training, device = net.training, next(net.parameters()).device
+    net.eval()
+    out = torch.cat([net(part.to(device).float()) for part in frames.split(block)])
+    net.train(training)
+    return out
+
+
+def accuracy(net: nn.Module, frames: Tensor, labels: Tensor) -> float:
+    """Share of frames whose largest logit is that of their label."""
+    return float((logits(net, frames).argmax(1).cpu() == labels).float().mean())

