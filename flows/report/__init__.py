@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report: an HTML file that opens with no network, `report.json` with the same figures, tables for the terminal."""
+
+from adiabit.flows.report.build import render, report
+from adiabit.flows.report.drawing import draw
+from adiabit.flows.report.figures import Figures, collect
+from adiabit.flows.report.tables import tables
+
+__all__ = ["Figures", "collect", "draw", "render", "report", "tables"]

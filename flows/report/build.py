@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Figures to `report.html` and `report.json`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import jinja2
+from markupsafe import Markup
+
+from adiabit.boards.catalog import Board
+from adiabit.flows.report import tables as rows
+from adiabit.flows.report.charts import training_charts
+from adiabit.flows.report.drawing import draw
+from adiabit.flows.report.figures import Figures, Resources, collect
+from adiabit.flows.report.tables import tables
+
+__all__ = ["render", "report", "tables"]
+
+HTML, JSON = "report.html", "report.json"
+NARROW = 400  # pixels: a telephone
+
+
+class Bar(NamedTuple):
+    """A resource: shares of the part's capacity, and the words beside them."""
+
+    name: str
+    lines: list[tuple[str, str, float]]  # class, words, share
+
+
+def report(
+    folders: Mapping[str, Path], *, name: str, board: Board, clock_mhz: float, command: str, out: Path
+) -> Figures:
+    """Collect the figures of a run from its stages' folders and write the report into the folder `out`.
+
+    `folders` by stage (train, export, compile, emit, simulate, synthesize; any may be absent). `UserError` where a
+    stage's file is damaged.
+    """
+    figures = collect(folders, name=name, board=board, clock_mhz=clock_mhz, command=command)
+    render(figures, out)
+    return figures
+
+
+def render(figures: Figures, out: Path) -> None:
+    """Write `report.html`, which loads nothing, and `report.json` with the same figures, into the folder `out`."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / JSON).write_text(json.dumps(figures.document(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    page = environment.get_template("report.html.j2").render(
+        figures=figures, verdict=verdict(figures), cards=_cards(figures), drawings=_drawings(figures), rows=rows,
+        charts=training_charts(figures.training.history if figures.training else {}), bars=_bars(figures),
+    )  # fmt: skip
+    (out / HTML).write_text(page, encoding="utf-8")
+
+
+def verdict(figures: Figures) -> rows.Cell:
+    """One sentence on exactness: what ran and whether it agrees."""
+    ran = [rung.name for rung in figures.rungs if rung.status != "not run"]
+    missing = ", ".join(rung.name for rung in figures.rungs if rung.status == "not run")
+    if figures.differences:
+        return rows.Cell(f"Not exact: {', '.join(r.name for r in figures.differences)} differs", "bad")
+    if not ran:
+        return rows.Cell("Exactness not checked: no rung of the ladder was run", "muted")
+    return rows.Cell(f"Exact: {len(ran)} of {len(figures.rungs)} rungs run, all equal"
+                     + (f"; not run: {missing}" if missing else ""), "good")  # fmt: skip
+
+
+def _drawings(figures: Figures) -> list[tuple[str, Markup]]:
+    """The network for a wide and for a narrow window; `draw` has escaped what it was given."""
+    if figures.accelerator is None:
+        return []
+    told = [re.search(r"\bstage (\w+)", rung.difference) for rung in figures.differences]
+    marks = {found[1]: "differs" for found in told if found}
+    sizes = (("wide", 1080), ("narrow", NARROW))
+    return [(size, Markup(draw(figures.accelerator, marks, width=width))) for size, width in sizes]  # noqa: S704
+
+
+def _cards(figures: Figures) -> list[tuple[str, str, str]]:
+    """The figures that are looked for first: what, how much, by whom."""
+    hard = figures.training.hard_test if figures.training else None
+    last = next((r for r in reversed(figures.rungs) if r.accuracy is not None), None)
+    if hard is None and last:
+        hard = last.accuracy
+    measured = figures.fps_measured is not None
+    speed = rows.number(figures.fps_measured if measured else figures.fps_estimate, 0)
+    latency = figures.latency_us
+    found, by = (
+        (figures.synthesis.total, "Yosys") if figures.synthesis else (figures.estimate or Resources(), "estimate")
+    )
+    cards = [
+        ("Test accuracy", rows.percent(hard), "hard, ±1 weights"),
+        ("Frames a second", speed, f"{'simulated' if measured else 'estimated'}, {figures.clock_mhz:g} MHz"),
+        ("Latency", None if latency is None else f"{latency:,.2f} µs", "simulated"),
+        ("LUTs", rows.number(found.lut), by),
+        ("Block RAMs", rows.number(found.bram18), f"18 Kbit each, {by}"),
+    ]
+    return [
+        (what, much, how) if much and much != rows.NONE else (what, rows.NONE, rows.NOT_RUN)
+        for what, much, how in cards
+    ]
+
+
+def _bars(figures: Figures) -> list[Bar]:
+    bars = []
+    for key, name in rows.RESOURCES.items():
+        holds = getattr(figures.capacity, key)
+        lines = []
+        for class_, by, found in (
+            ("c0", "estimate", figures.estimate),
+            ("c1", "Yosys", figures.synthesis and figures.synthesis.total),
+        ):
+            value = getattr(found, key) if found else None
+            if value is not None and holds:
+                lines.append((class_, f"{100 * value / holds:.1f} % {by}", value / holds))
+        if lines:
+            bars.append(Bar(name, lines))
+    return bars

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The accelerator as a picture: its stages in rows, the streams between them, the slowest stage marked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from markupsafe import Markup
+
+from adiabit.flows.report import svg
+from adiabit.hw.accelerator import (
+    Accelerator,
+    Fifo,
+    Kind,
+    LabelSelect,
+    MatrixVector,
+    Memory,
+    Stage,
+    Stream,
+    Threshold,
+    WidthConverter,
+)
+from adiabit.hw.memory import memory_of
+
+HEIGHT, GAP, ROW_GAP, MARGIN = 106, 70, 56, 20  # of a box; between boxes; between rows; at the edges
+LETTER = 0.62  # width of a letter by its height, taken wide, for names that must be shortened
+TIMES = "\N{MULTIPLICATION SIGN}"
+KINDS = {Kind.BIPOLAR: "±1", Kind.UNSIGNED: "unsigned", Kind.SIGNED: "signed"}
+MEMORIES = {Memory.LUT: "LUT ROM", Memory.BLOCK: "block RAM", Memory.HARDWIRED: "hard-wired"}
+
+
+@dataclass(frozen=True)
+class Box:
+    """A stage, or an end of the chain, with its words and its place."""
+
+    name: str
+    tag: str
+    lines: tuple[str, ...]
+    width: int
+    stage: Stage | None = None
+    x: int = 0
+    y: int = 0
+
+    @property
+    def middle(self) -> int:
+        """Where arrows enter and leave."""
+        return self.y + HEIGHT // 2
+
+
+def draw(accelerator: Accelerator, highlights: Mapping[str, str] | None = None, *, width: int = 1080) -> str:
+    """An SVG of the chain of stages, wrapped into rows of at most `width` pixels (at least one stage a row).
+
+    A box tells folding, memory and cycles; its bar is its share of the slowest stage's cycles. An arrow tells the
+    bits of a beat and the lanes, and is thicker the wider it is. `highlights`: remarks by the name of their stage.
+    """
+    boxes = _placed(_boxes(accelerator), width)
+    right = max(box.x + box.width for box in boxes) + MARGIN
+    bottom = max(box.y for box in boxes) + HEIGHT + MARGIN
+    arrows = [_arrow(*ends, stream, right) for ends, stream in zip(pairwise(boxes), accelerator.streams, strict=True)]
+    drawn = [_drawn(box, accelerator.cycles, (highlights or {}).get(box.name)) for box in boxes]
+    label = f"{accelerator.name}: {len(accelerator.stages)} stages, {accelerator.cycles:,} cycles a frame"
+    return svg.picture(right, bottom, label, *arrows, *drawn, class_="network")
+
+
+def _boxes(accelerator: Accelerator) -> list[Box]:
+    ends = [
+        Box(name, "AXI-Stream", (_elements(s), _type(s)), 100)
+        for name, s in (("input", accelerator.input), ("output", accelerator.output))
+    ]
+    return [ends[0], *map(_box, accelerator.stages), ends[1]]
+
+
+def _box(stage: Stage) -> Box:
+    width, about = _ABOUT.get(type(stage), (132, lambda s: (type(s).__name__, ())))
+    tag, lines = about(stage)
+    return Box(stage.name, tag, lines, width, stage)
+
+
+def _matrix_vector(stage: MatrixVector) -> tuple[str, tuple[str, ...]]:
+    rows, columns = stage.weights.shape
+    arithmetic = "XNOR" if stage.xnor else "±1 weights" if stage.bipolar_weights else f"{stage.weight_bits}-bit weights"
+    return arithmetic, (f"{columns} → {rows}", f"PE {stage.pe} · SIMD {stage.simd}", MEMORIES[memory_of(stage)])
+
+
+# Width of the box, and its tag and lines, by kind of stage. A kind that is not here is drawn by its class name.
+_ABOUT: dict[type[Stage], tuple[int, Callable[[Any], tuple[str, tuple[str, ...]]]]] = {
+    MatrixVector: (178, _matrix_vector),
+    Threshold: (132, lambda s: ("threshold", (f"{s.input.channels} channels", f"PE {s.input.lanes}"))),
+    WidthConverter: (112, lambda s: ("width", (f"{s.input.lanes} → {s.output.lanes} lanes",))),
+    Fifo: (112, lambda s: ("FIFO", (f"{s.depth:,} beats",))),
+    LabelSelect: (132, lambda s: ("arg max", (f"of {s.input.elements}",))),
+}
+
+
+def _placed(boxes: list[Box], width: int) -> list[Box]:
+    """Wrapped greedily, at the smallest width that needs no more rows: so rows are of about one length."""
+    wrapped = [_wrapped(boxes, narrower) for narrower in range(width, 0, -20)]
+    return [placed for placed in wrapped if placed[-1].y == wrapped[0][-1].y][-1]
+
+
+def _wrapped(boxes: Iterable[Box], width: int) -> list[Box]:
+    placed: list[Box] = []
+    x, y = MARGIN, MARGIN
+    for box in boxes:
+        if placed and x + box.width + MARGIN > width:
+            x, y = MARGIN, y + HEIGHT + ROW_GAP
+        placed.append(Box(box.name, box.tag, box.lines, box.width, box.stage, x, y))
+        x += box.width + GAP
+    return placed
+
+
+def _drawn(box: Box, slowest: int, remark: str | None) -> Markup:
+    stage = box.stage
+    marks = ["box", "plumbing" if isinstance(stage, Fifo | WidthConverter) else "end" if stage is None else "work"]
+    marks += ["slowest"] * (stage is not None and stage.cycles == slowest) + ["remark"] * (remark is not None)
+    parts = [
+        svg.element("title", _told(box, remark)),
+        svg.element("rect", x=box.x, y=box.y, width=box.width, height=HEIGHT, rx=7),
+    ]
+    parts += [svg.text(box.x + 11, box.y + 21, _short(box.name, box.width - 22, 13), "name")]
+    parts += [svg.text(box.x + 11, box.y + 37, box.tag, "tag")]
+    parts += [svg.text(box.x + 11, box.y + 56 + 16 * i, line, "line") for i, line in enumerate(box.lines[:2])]
+    if stage is not None:
+        parts += _load(box, stage.cycles, slowest)
+    if remark is not None:
+        parts.append(svg.text(box.x + 2, box.y - 6, _short(remark, box.width + GAP, 11), "note"))
+    return svg.element("g", *parts, class_=" ".join(marks))
+
+
+def _load(box: Box, cycles: int, slowest: int) -> list[Markup]:
+    """Cycles at the right of the tag's line, memory below, and the bar."""
+    x, y, width = box.x + 11, box.y + HEIGHT - 11, box.width - 22
+    parts = [svg.element("rect", x=x, y=y, width=width, height=4, rx=2, class_="rail")]
+    parts += [svg.element("rect", x=x, y=y, width=max(2.0, width * cycles / slowest), height=4, rx=2, class_="load")]
+    if len(box.lines) > 2:
+        parts += [svg.text(x, y - 5, box.lines[2], "line")]
+    return [svg.text(x + width, y - 5, f"{cycles:,} cyc", "cycles", "end"), *parts]
+
+
+def _told(box: Box, remark: str | None) -> str:
+    """What the pointer is told."""
+    words = [box.name, *([type(box.stage).__name__] if box.stage else []), box.tag, *box.lines]
+    words += [f"{box.stage.cycles:,} cycles a frame"] if box.stage else []
+    return "\n".join([*words, *([remark] if remark else [])])
+
+
+def _arrow(start: Box, end: Box, stream: Stream, right: int) -> Markup:
+    thick = 1 + min(3.0, 0.35 * (stream.width - 1).bit_length())
+    if start.y == end.y:
+        x, y = start.x + start.width, start.middle
+        path, labelled = f"M{x} {y}H{end.x - 8}", (x + end.x - 8) / 2
+    else:  # back to the left, through the gap between the rows
+        y = end.y - ROW_GAP // 2
+        out = min(start.x + start.width + 22, right - 6)
+        path = f"M{start.x + start.width} {start.middle}H{out}V{y}H{MARGIN - 12}V{end.middle}H{end.x - 8}"
+        labelled = (out + MARGIN) / 2
+    beat = f"{stream.lanes} {TIMES} {stream.bits} b"
+    words = f"{stream.name}: {_elements(stream)} {_type(stream)}, {stream.beats:,} beats of {beat}it"
+    head = f"M{end.x} {end.middle}l-9 -5v10z"
+    return svg.element(
+        "g", svg.element("title", words), svg.element("path", d=path, stroke_width=thick, class_="wire"),
+        svg.element("path", d=head, class_="head"), svg.text(labelled, y - 6, f"{stream.width} bit", "wide", "middle"),
+        svg.text(labelled, y + 15, beat, "lanes", "middle"), class_="arrow",
+    )  # fmt: skip
+
+
+def _elements(stream: Stream) -> str:
+    return f" {TIMES} ".join(map(str, stream.shape))
+
+
+def _type(stream: Stream) -> str:
+    return KINDS[stream.kind] + ("" if stream.kind is Kind.BIPOLAR else f" {stream.bits} bit")
+
+
+def _short(words: str, width: int, size: int) -> str:
+    """The words, cut in the middle where they would not fit the width in pixels."""
+    fits = int(width / (LETTER * size))
+    return words if len(words) <= fits else f"{words[: fits - fits // 2 - 1]}…{words[len(words) - fits // 2 :]}"

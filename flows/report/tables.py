@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of the report: written once, shown on the terminal by Rich and in the HTML by the template."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import rich.box
+import rich.table
+import rich.text
+
+from adiabit.flows.report.figures import Figures, Resources, StageFigures
+
+NONE = "—"
+NOT_RUN = "not run"
+RESOURCES = {"lut": "LUT", "ff": "FF", "bram18": "BRAM18", "dsp": "DSP"}
+STYLES = {"good": "green", "bad": "bold white on red", "warn": "yellow", "muted": "dim", "": ""}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands in a field; `tone` is good, bad, warn, muted or nothing."""
+
+    text: str
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's head; figures stand right, words left."""
+
+    head: str
+    figures: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of cells, a note below it."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+def tables(figures: Figures) -> list[rich.table.Table]:
+    """The ladder, accuracy, and resources and speed, for the terminal."""
+    return [_rich(table) for table in (ladder(figures), accuracy(figures), resources(figures))]
+
+
+def _rich(table: Table) -> rich.table.Table:
+    made = rich.table.Table(title=table.title, title_justify="left", title_style="bold", box=rich.box.SIMPLE_HEAD,
+                            caption="\n".join(table.notes) or None, caption_justify="left")  # fmt: skip
+    for column in table.columns:
+        made.add_column(column.head, justify="right" if column.figures else "left")
+    for row in table.rows:
+        made.add_row(*(rich.text.Text(cell.text, STYLES[cell.tone]) for cell in row))
+    return made
+
+
+def ladder(figures: Figures) -> Table:
+    """Each rung against the one before."""
+    tones = {"equal": "good", "DIFFERS": "bad", "not run": "muted"}
+    rows = []
+    for rung in figures.rungs:
+        tone = tones[rung.status]
+        if rung.why_not:
+            cells = [Cell(NONE, "muted")] * 3 + [Cell(rung.why_not, "muted")]
+        else:
+            told = "; ".join(part for part in (rung.compared, rung.difference) if part)
+            cells = [Cell(count(rung.frames)), Cell(count(rung.equal), "bad" if tone == "bad" else ""),
+                     Cell(percent(rung.accuracy)), Cell(told, "bad" if rung.difference else "")]  # fmt: skip
+        rows.append((Cell(rung.name), Cell(rung.status, tone), *cells))
+    heads = (Column("Rung"), Column("Status"), Column("Frames", True), Column("Equal", True), Column("Accuracy", True),
+             Column("Compared with the rung before"))  # fmt: skip
+    return Table(title="Ladder of exactness", columns=heads, rows=tuple(rows))
+
+
+def accuracy(figures: Figures) -> Table:
+    """The network while it is trained, when it is trained, and on each rung."""
+    training, rows = figures.training, []
+    for name, kind in (("Trained network, soft", "soft"), ("Trained network, hard (±1)", "hard")):
+        values = [getattr(training, f"{kind}_{split}") if training else None for split in ("validation", "test")]
+        shown = [_or_not_run(percent(v) if v is not None else None, training is not None) for v in values]
+        rows.append((Cell(name), *shown, Cell(NONE, "muted")))
+    for rung in figures.rungs:
+        ran = not rung.why_not
+        test = Cell(percent(rung.accuracy)) if ran else Cell(NOT_RUN, "muted")
+        rows.append(
+            (Cell(rung.name), Cell(NONE, "muted"), test, Cell(count(rung.frames)) if ran else Cell(NONE, "muted"))
+        )
+    heads = (Column("Network"), Column("Validation", True), Column("Test", True), Column("Frames", True))
+    note = "A rung's accuracy is over the labelled frames among those that it ran; corner inputs have no label."
+    return Table(title="Accuracy", columns=heads, rows=tuple(rows), notes=(note,))
+
+
+def resources(figures: Figures) -> Table:
+    """What the circuit takes and how fast it is: estimated, measured, and what there is."""
+    synthesis = figures.synthesis
+    rows = []
+    for key, name in RESOURCES.items():
+        estimate, holds = getattr(figures.estimate or Resources(), key), getattr(figures.capacity, key)
+        measured = getattr(synthesis.total, key) if synthesis else None
+        best = estimate if measured is None else measured
+        shown = [_or_not_run(number(estimate), figures.estimate is not None)]
+        shown += [_or_not_run(number(measured), synthesis is not None)]
+        rows.append((Cell(name), *shown, Cell("Yosys", "muted"), Cell(count(holds)), _used(best, holds)))
+    notes = [synthesis.timing_note] if synthesis and synthesis.timing_note else []
+    sim = figures.simulation
+    if sim and sim.cycles_per_frame_min != sim.cycles_per_frame_max:
+        span = f"{number(sim.cycles_per_frame_min)} to {number(sim.cycles_per_frame_max)}"
+        notes.append(f"Cycles a frame are the median over {sim.frames} simulated frames, which took {span}.")
+    heads = (Column("Figure"), Column("Estimate", True), Column("Measured", True), Column("by"),
+             Column("Capacity", True), Column("Used", True))  # fmt: skip
+    rows += [_delay(figures), *_speed(figures)]
+    return Table(title="Resources and speed", columns=heads, rows=tuple(rows), notes=tuple(notes))
+
+
+def _delay(figures: Figures) -> tuple[Cell, ...]:
+    period, synthesis = 1e3 / figures.clock_mhz, figures.synthesis
+    delay = synthesis.logic_delay_ns if synthesis else None
+    shown = _or_not_run(None if delay is None else f"{delay:.2f} ns", synthesis is not None)
+    return (Cell("Logic delay"), Cell(NONE, "muted"), shown, Cell("Yosys", "muted"), Cell(f"{period:.2f} ns"),
+            _used(delay, period))  # fmt: skip
+
+
+def _speed(figures: Figures) -> list[tuple[Cell, ...]]:
+    sim, ran = figures.simulation, figures.simulation is not None
+    compiled = figures.cycles_estimate is not None
+    cycles = sim.cycles_per_frame if sim else None
+    measured = _or_not_run(number(cycles), ran)
+    if cycles is not None and figures.cycles_estimate is not None and cycles != figures.cycles_estimate:
+        measured = Cell(measured.text, "bad")
+    latency, at = sim.latency_cycles if sim else None, f"at {figures.clock_mhz:g} MHz"
+    latency_us = None if latency is None else f"{figures.latency_us:.2f} µs"
+    rows = [
+        ("Cycles a frame", _or_not_run(number(figures.cycles_estimate), compiled), measured),
+        (f"Frames a second {at}", _or_not_run(number(figures.fps_estimate, 0), compiled),
+         _or_not_run(number(figures.fps_measured, 0), ran)),
+        ("Latency in cycles", Cell(NONE, "muted"), _or_not_run(number(latency), ran)),
+        (f"Latency {at}", Cell(NONE, "muted"), _or_not_run(latency_us, ran)),
+    ]  # fmt: skip
+    tail = (Cell("RTL simulation", "muted"), Cell(NONE, "muted"), Cell(NONE, "muted"))
+    return [(Cell(name), estimate, got, *tail) for name, estimate, got in rows]
+
+
+def stages(figures: Figures) -> Table:
+    """Each stage of the accelerator; estimate, then Yosys."""
+    heads = [
+        Column("Stage"),
+        Column("Kind"),
+        Column("PE", True),
+        Column("SIMD", True),
+        Column("Memory"),
+        Column("Cycles", True),
+    ]
+    heads += [Column(f"{name} {by}", True) for name in RESOURCES.values() for by in ("est.", "Yosys")]
+    rows = []
+    for stage in figures.stages:
+        slowest = stage.cycles is not None and stage.cycles == figures.cycles_estimate
+        cells = [Cell(stage.name), Cell(stage.kind or NONE, "muted"), *(_figure(v) for v in (stage.pe, stage.simd))]
+        cells += [
+            Cell(stage.memory or NONE, "" if stage.memory else "muted"),
+            Cell(number(stage.cycles) or NONE, "warn" if slowest else ""),
+        ]
+        cells += [_figure(value) for key in RESOURCES for value in _both(stage, key)]
+        rows.append(tuple(cells))
+    return Table(title="Stages", columns=tuple(heads), rows=tuple(rows))
+
+
+def _both(stage: StageFigures, key: str) -> list[float | None]:
+    return [getattr(found or Resources(), key) for found in (stage.estimate, stage.synthesis)]
+
+
+def stalls(figures: Figures) -> Table:
+    """Cycles in which a stream waited, whatever the simulation counted."""
+    found = figures.simulation.stalls if figures.simulation else {}
+    counted = {name: value if isinstance(value, dict) else {"stalls": value} for name, value in found.items()}
+    keys = list(dict.fromkeys(key for value in counted.values() for key in value))
+    rows = [(Cell(name), *(_figure(value.get(key)) for key in keys)) for name, value in counted.items()]
+    heads = (Column("Stream"), *(Column(key.replace("_", " ").capitalize(), True) for key in keys))
+    return Table(title="Stalls", columns=heads, rows=tuple(rows))
+
+
+def seconds(figures: Figures) -> Table:
+    """What each stage of the flow took when it was made."""
+    rows: list[tuple[str, str]] = [(stage, f"{took:,.1f} s") for stage, took in figures.seconds.items()]
+    if sim := figures.simulation:
+        parts = (("simulate: build", sim.seconds_build), ("simulate: run", sim.seconds_run))
+        rows += [(name, f"{took:,.1f} s") for name, took in parts if took is not None]
+        if sim.cycles_per_second is not None:
+            rows.append(("simulate: cycles a second", number(sim.cycles_per_second, 0) or NONE))
+    shown = tuple((Cell(name), Cell(took)) for name, took in rows)
+    return Table(title="Time", columns=(Column("Stage of the flow"), Column("Took", True)), rows=shown)
+
+
+def versions(figures: Figures) -> Table:
+    """Versions of the tools."""
+    rows = tuple((Cell(name), Cell(version)) for name, version in figures.versions.items())
+    return Table(title="Tools", columns=(Column("Package"), Column("Version", True)), rows=rows)
+
+
+def count(value: float) -> str:
+    """A whole number with its thousands marked."""
+    return f"{value:,.0f}"
+
+
+def number(value: float | None, digits: int = 2) -> str | None:
+    """A figure with its thousands marked, decimals only where there are any."""
+    if value is None:
+        return None
+    return f"{value:,.{digits}f}" if digits and value != round(value) else count(value)
+
+
+def percent(share: float | None) -> str:
+    """A share of 1 in per cent."""
+    return NONE if share is None else f"{100 * share:.2f} %"
+
+
+def _figure(value: object) -> Cell:
+    if isinstance(value, int | float):
+        return Cell(number(value) or NONE, "muted" if value == 0 else "")
+    return Cell(NONE if value is None else str(value), "muted")
+
+
+def _or_not_run(shown: str | None, ran: bool) -> Cell:
+    return Cell(shown) if shown is not None else Cell(NONE if ran else NOT_RUN, "muted")
+
+
+def _used(value: float | None, capacity: float) -> Cell:
+    if value is None or not capacity:
+        return Cell(NONE, "muted")
+    share = value / capacity
+    return Cell(f"{100 * share:.1f} %", "bad" if share > 1 else "warn" if share > 0.8 else "")
+
+
+def texts(table: Table) -> Sequence[Sequence[str]]:
+    """The rows as plain strings."""
+    return [[cell.text for cell in row] for row in table.rows]

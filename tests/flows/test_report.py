@@ -1,0 +1,467 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report tells what the stages' folders hold, nothing more, and loads nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from io import StringIO
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rich.console
+
+from adiabit.boards import catalog
+from adiabit.errors import UserError
+from adiabit.flows.ladder import RUNGS, Rung, save_rungs
+from adiabit.flows.report import collect, draw, render, report, tables
+from adiabit.flows.report import tables as rich_tables
+from adiabit.flows.report.build import verdict
+from adiabit.flows.report.charts import Chart, curve_chart, linear_ticks, log_ticks
+from adiabit.flows.report.figures import Figures
+from adiabit.flows.report.tables import accuracy, ladder, percent, resources, stages, stalls, texts
+from adiabit.hw import storage
+from adiabit.hw.accelerator import (
+    Accelerator,
+    Fifo,
+    Kind,
+    LabelSelect,
+    MatrixVector,
+    Stage,
+    Stream,
+    Threshold,
+    WidthConverter,
+)
+
+COMMAND = "adiabit run recipes/digits.toml --set 'train.epochs=<40>'"
+DIFFERENCE = "stage fc2, frame 17, position 0, channel 3: 1 and -1; replay: adiabit simulate --frame 17"
+EPOCHS = 40
+
+
+def tfc(widths: tuple[int, ...] = (784, 64, 64, 64, 10), simd: int = 49, pe: int = 16) -> Accelerator:
+    """Threshold, width converter, FIFO, dense layers, label select: the shape of FINN's TFC."""
+    rng = np.random.default_rng(1)
+    count = len(widths) - 2
+    stages: list[Stage] = []
+    s = Stream(name="s_in", shape=(widths[0],), bits=8, kind=Kind.UNSIGNED, lanes=1)
+
+    def to(name: str, **changes: object) -> Stream:
+        return dataclasses.replace(s, name=name, **changes)  # type: ignore[arg-type]
+
+    out = to("s_bits", bits=1, kind=Kind.BIPOLAR)
+    stages.append(Threshold(name="quantize", inputs=(s,), outputs=(out,), thresholds=np.full((widths[0], 1), 128)))
+    s, out = out, to("s_wide", bits=1, kind=Kind.BIPOLAR, lanes=simd)
+    stages.append(WidthConverter(name="widen", inputs=(s,), outputs=(out,)))
+    s, out = out, dataclasses.replace(out, name="s_fifo")
+    stages.append(Fifo(name="fifo0", inputs=(s,), outputs=(out,), depth=16))
+    s = out
+    for i, (columns, rows) in enumerate(pairwise(widths)):
+        last = i == count
+        bits, kind, lanes = (8, Kind.UNSIGNED, 1) if last else (1, Kind.BIPOLAR, pe)
+        out = Stream(name=f"s_fc{i}", shape=(rows,), bits=bits, kind=kind, lanes=lanes)
+        weights = rng.choice([-1, 1], (rows, columns))
+        thresholds = None if last else np.full((rows, 1), columns // 2)
+        stages.append(MatrixVector(name=f"fc{i}", inputs=(s,), outputs=(out,), weights=weights, thresholds=thresholds))
+        s = out
+    out = Stream(name="s_label", shape=(1,), bits=4, kind=Kind.UNSIGNED, lanes=1)
+    stages.append(LabelSelect(name="label", inputs=(s,), outputs=(out,)))
+    return Accelerator(name="tfc", stages=tuple(stages))
+
+
+def write(folder: Path, **documents: object) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, document in documents.items():
+        (folder / f"{name}.json").write_text(json.dumps(document))
+
+
+def history() -> dict[str, list[float]]:
+    share = [i / (EPOCHS - 1) for i in range(EPOCHS)]
+    return {
+        "epoch": [float(i) for i in range(EPOCHS)],
+        "soft_accuracy": [0.951 - 0.6 * math.exp(-5 * s) for s in share],
+        "hard_accuracy": [0.9475 - 0.85 * math.exp(-3.5 * s) + 0.015 * math.sin(40 * s) * (1 - s) for s in share],
+        "k_weights": [10 ** (3 * s) for s in share],
+        "k_activations": [10 ** (2.2 * s) for s in share],
+        "loss": [0.12 + 2.1 * math.exp(-5 * s) for s in share],
+        "flip_ratio": [0.08 * math.exp(-5 * s) for s in share],
+        "unsaturated": [0.9 * math.exp(-6 * s) for s in share],
+        "lr": [3e-3 * (1 - 0.99 * s) for s in share],
+    }
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> dict[str, Path]:
+    """A run in which every stage was made and all rungs but two were run and are equal."""
+    made = {name: tmp_path / name for name in ("train", "export", "compile", "emit", "simulate", "synthesize")}
+    for i, (name, folder) in enumerate(made.items()):
+        write(folder, stage={"stage": name, "seconds": 1.5 + 10 * i, "key": {}})
+    metrics = {"method": "adiabatic", "soft_validation": 0.9531, "hard_validation": 0.9502, "soft_test": 0.9512,
+               "hard_test": 0.9475, "epochs": EPOCHS, "seconds": 81.25, "seed": 7}  # fmt: skip
+    write(made["train"], metrics=metrics, history=history())
+    accelerator = tfc()
+    storage.save(accelerator, made["compile"])
+    per_stage = [
+        {"name": s.name, "lut": 331 + 7 * i, "ff": 211 + i, "bram18": 0, "dsp": 0, "cycles": s.cycles}
+        for i, s in enumerate(accelerator.stages)
+    ]
+    total = {"lut": 6123, "ff": 3456, "bram18": 12, "dsp": 0, "cycles": accelerator.cycles}
+    write(made["compile"], estimate={"stages": per_stage, "total": total})
+
+    def equal(name: str, compared: str) -> Rung:
+        return Rung(name=name, frames=1012, equal=1012, accuracy=0.9475, compared=compared)
+
+    save_rungs(made["export"], [equal("torch", "the reference"), equal("QONNX", "logits")])
+    save_rungs(made["compile"], [equal(name, "labels, accumulators") for name in ("FINN graph", "golden")])
+    save_rungs(
+        made["simulate"], [Rung(name="RTL simulation", frames=256, equal=256, accuracy=0.9434, compared="labels")]
+    )
+    waited = {s.name: {"cycles_waiting": 3 * i, "beats": s.beats} for i, s in enumerate(accelerator.streams)}
+    simulation = {"frames": 256, "cycles_per_frame": 784, "cycles_per_frame_expected": 784, "latency_cycles": 1021,
+                  "total_cycles": 201_000, "stalls": waited, "seconds_build": 9.8, "seconds_run": 0.7,
+                  "cycles_per_second": 287_142.9}  # fmt: skip
+    write(made["simulate"], simulation=simulation)
+    found = [{"name": s.name, "lut": 290 + 5 * i, "ff": 190 + i, "bram18": 0, "dsp": 0, "carry": 9, "lutram": 0}
+             for i, s in enumerate(accelerator.stages)]  # fmt: skip
+    total = {"lut": 5987, "ff": 3301, "bram18": 14, "dsp": 0, "carry": 410, "lutram": 96}
+    synthesis = {"part": "xc7z020clg400-1", "family": "xc7", "tool": "Yosys 0.70", "total": total,
+                 "stages": [*found, {"name": "axi", "lut": 77, "ff": 41}], "capacity": {"lut": 53200}, "seconds": 31.4,
+                 "logic_delay_ns": 6.807, "timing_note": "Logic alone, without routing & clock skew."}  # fmt: skip
+    write(made["synthesize"], synthesis=synthesis)
+    return made
+
+
+def make(folders: dict[str, Path], out: Path) -> tuple[Figures, str]:
+    figures = report(folders, name="digits", board=catalog.load("pynq-z2"), clock_mhz=100.0, command=COMMAND, out=out)
+    return figures, (out / "report.html").read_text()
+
+
+class Page(HTMLParser):
+    """Checks that elements nest, keeps attributes that load, and the texts of table rows."""
+
+    VOID = frozenset({"meta", "link", "br", "img", "input", "hr"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.loads: list[str] = []
+        self.rows: list[list[str]] = []
+        self.words = ""
+        self.feed(html)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Refuse what loads or runs."""
+        self.loads += [f"{tag} {k}={v}" for k, v in attrs if k in {"src", "href", "srcset", "data", "action"}]
+        assert tag not in {"script", "link", "iframe", "object", "embed", "img"}
+        if tag == "tr":
+            self.rows.append([])
+        if tag in {"td", "th"}:
+            self.rows[-1].append("")
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """An SVG element without children."""
+
+    def handle_endtag(self, tag: str) -> None:
+        """Elements nest."""
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """Keep what is read."""
+        self.words += data if "style" not in self.open else ""
+        if self.open and self.open[-1] in {"td", "th"}:
+            self.rows[-1][-1] += data
+
+
+def test_page_is_whole_and_loads_nothing(folders: dict[str, Path], tmp_path: Path) -> None:
+    _, html = make(folders, tmp_path / "out")
+    page = Page(html)
+    assert page.loads == []
+    assert not re.search(r"url\(|@import|https?:(?!//www\.w3\.org/2000/svg\")", html)
+    assert len(html) < 500_000
+
+
+def test_page_shows_the_rows_of_every_table(folders: dict[str, Path], tmp_path: Path) -> None:
+    figures, html = make(folders, tmp_path / "out")
+    shown = Page(html).rows
+    for table in (ladder(figures), accuracy(figures), resources(figures), stages(figures), stalls(figures)):
+        assert table.rows
+        for row in texts(table):
+            assert list(row) in shown
+
+
+def test_figures_of_the_folders_are_in_the_tables(folders: dict[str, Path], tmp_path: Path) -> None:
+    figures, _ = make(folders, tmp_path / "out")
+    assert texts(ladder(figures))[5] == ["RTL simulation", "equal", "256", "256", "94.34 %", "labels"]
+    assert texts(accuracy(figures))[:3] == [
+        ["Trained network, soft", "95.31 %", "95.12 %", "—"],
+        ["Trained network, hard (±1)", "95.02 %", "94.75 %", "—"],
+        ["torch", "—", "94.75 %", "1,012"],
+    ]
+    assert texts(resources(figures)) == [
+        ["LUT", "6,123", "5,987", "Yosys", "53,200", "11.3 %"],
+        ["FF", "3,456", "3,301", "Yosys", "106,400", "3.1 %"],
+        ["BRAM18", "12", "14", "Yosys", "280", "5.0 %"],
+        ["DSP", "0", "0", "Yosys", "220", "0.0 %"],
+        ["Logic delay", "—", "6.81 ns", "Yosys", "10.00 ns", "68.1 %"],
+        ["Cycles a frame", "784", "784", "RTL simulation", "—", "—"],
+        ["Frames a second at 100 MHz", "127,551", "127,551", "RTL simulation", "—", "—"],
+        ["Latency in cycles", "—", "1,021", "RTL simulation", "—", "—"],
+        ["Latency at 100 MHz", "—", "10.21 µs", "RTL simulation", "—", "—"],
+    ]
+    fc0 = next(row for row in texts(stages(figures)) if row[0] == "fc0")
+    assert fc0 == ["fc0", "MatrixVector", "16", "49", "lut", "64", "352", "305", "214", "193", "0", "0", "0", "0"]
+    assert list(texts(stages(figures))[-1]) == ["axi", *["—"] * 6, "77", "—", "41", *["—"] * 4]
+    assert texts(stalls(figures))[2] == ["s_wide", "6", "16"]
+
+
+def test_json_holds_the_figures_of_the_tables(folders: dict[str, Path], tmp_path: Path) -> None:
+    figures, _ = make(folders, tmp_path / "out")
+    document = json.loads((tmp_path / "out" / "report.json").read_text())
+    rungs = [[r["name"], r["status"]] for r in document["rungs"]]
+    assert rungs == [list(row[:2]) for row in texts(ladder(figures))]
+    rows = {row[0]: row for row in texts(resources(figures))}
+    for key, name in (("lut", "LUT"), ("ff", "FF"), ("bram18", "BRAM18"), ("dsp", "DSP")):
+        values = (document["estimate"][key], document["synthesis"]["total"][key], document["capacity"][key])
+        assert [f"{v:,}" for v in values] == [rows[name][i] for i in (1, 2, 4)]
+    fps = (document["fps_estimate"], document["fps_measured"])
+    assert [f"{v:,.0f}" for v in fps] == list(rows["Frames a second at 100 MHz"][1:3])
+    assert f"{document['latency_us']:.2f} µs" == rows["Latency at 100 MHz"][2]
+    splits = [
+        [document["training"][f"{kind}_{split}"] for split in ("validation", "test")] for kind in ("soft", "hard")
+    ]
+    assert [[percent(v) for v in row] for row in splits] == [list(row[1:3]) for row in texts(accuracy(figures))[:2]]
+    assert [s["name"] for s in document["stages"]] == [row[0] for row in texts(stages(figures))]
+    assert (document["exact"], document["command"], document["board"]["name"]) == (True, COMMAND, "pynq-z2")
+    assert document["seconds"]["simulate"] == 41.5
+    assert document["training"]["history"]["k_weights"][-1] == pytest.approx(1000)
+
+
+def test_a_run_of_nothing_is_shown_as_not_run(tmp_path: Path) -> None:
+    figures, html = make({}, tmp_path / "out")
+    page = Page(html)
+    assert [(r.name, r.status) for r in figures.rungs] == [(name, "not run") for name in RUNGS]
+    assert [row[-1] for row in texts(ladder(figures))] == [
+        *["stage export was not run"] * 2, *["stage compile was not run"] * 2, "this run made no HLS C++",
+        "stage simulate was not run", "no board took part in this run",
+    ]  # fmt: skip
+    assert (figures.exact, figures.agrees) == (None, True)
+    assert "Exactness not checked: no rung of the ladder was run" in page.words
+    assert "Exact:" not in page.words
+    for stage in ("compile", "train", "simulate"):
+        assert f"tage {stage} was not run" in page.words
+    assert all(row[2] == "not run" for row in texts(resources(figures)))
+    assert texts(accuracy(figures))[0] == ["Trained network, soft", "not run", "not run", "—"]
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["simulation"] is None
+
+
+@pytest.mark.parametrize("missing", ["train", "export", "compile", "emit", "simulate", "synthesize"])
+def test_any_stage_may_be_absent(missing: str, folders: dict[str, Path], tmp_path: Path) -> None:
+    figures, html = make({k: v for k, v in folders.items() if k != missing}, tmp_path / "out")
+    Page(html)
+    assert missing not in figures.seconds
+    assert figures.exact is True
+
+
+def test_a_stage_without_its_rung_says_so(folders: dict[str, Path], tmp_path: Path) -> None:
+    (folders["simulate"] / "rungs.json").unlink()
+    figures, _ = make(folders, tmp_path / "out")
+    assert figures.rungs[5].why_not == "stage simulate left no record of it"
+
+
+def test_a_difference_is_prominent(folders: dict[str, Path], tmp_path: Path) -> None:
+    save_rungs(
+        folders["simulate"],
+        [Rung(name="RTL simulation", frames=256, equal=250, compared="labels", difference=DIFFERENCE)],
+    )
+    figures, html = make(folders, tmp_path / "out")
+    page = Page(html)
+    assert (figures.exact, figures.agrees, verdict(figures).tone) == (False, False, "bad")
+    assert "Not exact: RTL simulation differs" in page.words
+    assert "6 of 256 frames differ" in page.words
+    assert "Exact:" not in page.words
+    assert '<section class="verdict bad"' in html
+    assert f"<pre>{DIFFERENCE}</pre>" in html
+    assert html.index(DIFFERENCE) < html.index("<h2>")
+    assert '<tr class="alarm"><th scope="row">RTL simulation</th><td class="bad">DIFFERS</td>' in html
+    assert re.findall(r'class="box work remark"><title>(\w+)', html) == ["fc2", "fc2"]  # wide and narrow
+
+
+def test_of_two_records_of_a_rung_the_worse_counts(folders: dict[str, Path], tmp_path: Path) -> None:
+    save_rungs(folders["emit"], [Rung(name="golden", frames=9, equal=8)])
+    assert make(folders, tmp_path / "out")[0].differences[0].frames == 9
+    save_rungs(folders["emit"], [Rung(name="golden", frames=0, equal=0, why_not="left out")])
+    assert make(folders, tmp_path / "out")[0].differences == ()
+
+
+def test_measured_cycles_other_than_the_fold_are_marked(folders: dict[str, Path], tmp_path: Path) -> None:
+    write(folders["simulate"], simulation={"cycles_per_frame": 790.5})
+    figures, _ = make(folders, tmp_path / "out")
+    cells = {row[0].text: row for row in resources(figures).rows}
+    assert (cells["Cycles a frame"][2].text, cells["Cycles a frame"][2].tone) == ("790.50", "bad")
+    assert cells["Latency in cycles"][2].text == "—"
+
+
+def test_more_than_the_part_holds_is_marked(folders: dict[str, Path], tmp_path: Path) -> None:
+    write(folders["synthesize"], synthesis={"total": {"lut": 60000, "ff": 1, "bram18": 252, "dsp": 0}})
+    figures, html = make(folders, tmp_path / "out")
+    lut, _, bram = resources(figures).rows[:3]
+    assert (lut[5].text, lut[5].tone, bram[5].tone) == ("112.8 %", "bad", "warn")
+    assert '<rect class="over" width="100.00%"' in html
+
+
+def test_all_words_are_escaped(folders: dict[str, Path], tmp_path: Path) -> None:
+    evil = "<script>alert('&')</script>"
+    save_rungs(
+        folders["simulate"],
+        [Rung(name="RTL simulation", frames=1, equal=0, compared=evil, difference=f"stage fc1 {evil}")],
+    )
+    write(folders["simulate"], simulation={"stalls": {evil: {evil: evil}}})
+    write(folders["train"], metrics={"method": evil})
+    figures = collect(folders, name=evil, board=catalog.load("zcu104"), clock_mhz=200, command=evil)
+    render(figures, tmp_path / "out")
+    html = (tmp_path / "out" / "report.html").read_text()
+    Page(html)
+    assert "<script" not in html
+    assert "alert(&#39;&amp;&#39;)" in html
+    assert "<script" not in draw(tfc(), {"fc0": evil})
+
+
+def test_tables_print_on_a_terminal(folders: dict[str, Path], tmp_path: Path) -> None:
+    save_rungs(folders["simulate"], [Rung(name="RTL simulation", frames=2, equal=1, difference="[red]as it is[/red]")])
+    console = rich.console.Console(file=StringIO(), width=160)
+    for table in tables(make(folders, tmp_path / "out")[0]):
+        console.print(table)
+    printed = console.file.getvalue()  # type: ignore[attr-defined]  # it is a StringIO
+    for words in (
+        "Ladder of exactness",
+        "DIFFERS",
+        "[red]as it is[/red]",
+        "Accuracy",
+        "95.02 %",
+        "Resources and speed",
+        "127,551",
+    ):
+        assert words in printed
+
+
+def test_tables_of_the_package_and_of_the_command_line_are_one() -> None:
+    from adiabit.flows.report.build import tables as used_by_cli
+
+    assert used_by_cli is rich_tables
+
+
+def test_a_damaged_file_is_named(folders: dict[str, Path], tmp_path: Path) -> None:
+    path = folders["simulate"] / "simulation.json"
+    path.write_text("{")
+    with pytest.raises(UserError) as caught:
+        make(folders, tmp_path / "out")
+    assert str(caught.value).startswith(f"{path}: damaged (Expecting property name")
+    assert str(caught.value).endswith(f"delete the folder {path.parent} and run again")
+    path.write_text("[]")
+    with pytest.raises(UserError, match=r"simulation.json: damaged \(not an object\); delete the folder"):
+        make(folders, tmp_path / "out")
+
+
+def test_an_unknown_stage_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"report: unknown stages \['trian'\]; known are \['train', 'export',"):
+        make({"trian": tmp_path}, tmp_path / "out")
+
+
+def test_values_that_are_not_finite_leave_gaps(folders: dict[str, Path], tmp_path: Path) -> None:
+    values = {"epoch": [0, 1, 2, 3], "loss": [float("nan"), 1.0, float("inf"), 0.5], "lr": [0.0, 0.0, 0.0, 0.0]}
+    (folders["train"] / "history.json").write_text(json.dumps(values))
+    figures, html = make(folders, tmp_path / "out")
+    assert figures.training is not None
+    assert figures.training.history["loss"] == [None, 1.0, None, 0.5]
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["training"]["history"]["loss"] == [
+        None,
+        1.0,
+        None,
+        0.5,
+    ]
+    assert "<b>Loss</b>" in html
+    assert "<b>Learning rate</b>" not in html  # nothing above 0 to show on a log axis
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawn_boxes(picture: str) -> list[tuple[str, float, float, float]]:
+    """Name, left, right and top of every box of a drawing."""
+    boxes = []
+    for group in ET.fromstring(picture).iter(f"{SVG}g"):  # noqa: S314  # made here
+        if "box" in group.get("class", ""):
+            rect, title = group.find(f"{SVG}rect"), group.find(f"{SVG}title")
+            assert rect is not None
+            assert title is not None
+            assert title.text
+            x, y, width = (float(rect.get(k, "nan")) for k in ("x", "y", "width"))
+            boxes.append((title.text.splitlines()[0], x, x + width, y))
+    return boxes
+
+
+@pytest.mark.parametrize("width", [200, 400, 1080, 10_000])
+def test_a_drawing_wraps_without_overlap(width: int) -> None:
+    accelerator = tfc((784, *[64] * 12, 10))
+    picture = draw(accelerator, width=width)
+    boxes = drawn_boxes(picture)
+    assert [b[0] for b in boxes] == ["input", *(s.name for s in accelerator.stages), "output"]
+    for before, after in pairwise(boxes):
+        assert after[3] > before[3] or (after[3] == before[3] and after[1] > before[2])
+    assert max(b[2] for b in boxes) <= max(width, 240)
+    assert len(ET.fromstring(picture).findall(f".//{SVG}g[@class='arrow']")) == len(list(accelerator.streams))  # noqa: S314
+
+
+def test_a_drawing_tells_folding_streams_and_the_slowest_stage() -> None:
+    accelerator = tfc(pe=4)  # fc0 takes 16 folds of rows and 16 of columns; the thresholds take 784 cycles
+    picture = draw(accelerator)
+    for words in (
+        "PE 4 · SIMD 49",
+        "784 → 64",
+        "LUT ROM",
+        "256 cyc",
+        "784 cyc",
+        "49 bit",
+        "49 \N{MULTIPLICATION SIGN} 1 b",
+    ):
+        assert f">{words}<" in picture
+    assert re.findall(r'class="box \w+ slowest"><title>(\w+)', picture) == ["quantize", "widen"]
+    assert "not a remark" in draw(accelerator, {"fc1": "not a remark"})
+
+
+def test_ticks_are_round_and_hold_the_values() -> None:
+    assert linear_ticks(0.0, 1.0) == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    assert linear_ticks(0.913, 1.0) == [0.9, 0.92, 0.94, 0.96, 0.98, 1.0]
+    assert linear_ticks(3, 3) == [3.0, 4.0]
+    assert log_ticks(1, 1000) == [1.0, 10.0, 100.0, 1000.0]
+    assert log_ticks(3, 40) == [2.0, 5.0, 10.0, 20.0, 50.0]
+    assert log_ticks(2, 2) == [2.0, 5.0]
+    rng = np.random.default_rng(0)
+    for low, high in np.sort(10 ** rng.uniform(-6, 6, (200, 2)), axis=1).tolist():
+        for ticks in (linear_ticks(low, high), log_ticks(low, high)):
+            assert ticks[0] <= low * (1 + 1e-6)
+            assert ticks[-1] >= high * (1 - 1e-6)
+            assert 2 <= len(ticks) <= 9
+            assert ticks == sorted(set(ticks))
+
+
+def test_a_curve_breaks_where_a_value_is_missing() -> None:
+    chart = Chart(title="t", curves={"a": [1.0, None, 3.0, 4.0, None]})
+    path = re.search(r'd="([^"]*)" class="curve c0"', curve_chart(chart, [0, 1, 2, 3, 4]))
+    assert path is not None
+    assert re.sub(r"[\d. ]+", "", path[1].replace("h.1", "h")) == "MhML"
+
+
+def test_one_epoch_makes_a_chart() -> None:
+    picture = curve_chart(Chart(title="t", curves={"a": [0.5]}, floor=0.0), [0])
+    assert "epoch 0 · a 0.5" in picture
+    assert "nan" not in picture
