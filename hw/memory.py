@@ -13,10 +13,14 @@ def memory_of(stage: MatrixVector) -> Memory:
     """Resolve `Memory.AUTO`: hard-wired at fold 1, block RAM where deep and large, LUT-ROM otherwise."""
     if stage.memory is not Memory.AUTO:
         return stage.memory
-    if stage.fold == 1:
+    return choose(stage.fold, stage.weights.size * stage.weight_bits)
+
+
+def choose(fold: int, bits: int) -> Memory:
+    """Where `bits` of weights lie best that are read in `fold` words."""
+    if fold == 1:
         return Memory.HARDWIRED
-    deep = stage.fold >= BLOCK_DEPTH and stage.weights.size * stage.weight_bits >= BLOCK_BITS
-    return Memory.BLOCK if deep else Memory.LUT
+    return Memory.BLOCK if fold >= BLOCK_DEPTH and bits >= BLOCK_BITS else Memory.LUT
 
 
 def memories(accelerator: Accelerator) -> dict[str, Memory]:

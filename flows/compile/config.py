@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be chosen about compiling; frozen, checked at construction, unknown keys refused."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Parallel = Annotated[int, Field(ge=1)]
+
+
+class Table(BaseModel):
+    """A table of a recipe."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StageFold(Table):
+    """Parallelism of one stage, in FINN's words; for thresholds and the label, `pe` alone counts."""
+
+    pe: Parallel = 1
+    simd: Parallel = 1
+    memory: Literal["auto", "lut", "block", "hardwired"] = "auto"
+
+
+class FoldConfig(Table):
+    """How parallel the accelerator shall be: one of a frame rate, a LUT budget, each stage by hand, FINN's JSON."""
+
+    fps: Annotated[float, Field(gt=0)] | None = None  # frames a second that must be reached, with the fewest LUTs
+    luts: Parallel | None = None  # LUTs that must not be exceeded, with the most frames a second
+    stages: dict[str, StageFold] | None = None  # by stage name: fc0, threshold0, label
+    finn_json: Path | None = None  # a folding configuration as FINN's users have it
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} exclude each other; keep one of them")
+        if not given:
+            object.__setattr__(self, "fps", 100_000.0)
+        return self
+
+
+class CompileConfig(Table):
+    """How a QONNX model becomes an accelerator."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = "accelerator"  # of the circuit's top module
+    input_bits: Annotated[int, Field(ge=1, le=16)] = 8  # of one element from the host; 1 means -1 and +1
+    input_signed: bool = False
+    input_scale: float = 1.0  # the model expects input_scale * element + input_offset
+    input_offset: float = 0.0
+    label_select: bool = True  # False: the accelerator puts out the last layer's accumulators
+    fold: FoldConfig = FoldConfig()
+
+    @model_validator(mode="after")
+    def _inputs_make_sense(self) -> Self:
+        if not math.isfinite(self.input_scale) or not math.isfinite(self.input_offset) or self.input_scale == 0:
+            raise ValueError("input_scale must be finite and not 0, input_offset must be finite")
+        return self

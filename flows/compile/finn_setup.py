@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""FINN's global settings, its environment variables and its talk, kept in one place."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def finn(log: Path) -> Iterator[None]:
+    """Make FINN's transformations usable outside its builder; what it prints and warns of goes into `log`.
+
+    FINN wants a folder in FINN_BUILD_DIR and a settings file (else it makes ~/.finn): both are temporary here.
+    """
+    before = dict(os.environ)
+    with (
+        tempfile.TemporaryDirectory(prefix="adiabit-finn-") as folder,
+        log.open("a") as sink,
+        contextlib.redirect_stdout(sink),
+        contextlib.redirect_stderr(sink),
+        warnings.catch_warnings(),
+    ):
+        handler = logging.StreamHandler(sink)
+        logging.getLogger().addHandler(handler)
+        os.environ.update(FINN_BUILD_DIR=folder, FINN_SETTINGS=f"{folder}/settings.yaml")
+        try:
+            from finn.util.settings import initialize_dummy_settings  # reads the environment when it is imported
+
+            initialize_dummy_settings()
+            yield
+        finally:
+            logging.getLogger().removeHandler(handler)
+            os.environ.clear()
+            os.environ.update(before)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The compile stage: a QONNX model in, a folder with the folded accelerator out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from adiabit.errors import UserError
+from adiabit.flows.compile.compare import Comparison
+from adiabit.flows.compile.config import CompileConfig
+from adiabit.flows.compile.finn_setup import finn
+from adiabit.flows.compile.folding import folded
+from adiabit.flows.compile.levels import host_levels
+from adiabit.flows.compile.lower import lower
+from adiabit.flows.compile.network import Network
+from adiabit.flows.compile.read import load, read
+from adiabit.flows.compile.streamline import streamline
+from adiabit.flows.compile.trace import frames_for, logits
+from adiabit.flows.ladder import Vectors, save_rungs
+from adiabit.hw import storage
+from adiabit.hw.estimate import estimate
+from adiabit.hw.fold import to_finn_json
+
+LOG = "finn.log"
+
+
+def compile_model(
+    model: Path, vectors: Vectors | None, out: Path, config: CompileConfig, *, clock_mhz: float = 100.0
+) -> None:
+    """Compile a QONNX file into the existing folder `out`.
+
+    Writes dataflow.onnx (FINN's hardware graph), accelerator.json and params.npz (folded as `config` says for
+    `clock_mhz`), folding.json (the same folding in FINN's form), estimate.json, vectors.npz (made where none are
+    given: corners and noise, with the logits of QONNX execution), rungs.json and finn.log. A rung that differs is
+    told in rungs.json; what cannot be compiled raises `UserError` with file, node and position.
+    """
+    with finn(out / LOG):
+        network, source = read(model), load(model)
+        if vectors is None:
+            vectors = _vectors(network, config, model)
+        _check(network, vectors, model, config)
+        streamlined = streamline(network, config)
+        accelerator = lower(streamlined.model, config, model)
+        compared = Comparison(
+            source=source, network=network, config=config, streamlined=streamlined, accelerator=accelerator
+        )
+        rungs = compared.rungs(vectors)
+        streamlined.model.save(str(out / "dataflow.onnx"))
+    result = folded(accelerator, config.fold, clock_mhz)
+    vectors.save(out)
+    storage.save(result, out)
+    _write(out / "folding.json", to_finn_json(result))
+    _write(out / "estimate.json", estimate(result).as_dict())
+    save_rungs(out, rungs)
+
+
+def _write(path: Path, document: object) -> None:
+    path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def _vectors(network: Network, config: CompileConfig, model: Path) -> Vectors:
+    frames = frames_for(network, config)
+    found = logits(load(model), network, config, frames)
+    return Vectors(frames=frames, labels=np.full(len(frames), -1), logits=found, predictions=found.argmax(axis=1))
+
+
+def _check(network: Network, vectors: Vectors, model: Path, config: CompileConfig) -> None:
+    """Frames must be what the host can send."""
+    frames = vectors.frames
+    features = int(np.prod(frames.shape[1:]))
+    if features != network.features or not len(frames):
+        raise UserError(f"{model}: takes {network.features} elements a frame; {len(frames)} vectors of {features} were given; "
+                        "give the vectors of this model")  # fmt: skip
+    host = host_levels(config)
+    if frames.min() < host.low or frames.max() > host.high or (host.bipolar and np.any(frames == 0)):
+        raise UserError(f"{model}: vectors hold {frames.min()} to {frames.max()}; the host's elements go from {host.low} to "
+                        f"{host.high}; change input_bits or input_signed")  # fmt: skip
