@@ -16,7 +16,6 @@ from typing import Any
 from adiabit.hw.accelerator import (
     Accelerator,
     Fifo,
-    Kind,
     LabelSelect,
     MatrixVector,
     Memory,
@@ -157,8 +156,11 @@ def estimate(accelerator: Accelerator) -> Estimate:
 
 
 def latency(stage: Stage) -> int:
-    """Cycles that a stage adds to a frame's way, a guess: a product works its first rows while its input comes in,
-    the other rows afterwards; a label waits for all logits; what only passes beats on adds its registers."""
+    """Cycles that a stage adds to a frame's way; a guess.
+
+    A product works on its first rows while its input comes in, on the others afterwards; what only passes beats on
+    adds its registers.
+    """
     if isinstance(stage, MatrixVector):
         return stage.cycles - stage.input.beats + PIPELINE
     return PIPELINE

@@ -7,6 +7,7 @@ Folding changes lanes alone, never values; where two neighbours differ in lanes,
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -121,7 +122,7 @@ def _cycles(stage: Stage, folding: Folding) -> int:
 
 
 def _converters(stream: Stream, lanes: int, name: str, slowest: int) -> list[WidthConverter]:
-    """One converter where one lane count divides the other, else two: through the gcd, or the lcm where that is too slow."""
+    """One converter where one lane count divides the other, else two."""
     path = _path(stream, lanes, slowest)
     converters = []
     for k, step in enumerate(path):
@@ -144,7 +145,7 @@ def _path(stream: Stream, lanes: int, slowest: int) -> list[int]:
 def _conversion(stream: Stream, source: int, target: int, slowest: int) -> int:
     """LUTs of joining `source` lanes to `target` lanes."""
     lanes = [source, *_path(dataclasses.replace(stream, lanes=source), target, slowest)]
-    return sum(estimate.converter(stream.bits, a, b).luts for a, b in zip(lanes, lanes[1:], strict=False))
+    return sum(estimate.converter(stream.bits, a, b).luts for a, b in itertools.pairwise(lanes))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +183,7 @@ def _luts(stage: Stage, lanes: int) -> int:
 
 
 def _cheapest(stages: list[_Options], cycles: int) -> tuple[int, dict[str, Folding]]:
-    """Fewest LUTs with every stage within `cycles`, converters included: shortest path over the lanes between stages."""
+    """Fewest LUTs with every stage within `cycles`, converters too: the shortest path over the lanes in between."""
     best: dict[int, tuple[int, dict[str, Folding]]] | None = None  # by output lanes
     stream = stages[0].stage.input
     for options in stages:
@@ -219,8 +220,8 @@ def solve(accelerator: Accelerator, *, fps: float, clock_hz: float) -> Accelerat
     cycles, fastest = int(clock_hz / fps), max(s.fastest for s in stages)
     if cycles < fastest:
         raise UserError(
-            f"folding: fps={fps:g} leaves {cycles} cycles a frame at {clock_hz / 1e6:g} MHz; fully parallel it takes {fastest}; "
-            f"at most fps={math.floor(clock_hz / fastest)} can be reached"
+            f"folding: fps={fps:g} leaves {cycles} cycles a frame at {clock_hz / 1e6:g} MHz; fully parallel it takes "
+            f"{fastest}; at most fps={math.floor(clock_hz / fastest)} can be reached"
         )
     return apply(accelerator, _cheapest(stages, cycles)[1])
 
@@ -233,7 +234,8 @@ def solve_luts(accelerator: Accelerator, *, luts: int) -> Accelerator:
     smallest = _cheapest(stages, candidates[-1])
     if smallest[0] > luts:
         raise UserError(
-            f"folding: luts={luts} is too few; the smallest folding takes about {smallest[0]}; use luts={smallest[0]} or more"
+            f"folding: luts={luts} is too few; the smallest folding takes about {smallest[0]}; "
+            f"use luts={smallest[0]} or more"
         )
     low, high, found = 0, len(candidates) - 1, smallest[1]
     while low < high:  # the fewer cycles, the more LUTs

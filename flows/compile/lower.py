@@ -93,7 +93,7 @@ def _matrix_vector(model: ModelWrapper, node: onnx.NodeProto, stream: Stream, k:
     return MatrixVector(name=name, inputs=(stream,), outputs=(out,), weights=weights)
 
 
-def _label_select(_: ModelWrapper, node: onnx.NodeProto, stream: Stream, k: int) -> Stage:
+def _label_select(_: ModelWrapper, __: onnx.NodeProto, stream: Stream, k: int) -> Stage:
     name = f"label{k or ''}"
     bits = max(1, (stream.elements - 1).bit_length())
     out = Stream(name=f"{name}_out", shape=(1,), bits=bits, kind=Kind.UNSIGNED, lanes=1)

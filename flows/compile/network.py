@@ -68,11 +68,11 @@ class Step:
             return one / value, zero
         if op == "Add":
             return one, value
-        if op == "Sub":
-            return (one, -value) if first else (-one, value)
-        self.place.refuse(
-            "is not a factor and an addend; only Add, Sub, Mul, Div and BatchNormalization can stand here"
-        )
+        if op != "Sub":
+            self.place.refuse(
+                "is no factor and addend; only Add, Sub, Mul, Div and BatchNormalization can stand here; remove it"
+            )
+        return (one, -value) if first else (-one, value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,13 +137,14 @@ class Quantizer:
     @property
     def steps(self) -> int:
         """How many thresholds it has."""
-        return 2**self.bits - 1
+        return (1 << self.bits) - 1
 
     def reached(self, x: npt.NDArray[np.float32]) -> Ints:
         """How many thresholds each x reaches, 0...steps, rounded as QONNX does (half to even)."""
         if self.kind is Kind.BIPOLAR:
             return (x >= 0).astype(np.int64)
-        return np.clip(np.rint(x / np.float32(self.scale)), 0, self.steps).astype(np.int64)
+        levels: Ints = np.clip(np.rint(x / np.float32(self.scale)), 0, self.steps).astype(np.int64)
+        return levels
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.fold_constants import FoldConstants
 from qonnx.transformation.general import RemoveStaticGraphInputs
@@ -24,6 +24,7 @@ QUANTIZERS = ("BipolarQuant", "Quant")
 ELEMENTWISE = ("Add", "BatchNormalization", "Div", "Mul", "Relu", "Sub")
 SHAPES = ("Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")  # the order of elements stays
 PRODUCTS = ("Gemm", "MatMul")
+KNOWN = sorted((*QUANTIZERS, *ELEMENTWISE, *SHAPES, *PRODUCTS))
 BITS = 4  # of a quantized activation at most: 15 thresholds a channel
 HELP = "see docs/compile.md for what can be compiled"
 
@@ -44,7 +45,7 @@ def load(path: Path) -> ModelWrapper:
     if not model.graph.node or len(inputs) != 1 or len(model.graph.output) != 1:
         raise UserError(
             f"{path}: {len(model.graph.node)} nodes, inputs {[i.name for i in inputs]}, outputs "
-            f"{[o.name for o in model.graph.output]}; one of each is needed; export a network with one input and one output"
+            f"{[o.name for o in model.graph.output]}; nodes, one input and one output are needed; export such a network"
         )
     _fix_shape(path, inputs[0])
     wrapped = ModelWrapper(model)
@@ -138,9 +139,7 @@ class _Reader:
             elif node.op_type in ELEMENTWISE:
                 steps.append(self._step(node, tensor, channels))
             elif node.op_type not in SHAPES:
-                self._place(node).refuse(
-                    f"cannot be compiled; expected one of {sorted((*QUANTIZERS, *ELEMENTWISE, *SHAPES, *PRODUCTS))}; {HELP}"
-                )
+                self._place(node).refuse(f"cannot be compiled; expected one of {', '.join(KNOWN)}; {HELP}")
             tensor = node.output[0]
         opset = next(o.version for o in self.model.model.opset_import if o.domain in ("", "ai.onnx"))
         return Chain(steps=tuple(steps), opset=opset), quantizer, self._past_shapes(tensor)
@@ -172,7 +171,8 @@ class _Reader:
             )
             if not fits:
                 place.refuse(
-                    f"constant {node.input[i]!r} has shape {value.shape}; one number, or one for each of {channels} channels"
+                    f"constant {node.input[i]!r} has shape {value.shape}; one number, or one for each of the "
+                    f"{channels} channels, is needed; check the model"
                 )
         if node.op_type == "Div" and (data != 0 or np.any(constants[1] == 0)):
             place.refuse("divides by data or by 0; only a division by constants other than 0 can be compiled")
@@ -185,15 +185,17 @@ class _Reader:
             place.refuse(f"scale is {scale:g}; it must be greater than 0; export it anew")
         if node.op_type == "BipolarQuant":
             if before and before[-1].node.op_type == "Relu":
-                place.refuse("quantizes a Relu to -1 and +1, so it is always +1; Brevitas exports a QuantReLU of 1 bit so; "
-                             "use a 1-bit QuantIdentity instead")  # fmt: skip
+                place.refuse(
+                    "quantizes a Relu to -1 and +1, so it is always +1; Brevitas exports a QuantReLU of 1 bit so; "
+                    "use a 1-bit QuantIdentity instead"
+                )
             return Quantizer(place=place, kind=Kind.BIPOLAR, bits=1, scale=scale, tensor=node.output[0], node=node)
         bits, zero = self._scalar(node, 3, "bit width"), self._scalar(node, 2, "zero point")
         signed, rounding = _attribute(node, "signed", 1), _attribute(node, "rounding_mode", "ROUND")
         if signed or zero or rounding != "ROUND" or bits not in range(2, BITS + 1) or _attribute(node, "narrow", 0):
             place.refuse(
-                f"signed={signed}, zero point {zero:g}, {bits:g} bits, rounding {rounding}; an activation is bipolar, or unsigned "
-                f"with 2 to {BITS} bits, zero point 0, rounding ROUND; choose such a quantizer"
+                f"signed={signed}, zero point {zero:g}, {bits:g} bits, rounding {rounding}; an activation is bipolar, "
+                f"or unsigned with 2 to {BITS} bits, zero point 0, rounding ROUND; choose such a quantizer"
             )
         return Quantizer(place=place, kind=Kind.UNSIGNED, bits=int(bits), scale=scale, tensor=node.output[0], node=node)
 
@@ -219,7 +221,8 @@ class _Reader:
             weights = weights.T
         if weights.ndim != 2 or weights.shape[0] != features or _attribute(node, "transA", 0):
             place.refuse(
-                f"weights have shape {weights.shape}; ({features}, outputs) is needed for {features} inputs; check the model"
+                f"weights have shape {weights.shape}; ({features}, outputs) is needed for {features} inputs; "
+                "check the model"
             )
         bias = self._bias(node, place, weights.shape[1])
         return (
@@ -313,6 +316,8 @@ def _one_scale(
     place = chain.steps[-1].place if chain.steps else place
     assert place is not None  # noqa: S101  # a chain without steps has the product's place
     if np.any(factor == 0) or np.ptp(factor) or np.ptp(addend):
-        place.refuse(f"scales or shifts channels differently {where} (factors {factor.min():g} to {factor.max():g}, "
-                     f"addends {addend.min():g} to {addend.max():g}); one factor other than 0 and one addend for all channels "
-                     "are needed; normalise the whole tensor there")  # fmt: skip
+        place.refuse(
+            f"scales or shifts channels differently {where} (factors {factor.min():g} to {factor.max():g}, "
+            f"addends {addend.min():g} to {addend.max():g}); one factor other than 0 and one addend for all channels "
+            "are needed; normalise the whole tensor there"
+        )

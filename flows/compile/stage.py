@@ -72,9 +72,13 @@ def _check(network: Network, vectors: Vectors, model: Path, config: CompileConfi
     frames = vectors.frames
     features = int(np.prod(frames.shape[1:]))
     if features != network.features or not len(frames):
-        raise UserError(f"{model}: takes {network.features} elements a frame; {len(frames)} vectors of {features} were given; "
-                        "give the vectors of this model")  # fmt: skip
+        raise UserError(
+            f"{model}: takes {network.features} elements a frame; {len(frames)} vectors of {features} were given; "
+            "give the vectors of this model"
+        )
     host = host_levels(config)
     if frames.min() < host.low or frames.max() > host.high or (host.bipolar and np.any(frames == 0)):
-        raise UserError(f"{model}: vectors hold {frames.min()} to {frames.max()}; the host's elements go from {host.low} to "
-                        f"{host.high}; change input_bits or input_signed")  # fmt: skip
+        raise UserError(
+            f"{model}: vectors hold {frames.min()} to {frames.max()}; the host's elements go from {host.low} to "
+            f"{host.high}; change input_bits or input_signed"
+        )

@@ -26,7 +26,7 @@ from adiabit.errors import UserError
 from adiabit.flows.compile import thresholds
 from adiabit.flows.compile.config import CompileConfig
 from adiabit.flows.compile.levels import Levels, Sums, host_levels, layer_inputs
-from adiabit.flows.compile.network import Chain, Layer, Network, Quantizer
+from adiabit.flows.compile.network import Chain, Layer, Network, Quantizer, constant
 from adiabit.hw.accelerator import Ints, Kind
 
 Floats = npt.NDArray[np.float32]
@@ -128,9 +128,9 @@ class _Writer:
 
     def scalars(self, factor: float, addend: float) -> None:
         if factor != 1:
-            self._append("Mul", [np.float32([factor])])
+            self._append("Mul", [constant([factor])])
         if addend != 0:
-            self._append("Add", [np.float32([addend])])
+            self._append("Add", [constant([addend])])
 
     def chain(self, chain: Chain) -> None:
         self.opset = max(self.opset, chain.opset)
@@ -155,10 +155,10 @@ class _Writer:
         if quantizer is None:
             return
         if quantizer.kind is Kind.BIPOLAR:  # FINN wants a scale of 1
-            self._append("BipolarQuant", [np.float32([1])], "qonnx.custom_op.general")
+            self._append("BipolarQuant", [constant([1])], "qonnx.custom_op.general")
             self.scalars(quantizer.scale, 0)
         else:
-            constants = [np.float32(quantizer.scale), np.float32(0), np.float32(quantizer.bits)]
+            constants = [constant(value) for value in (quantizer.scale, 0, quantizer.bits)]
             self._append("Quant", constants, "qonnx.custom_op.general", signed=0, narrow=0, rounding_mode="ROUND")
 
     def product(self, layer: Layer) -> None:
@@ -192,10 +192,10 @@ def _sharpen(model: ModelWrapper, network: Network, config: CompileConfig) -> tu
     products = model.get_nodes_by_op_type("MatMul")
     steps = model.get_nodes_by_op_type("MultiThreshold")
     if (len(products), len(steps)) != (len(network.layers), len(network.quantizers)):
-        ops = [f"{n.op_type}" for n in model.graph.node]
         raise UserError(
-            f"{network.file}: FINN streamlined {len(network.layers)} layers and {len(network.quantizers)} quantizers to {ops}; "
-            "one MatMul and one MultiThreshold each are needed; please report this model"
+            f"{network.file}: FINN streamlined {len(network.layers)} layers and {len(network.quantizers)} quantizers "
+            f"to {[n.op_type for n in model.graph.node]}; one MatMul and one MultiThreshold each are needed; "
+            "please report this model"
         )
     pending = list(steps)
     if network.quantizer is not None:
