@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Counts of Xilinx cells as resources of the part."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+# LUTs that a memory cell takes (UG474, UG574)
+LUTRAM = {
+    "RAM32X1S": 1, "RAM64X1S": 1, "RAM128X1S": 2, "RAM256X1S": 4, "RAM512X1S": 8,
+    "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM256X1D": 8,
+    "RAM32M": 4, "RAM64M": 4, "RAM32M16": 8, "RAM64M8": 8, "RAM32X16DR8": 8, "RAM64X8SW": 8,
+    "SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1,
+}  # fmt: skip
+BRAM18 = {"RAMB18E1": 1, "RAMB18E2": 1, "RAMB36E1": 2, "RAMB36E2": 2}
+_COUNTED = {
+    "lut": re.compile(r"LUT[1-6](_2)?"),
+    "ff": re.compile(r"FD[RSCP]E(_1)?"),
+    "carry": re.compile(r"CARRY[48]"),
+    "dsp": re.compile(r"DSP48E[12]"),
+}
+# Neither takes anything of its own: multiplexers behind LUTs, inverters that LUTs and flip-flops take in.
+_FREE = re.compile(r"MUXF[789]|INV|VCC|GND|\$scopeinfo")
+
+
+def resources(cells: Mapping[str, int]) -> dict[str, int]:
+    """LUTs (memory ones included), flip-flops, 18 Kbit block RAMs, DSPs, carry cells, and the memory LUTs alone.
+
+    `lut` counts each LUT as one, whatever its size; `lc` is the estimate once small ones share a LUT, see
+    :func:`shared`. `ValueError` for a cell that is not known here.
+    """
+    counts = dict.fromkeys(("lut", "ff", "bram18", "dsp", "carry", "lutram"), 0)
+    for cell, count in cells.items():
+        if cell in LUTRAM:
+            counts["lutram"] += LUTRAM[cell] * count
+        elif cell in BRAM18:
+            counts["bram18"] += BRAM18[cell] * count
+        elif kind := next((k for k, p in _COUNTED.items() if p.fullmatch(cell)), None):
+            counts[kind] += count
+        elif not _FREE.fullmatch(cell):
+            raise ValueError(f"Yosys made a cell {cell!r}, whose cost is not known")
+    counts["lut"] += counts["lutram"]
+    return {**counts, "lc": shared(cells) + counts["lutram"]}
+
+
+def shared(cells: Mapping[str, int]) -> int:
+    """6-input LUTs once those of 1 and 2 inputs share one with a LUT of up to 5, 4 or 3, or with each other.
+
+    Yosys' own estimate for Xilinx (`estimate_xilinx_lc` in its stat.cc), and the LUT6_2 that it leaves out.
+    """
+    small = {size: cells.get(f"LUT{size}", 0) for size in (1, 2)}
+    total = cells.get("LUT6", 0) + cells.get("LUT6_2", 0)
+    for size, guests in ((5, (1,)), (4, (1, 2)), (3, (1, 2))):
+        room = cells.get(f"LUT{size}", 0)
+        total += room
+        for guest in guests:
+            moved = min(room, small[guest])
+            room, small[guest] = room - moved, small[guest] - moved
+    return total + (small[1] + small[2] + 1) // 2

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stage `synthesize`: two Yosys runs, one for the total and the timing, one for the stages."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from adiabit.boards.catalog import Board
+from adiabit.errors import UserError
+from adiabit.flows import toolchain
+from adiabit.flows.simulate.bench import load_design
+from adiabit.flows.synthesize.cells import resources
+
+TIMING_NOTE = (
+    "longest chain of logic after mapping, as Yosys' sta tells it from its 7-series cell delays: no routing, no "
+    "clock-to-out and setup of flip-flops and LUT memories; it ranks designs, it is not a clock that place and route "
+    "will reach"
+)
+TIMING_XCUP = "; this part is UltraScale+, which is faster than these delays"
+TIMING_NONE = "Yosys' sta told no arrival time for this design"
+
+
+def synthesize(rtl_folder: Path, board: Board, out: Path) -> None:
+    """Write `synthesis.json` and the logs `synthesis.total.log` and `synthesis.stages.log` into `out`.
+
+    The total is that of the flattened design; each stage was mapped by itself, so their sum is not quite the total,
+    and `top` is what belongs to no stage. LUTs are counted singly (`lut`) and as they share (`lc`). `UserError` where Yosys or the RTL is missing.
+    """
+    if importlib.util.find_spec("pyosys") is None:
+        raise UserError(f"pyosys: not installed; synthesis needs it; install it: {toolchain.INSTALL['pyosys']}")
+    design = load_design(rtl_folder)
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(dir=out) as work, ThreadPoolExecutor() as pool:
+
+        def run(stages: bool) -> dict[str, Any]:
+            return _yosys(design, rtl_folder, board.family, out, Path(work), stages=stages)
+
+        total, stages = pool.map(run, (False, True))
+    rows = [{"name": n.removeprefix("u_"), **resources(cells)} for n, cells in stages["instances"].items()]
+    rows.append({"name": "top", **resources(stages["top"])})
+    figures = {
+        "part": board.part,
+        "family": board.family,
+        "tool": total["version"],
+        "stages": rows,
+        "total": resources(total["top"]),
+        "capacity": {"lut": board.luts, "ff": board.ffs, "bram18": board.bram18, "dsp": board.dsps},
+        **_timing(total["arrival_ps"], board.family),
+        "seconds": round(time.monotonic() - start, 3),
+    }
+    (out / "synthesis.json").write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def _yosys(design: dict[str, Any], rtl: Path, family: str, out: Path, work: Path, *, stages: bool) -> dict[str, Any]:
+    """One run in a process of its own; its result."""
+    name = "stages" if stages else "total"
+    job, result = (work / f"{name}.{kind}.json" for kind in ("job", "result"))
+    job.write_text(json.dumps({**design, "family": family, "stages": stages}))
+    args = [sys.executable, "-m", "adiabit.flows.synthesize.yosys", job.absolute(), result.absolute()]
+    toolchain.run_tool(args, cwd=rtl, log=out / f"synthesis.{name}.log")
+    document: dict[str, Any] = json.loads(result.read_text())
+    return document
+
+
+def _timing(arrival_ps: int | None, family: str) -> dict[str, Any]:
+    if arrival_ps is None:
+        return {"logic_delay_ns": None, "timing_note": TIMING_NONE}
+    note = TIMING_NOTE if family == "xc7" else TIMING_NOTE + TIMING_XCUP
+    return {"logic_delay_ns": arrival_ps / 1000, "timing_note": note}

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One Yosys run as a program of its own: it prints much, and a crash of it must not take us along.
+
+    python -m adiabit.flows.synthesize.yosys JOB RESULT
+
+runs in the folder of the RTL. JOB is a JSON file of {"top", "sources", "family", "stages"}; `stages` false flattens
+the whole design, then asks for its timing; `stages` true keeps each instance of the top apart. RESULT receives
+{"version", "top": cells, "instances": {instance: cells}, "arrival_ps"}, where cells are counts by cell type.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pyosys import libyosys as ys
+
+GLUE = "bnn_last"  # an instance of the top that is no stage: it makes TLAST
+
+
+def main(job_file: str, result_file: str) -> None:
+    """Run the job and write its result."""
+    job = json.loads(Path(job_file).read_text())
+    design = ys.Design()
+    keep = "--keep-hierarchy" if job["stages"] else ""
+    ys.run_pass(f"read_slang {keep} --top {job['top']} {' '.join(job['sources'])}", design)
+    instances = _keep_instances(design) if job["stages"] else {}
+    ys.run_pass(f"synth_xilinx -family {job['family']} -top {job['top']} -flatten -noiopad -noclkbuf", design)
+    stat = json.loads(_tee("stat -json", design))
+    modules = {name.removeprefix("\\"): module["num_cells_by_type"] for name, module in stat["modules"].items()}
+    result = {
+        "version": stat["creator"].split(" (")[0],
+        "top": {cell: count for cell, count in modules[job["top"]].items() if cell not in instances.values()},
+        "instances": {instance: modules.get(module, {}) for instance, module in instances.items()},
+        "arrival_ps": None if job["stages"] else _arrival(design),
+    }
+    Path(result_file).write_text(json.dumps(result))
+
+
+def _keep_instances(design: Any) -> dict[str, str]:
+    """Mark the modules that the top instantiates to be kept apart; their names by instance."""
+    kept = {}
+    for cell in reversed(list(design.top_module().cells_.values())):  # Yosys lists the newest first
+        module = design.module(cell.type)
+        name = cell.type.str().removeprefix("\\")
+        if module is not None and name.split("$")[0] != GLUE:
+            module.set_bool_attribute(ys.IdString("\\keep_hierarchy"))
+            kept[cell.name.str().removeprefix("\\")] = name
+    return kept
+
+
+def _arrival(design: Any) -> int | None:
+    """Latest arrival in ps. `sta` drops paths that start at registers, so those are cut out first."""
+    for command in (
+        "delete t:FD* t:RAM32M* t:RAM64M*",
+        "setundef -undriven -expose",
+        "read_verilog -lib -overwrite -specify +/xilinx/cells_sim.v",
+    ):
+        ys.run_pass(command, design)
+    found = re.search(r"Latest arrival time in '.*' is (\d+)", _tee("sta", design))
+    return int(found[1]) if found else None
+
+
+def _tee(command: str, design: Any) -> str:
+    """What a command prints."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "out"
+        ys.run_pass(f"tee -q -o {path} {command}", design)
+        return path.read_text()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
