@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import errno
+import logging
 import shlex
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
 
@@ -26,6 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+INTERRUPTED = 130  # as shells tell a SIGINT
 console = Console(soft_wrap=not sys.stdout.isatty())
 
 RecipeArgument = Annotated[
@@ -167,17 +169,18 @@ def _options(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 done, 1 a rung of the ladder differs, 2 a fault that the user can mend, 130 interrupted."""
+    if not sys.warnoptions:  # what the libraries below us would like their developers to know
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch").setLevel(logging.ERROR)
     command = typer.main.get_command(app)
     try:
         code = command.main(args=list(argv) if argv is not None else None, prog_name="adiabit", standalone_mode=False)
-        return code if isinstance(code, int) else 0
+        return _interrupted() if code == INTERRUPTED else int(code or 0)
     except UserError as error:
         return _fault(str(error))
-    except click.ClickException as error:
-        return _fault(f"{error.format_message()}; see adiabit --help")
-    except click.Abort:
-        return _interrupted()
-    except KeyboardInterrupt:
+    except _UsageError as error:
+        return _fault(f"{' '.join(str(error).split()).rstrip('.')}; see adiabit --help")
+    except (typer.Abort, KeyboardInterrupt):
         return _interrupted()
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("adiabit"):
@@ -191,6 +194,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
 
 
+# typer's own copy of click's base of all usage errors; older releases use click itself
+_UsageError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+
 def _fault(message: str) -> int:
     print(f"adiabit: {message}", file=sys.stderr)
     return 2
@@ -198,4 +205,4 @@ def _fault(message: str) -> int:
 
 def _interrupted() -> int:
     print("adiabit: interrupted; run the same command again, it resumes", file=sys.stderr)
-    return 130
+    return INTERRUPTED

@@ -45,7 +45,7 @@ def test_a_verb_a_stage(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["run", "nowhere.toml"], "nowhere.toml: No such file or directory; give the path of a recipe"),
         (["fly"], "No such command 'fly'"),
-        (["run"], "Missing argument 'RECIPE'"),
+        (["run"], "Missing parameter: recipe"),
         (["simulate", "RECIPE", "--frames", "9:3"], "--frames '9:3': must read FIRST:END with FIRST < END"),
         (["train", "RECIPE", "--set", "train.epochs=0"], "net.toml: [train]: epochs = 0"),
         (["train", "nowhere.onnx"], "nothing to train"),
