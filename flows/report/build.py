@@ -22,7 +22,7 @@ from adiabit.flows.report.tables import tables
 __all__ = ["render", "report", "tables"]
 
 HTML, JSON = "report.html", "report.json"
-NARROW = 400  # pixels: a telephone
+SIZES = {"wide": 1080, "medium": 700, "narrow": 346}  # pixels for the drawing in a window of report.css' widths
 
 
 class Bar(NamedTuple):
@@ -73,13 +73,12 @@ def verdict(figures: Figures) -> rows.Cell:
 
 
 def _drawings(figures: Figures) -> list[tuple[str, Markup]]:
-    """The network for a wide and for a narrow window; `draw` has escaped what it was given."""
+    """The network for windows of three widths; `draw` has escaped what it was given."""
     if figures.accelerator is None:
         return []
     told = [re.search(r"\bstage (\w+)", rung.difference) for rung in figures.differences]
     marks = {found[1]: "differs" for found in told if found}
-    sizes = (("wide", 1080), ("narrow", NARROW))
-    return [(size, Markup(draw(figures.accelerator, marks, width=width))) for size, width in sizes]  # noqa: S704
+    return [(size, Markup(draw(figures.accelerator, marks, width=width))) for size, width in SIZES.items()]  # noqa: S704
 
 
 def _cards(figures: Figures) -> list[tuple[str, str, str]]:

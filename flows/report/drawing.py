@@ -28,7 +28,7 @@ from adiabit.hw.memory import memory_of
 HEIGHT, GAP, ROW_GAP, MARGIN = 106, 70, 56, 20  # of a box; between boxes; between rows; at the edges
 LETTER = 0.62  # width of a letter by its height, taken wide, for names that must be shortened
 TIMES = "\N{MULTIPLICATION SIGN}"
-KINDS = {Kind.BIPOLAR: "±1", Kind.UNSIGNED: "unsigned", Kind.SIGNED: "signed"}
+KINDS = {Kind.UNSIGNED: "uint", Kind.SIGNED: "int"}
 MEMORIES = {Memory.LUT: "LUT ROM", Memory.BLOCK: "block RAM", Memory.HARDWIRED: "hard-wired"}
 
 
@@ -55,6 +55,7 @@ def draw(accelerator: Accelerator, highlights: Mapping[str, str] | None = None, 
 
     A box tells folding, memory and cycles; its bar is its share of the slowest stage's cycles. An arrow tells the
     bits of a beat and the lanes, and is thicker the wider it is. `highlights`: remarks by the name of their stage.
+    Colours and fonts are those of `report.css`.
     """
     boxes = _placed(_boxes(accelerator), width)
     right = max(box.x + box.width for box in boxes) + MARGIN
@@ -172,7 +173,7 @@ def _elements(stream: Stream) -> str:
 
 
 def _type(stream: Stream) -> str:
-    return KINDS[stream.kind] + ("" if stream.kind is Kind.BIPOLAR else f" {stream.bits} bit")
+    return "±1" if stream.kind is Kind.BIPOLAR else f"{KINDS[stream.kind]}{stream.bits}"
 
 
 def _short(words: str, width: int, size: int) -> str:

@@ -113,6 +113,7 @@ class Figures:
     rungs: tuple[Rung, ...]
     stages: tuple[StageFigures, ...] = ()
     cycles_estimate: int | None = None  # a frame, in steady state
+    latency_estimate: int | None = None  # cycles
     training: Training | None = None
     estimate: Resources | None = None
     simulation: Simulation | None = None
@@ -181,7 +182,7 @@ def collect(folders: Mapping[str, Path], *, name: str, board: Board, clock_mhz: 
         accelerator = storage.load(compiled)
     estimate = _read(folders, "compile", "estimate.json")
     synthesis = _read(folders, "synthesize", "synthesis.json")
-    total = _pick(Resources, synthesis.get("total", {}))
+    total = _resources(synthesis.get("total", {}))
     simulation = _read(folders, "simulate", "simulation.json")
     return Figures(
         name=name, board=board, clock_mhz=clock_mhz, command=command,
@@ -189,8 +190,9 @@ def collect(folders: Mapping[str, Path], *, name: str, board: Board, clock_mhz: 
         rungs=tuple(_rungs(folders)),
         stages=tuple(_stages(accelerator, _by_name(estimate), _by_name(synthesis))),
         cycles_estimate=accelerator.cycles if accelerator else None,
+        latency_estimate=estimate.get("latency"),
         training=_training(folders),
-        estimate=_pick(Resources, estimate.get("total", {})) if estimate else None,
+        estimate=_resources(estimate) if estimate else None,
         simulation=_pick(Simulation, simulation) if simulation else None,
         synthesis=_pick(Synthesis, {**synthesis, "total": total}) if synthesis else None,
         seconds={stage: made["seconds"] for stage in STAGES if (made := _read(folders, stage, MANIFEST))},
@@ -222,8 +224,14 @@ def _pick(cls: type[_T], document: Mapping[str, Any]) -> _T:
     return cls(**{key: value for key, value in document.items() if key in names})
 
 
+def _resources(document: Mapping[str, Any]) -> Resources:
+    """Of a row: estimates are written in the plural (luts), syntheses in the singular (lut)."""
+    names = [f.name for f in dataclasses.fields(Resources)]
+    return Resources(**{name: document.get(name, document.get(f"{name}s")) for name in names})
+
+
 def _by_name(document: Mapping[str, Any]) -> dict[str, Resources]:
-    return {stage["name"]: _pick(Resources, stage) for stage in document.get("stages", [])}
+    return {stage["name"]: _resources(stage) for stage in document.get("stages", [])}
 
 
 def _training(folders: Mapping[str, Path]) -> Training | None:

@@ -10,7 +10,10 @@ import rich.box
 import rich.table
 import rich.text
 
+from adiabit.flows.ladder import RUNGS, Rung
+from adiabit.flows.report.drawing import MEMORIES
 from adiabit.flows.report.figures import Figures, Resources, StageFigures
+from adiabit.hw.accelerator import Memory
 
 NONE = "—"
 NOT_RUN = "not run"
@@ -68,13 +71,17 @@ def ladder(figures: Figures) -> Table:
         if rung.why_not:
             cells = [Cell(NONE, "muted")] * 3 + [Cell(rung.why_not, "muted")]
         else:
-            told = "; ".join(part for part in (rung.compared, rung.difference) if part)
+            told = "; ".join(part for part in (rung.compared or _reference(rung), rung.difference) if part)
             cells = [Cell(count(rung.frames)), Cell(count(rung.equal), "bad" if tone == "bad" else ""),
                      Cell(percent(rung.accuracy)), Cell(told, "bad" if rung.difference else "")]  # fmt: skip
         rows.append((Cell(rung.name), Cell(rung.status, tone), *cells))
     heads = (Column("Rung"), Column("Status"), Column("Frames", True), Column("Equal", True), Column("Accuracy", True),
              Column("Compared with the rung before"))  # fmt: skip
     return Table(title="Ladder of exactness", columns=heads, rows=tuple(rows))
+
+
+def _reference(rung: Rung) -> str:
+    return "the reference" if rung.name == RUNGS[0] else ""
 
 
 def accuracy(figures: Figures) -> Table:
@@ -107,6 +114,8 @@ def resources(figures: Figures) -> Table:
         shown += [_or_not_run(number(measured), synthesis is not None)]
         rows.append((Cell(name), *shown, Cell("Yosys", "muted"), Cell(count(holds)), _used(best, holds)))
     notes = [synthesis.timing_note] if synthesis and synthesis.timing_note else []
+    if figures.estimate and not synthesis:
+        notes.append("Used: the estimate's share of the capacity, for nothing was synthesized.")
     sim = figures.simulation
     if sim and sim.cycles_per_frame_min != sim.cycles_per_frame_max:
         span = f"{number(sim.cycles_per_frame_min)} to {number(sim.cycles_per_frame_max)}"
@@ -133,16 +142,21 @@ def _speed(figures: Figures) -> list[tuple[Cell, ...]]:
     if cycles is not None and figures.cycles_estimate is not None and cycles != figures.cycles_estimate:
         measured = Cell(measured.text, "bad")
     latency, at = sim.latency_cycles if sim else None, f"at {figures.clock_mhz:g} MHz"
-    latency_us = None if latency is None else f"{figures.latency_us:.2f} µs"
+    guess, took = (_micro(cycles, figures.clock_mhz) for cycles in (figures.latency_estimate, latency))
     rows = [
         ("Cycles a frame", _or_not_run(number(figures.cycles_estimate), compiled), measured),
         (f"Frames a second {at}", _or_not_run(number(figures.fps_estimate, 0), compiled),
          _or_not_run(number(figures.fps_measured, 0), ran)),
-        ("Latency in cycles", Cell(NONE, "muted"), _or_not_run(number(latency), ran)),
-        (f"Latency {at}", Cell(NONE, "muted"), _or_not_run(latency_us, ran)),
+        ("Latency in cycles", _or_not_run(number(figures.latency_estimate), compiled),
+         _or_not_run(number(latency), ran)),
+        (f"Latency {at}", _or_not_run(guess, compiled), _or_not_run(took, ran)),
     ]  # fmt: skip
     tail = (Cell("RTL simulation", "muted"), Cell(NONE, "muted"), Cell(NONE, "muted"))
     return [(Cell(name), estimate, got, *tail) for name, estimate, got in rows]
+
+
+def _micro(cycles: float | None, clock_mhz: float) -> str | None:
+    return None if cycles is None else f"{cycles / clock_mhz:,.2f} µs"
 
 
 def stages(figures: Figures) -> Table:
@@ -161,12 +175,16 @@ def stages(figures: Figures) -> Table:
         slowest = stage.cycles is not None and stage.cycles == figures.cycles_estimate
         cells = [Cell(stage.name), Cell(stage.kind or NONE, "muted"), *(_figure(v) for v in (stage.pe, stage.simd))]
         cells += [
-            Cell(stage.memory or NONE, "" if stage.memory else "muted"),
+            _memory(stage),
             Cell(number(stage.cycles) or NONE, "warn" if slowest else ""),
         ]
         cells += [_figure(value) for key in RESOURCES for value in _both(stage, key)]
         rows.append(tuple(cells))
     return Table(title="Stages", columns=tuple(heads), rows=tuple(rows))
+
+
+def _memory(stage: StageFigures) -> Cell:
+    return Cell(MEMORIES[Memory(stage.memory)]) if stage.memory else Cell(NONE, "muted")
 
 
 def _both(stage: StageFigures, key: str) -> list[float | None]:

@@ -107,21 +107,21 @@ def folders(tmp_path: Path) -> dict[str, Path]:
     accelerator = tfc()
     storage.save(accelerator, made["compile"])
     per_stage = [
-        {"name": s.name, "lut": 331 + 7 * i, "ff": 211 + i, "bram18": 0, "dsp": 0, "cycles": s.cycles}
+        {"name": s.name, "luts": 331 + 7 * i, "ffs": 211 + i, "bram18": 0, "dsps": 0, "cycles": s.cycles}
         for i, s in enumerate(accelerator.stages)
     ]
-    total = {"lut": 6123, "ff": 3456, "bram18": 12, "dsp": 0, "cycles": accelerator.cycles}
-    write(made["compile"], estimate={"stages": per_stage, "total": total})
+    estimate = {"cycles": accelerator.cycles, "latency": 1007, "luts": 6123, "ffs": 3456, "bram18": 12, "dsps": 0}
+    write(made["compile"], estimate={**estimate, "stages": per_stage})
 
     def equal(name: str, compared: str) -> Rung:
         return Rung(name=name, frames=1012, equal=1012, accuracy=0.9475, compared=compared)
 
-    save_rungs(made["export"], [equal("torch", "the reference"), equal("QONNX", "logits")])
+    save_rungs(made["export"], [equal("torch", ""), equal("QONNX", "logits")])
     save_rungs(made["compile"], [equal(name, "labels, accumulators") for name in ("FINN graph", "golden")])
     save_rungs(
         made["simulate"], [Rung(name="RTL simulation", frames=256, equal=256, accuracy=0.9434, compared="labels")]
     )
-    waited = {s.name: {"cycles_waiting": 3 * i, "beats": s.beats} for i, s in enumerate(accelerator.streams)}
+    waited = {s.name: {"beats": s.beats, "valid_not_ready": 3 * i} for i, s in enumerate(accelerator.streams)}
     simulation = {"frames": 256, "cycles_per_frame": 784, "cycles_per_frame_expected": 784, "latency_cycles": 1021,
                   "total_cycles": 201_000, "stalls": waited, "seconds_build": 9.8, "seconds_run": 0.7,
                   "cycles_per_second": 287_142.9}  # fmt: skip
@@ -200,6 +200,7 @@ def test_page_shows_the_rows_of_every_table(folders: dict[str, Path], tmp_path: 
 
 def test_figures_of_the_folders_are_in_the_tables(folders: dict[str, Path], tmp_path: Path) -> None:
     figures, _ = make(folders, tmp_path / "out")
+    assert texts(ladder(figures))[0] == ["torch", "equal", "1,012", "1,012", "94.75 %", "the reference"]
     assert texts(ladder(figures))[5] == ["RTL simulation", "equal", "256", "256", "94.34 %", "labels"]
     assert texts(accuracy(figures))[:3] == [
         ["Trained network, soft", "95.31 %", "95.12 %", "—"],
@@ -214,13 +215,13 @@ def test_figures_of_the_folders_are_in_the_tables(folders: dict[str, Path], tmp_
         ["Logic delay", "—", "6.81 ns", "Yosys", "10.00 ns", "68.1 %"],
         ["Cycles a frame", "784", "784", "RTL simulation", "—", "—"],
         ["Frames a second at 100 MHz", "127,551", "127,551", "RTL simulation", "—", "—"],
-        ["Latency in cycles", "—", "1,021", "RTL simulation", "—", "—"],
-        ["Latency at 100 MHz", "—", "10.21 µs", "RTL simulation", "—", "—"],
+        ["Latency in cycles", "1,007", "1,021", "RTL simulation", "—", "—"],
+        ["Latency at 100 MHz", "10.07 µs", "10.21 µs", "RTL simulation", "—", "—"],
     ]
     fc0 = next(row for row in texts(stages(figures)) if row[0] == "fc0")
-    assert fc0 == ["fc0", "MatrixVector", "16", "49", "lut", "64", "352", "305", "214", "193", "0", "0", "0", "0"]
+    assert fc0 == ["fc0", "MatrixVector", "16", "49", "LUT ROM", "64", "352", "305", "214", "193", "0", "0", "0", "0"]
     assert list(texts(stages(figures))[-1]) == ["axi", *["—"] * 6, "77", "—", "41", *["—"] * 4]
-    assert texts(stalls(figures))[2] == ["s_wide", "6", "16"]
+    assert texts(stalls(figures))[2] == ["s_wide", "16", "6"]
 
 
 def test_json_holds_the_figures_of_the_tables(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -292,7 +293,7 @@ def test_a_difference_is_prominent(folders: dict[str, Path], tmp_path: Path) -> 
     assert f"<pre>{DIFFERENCE}</pre>" in html
     assert html.index(DIFFERENCE) < html.index("<h2>")
     assert '<tr class="alarm"><th scope="row">RTL simulation</th><td class="bad">DIFFERS</td>' in html
-    assert re.findall(r'class="box work remark"><title>(\w+)', html) == ["fc2", "fc2"]  # wide and narrow
+    assert re.findall(r'class="box work remark"><title>(\w+)', html) == ["fc2"] * 3  # for three widths
 
 
 def test_of_two_records_of_a_rung_the_worse_counts(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -308,6 +309,20 @@ def test_measured_cycles_other_than_the_fold_are_marked(folders: dict[str, Path]
     cells = {row[0].text: row for row in resources(figures).rows}
     assert (cells["Cycles a frame"][2].text, cells["Cycles a frame"][2].tone) == ("790.50", "bad")
     assert cells["Latency in cycles"][2].text == "—"
+
+
+def test_notes_tell_how_figures_were_come_by(folders: dict[str, Path], tmp_path: Path) -> None:
+    assert resources(make(folders, tmp_path / "out")[0]).notes == ("Logic alone, without routing & clock skew.",)
+    del folders["synthesize"]
+    span = {"cycles_per_frame": 784, "cycles_per_frame_min": 770, "cycles_per_frame_max": 784, "frames": 256}
+    write(folders["simulate"], simulation=span)
+    figures, html = make(folders, tmp_path / "out")
+    assert resources(figures).notes == (
+        "Used: the estimate's share of the capacity, for nothing was synthesized.",
+        "Cycles a frame are the median over 256 simulated frames, which took 770 to 784.",
+    )
+    assert resources(figures).rows[0][5].text == "11.5 %"
+    assert Page(html).words.count("for nothing was synthesized") == 1
 
 
 def test_more_than_the_part_holds_is_marked(folders: dict[str, Path], tmp_path: Path) -> None:
