@@ -31,7 +31,8 @@ def synthesize(rtl_folder: Path, board: Board, out: Path) -> None:
     """Write `synthesis.json` and the logs `synthesis.total.log` and `synthesis.stages.log` into `out`.
 
     The total is that of the flattened design; each stage was mapped by itself, so their sum is not quite the total,
-    and `top` is what belongs to no stage. LUTs are counted singly (`lut`) and as they share (`lc`). `UserError` where Yosys or the RTL is missing.
+    and `top` is what belongs to no stage. LUTs are counted singly (`lut`) and as they share (`lc`). `UserError` where
+    Yosys or the RTL is missing.
     """
     if importlib.util.find_spec("pyosys") is None:
         raise UserError(f"pyosys: not installed; synthesis needs it; install it: {toolchain.INSTALL['pyosys']}")
@@ -63,7 +64,7 @@ def _yosys(design: dict[str, Any], rtl: Path, family: str, out: Path, work: Path
     name = "stages" if stages else "total"
     job, result = (work / f"{name}.{kind}.json" for kind in ("job", "result"))
     job.write_text(json.dumps({**design, "family": family, "stages": stages}))
-    args = [sys.executable, "-m", "adiabit.flows.synthesize.yosys", job.absolute(), result.absolute()]
+    args = [sys.executable, "-m", "adiabit.flows.synthesize.yosys", str(job.absolute()), str(result.absolute())]
     toolchain.run_tool(args, cwd=rtl, log=out / f"synthesis.{name}.log")
     document: dict[str, Any] = json.loads(result.read_text())
     return document

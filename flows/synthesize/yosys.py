@@ -5,7 +5,7 @@
 
 runs in the folder of the RTL. JOB is a JSON file of {"top", "sources", "family", "stages"}; `stages` false flattens
 the whole design, then asks for its timing; `stages` true keeps each instance of the top apart. RESULT receives
-{"version", "top": cells, "instances": {instance: cells}, "arrival_ps"}, where cells are counts by cell type.
+{"version", "top": cells beside them, "instances": {instance: cells}, "arrival_ps"}; cells are counts by type.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import re
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,12 @@ def main(job_file: str, result_file: str) -> None:
     ys.run_pass(f"synth_xilinx -family {job['family']} -top {job['top']} -flatten -noiopad -noclkbuf", design)
     stat = json.loads(_tee("stat -json", design))
     modules = {name.removeprefix("\\"): module["num_cells_by_type"] for name, module in stat["modules"].items()}
+    whole = _expand(modules, job["top"])
+    parts = {instance: _expand(modules, module) for instance, module in instances.items()}
     result = {
         "version": stat["creator"].split(" (")[0],
-        "top": {cell: count for cell, count in modules[job["top"]].items() if cell not in instances.values()},
-        "instances": {instance: modules.get(module, {}) for instance, module in instances.items()},
+        "top": dict(whole - sum(parts.values(), Counter())),
+        "instances": parts,
         "arrival_ps": None if job["stages"] else _arrival(design),
     }
     Path(result_file).write_text(json.dumps(result))
@@ -53,9 +56,20 @@ def _keep_instances(design: Any) -> dict[str, str]:
     return kept
 
 
+def _expand(modules: dict[str, dict[str, int]], name: str) -> Counter[str]:
+    """Cells of a module and of the modules in it, by type."""
+    total: Counter[str] = Counter()
+    for cell, count in modules.get(name, {}).items():
+        inside = _expand(modules, cell) if cell in modules else {cell: 1}
+        total.update({kind: count * each for kind, each in inside.items()})
+    return total
+
+
 def _arrival(design: Any) -> int | None:
     """Latest arrival in ps. `sta` drops paths that start at registers, so those are cut out first."""
     for command in (
+        "setattr -mod -unset keep_hierarchy =*",
+        "flatten",
         "delete t:FD* t:RAM32M* t:RAM64M*",
         "setundef -undriven -expose",
         "read_verilog -lib -overwrite -specify +/xilinx/cells_sim.v",
