@@ -180,7 +180,9 @@ def stages(figures: Figures) -> Table:
         ]
         cells += [_figure(value) for key in RESOURCES for value in _both(stage, key)]
         rows.append(tuple(cells))
-    return Table(title="Stages", columns=tuple(heads), rows=tuple(rows))
+    note = "Yosys mapped each stage by itself and then the whole, so their sum is not quite the total."
+    notes = (note,) if figures.synthesis else ()
+    return Table(title="Stages", columns=tuple(heads), rows=tuple(rows), notes=notes)
 
 
 def _memory(stage: StageFigures) -> Cell:
@@ -215,7 +217,10 @@ def seconds(figures: Figures) -> Table:
 
 def versions(figures: Figures) -> Table:
     """Versions of the tools."""
-    rows = tuple((Cell(name), Cell(version)) for name, version in figures.versions.items())
+    found = dict(figures.versions)
+    if figures.synthesis and figures.synthesis.tool:
+        found["synthesized by"] = figures.synthesis.tool
+    rows = tuple((Cell(name), Cell(version)) for name, version in found.items())
     return Table(title="Tools", columns=(Column("Package"), Column("Version", True)), rows=rows)
 
 

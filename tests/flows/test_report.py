@@ -25,7 +25,7 @@ from adiabit.flows.report import tables as rich_tables
 from adiabit.flows.report.build import verdict
 from adiabit.flows.report.charts import Chart, curve_chart, linear_ticks, log_ticks
 from adiabit.flows.report.figures import Figures
-from adiabit.flows.report.tables import accuracy, ladder, percent, resources, stages, stalls, texts
+from adiabit.flows.report.tables import accuracy, ladder, percent, resources, stages, stalls, texts, versions
 from adiabit.hw import storage
 from adiabit.hw.accelerator import (
     Accelerator,
@@ -221,6 +221,7 @@ def test_figures_of_the_folders_are_in_the_tables(folders: dict[str, Path], tmp_
     fc0 = next(row for row in texts(stages(figures)) if row[0] == "fc0")
     assert fc0 == ["fc0", "MatrixVector", "16", "49", "LUT ROM", "64", "352", "305", "214", "193", "0", "0", "0", "0"]
     assert list(texts(stages(figures))[-1]) == ["axi", *["—"] * 6, "77", "—", "41", *["—"] * 4]
+    assert list(texts(versions(figures))[-1]) == ["synthesized by", "Yosys 0.70"]
     assert texts(stalls(figures))[2] == ["s_wide", "16", "6"]
 
 
