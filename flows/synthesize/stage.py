@@ -23,7 +23,7 @@ TIMING_NOTE = (
     "clock-to-out and setup of flip-flops and LUT memories; it ranks designs, it is not a clock that place and route "
     "will reach"
 )
-TIMING_XCUP = "; this part is UltraScale+, which is faster than these delays"
+TIMING_FAMILY = "Yosys has delays of 7-series cells alone; this part's carry chains have none, so nothing is told"
 TIMING_NONE = "Yosys' sta told no arrival time for this design"
 
 
@@ -63,7 +63,7 @@ def _yosys(design: dict[str, Any], rtl: Path, family: str, out: Path, work: Path
     """One run in a process of its own; its result."""
     name = "stages" if stages else "total"
     job, result = (work / f"{name}.{kind}.json" for kind in ("job", "result"))
-    job.write_text(json.dumps({**design, "family": family, "stages": stages}))
+    job.write_text(json.dumps({**design, "family": family, "stages": stages, "timing": not stages and family == "xc7"}))
     args = [sys.executable, "-m", "adiabit.flows.synthesize.yosys", str(job.absolute()), str(result.absolute())]
     toolchain.run_tool(args, cwd=rtl, log=out / f"synthesis.{name}.log")
     document: dict[str, Any] = json.loads(result.read_text())
@@ -71,7 +71,8 @@ def _yosys(design: dict[str, Any], rtl: Path, family: str, out: Path, work: Path
 
 
 def _timing(arrival_ps: int | None, family: str) -> dict[str, Any]:
+    if family != "xc7":
+        return {"logic_delay_ns": None, "timing_note": TIMING_FAMILY}
     if arrival_ps is None:
         return {"logic_delay_ns": None, "timing_note": TIMING_NONE}
-    note = TIMING_NOTE if family == "xc7" else TIMING_NOTE + TIMING_XCUP
-    return {"logic_delay_ns": arrival_ps / 1000, "timing_note": note}
+    return {"logic_delay_ns": arrival_ps / 1000, "timing_note": TIMING_NOTE}

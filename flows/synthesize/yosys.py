@@ -3,8 +3,8 @@
 
     python -m adiabit.flows.synthesize.yosys JOB RESULT
 
-runs in the folder of the RTL. JOB is a JSON file of {"top", "sources", "family", "stages"}; `stages` false flattens
-the whole design, then asks for its timing; `stages` true keeps each instance of the top apart. RESULT receives
+runs in the folder of the RTL. JOB is a JSON file of {"top", "sources", "family", "stages", "timing"}: `stages`
+keeps each instance of the top apart, else all is one; `timing` asks for the latest arrival too. RESULT receives
 {"version", "top": cells beside them, "instances": {instance: cells}, "arrival_ps"}; cells are counts by type.
 """
 
@@ -39,7 +39,7 @@ def main(job_file: str, result_file: str) -> None:
         "version": stat["creator"].split(" (")[0],
         "top": dict(whole - sum(parts.values(), Counter())),
         "instances": parts,
-        "arrival_ps": None if job["stages"] else _arrival(design),
+        "arrival_ps": _arrival(design) if job["timing"] else None,
     }
     Path(result_file).write_text(json.dumps(result))
 

