@@ -113,7 +113,7 @@ def resources(figures: Figures) -> Table:
         shown = [_or_not_run(number(estimate), figures.estimate is not None)]
         shown += [_or_not_run(number(measured), synthesis is not None)]
         rows.append((Cell(name), *shown, Cell("Yosys", "muted"), Cell(count(holds)), _used(best, holds)))
-    notes = [synthesis.timing_note] if synthesis and synthesis.timing_note else []
+    notes = [f"Logic delay: {synthesis.timing_note}"] if synthesis and synthesis.timing_note else []
     if figures.estimate and not synthesis:
         notes.append("Used: the estimate's share of the capacity, for nothing was synthesized.")
     sim = figures.simulation

@@ -131,7 +131,7 @@ def folders(tmp_path: Path) -> dict[str, Path]:
     total = {"lut": 5987, "ff": 3301, "bram18": 14, "dsp": 0, "carry": 410, "lutram": 96}
     synthesis = {"part": "xc7z020clg400-1", "family": "xc7", "tool": "Yosys 0.70", "total": total,
                  "stages": [*found, {"name": "axi", "lut": 77, "ff": 41}], "capacity": {"lut": 53200}, "seconds": 31.4,
-                 "logic_delay_ns": 6.807, "timing_note": "Logic alone, without routing & clock skew."}  # fmt: skip
+                 "logic_delay_ns": 6.807, "timing_note": "logic alone, without routing & clock skew."}  # fmt: skip
     write(made["synthesize"], synthesis=synthesis)
     return made
 
@@ -313,7 +313,9 @@ def test_measured_cycles_other_than_the_fold_are_marked(folders: dict[str, Path]
 
 
 def test_notes_tell_how_figures_were_come_by(folders: dict[str, Path], tmp_path: Path) -> None:
-    assert resources(make(folders, tmp_path / "out")[0]).notes == ("Logic alone, without routing & clock skew.",)
+    assert resources(make(folders, tmp_path / "out")[0]).notes == (
+        "Logic delay: logic alone, without routing & clock skew.",
+    )
     del folders["synthesize"]
     span = {"cycles_per_frame": 784, "cycles_per_frame_min": 770, "cycles_per_frame_max": 784, "frames": 256}
     write(folders["simulate"], simulation=span)
