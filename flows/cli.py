@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 INTERRUPTED = 130  # as shells tell a SIGINT
-console = Console(soft_wrap=not sys.stdout.isatty())
+console = Console(width=None if sys.stdout.isatty() else 120)  # a log has no width of its own
 
 RecipeArgument = Annotated[
     Path, typer.Argument(metavar="RECIPE", help="A recipe, e.g. recipes/digits.toml, or a bare QONNX model (.onnx).")
@@ -47,7 +47,7 @@ def _pipeline(recipe: Path, out: Path | None, data: Path | None, sets: Sequence[
 
 
 def _tell(line: str) -> None:
-    console.print(line, markup=False, highlight=False)
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _finish(pipeline: Pipeline, stage: str, recipe: Path) -> None:
