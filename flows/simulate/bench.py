@@ -97,7 +97,7 @@ def build(rtl: Path, folder: Path, log: Path, *, trace: bool = False) -> Bench:
     (folder / "design.h").write_text(header(design))
     args = [
         "verilator", "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "--prefix", "Vdut",
-        "--top-module", design["top"], "-Mdir", "obj", "-Wno-fatal", "-O3", "-CFLAGS", "-O2 -std=c++17 -I..",
+        "--top-module", design["top"], "-Mdir", "obj", "-Wno-fatal", "--no-assert", "-O3", "-CFLAGS", "-O2 -std=c++17 -I..",
         "--x-assign", "unique", "--x-initial", "unique", *(["--trace"] if trace else []),
         *((rtl / source).absolute() for source in design["sources"]), "bench.cpp", "-o", "bench",
     ]  # fmt: skip
