@@ -48,9 +48,10 @@ module bnn_mvu #(
   localparam bit Wide   = WeightWidth > 1;
   localparam string AccKind = Xnor ? "unsigned" : "signed";
 
-  // XNOR of a LUT-ROM shares its LUT with the ROM and takes a register after it; else the register is the ROM's own.
-  localparam bit Registered = Wide || (Xnor && Memory == "lut");
-  localparam int unsigned RomLatency = Memory == "block" ? 2 : Memory == "lut" && !Xnor ? 1 : 0;
+  // A LUT6 holds a ROM of up to 32 words and the XNOR after it; then the register follows the XNOR, not the ROM.
+  localparam bit Shallow    = Memory == "lut" && Fold <= 32;
+  localparam bit Registered = Wide || (Xnor && Shallow);
+  localparam int unsigned RomLatency = Memory == "block" ? 2 : Memory == "lut" && !(Xnor && Shallow) ? 1 : 0;
   localparam int unsigned TermWidth  = Wide ? WeightWidth + InWidth : InWidth;
   localparam int unsigned SumLatency = RomLatency + (Registered ? 1 : 0) + bnn_pkg::sum_latency(Simd, TermWidth);
   localparam int unsigned AccLatency = SumLatency + (Words > 1 ? 1 : 0) + (Masked ? 1 : 0);

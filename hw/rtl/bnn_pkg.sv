@@ -2,7 +2,7 @@
 
 /// Sizes that a module and those that instantiate it must agree on.
 package bnn_pkg;
-  localparam int unsigned Leaf  = 16;  // bits that the first registered level of a popcount counts in one node
+  localparam int unsigned Leaf  = 6;  // bits that the first level of a popcount counts in one node: a LUT6 a bit of the count
   localparam int unsigned Radix = 4;  // terms that a node of any other level adds
 
   /// Registered levels, which is the latency in cycles, of a `bnn_sum` of `terms` terms of `width` bits.

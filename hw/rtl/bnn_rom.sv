@@ -25,6 +25,16 @@ module bnn_rom #(
       word_q <= words[addr_i];
       data_o <= word_q;
     end
+  end else if (Latency == 1 && Depth > 32) begin : gen_lut
+    bnn_lut_rom #(
+      .Width(Width),
+      .Depth(Depth),
+      .File (File)
+    ) u_rom (
+      .clk_i,
+      .addr_i,
+      .data_o
+    );
   end else begin : gen_logic
     logic [Width-1:0] words[Depth];
     initial $readmemh(File, words);
