@@ -125,7 +125,7 @@ class Comparison:
             yield stage.name, (2 * result - 1 if binary else result)[0].astype(np.int64)
 
     def _model_stages(self, frame: Array) -> Iterator[tuple[str, Array]]:
-        tensors = trace(self.source, self.network, self.config, frame)
+        tensors = trace(self.source, self.network, self.config, frame[None])
         steps = [s for s in self.accelerator.stages if getattr(s, "thresholds", None) is not None]
         for stage, quantizer in zip(steps, self.network.quantizers, strict=True):
             yield stage.name, np.rint(tensors[quantizer.tensor].reshape(-1) / quantizer.scale).astype(np.int64)

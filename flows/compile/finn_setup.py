@@ -26,6 +26,9 @@ def finn(log: Path) -> Iterator[None]:
         contextlib.redirect_stderr(sink),
         warnings.catch_warnings(),
     ):
+        warnings.showwarning = lambda message, kind, file, line, *_: print(
+            warnings.formatwarning(message, kind, file, line), end="", file=sink
+        )
         handler = logging.StreamHandler(sink)
         logging.getLogger().addHandler(handler)
         os.environ.update(FINN_BUILD_DIR=folder, FINN_SETTINGS=f"{folder}/settings.yaml")

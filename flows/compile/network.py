@@ -114,6 +114,11 @@ class Chain:
             nodes.append(node)
         return nodes, constants
 
+    @property
+    def affine_only(self) -> bool:
+        """Whether each step is a factor and an addend."""
+        return all(step.node.op_type != "Relu" for step in self.steps)
+
     def affine(self, channels: int) -> tuple[Reals, Reals]:
         """Factor and addend of each channel for the whole chain."""
         factor, addend = np.ones(channels), np.zeros(channels)

@@ -31,6 +31,13 @@ HELP = "see docs/compile.md for what can be compiled"
 
 def load(path: Path) -> ModelWrapper:
     """The model of a file with constants folded and a batch of 1; names are the file's own."""
+    wrapped = ModelWrapper(_open(path))
+    for step in (InferShapes(), FoldConstants(exclude_op_types=list(QUANTIZERS)), RemoveStaticGraphInputs()):
+        wrapped = wrapped.transform(step)
+    return wrapped
+
+
+def _open(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load(path)
         _one_domain(model)
@@ -48,10 +55,7 @@ def load(path: Path) -> ModelWrapper:
             f"{[o.name for o in model.graph.output]}; nodes, one input and one output are needed; export such a network"
         )
     _fix_shape(path, inputs[0])
-    wrapped = ModelWrapper(model)
-    for step in (InferShapes(), FoldConstants(exclude_op_types=list(QUANTIZERS)), RemoveStaticGraphInputs()):
-        wrapped = wrapped.transform(step)
-    return wrapped
+    return model
 
 
 def _one_domain(model: onnx.ModelProto) -> None:
@@ -80,10 +84,8 @@ def _fix_shape(path: Path, given: onnx.ValueInfoProto) -> None:
 
 def read(path: Path) -> Network:
     """Parse a QONNX file; `UserError` names file, node, position, what was expected and what to do."""
-    source = onnx.load(path) if path.is_file() else None
-    return _Reader(
-        path, load(path), {n.output[0]: i for i, n in enumerate(source.graph.node if source else (), 1) if n.output}
-    ).read()
+    positions = {node.output[0]: i for i, node in enumerate(_open(path).graph.node, 1) if node.output}
+    return _Reader(path, load(path), positions).read()
 
 
 @dataclass
@@ -176,6 +178,8 @@ class _Reader:
                 )
         if node.op_type == "Div" and (data != 0 or np.any(constants[1] == 0)):
             place.refuse("divides by data or by 0; only a division by constants other than 0 can be compiled")
+        if node.op_type == "BatchNormalization" and np.any(constants[4] < 0):
+            place.refuse("a variance is less than 0; train or export it anew")
         return Step(place=place, node=node, data=data, constants={i: _flat(node, v) for i, v in constants.items()})
 
     def _quantizer(self, node: onnx.NodeProto, before: list[Step]) -> Quantizer:

@@ -26,8 +26,8 @@ from adiabit.errors import UserError
 from adiabit.flows.compile import thresholds
 from adiabit.flows.compile.config import CompileConfig
 from adiabit.flows.compile.levels import Levels, Sums, host_levels, layer_inputs
-from adiabit.flows.compile.network import Chain, Layer, Network, Quantizer, constant
-from adiabit.hw.accelerator import Ints, Kind
+from adiabit.flows.compile.network import Chain, Layer, Network, Quantizer, Reals, constant
+from adiabit.hw.accelerator import Ints, Kind, signed_bits
 
 Floats = npt.NDArray[np.float32]
 
@@ -58,19 +58,19 @@ def streamline(network: Network, config: CompileConfig) -> Streamlined:
     )
     from finn.transformation.fpgadataflow.convert_to_hw.thresholding import InferThresholdingLayer
     from finn.transformation.qonnx.convert_qonnx_to_finn import ConvertQONNXtoFINN
+    from finn.transformation.streamline import Streamline
     from finn.transformation.streamline.absorb import AbsorbScalarMulAddIntoTopK
     from finn.transformation.streamline.round_thresholds import RoundAndClipThresholds
-    from finn.transformation.streamline.streamline_plus import StreamlinePlus
 
     model = _tidy(canonical(network, config).transform(ConvertQONNXtoFINN()))
     model.set_tensor_datatype(model.graph.input[0].name, DataType[input_type(config)])
     if config.label_select:
-        model = _tidy(model.transform(InsertTopK()))
-    model = model.transform(StreamlinePlus())
+        model = _tidy(model.transform(InsertTopK(k=1)))
+    model = model.transform(Streamline())
     flips = _sharpen(model, network, config)
     for step in (
         ConvertBipolarMatMulToXnorPopcount(),
-        StreamlinePlus(),
+        Streamline(),
         AbsorbScalarMulAddIntoTopK(),
         InferDataTypes(),
         RoundAndClipThresholds(),
@@ -97,14 +97,13 @@ def _tidy(model: ModelWrapper) -> ModelWrapper:
 
 
 def canonical(network: Network, config: CompileConfig) -> ModelWrapper:
-    """The network as a QONNX model of input (1, features), without reshapes, zero gammas and scaled bipolar steps."""
+    """The network as a QONNX model of input (1, features): no reshapes, positive factors, bipolar steps of scale 1."""
     writer = _Writer()
     writer.scalars(config.input_scale, config.input_offset)
-    writer.chain(network.head)
+    writer.head(network.head, network.features)
     writer.quantizer(network.quantizer)
     for layer in network.layers:
-        writer.product(layer)
-        writer.chain(layer.chain)
+        writer.layer(layer)
         writer.quantizer(layer.quantizer)
     return writer.model(network)
 
@@ -132,23 +131,42 @@ class _Writer:
         if addend != 0:
             self._append("Add", [constant([addend])])
 
-    def chain(self, chain: Chain) -> None:
-        self.opset = max(self.opset, chain.opset)
-        if not chain.steps:
+    def head(self, chain: Chain, channels: int) -> None:
+        """What is done to the input: per channel, or once for all."""
+        self.opset = chain.opset
+        if chain.affine_only:
+            self._affine(*chain.affine(channels))
+        else:
+            self._copy(chain)
+
+    def layer(self, layer: Layer) -> None:
+        """A product and its chain. FINN negates rows too, but at a call of Python a weight: do it for it here."""
+        dense, chain = layer.dense, layer.chain
+        if not chain.affine_only:
+            self._product(dense.weights, dense.bipolar)
+            self._affine(dense.scale, np.zeros_like(dense.scale))
+            self._copy(chain)
             return
+        factor, addend = chain.affine(len(dense.weights))
+        factor = factor * dense.scale
+        self._product(np.where(factor < 0, -1, 1)[:, None] * dense.weights, dense.bipolar)
+        self._affine(np.abs(np.where(factor == 0, 1, factor)), addend)  # gamma = 0: its exact threshold comes later
+
+    def _product(self, weights: Ints, bipolar: bool) -> None:
+        self._append("MatMul", [weights.T.astype(np.float32)])
+        bits = signed_bits(int(weights.min()), int(weights.max()))
+        self.types[self.nodes[-1].input[1]] = DataType["BIPOLAR" if bipolar else f"INT{bits}"]
+
+    def _affine(self, factor: Reals, addend: Reals) -> None:
+        for op, value, idle in (("Mul", factor, 1), ("Add", addend, 0)):
+            if np.any(value != idle):
+                self._append(op, [constant(value[None, :] if np.ptp(value) else value[:1])])
+
+    def _copy(self, chain: Chain) -> None:
         nodes, constants = chain.nodes(self.tensor)
-        for node in nodes:
-            if node.op_type == "BatchNormalization":  # FINN divides by gamma; the thresholds are made exact later
-                gamma = constants[node.input[1]]
-                constants[node.input[1]] = np.where(gamma == 0, np.float32(1), gamma)
-            elif node.op_type in ("Mul", "Div"):
-                constants.update(
-                    {n: np.where(constants[n] == 0, np.float32(1), constants[n]) for n in node.input if n in constants}
-                )
-            else:
-                constants.update({n: constants[n][None, :] for n in node.input if n in constants and constants[n].ndim})
+        for name, value in constants.items():
+            self.constants[name] = value
         self.nodes += nodes
-        self.constants.update(constants)
         self.tensor = nodes[-1].output[0]
 
     def quantizer(self, quantizer: Quantizer | None) -> None:
@@ -160,16 +178,6 @@ class _Writer:
         else:
             constants = [constant(value) for value in (quantizer.scale, 0, quantizer.bits)]
             self._append("Quant", constants, "qonnx.custom_op.general", signed=0, narrow=0, rounding_mode="ROUND")
-
-    def product(self, layer: Layer) -> None:
-        self._append("MatMul", [layer.dense.weights.T.astype(np.float32)])
-        weights = layer.dense.weights
-        bits = max(int(weights.max()).bit_length(), int(-weights.min() - 1).bit_length()) + 1
-        self.types[self.nodes[-1].input[1]] = DataType["BIPOLAR" if layer.dense.bipolar else f"INT{bits}"]
-        if np.ptp(layer.dense.scale):
-            self._append("Mul", [layer.dense.scale[None, :].astype(np.float32)])
-        else:
-            self.scalars(float(layer.dense.scale[0]), 0)
 
     def model(self, network: Network) -> ModelWrapper:
         float32 = onnx.TensorProto.FLOAT
