@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Estimates: cycles are exact, resources grow with parallelism, block RAMs are counted in the best aspect."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adiabit.hw.accelerator import (
+    Accelerator,
+    Fifo,
+    Kind,
+    LabelSelect,
+    MatrixVector,
+    Memory,
+    Stream,
+    Threshold,
+    WidthConverter,
+)
+from adiabit.hw.estimate import Product, Resources, block_rams, estimate, product, resources
+from adiabit.hw.memory import memory_of
+
+
+def stream(name: str, channels: int, lanes: int, *, bits: int = 1, kind: Kind = Kind.BIPOLAR) -> Stream:
+    return Stream(name=name, shape=(channels,), bits=bits, kind=kind, lanes=lanes)
+
+
+def xnor(pe: int, simd: int, memory: Memory = Memory.AUTO) -> MatrixVector:
+    return MatrixVector(
+        name="fc0",
+        inputs=(stream("a", 784, simd),),
+        outputs=(stream("b", 64, pe),),
+        weights=np.ones((64, 784)),
+        thresholds=np.full((64, 1), 392),
+        memory=memory,
+    )
+
+
+@pytest.mark.parametrize(
+    ("width", "depth", "blocks"),
+    [
+        (36, 512, 1),
+        (37, 512, 2),
+        (36, 513, 2),
+        (18, 1024, 1),
+        (9, 2048, 1),
+        (1, 16384, 1),
+        (1, 16385, 2),
+        (784, 64, 22),
+    ],
+)
+def test_block_rams(width: int, depth: int, blocks: int) -> None:
+    assert block_rams(width, depth) == blocks
+
+
+@given(width=st.integers(1, 200), depth=st.integers(1, 40_000))
+def test_block_rams_hold_all_bits(width: int, depth: int) -> None:
+    assert block_rams(width, depth) * 18 * 1024 >= width * depth
+
+
+def test_memory_decides_between_luts_and_blocks() -> None:
+    block, lut = resources(xnor(4, 28, Memory.BLOCK)), resources(xnor(4, 28, Memory.LUT))
+    assert lut.bram18 == 0
+    assert block.bram18 == block_rams(4 * 28, 16 * 28)
+    assert lut.luts > block.luts
+    assert resources(xnor(64, 784, Memory.HARDWIRED)).bram18 == 0
+
+
+@given(pe=st.sampled_from([1, 2, 4, 8, 16, 32, 64]), simd=st.sampled_from([1, 2, 4, 7, 14, 28, 49, 98, 196, 784]))
+def test_memory_is_resolved_as_the_emitter_does(pe: int, simd: int) -> None:
+    stage = xnor(pe, simd)
+    assert Product.of(stage).resolved(pe, simd) is memory_of(stage)
+
+
+def test_more_parallel_costs_more() -> None:
+    dims = Product.of(xnor(1, 1, Memory.BLOCK))
+    by_pe = [product(dims, pe, 28).luts for pe in (1, 2, 4, 8, 16, 32)]
+    by_simd = [product(dims, 4, simd).luts for simd in (1, 2, 4, 14, 28, 98, 196)]
+    assert by_pe == sorted(by_pe)
+    assert by_simd == sorted(by_simd)
+
+
+def test_an_accelerator_is_the_sum_of_its_stages() -> None:
+    pixels = stream("image", 784, 4, bits=8, kind=Kind.UNSIGNED)
+    signs, wide, deep = stream("signs", 784, 4), stream("wide", 784, 28), stream("deep", 784, 28)
+    sums = stream("sums", 10, 2, bits=10, kind=Kind.UNSIGNED)
+    label = stream("label", 1, 1, bits=4, kind=Kind.UNSIGNED)
+    accelerator = Accelerator(
+        name="net",
+        stages=(
+            Threshold(name="threshold0", inputs=(pixels,), outputs=(signs,), thresholds=np.full((784, 1), 128)),
+            WidthConverter(name="fc0_width", inputs=(signs,), outputs=(wide,)),
+            Fifo(name="fifo0", inputs=(wide,), outputs=(deep,), depth=32),
+            MatrixVector(name="fc0", inputs=(deep,), outputs=(sums,), weights=np.ones((10, 784))),
+            LabelSelect(name="label0", inputs=(sums,), outputs=(label,)),
+        ),
+    )
+    found = estimate(accelerator)
+    assert found.cycles == accelerator.cycles == 196
+    assert [s.cycles for s in found.stages] == [s.cycles for s in accelerator.stages]
+    assert found.resources == sum((s.resources for s in found.stages), Resources())
+    assert all(s.resources.luts > 0 and s.resources.ffs > 0 for s in found.stages)
+    assert found.latency >= 196 + 140 - 28
+    document = found.as_dict()
+    assert document["luts"] == found.resources.luts
+    assert [row["name"] for row in document["stages"]] == [s.name for s in accelerator.stages]
+    assert {"cycles", "latency", "luts", "ffs", "bram18", "dsps"} <= document.keys()
