@@ -9,6 +9,7 @@ Words of this module: MW and MH are a layer's inputs and outputs, SIMD and PE th
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -103,7 +104,7 @@ class StageEstimate:
     name: str
     kind: str
     cycles: int  # from one frame to the next
-    latency: int  # cycles that the stage adds between the first beat of a frame and the label
+    latency: int  # cycles that the stage adds on a frame's way
     resources: Resources
 
 
@@ -120,7 +121,7 @@ class Estimate:
 
     @property
     def latency(self) -> int:
-        """Cycles from the first beat of a frame to its result in an idle circuit; a guess, see :func:`latency`."""
+        """Cycles from the first beat of a frame to its result in an idle circuit, see :func:`latencies`."""
         return sum(s.latency for s in self.stages)
 
     @property
@@ -147,26 +148,36 @@ def estimate(accelerator: Accelerator) -> Estimate:
     """Cycles, latency and resources of each stage and of the whole."""
     return Estimate(
         stages=tuple(
-            StageEstimate(
-                name=s.name, kind=type(s).__name__, cycles=s.cycles, latency=latency(s), resources=resources(s)
-            )
-            for s in accelerator.stages
+            StageEstimate(name=s.name, kind=type(s).__name__, cycles=s.cycles, latency=late, resources=resources(s))
+            for s, late in zip(accelerator.stages, latencies(accelerator), strict=True)
         )
     )
 
 
-def latency(stage: Stage) -> int:
-    """Cycles that a stage adds to a frame's way; a guess.
+def latencies(accelerator: Accelerator) -> list[int]:
+    """Cycles that each stage adds until a frame's last beat is out, in an idle circuit; the first has the input's too.
 
     A product works on its first rows while its input comes in, on the others afterwards; what only passes beats on
-    adds its registers.
+    is late by its registers, or by its own pace where that is slower.
     """
+    first, last, ends = 0, accelerator.input.beats, [0]  # when the first and the last beat are on the wire
+    for stage in accelerator.stages:
+        depth, pace = _depth(stage), first + stage.cycles
+        if isinstance(stage, MatrixVector) and stage.vectors == 1:
+            first, last = last + depth, max(last + stage.cycles - stage.input.beats, pace) + depth
+        elif isinstance(stage, LabelSelect):
+            first = last = last + depth
+        else:
+            first, last = first + depth, max(last, pace) + depth
+        ends.append(last)
+    return [b - a for a, b in itertools.pairwise(ends)]
+
+
+def _depth(stage: Stage) -> int:
+    """Registers between a stage's input and its output."""
     if isinstance(stage, MatrixVector):
-        return stage.cycles - stage.input.beats + PIPELINE
-    return PIPELINE
-
-
-PIPELINE = 2  # registers of a stage, in cycles
+        return 6 + math.ceil(math.log(max(stage.simd, 2), 6))
+    return 3
 
 
 def resources(stage: Stage) -> Resources:

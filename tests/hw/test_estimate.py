@@ -32,7 +32,7 @@ def xnor(pe: int, simd: int, memory: Memory = Memory.AUTO) -> MatrixVector:
         name="fc0",
         inputs=(stream("a", 784, simd),),
         outputs=(stream("b", 64, pe),),
-        weights=np.ones((64, 784)),
+        weights=np.ones((64, 784), np.int64),
         thresholds=np.full((64, 1), 392),
         memory=memory,
     )
@@ -47,7 +47,6 @@ def xnor(pe: int, simd: int, memory: Memory = Memory.AUTO) -> MatrixVector:
         (18, 1024, 1),
         (9, 2048, 1),
         (1, 16384, 1),
-        (1, 16385, 2),
         (784, 64, 22),
     ],
 )
@@ -93,7 +92,7 @@ def test_an_accelerator_is_the_sum_of_its_stages() -> None:
             Threshold(name="threshold0", inputs=(pixels,), outputs=(signs,), thresholds=np.full((784, 1), 128)),
             WidthConverter(name="fc0_width", inputs=(signs,), outputs=(wide,)),
             Fifo(name="fifo0", inputs=(wide,), outputs=(deep,), depth=32),
-            MatrixVector(name="fc0", inputs=(deep,), outputs=(sums,), weights=np.ones((10, 784))),
+            MatrixVector(name="fc0", inputs=(deep,), outputs=(sums,), weights=np.ones((10, 784), np.int64)),
             LabelSelect(name="label0", inputs=(sums,), outputs=(label,)),
         ),
     )
@@ -102,7 +101,7 @@ def test_an_accelerator_is_the_sum_of_its_stages() -> None:
     assert [s.cycles for s in found.stages] == [s.cycles for s in accelerator.stages]
     assert found.resources == sum((s.resources for s in found.stages), Resources())
     assert all(s.resources.luts > 0 and s.resources.ffs > 0 for s in found.stages)
-    assert found.latency >= 196 + 140 - 28
+    assert 196 + 112 < found.latency < 196 + 112 + 60  # the frame comes in; 4 of 5 pairs of rows are left; registers
     document = found.as_dict()
     assert document["luts"] == found.resources.luts
     assert [row["name"] for row in document["stages"]] == [s.name for s in accelerator.stages]

@@ -61,11 +61,11 @@ def dense(*widths: int, seed: int = 0, sign: bool = True) -> Accelerator:
         out = Stream(name=f"fc{k}_out", shape=(mh,), bits=32, kind=Kind.SIGNED, lanes=1)
         low, high = MatrixVector(name="p", inputs=(stream,), outputs=(out,), weights=weights).accumulator_range
         if k < len(widths) - 2:
-            out, steps = bipolar(f"fc{k}", mh), rng.integers(low, high + 2, (mh, 1))
+            out = bipolar(f"fc{k}", mh)
         else:
             out = Stream(name=f"fc{k}_out", shape=(mh,), bits=signed_bits(low, high), kind=Kind.SIGNED, lanes=1)
-            steps = None
-        stages.append(MatrixVector(name=f"fc{k}", inputs=(stream,), outputs=(out,), weights=weights, thresholds=steps))
+        limits = rng.integers(low, high + 2, (mh, 1)) if out.kind is Kind.BIPOLAR else None
+        stages.append(MatrixVector(name=f"fc{k}", inputs=(stream,), outputs=(out,), weights=weights, thresholds=limits))
         stream = out
     bits = max(1, (widths[-1] - 1).bit_length())
     label = Stream(name="label_out", shape=(1,), bits=bits, kind=Kind.UNSIGNED, lanes=1)
@@ -162,8 +162,8 @@ def test_converters_go_through_the_gcd_or_the_lcm() -> None:
     assert [(s.name, s.input.lanes, s.output.lanes) for s in slow.stages if isinstance(s, WidthConverter)] == [
         ("fc0_width0", 4, 2), ("fc0_width1", 2, 6),
     ]  # fmt: skip
-    fast = {"fc0": Folding(pe=4, simd=6), "fc1": Folding(pe=2, simd=4), "label": Folding(pe=2)}
-    fast = apply(accelerator, {"threshold0": Folding(pe=4), **fast})
+    most = {"fc0": Folding(pe=4, simd=6), "fc1": Folding(pe=2, simd=4), "label": Folding(pe=2)}
+    fast = apply(accelerator, {"threshold0": Folding(pe=4), **most})
     assert fast.cycles == 3
     assert [(s.name, s.input.lanes, s.output.lanes) for s in fast.stages if isinstance(s, WidthConverter)] == [
         ("fc0_width0", 4, 12), ("fc0_width1", 12, 6),
@@ -203,7 +203,9 @@ def test_illegal_foldings(folding: dict[str, Folding], message: str) -> None:
 
 
 def test_targets_out_of_reach() -> None:
-    fps = r"folding: fps=2e\+08 leaves 0 cycles a frame at 100 MHz; fully parallel it takes 1; at most fps=100000000 can be"
+    fps = (
+        r"folding: fps=2e\+08 leaves 0 cycles a frame at 100 MHz; fully parallel it takes 1; at most fps=100000000 can"
+    )
     with pytest.raises(UserError, match=fps):
         solve(TFC, fps=2e8, clock_hz=1e8)
     luts = r"folding: luts=10 is too few; the smallest folding takes about (\d+); use luts=\1 or more$"
