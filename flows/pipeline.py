@@ -83,16 +83,24 @@ class Pipeline:
     def compile(self) -> Path:
         """The folded accelerator."""
         model = self.recipe.onnx or self.export / "model.onnx"
+        labelled = self.recipe.onnx is not None and "data" in self.recipe.model_fields_set
 
         def make(folder: Path) -> None:
             from adiabit.flows.compile.stage import compile_model
 
             vectors = None if self.recipe.onnx else Vectors.load(self.export)
-            compile_model(model, vectors, folder, self.recipe.compile, clock_mhz=self.clock_mhz)
+            test = None
+            if labelled:
+                from adiabit.train.data import load
+
+                split = load(self.recipe.data).test
+                test = split.frames, split.labels
+            compile_model(model, vectors, folder, self.recipe.compile, clock_mhz=self.clock_mhz, test=test)
 
         key = {
             **self._settings("compile"),
             "model": file_digest(model),
+            "test": self._data_digest() if labelled else None,
             "from": None if self.recipe.onnx else self.export.name,
             "clock_mhz": self.clock_mhz,
             "source": source_digest("hw", "flows/compile", "flows/ladder.py"),

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from qonnx.core.modelwrapper import ModelWrapper
 
 from adiabit.errors import UserError
 from adiabit.flows.compile.compare import Comparison
@@ -19,35 +22,45 @@ from adiabit.flows.compile.network import Network
 from adiabit.flows.compile.read import load, read
 from adiabit.flows.compile.streamline import streamline
 from adiabit.flows.compile.trace import frames_for, logits
-from adiabit.flows.ladder import Vectors, save_rungs
+from adiabit.flows.ladder import Rung, Vectors, save_rungs
 from adiabit.hw import storage
 from adiabit.hw.estimate import estimate
 from adiabit.hw.fold import to_finn_json
 
 LOG = "finn.log"
+BLOCK = 1000  # frames that QONNX executes at once
+Labelled = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]  # frames (F, ...), labels (F,)
 
 
 def compile_model(
-    model: Path, vectors: Vectors | None, out: Path, config: CompileConfig, *, clock_mhz: float = 100.0
+    model: Path,
+    vectors: Vectors | None,
+    out: Path,
+    config: CompileConfig,
+    *,
+    clock_mhz: float = 100.0,
+    test: Labelled | None = None,
 ) -> None:
     """Compile a QONNX file into the existing folder `out`.
 
     Writes dataflow.onnx (FINN's hardware graph), accelerator.json and params.npz (folded as `config` says for
     `clock_mhz`), folding.json (the same folding in FINN's form), estimate.json, vectors.npz (made where none are
-    given: corners and noise, with the logits of QONNX execution), rungs.json and finn.log. A rung that differs is
+    given: the labelled frames of `test`, corners and noise, with the logits of QONNX execution, which is the
+    reference then), rungs.json and finn.log. A rung that differs is
     told in rungs.json; what cannot be compiled raises `UserError` with file, node and position.
     """
     with finn(out / LOG):
         network, source = read(model), load(model)
+        foreign = vectors is None
         if vectors is None:
-            vectors = _vectors(network, config, model)
+            vectors = _vectors(network, config, source, test)
         _check(network, vectors, model, config)
         streamlined = streamline(network, config)
         accelerator = lower(streamlined.model, config, model)
         compared = Comparison(
             source=source, network=network, config=config, streamlined=streamlined, accelerator=accelerator
         )
-        rungs = compared.rungs(vectors)
+        rungs = [*([_reference(vectors)] if foreign else []), *compared.rungs(vectors)]
         streamlined.model.save(str(out / "dataflow.onnx"))
     result = folded(accelerator, config.fold, clock_mhz)
     vectors.save(out)
@@ -61,10 +74,28 @@ def _write(path: Path, document: object) -> None:
     path.write_text(json.dumps(document, indent=1) + "\n")
 
 
-def _vectors(network: Network, config: CompileConfig, model: Path) -> Vectors:
+def _vectors(network: Network, config: CompileConfig, source: ModelWrapper, test: Labelled | None) -> Vectors:
     frames = frames_for(network, config)
-    found = logits(load(model), network, config, frames)
-    return Vectors(frames=frames, labels=np.full(len(frames), -1), logits=found, predictions=found.argmax(axis=1))
+    labels = np.full(len(frames), -1)
+    if test is not None:
+        if test[0][0].size != network.features:
+            raise UserError(
+                f"{network.file}: takes {network.features} elements a frame; those of [data] have {test[0][0].size}; "
+                "leave [data] out or name the data set of this model"
+            )
+        frames = np.concatenate([test[0].reshape(len(test[0]), -1).astype(np.int64), frames])
+        labels = np.concatenate([test[1], labels])
+    found = np.concatenate(
+        [logits(source, network, config, frames[k : k + BLOCK]) for k in range(0, len(frames), BLOCK)]
+    )
+    return Vectors(frames=frames, labels=labels, logits=found, predictions=found.argmax(axis=1))
+
+
+def _reference(vectors: Vectors) -> Rung:
+    """The first rung of a model by someone else."""
+    count = len(vectors.frames)
+    accuracy = vectors.accuracy(vectors.predictions)
+    return Rung(name="QONNX", frames=count, equal=count, accuracy=accuracy, compared="the reference")
 
 
 def _check(network: Network, vectors: Vectors, model: Path, config: CompileConfig) -> None:
