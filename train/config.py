@@ -69,8 +69,8 @@ class Budget(Table):
     backward: Slope = 1.6
     noise: Annotated[float, Field(ge=0)] = 1.0
     weights: tuple[Slope, Slope] = (3.0, 300.0)
-    weights_from: Share = 0.3
-    weights_until: Share = 0.9
+    weights_from: Share = 0.4
+    weights_until: Share = 0.95
 
     @model_validator(mode="after")
     def _weights_end_after_they_begin(self) -> Self:
@@ -129,8 +129,10 @@ class TrainConfig(Table):
     weight_decay: Annotated[float, Field(ge=0)] = 1.0  # decoupled, on weights alone; it keeps latent weights movable
     loss: Literal["cross-entropy", "square-hinge"] = "cross-entropy"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    shift: Annotated[int, Field(ge=0, le=4)] = 0  # augmentation: training frames move up to so many pixels
+    shift: Annotated[int, Field(ge=0, le=4)] = 0  # augmentation: training frames move up to so many pixels,
+    shift_share: Share = 0.5  # so many of them
     reestimation: Annotated[int, Field(ge=0)] = 1  # passes that re-estimate batch-norm statistics at the end
+    threads: Annotated[int, Field(ge=1)] | None = None  # of torch, else its own choice; 1 is quickest for a TFC
     seed: int = 0
     schedule: Annotated[Budget | Target | Patience, Field(discriminator="kind")] = Budget()
 

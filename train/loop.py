@@ -38,6 +38,17 @@ def fit(data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, 
     is printed for every tenth of the epochs. `UserError` for data that is missing and checkpoints of other runs.
     """
     splits = load(data)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(train.threads or threads)
+    try:
+        _fit(splits, data, model, train, folder, progress)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _fit(
+    splits: Dataset, data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, progress: bool
+) -> None:
     torch.manual_seed(train.seed)
     net = DenseNet(model, train.method, train.dropout)
     settings = {"data": data.model_dump(mode="json", exclude={"dir"}), "model": model.model_dump(mode="json"),
@@ -65,18 +76,19 @@ class Batches:
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(len(self.labels), generator=generator)
         for rows in order.split(self.config.batch_size)[: len(self)]:
-            yield _shifted(self.frames[rows], self.config.shift, generator), self.labels[rows]
+            yield self._shifted(self.frames[rows], generator), self.labels[rows]
 
-
-def _shifted(frames: Tensor, most: int, generator: torch.Generator) -> Tensor:
-    """Move each quarter of a batch by its own (dy, dx) within `most` pixels; MNIST's border of 4 is blank."""
-    if not most:
-        return frames
-    moved = []
-    for part in frames.view(-1, SIDE, SIDE).chunk(4):
-        dy, dx = torch.randint(-most, most + 1, (2,), generator=generator).tolist()
-        moved.append(part.roll((dy, dx), (1, 2)))
-    return torch.cat(moved).view(len(frames), -1)
+    def _shifted(self, frames: Tensor, generator: torch.Generator) -> Tensor:
+        """Move eighths of a batch, each by its own (dy, dx) or not at all; MNIST's border of 4 is blank."""
+        most = self.config.shift
+        if not most:
+            return frames
+        moved = []
+        for part in frames.view(-1, SIDE, SIDE).chunk(8):
+            dy, dx = torch.randint(-most, most + 1, (2,), generator=generator).tolist()
+            moves = torch.rand((), generator=generator) < self.config.shift_share
+            moved.append(part.roll((dy, dx), (1, 2)) if moves else part)
+        return torch.cat(moved).view(len(frames), -1)
 
 
 class Learner(L.LightningModule):

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training loop on the embedded digits: accuracy, exact resumption, measures, errors."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from adiabit.errors import UserError
+from adiabit.train import anneal, loop
+from adiabit.train.checkpoint import ModelCard, load_card, load_model, save_model
+from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
+from adiabit.train.data import load
+from adiabit.train.layers import BinaryLinear, DenseNet
+from adiabit.train.quantizers import quantizers
+
+SMALL = ModelConfig(topology="free", widths=(32, 16))
+
+
+def run(folder: Path, model: ModelConfig = SMALL, **settings: Any) -> dict[str, Any]:
+    folder.mkdir(exist_ok=True)
+    train = TrainConfig.model_validate({"epochs": 4, "batch_size": 100, "threads": 1, **settings})
+    loop.fit(DataConfig(), model, train, folder, progress=False)
+    metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
+    return metrics
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _digits_are_read_once() -> Iterator[None]:
+    """Reading them takes as long as a test's training."""
+    splits = load(DataConfig())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "load", lambda _: splits)
+        yield
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    run(folder, epochs=12)
+    return folder
+
+
+def test_a_small_network_learns_digits_and_is_hard(trained: Path) -> None:
+    metrics = json.loads((trained / "metrics.json").read_text())
+    assert metrics["hard_test"] > 0.8
+    assert metrics["hard_validation"] > 0.8
+    assert set(metrics) == {
+        "method", "soft_validation", "hard_validation", "soft_test", "hard_test", "epochs", "chosen_epoch", "seconds",
+        "seed",
+    }  # fmt: skip
+    assert load_card(trained).hard
+    net = load_model(trained)
+    assert all(q.hard for q in quantizers(net))
+    splits = load(DataConfig())
+    assert anneal.accuracy(net, *anneal.tensors(splits.test)) == metrics["hard_test"]
+    assert anneal.accuracy(net, *anneal.tensors(splits.validation)) == metrics["hard_validation"]
+
+
+def test_the_history_has_a_value_for_each_epoch(trained: Path) -> None:
+    history = json.loads((trained / "history.json").read_text())
+    assert list(history) == list(anneal.HISTORY)
+    assert all(len(values) == 12 for values in history.values())
+    assert history["epoch"] == list(range(1, 13))
+    assert history["k_weights"] == sorted(history["k_weights"])
+    assert history["loss"][-1] < history["loss"][0]
+    assert history["unsaturated"][-1] < 0.5 < history["unsaturated"][0]
+    assert 0 < history["flip_ratio"][-1] < history["flip_ratio"][0] < 1
+    assert list((trained / "tensorboard").glob("events.*"))
+    assert not (trained / "last.ckpt").exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "schedule"),
+    [
+        ("adiabatic", {"kind": "budget"}),
+        ("adiabatic", {"kind": "target", "target": 0.5, "factor": 4.0}),
+        ("adiabatic", {"kind": "patience", "patience": 1}),
+        ("ste", {}),
+        ("real", {}),
+    ],
+)
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, schedule: dict[str, Any]
+) -> None:
+    settings: dict[str, Any] = {"method": method, "schedule": schedule, "shift": 1, "dropout": 0.1}
+    run(tmp_path / "whole", **settings)
+    record = anneal.Anneal._record
+
+    def interrupted(self: anneal.Anneal, trainer: Any, soft: float, hard: float) -> None:
+        if trainer.current_epoch == 2:
+            raise KeyboardInterrupt
+        record(self, trainer, soft, hard)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(anneal.Anneal, "_record", interrupted)
+        with pytest.raises((KeyboardInterrupt, SystemExit)):
+            run(tmp_path / "parts", **settings)
+    assert not (tmp_path / "parts" / "model.json").exists()
+    assert torch.load(tmp_path / "parts" / "last.ckpt", weights_only=True)["epoch"] == 1  # the last that ended
+    run(tmp_path / "parts", **settings)
+    for name in ("history.json", "model.json"):
+        assert (tmp_path / "parts" / name).read_text() == (tmp_path / "whole" / name).read_text()
+    whole, parts = (torch.load(tmp_path / f / "model.pt", weights_only=True) for f in ("whole", "parts"))
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
+    torch.save({"callbacks": {"Anneal": {"settings": {"train": "another"}}}}, tmp_path / "last.ckpt")
+    with pytest.raises(UserError, match="last.ckpt: is of another configuration and cannot be resumed; delete it"):
+        run(tmp_path)
+
+
+def test_a_truncated_checkpoint_is_refused(tmp_path: Path) -> None:
+    torch.save({"callbacks": {}}, tmp_path / "last.ckpt")
+    whole = (tmp_path / "last.ckpt").read_bytes()
+    (tmp_path / "last.ckpt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match="last.ckpt: damaged or not a checkpoint of ours; delete it"):
+        run(tmp_path)
+
+
+def test_a_schedule_cut_short_leaves_a_soft_network(tmp_path: Path) -> None:
+    metrics = run(tmp_path, epochs=2, schedule={"kind": "target"})
+    card = load_card(tmp_path)
+    assert not card.hard
+    assert card.k_weights == 1.0
+    assert not any(q.hard for q in quantizers(load_model(tmp_path)) if q.role == "weight")
+    assert metrics["soft_validation"] > metrics["hard_validation"]
+
+
+def test_a_target_schedule_ends_hard_before_the_epochs_do(tmp_path: Path) -> None:
+    metrics = run(tmp_path, epochs=30, schedule={"kind": "target", "target": 0.1, "k": 50, "factor": 3.0})
+    assert metrics["epochs"] < 30
+    assert load_card(tmp_path).hard
+
+
+def test_square_hinge_and_sgd_learn_too(tmp_path: Path) -> None:
+    metrics = run(tmp_path, method="ste", loss="square-hinge", optimizer="sgd", learning_rate=0.01)
+    assert metrics["hard_test"] > 0.4
+
+
+def test_a_batch_must_not_exceed_the_training_split(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"recipe: \[train\]: batch_size = 4000 exceeds the 3600 training frames"):
+        run(tmp_path, batch_size=4000)
+
+
+def test_frames_are_shifted_within_bounds() -> None:
+    splits = load(DataConfig())
+    train = TrainConfig(batch_size=64, shift=2, shift_share=1.0)
+    learner = loop.Learner(DenseNet(SMALL, "ste"), train)
+    frames, labels = next(iter(loop.Batches(splits.train, train, learner)))
+    plain, same = next(iter(loop.Batches(splits.train, TrainConfig(batch_size=64), learner)))
+    assert torch.equal(labels, same)
+    moves = set()
+    for moved, still in zip(frames.view(-1, 28, 28), plain.view(-1, 28, 28), strict=True):
+        fits = {(y, x) for y in range(-2, 3) for x in range(-2, 3) if torch.equal(still.roll((y, x), (0, 1)), moved)}
+        assert len(fits) == 1
+        moves |= fits
+    assert len(moves) > 3
+
+
+def test_re_estimation_gives_the_statistics_of_the_whole_split() -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(784, 3), torch.nn.BatchNorm1d(3), torch.nn.Dropout(0.5))
+    frames = torch.from_numpy(load(DataConfig()).train.frames[:500])
+    loop.reestimate(net, frames, passes=2)
+    inner = net[0](frames.float())
+    torch.testing.assert_close(net[1].running_mean, inner.mean(0))
+    torch.testing.assert_close(net[1].running_var, inner.var(0))
+    assert not net[1].training
+    assert net[1].momentum == 0.1
+
+
+# models on disk ---------------------------------------------------------------------------------------------------
+
+
+def test_a_hard_model_keeps_signs_alone(trained: Path) -> None:
+    state = torch.load(trained / "model.pt", weights_only=True)
+    net = load_model(trained)
+    for name, module in net.named_modules():
+        if isinstance(module, BinaryLinear):
+            assert state[f"{name}.weight"].dtype == torch.int8
+            assert set(state[f"{name}.weight"].unique().tolist()) == {-1, 1}
+
+
+def test_a_missing_model_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="model.json: not found; `adiabit train` makes it when training has finished"):
+        load_model(tmp_path)
+
+
+def test_a_damaged_description_is_told(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text('{"format": 7}')
+    with pytest.raises(UserError, match="model.json: not a model description of ours; run `adiabit train` again"):
+        load_model(tmp_path)
+
+
+def test_tensors_of_another_topology_are_told(trained: Path, tmp_path: Path) -> None:
+    shutil.copy(trained / "model.pt", tmp_path)
+    card = ModelCard(model=ModelConfig(), method="adiabatic", hard=True)
+    (tmp_path / "model.json").write_text(card.model_dump_json())
+    with pytest.raises(UserError) as caught:
+        load_model(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path}/model.pt: tensor 1.weight is (32, 784), but model.json (tfc, adiabatic) needs (64, 784); "
+        "the two files must come from one training"
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a zip", b"\x80\x04garbage"])
+def test_damaged_tensors_are_told(trained: Path, tmp_path: Path, content: bytes) -> None:
+    shutil.copy(trained / "model.json", tmp_path)
+    (tmp_path / "model.pt").write_bytes(content)
+    with pytest.raises(UserError, match="model.pt: damaged or not a checkpoint of ours; delete it and run"):
+        load_model(tmp_path)
+
+
+def test_code_in_a_checkpoint_is_not_run(trained: Path, tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (Path.touch, (tmp_path / "ran",))
+
+    shutil.copy(trained / "model.json", tmp_path)
+    torch.save({"1.weight": Evil()}, tmp_path / "model.pt")
+    with pytest.raises(UserError, match="damaged or not a checkpoint of ours"):
+        load_model(tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_model_survives_saving(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = DenseNet(SMALL, "real").eval()
+    save_model(tmp_path, net, ModelCard(model=SMALL, method="real", hard=False))
+    frames = torch.randint(0, 256, (5, 784)).float()
+    assert torch.equal(load_model(tmp_path)(frames), net(frames))

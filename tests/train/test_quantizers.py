@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quantizers against their closed forms, values and gradients; the one sign of the project."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from adiabit.train.quantizers import AdiabaticQuantizer, BipolarQuantizer, STEQuantizer, sign
+
+POINTS = torch.tensor([-2.0, -1.0, -0.3, -1e-9, 0.0, 1e-9, 0.3, 1.0, 2.0])
+
+
+def forward_backward(quantizer: BipolarQuantizer, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    x = points.clone().requires_grad_()
+    y, scale, zero_point, bit_width = quantizer(x)
+    assert (float(scale), float(zero_point), float(bit_width)) == (1.0, 0.0, 1.0)
+    y.backward(torch.full_like(x, 3.0))
+    assert x.grad is not None
+    return y.detach(), x.grad / 3.0
+
+
+def test_sign_of_both_zeros_is_plus_one() -> None:
+    x = torch.tensor([0.0, -0.0, -1e-45, 1e-45])
+    assert sign(x).tolist() == [1.0, 1.0, -1.0, 1.0]
+    assert sign(torch.tensor([math.nan])).tolist() == [-1.0]  # as Brevitas and QONNX: no comparison with NaN holds
+
+
+@pytest.mark.parametrize("k", [0.5, 1.0, 7.0, 999.0])
+def test_soft_quantizer_is_tanh_with_its_true_derivative(k: float) -> None:
+    quantizer = AdiabaticQuantizer("weight")
+    quantizer.k = k
+    points = POINTS / k
+    y, slope = forward_backward(quantizer, points)
+    torch.testing.assert_close(y, torch.tensor([math.tanh(k * float(p)) for p in points]))
+    torch.testing.assert_close(slope, torch.tensor([k / math.cosh(k * float(p)) ** 2 for p in points]))
+
+
+@pytest.mark.parametrize(("k", "hard"), [(1000.0, False), (1.6, True)])
+def test_hard_quantizer_is_sign_with_the_derivative_of_tanh(k: float, hard: bool) -> None:
+    quantizer = AdiabaticQuantizer("activation")
+    quantizer.k, quantizer.hard = k, hard
+    points = POINTS / k
+    y, slope = forward_backward(quantizer, points)
+    assert y.tolist() == [-1.0] * 4 + [1.0] * 5
+    torch.testing.assert_close(slope, torch.tensor([k / math.cosh(k * float(p)) ** 2 for p in points]))
+
+
+def test_straight_through_passes_the_gradient_within_one() -> None:
+    y, slope = forward_backward(STEQuantizer("weight"), POINTS)
+    assert y.tolist() == [-1.0] * 4 + [1.0] * 5
+    assert slope.tolist() == [0, 1, 1, 1, 1, 1, 1, 1, 0]
+
+
+def test_noise_is_of_the_announced_size_while_training_and_absent_else() -> None:
+    torch.manual_seed(0)
+    quantizer = AdiabaticQuantizer("activation")
+    quantizer.k, quantizer.noise = 2.0, 0.5
+    x = torch.zeros(100_000)
+    before_tanh = torch.atanh(quantizer.quantize(x).double()) / 2.0
+    assert abs(float(before_tanh.std()) - 0.25) < 0.005  # 0.5 / k
+    assert torch.equal(quantizer.eval().quantize(x), x)

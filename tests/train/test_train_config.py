@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configurations are checked at construction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from adiabit.train.config import Budget, DataConfig, ModelConfig, Patience, Target, TrainConfig
+
+
+@pytest.mark.parametrize(("kind", "table"), [("budget", Budget), ("target", Target), ("patience", Patience)])
+def test_a_schedule_is_told_apart_by_its_kind(kind: str, table: type) -> None:
+    assert type(TrainConfig.model_validate({"schedule": {"kind": kind}}).schedule) is table
+
+
+def test_a_schedule_without_a_kind_is_a_budget() -> None:
+    assert TrainConfig.model_validate({"schedule": {"noise": 0.5}}).schedule == Budget(noise=0.5)
+
+
+def test_hidden_widths() -> None:
+    assert ModelConfig().hidden == (64, 64, 64)
+    assert ModelConfig(topology="free", widths=(3,)).hidden == (3,)
+
+
+@pytest.mark.parametrize(
+    ("table", "content", "message"),
+    [
+        (ModelConfig, {"widths": [3]}, 'widths go with topology = "free"'),
+        (ModelConfig, {"topology": "free"}, 'widths go with topology = "free"'),
+        (ModelConfig, {"topology": "free", "widths": [0]}, "greater than or equal to 1"),
+        (ModelConfig, {"input_bits": 2}, "Input should be 1 or 8"),
+        (TrainConfig, {"epoch": 3}, "Extra inputs are not permitted"),
+        (TrainConfig, {"schedule": {"kind": "sudden"}}, "'budget', 'target', 'patience'"),
+        (TrainConfig, {"schedule": {"weights_from": 0.9, "weights_until": 0.3}}, "must be less than weights_until"),
+        (DataConfig, {"validation": 1.0}, "less than 1"),
+    ],
+)
+def test_what_cannot_be_is_refused(table: type[Any], content: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        table.model_validate(content)
+
+
+def test_configurations_are_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        DataConfig().dataset = "mnist"
