@@ -35,26 +35,26 @@ from adiabit.hw.packing import beat_bytes, pack_words
 RTL = Path(__file__).parent / "rtl"
 DESIGN = "design.json"
 
-# Each module with those that it instantiates; `bnn_pkg` is read by all.
-_NEEDS = {
-    "bnn_fifo": (),
+# Each module with those that it instantiates, which come before it: the order in which tools read them.
+MODULES: dict[str, tuple[str, ...]] = {
+    "bnn_pkg": (),
+    "bnn_fifo": ("bnn_pkg",),
     "bnn_credit_fifo": ("bnn_fifo",),
     "bnn_delay": (),
-    "bnn_lut_rom": (),
+    "bnn_lut_rom": ("bnn_pkg",),
     "bnn_rom": ("bnn_lut_rom",),
-    "bnn_replay": (),
-    "bnn_sum": (),
+    "bnn_replay": ("bnn_pkg",),
+    "bnn_sum": ("bnn_pkg",),
     "bnn_products": ("bnn_sum",),
     "bnn_accumulate": (),
     "bnn_steps": ("bnn_rom",),
     "bnn_threshold": ("bnn_steps", "bnn_credit_fifo"),
-    "bnn_mvu": ("bnn_replay", "bnn_delay", "bnn_rom", "bnn_sum", "bnn_products", "bnn_accumulate", "bnn_steps",
-                "bnn_credit_fifo"),
-    "bnn_argmax": (),
+    "bnn_mvu": ("bnn_replay", "bnn_delay", "bnn_products", "bnn_accumulate", "bnn_steps", "bnn_credit_fifo"),
+    "bnn_argmax": ("bnn_pkg",),
     "bnn_label_select": ("bnn_delay", "bnn_argmax", "bnn_credit_fifo"),
     "bnn_width_converter": ("bnn_fifo",),
-    "bnn_last": (),
-}  # fmt: skip
+    "bnn_last": ("bnn_pkg",),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class Instance:
 def emit(accelerator: Accelerator, folder: Path) -> None:
     """Write modules, top, memory files and `design.json` into an existing folder."""
     instances = {stage.name: instance_of(stage) for stage in accelerator.stages}
-    modules = _modules({i.module for i in instances.values()})
+    modules = _modules({"bnn_last", *(i.module for i in instances.values())})
     for module in modules:
         shutil.copyfile(RTL / f"{module}.sv", folder / f"{module}.sv")
     memories = {name: text for i in instances.values() for name, text in i.memories.items()}
@@ -193,19 +193,12 @@ def _file(codes: Ints, bits: int) -> str:
 
 
 def _modules(used: set[str]) -> list[str]:
-    """The modules that are used, each after those that it instantiates."""
-    ordered = ["bnn_pkg"]
-
-    def add(module: str) -> None:
-        for needed in _NEEDS[module]:
-            add(needed)
-        if module not in ordered:
-            ordered.append(module)
-
-    for module in [*_NEEDS, "bnn_last"]:
-        if module in used | {"bnn_last"}:
-            add(module)
-    return ordered
+    """The modules that are used and those that they need, in the order to be read."""
+    needed = set(used)
+    for module in reversed(MODULES):
+        if module in needed:
+            needed |= set(MODULES[module])
+    return [module for module in MODULES if module in needed]
 
 
 def _stream(stream: Stream) -> dict[str, Any]:

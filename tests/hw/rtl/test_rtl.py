@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every module in simulation: small accelerators with the parameters' corners, all in one bench top, one build."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from adiabit.flows import toolchain
+from adiabit.hw import emit_rtl, storage
+from adiabit.hw.accelerator import (
+    Accelerator,
+    Fifo,
+    Kind,
+    LabelSelect,
+    MatrixVector,
+    Memory,
+    Stage,
+    Stream,
+    Threshold,
+    WidthConverter,
+)
+
+HERE = Path(__file__).parent
+B, U, S = Kind.BIPOLAR, Kind.UNSIGNED, Kind.SIGNED
+
+
+def stream(name: str, shape: tuple[int, ...], bits: int, kind: Kind, lanes: int) -> Stream:
+    return Stream(name=name, shape=shape, bits=bits, kind=kind, lanes=lanes)
+
+
+class Chain:
+    """Builds an accelerator stage by stage; random parameters, seeded by the name."""
+
+    def __init__(self, name: str, shape: tuple[int, ...], bits: int, kind: Kind, lanes: int) -> None:
+        self.name, self.stages = name, list[Stage]()
+        self.rng = np.random.default_rng(list(name.encode()))
+        self.here = stream("x", shape, bits, kind, lanes)
+
+    def _add(self, cls: Any, out: Stream, **fields: Any) -> Chain:
+        name = f"{self.name}_{len(self.stages)}"  # the memory files of all accelerators share a folder
+        self.stages.append(cls(name=name, inputs=(self.here,), outputs=(out,), **fields))
+        self.here = out
+        return self
+
+    def _next(self, **changes: Any) -> Stream:
+        fields = {f: getattr(self.here, f) for f in ("shape", "bits", "kind", "lanes")}
+        return stream(f"y{len(self.stages)}", **(fields | changes))
+
+    def _thresholds(self, channels: int, out: Stream, low: int, high: int) -> Any:
+        """Random ones, and in the first channels: always, never, never but for the largest, beyond either end."""
+        steps = 1 if out.kind is B else 2**out.bits - 1
+        values = self.rng.integers(low, high + 2, (channels, steps))
+        corners = np.array([low, high + 1, high, low - 7, high + 1000])[:channels]
+        values[: len(corners), 0] = corners
+        return np.sort(values, axis=1)
+
+    def threshold(self, bits: int, kind: Kind) -> Chain:
+        out = self._next(bits=bits, kind=kind)
+        return self._add(Threshold, out, thresholds=self._thresholds(out.channels, out, *self.here.range))
+
+    def mvu(
+        self, rows: int, pe: int, *, weights: int = 1, out: tuple[int, Kind] | None = (1, B), **fields: Any
+    ) -> Chain:
+        shape = (rows, self.here.channels)
+        values = self.rng.choice([-1, 1], shape) if weights == 1 else self.rng.integers(-(2 ** (weights - 1)), 2 ** (weights - 1), shape)  # fmt: skip
+        if weights > 1:
+            values.flat[0] = -(2 ** (weights - 1))
+        probe = MatrixVector.__new__(MatrixVector)  # to ask for the accumulator's range before the thresholds are there
+        for field, value in {"weights": values, "inputs": (self.here,)}.items():
+            object.__setattr__(probe, field, value)
+        low, high = probe.accumulator_range
+        if out is None:
+            bits, kind = (high.bit_length(), U) if probe.xnor else (probe.accumulator_bits, S)
+            result = self._next(shape=(*self.here.shape[:-1], rows), bits=bits, kind=kind, lanes=pe)
+            return self._add(MatrixVector, result, weights=values, **fields)
+        result = self._next(shape=(*self.here.shape[:-1], rows), bits=out[0], kind=out[1], lanes=pe)
+        thresholds = self._thresholds(rows, result, low, high)
+        return self._add(MatrixVector, result, weights=values, thresholds=thresholds, **fields)
+
+    def lanes(self, lanes: int) -> Chain:
+        return self._add(WidthConverter, self._next(lanes=lanes))
+
+    def fifo(self, depth: int) -> Chain:
+        return self._add(Fifo, self._next(), depth=depth)
+
+    def label(self) -> Chain:
+        bits = max(1, (self.here.elements - 1).bit_length())
+        return self._add(LabelSelect, self._next(shape=(1,), bits=bits, kind=U, lanes=1))
+
+    def end(self) -> Accelerator:
+        return Accelerator(name=self.name, stages=tuple(self.stages))
+
+
+def accelerators() -> Iterator[Accelerator]:
+    """The corners of each module, then whole networks."""
+    yield Chain("threshold_u8", (12,), 8, U, 3).threshold(1, B).end()
+    yield Chain("threshold_s4_steps", (5,), 4, S, 1).threshold(2, U).end()
+    yield Chain("threshold_bipolar", (2, 6), 1, B, 6).threshold(1, B).end()
+    yield Chain("threshold_one", (1,), 3, U, 1).threshold(1, U).end()
+
+    yield Chain("xnor_63", (63,), 1, B, 9).mvu(6, 2).end()  # threshold 64 needs a bit more than the accumulator
+    yield Chain("xnor_deep", (24,), 1, B, 2).mvu(12, 3, memory=Memory.LUT).end()
+    yield Chain("xnor_block", (24,), 1, B, 2).mvu(12, 3, memory=Memory.BLOCK).end()
+    yield Chain("xnor_hardwired", (40,), 1, B, 40).mvu(5, 5, memory=Memory.HARDWIRED).end()
+    yield Chain("xnor_one_lane", (3,), 1, B, 1).mvu(5, 1).end()
+    yield Chain("xnor_one_word", (7,), 1, B, 7).mvu(6, 2).end()  # words of a vector: 1
+    yield Chain("xnor_one_pass", (12,), 1, B, 3).mvu(5, 5).end()
+    yield Chain("xnor_one", (1,), 1, B, 1).mvu(1, 1).end()
+    yield Chain("xnor_steps", (16,), 1, B, 4).mvu(5, 1, out=(2, U)).end()
+    yield Chain("xnor_sums", (2, 31), 1, B, 31).mvu(4, 2, out=None, memory=Memory.BLOCK).end()  # 2 vectors a frame
+
+    yield Chain("mask_u8", (12,), 8, U, 4).mvu(6, 2).end()
+    yield Chain("mask_s8_block", (12,), 8, S, 2).mvu(6, 3, memory=Memory.BLOCK, out=(2, U)).end()
+    yield Chain("mask_s3_hardwired", (9,), 3, S, 9).mvu(5, 5, out=None).end()
+    yield Chain("mask_u1", (10,), 1, U, 5).mvu(4, 2, out=None).end()
+    yield Chain("multiply_u4", (8,), 4, U, 2).mvu(4, 2, weights=3).end()
+    yield Chain("multiply_s5", (8,), 5, S, 8).mvu(4, 4, weights=4, out=None).end()
+    yield Chain("multiply_bipolar", (8,), 1, B, 4).mvu(4, 1, weights=2, out=(1, U)).end()
+
+    yield Chain("label_serial", (10,), 3, S, 1).label().end()  # few bits: many ties
+    yield Chain("label_lanes", (15,), 2, U, 5).label().end()
+    yield Chain("label_parallel", (10,), 2, S, 10).label().end()
+    yield Chain("label_one", (1,), 4, U, 1).label().end()
+
+    yield Chain("lanes_up", (12,), 3, U, 2).lanes(6).end()
+    yield Chain("lanes_down", (12,), 3, U, 6).lanes(2).end()
+    yield Chain("lanes_same", (4,), 2, S, 2).lanes(2).end()
+    yield Chain("fifo_2", (3,), 5, U, 1).fifo(2).end()
+    yield Chain("fifo_5", (3,), 5, U, 1).fifo(5).end()
+
+    image = Chain("network", (32,), 8, U, 4).threshold(1, B).lanes(8).mvu(16, 4).lanes(2).fifo(4).mvu(8, 4)
+    yield image.lanes(8).mvu(8, 8).lanes(4).mvu(6, 3, out=None).label().end()
+    first = Chain("network_8bit", (16,), 8, S, 2).mvu(12, 3, out=(2, U)).mvu(8, 2, weights=2)
+    yield first.mvu(5, 5, out=None).label().end()
+
+
+def bench_top(tops: list[dict[str, Any]]) -> str:
+    """All accelerators side by side, each with its own ends."""
+    ports, instances = [], []
+    for top in tops:
+        name, s, m = top["top"], top["input"]["tdata_bits"], top["output"]["tdata_bits"]
+        ends = {"s_axis_tdata": ("input", s), "s_axis_tvalid": ("input", 1), "s_axis_tready": ("output", 1),
+                "m_axis_tdata": ("output", m), "m_axis_tvalid": ("output", 1), "m_axis_tready": ("input", 1),
+                "m_axis_tlast": ("output", 1)}  # fmt: skip
+        ports += [f"  {way} logic {f'[{n - 1}:0] ' * (n > 1)}{name}_{end}" for end, (way, n) in ends.items()]
+        wires = "".join(f", .{end}({name}_{end})" for end in ends)
+        instances.append(f"  {name} u_{name} (.clk_i, .rst_ni{wires});")
+    # Inside, and 0 at first: as ports they would be random at time 0, and an assertion might see an edge without reset.
+    clock = "  logic clk_i = 1'b0, rst_ni = 1'b0;\n"
+    return "module bench (\n" + ",\n".join(ports) + "\n);\n" + clock + "\n".join(instances) + "\nendmodule\n"
+
+
+def build(folder: Path) -> Any:
+    """Emit all accelerators into one folder, and build one simulator of them."""
+    from cocotb_tools.runner import get_runner
+
+    rtl, saved = folder / "rtl", folder / "accelerators"
+    rtl.mkdir()
+    tops = []
+    for accelerator in accelerators():
+        emit_rtl.emit(accelerator, rtl)
+        (saved / accelerator.name).mkdir(parents=True)
+        storage.save(accelerator, saved / accelerator.name)
+        tops.append(json.loads((rtl / emit_rtl.DESIGN).read_text()))
+    (rtl / "bench.sv").write_text(bench_top(tops))
+    runner = get_runner("verilator")
+    runner.build(
+        sources=[rtl / f"{m}.sv" for m in [*emit_rtl.MODULES, *(t["top"] for t in tops), "bench"]],
+        hdl_toplevel="bench",
+        build_dir=folder / "build",
+        build_args=["-Wall", "--assert", "--x-assign", "unique", "--x-initial", "unique", "-j", "2"],
+        always=True,
+    )
+    return runner
+
+
+@pytest.fixture(scope="module")
+def tool_environment() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in toolchain.environment().items():
+            patch.setenv(key, value)
+        patch.setenv("MAKEFLAGS", os.environ["MAKEFLAGS"] + " OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1")
+        patch.setattr(sys, "path", [str(HERE), *sys.path])  # the runner hands it to the simulator's Python
+        yield
+
+
+def failures(results: Path) -> list[str]:
+    """The cocotb tests that failed; all that ran must be told, so an empty file fails."""
+    cases = list(ET.parse(results).getroot().iter("testcase"))  # noqa: S314  # written by our own run
+    assert cases
+    return [c.attrib["name"] for c in cases if c.find("failure") is not None or c.find("error") is not None]
+
+
+def test_modules_and_networks_equal_the_golden_model(tmp_path: Path, tool_environment: None) -> None:
+    runner = build(tmp_path)
+    for seed in (1, 2):  # of what registers hold before reset
+        results = runner.test(
+            test_module="bench_accelerators",
+            hdl_toplevel="bench",
+            build_dir=tmp_path / "build",
+            test_dir=tmp_path / "rtl",
+            results_xml=str(tmp_path / f"results{seed}.xml"),
+            extra_env={"ACCELERATORS": str(tmp_path / "accelerators")},
+            plusargs=["+verilator+rand+reset+2", f"+verilator+seed+{seed}"],
+            log_file=tmp_path / f"run{seed}.log",
+        )
+        assert failures(results) == []
