@@ -11,8 +11,11 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from adiabit.hw.accelerator import (
     Accelerator,
@@ -26,6 +29,8 @@ from adiabit.hw.accelerator import (
     WidthConverter,
 )
 from adiabit.hw.memory import choose
+
+Terms = Mapping[str, int]  # amounts by term, see LUTS and FFS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,23 +83,35 @@ class Product:
         return choose(fold, self.mh * self.mw * self.weight_bits) if self.memory is Memory.AUTO else self.memory
 
 
-@dataclass(frozen=True, kw_only=True)
-class Coefficients:
-    """Fitted by `benchmarks/estimate.py` against Yosys (synth_xilinx, xc7) on our own RTL."""
-
-    synapse: float = 1.77  # LUTs a synapse bit and cycle: XNOR and its share of the popcount, weights from memory
-    synapse_wired: float = 1.57  # the same with constant weights
-    add: float = 1.1  # LUTs a bit of an adder
-    compare: float = 0.55  # LUTs a bit of a comparison with a threshold
-    rom: float = 1.0  # LUTs for 64 words of a bit
-    product_control: float = 30.0
-    convert: float = 1.0  # LUTs a bit of a width converter's wide side
-    control: float = 12.0
-    ff_synapse: float = 0.0
-    ff_control: float = 30.0
-
-
-FITTED = Coefficients()
+LUTS = {  # 6-input LUTs for one of each term; fitted by benchmarks/estimate.py against Yosys (xc7) on our own RTL
+    "xnor": 1.77,
+    "wired": 1.57,
+    "mask": 1.1,
+    "multiply": 1.1,
+    "accumulate": 1.1,
+    "compare": 0.55,
+    "rom": 1.0,
+    "buffer": 1.0,
+    "fifo": 1.0,
+    "wide": 1.0,
+    "label": 2.0,
+    "product": 30.0,
+    "stage": 12.0,
+}
+FFS = {  # flip-flops for one of each term; fitted likewise
+    "xnor": 1.0,
+    "wired": 1.0,
+    "mask": 8.0,
+    "multiply": 8.0,
+    "accumulate": 1.0,
+    "compare": 1.0,
+    "buffer": 1.0,
+    "fifo": 1.0,
+    "wide": 1.0,
+    "label": 1.0,
+    "product": 30.0,
+    "stage": 12.0,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,69 +201,95 @@ def resources(stage: Stage) -> Resources:
     """What a stage takes, by its kind."""
     if isinstance(stage, MatrixVector):
         return product(Product.of(stage), stage.pe, stage.simd)
+    return Resources(**_weighed(terms(stage)))
+
+
+def terms(stage: Stage) -> Terms:
+    """How much of each thing that costs something a stage has."""
+    if isinstance(stage, MatrixVector):
+        return product_terms(Product.of(stage), stage.pe, stage.simd)
     if isinstance(stage, Threshold):
-        return threshold(stage.input, stage.thresholds.shape[1], stage.output.bits, stage.input.lanes)
+        uniform = not np.ptp(stage.thresholds, axis=0).any()
+        return threshold_terms(stage.input, stage.thresholds.shape[1], stage.output.bits, stage.input.lanes, uniform)
     if isinstance(stage, WidthConverter):
-        return converter(stage.input.bits, stage.input.lanes, stage.output.lanes)
+        return converter_terms(stage.input.bits, stage.input.lanes, stage.output.lanes)
     if isinstance(stage, Fifo):
-        return fifo(stage.input.width, stage.depth)
+        return {"fifo": stage.input.width * math.ceil(stage.depth / 32), "stage": 1}
     if isinstance(stage, LabelSelect):
-        return label_select(stage.input, stage.input.lanes)
+        return label_terms(stage.input, stage.input.lanes)
     raise TypeError(f"no estimate for {type(stage).__name__}")
 
 
-def product(dims: Product, pe: int, simd: int, c: Coefficients = FITTED) -> Resources:
-    """PE rows of SIMD synapses, an accumulator and thresholds each, the weights' memory, the input kept for all rows.
+def luts(quantities: Terms) -> int:
+    """LUTs of these quantities."""
+    return _weighed(quantities)["luts"]
 
-    LUT = synapses * bits + PE * (accumulate + compare) + thresholds' ROM + weights' ROM + input buffer + control.
-    """
+
+def _weighed(quantities: Terms) -> dict[str, int]:
+    return {
+        name: math.ceil(sum(cost.get(term, 0.0) * amount for term, amount in quantities.items()))
+        for name, cost in (("luts", LUTS), ("ffs", FFS))
+    }
+
+
+def product(dims: Product, pe: int, simd: int) -> Resources:
+    """LUTs, flip-flops and the weights' block RAMs of a matrix-vector stage."""
+    block = dims.resolved(pe, simd) is Memory.BLOCK
+    fold = (dims.mh // pe) * (dims.mw // simd)
+    blocks = block_rams(pe * simd * dims.weight_bits, fold) if block else 0
+    return Resources(**_weighed(product_terms(dims, pe, simd)), bram18=blocks)
+
+
+def product_terms(dims: Product, pe: int, simd: int) -> Terms:
+    """PE rows of SIMD synapses, each with an accumulator and thresholds, the memories, the input kept for all rows."""
     memory, synapses = dims.resolved(pe, simd), pe * simd
     rows, columns = dims.mh // pe, dims.mw // simd
     if dims.xnor:
-        work = synapses * (c.synapse_wired if memory is Memory.HARDWIRED else c.synapse)
-    else:  # an adder a synapse, one a further bit of the weight
-        work = synapses * c.add * (dims.input_bits + 1) * max(1, dims.weight_bits - 1)
-    keep = pe * dims.accumulator_bits * (c.add if columns > 1 else 0)
-    steps = pe * dims.steps * dims.accumulator_bits
-    luts = work + keep + steps * c.compare + c.product_control
-    luts += steps * c.rom * math.ceil(rows / 64) if rows > 1 else 0
-    buffer = simd * dims.input_bits if rows > 1 else 0
-    luts += buffer * math.ceil(columns / 64) if columns > 1 else 0
-    word = synapses * dims.weight_bits
-    luts += word * c.rom * math.ceil(rows * columns / 64) if memory is Memory.LUT else 0
-    ffs = (
-        pe * (dims.accumulator_bits + dims.output_bits * max(1, dims.steps > 0))
-        + buffer
-        + c.ff_synapse * word
-        + c.ff_control
-    )
-    blocks = block_rams(word, rows * columns) if memory is Memory.BLOCK else 0
-    return Resources(luts=round(luts), ffs=round(ffs), bram18=blocks)
+        work = {"wired" if memory is Memory.HARDWIRED else "xnor": synapses}
+    elif dims.weight_bits == 1:
+        work = {"mask": synapses * dims.input_bits}
+    else:
+        work = {"multiply": synapses * dims.input_bits * dims.weight_bits}
+    thresholds = pe * dims.steps * dims.accumulator_bits
+    rom = _rom(synapses * dims.weight_bits, rows * columns) if memory is Memory.LUT else 0
+    return {
+        **work,
+        "accumulate": pe * dims.accumulator_bits if columns > 1 else 0,
+        "compare": thresholds,
+        "rom": rom + _rom(thresholds, rows),
+        "buffer": simd * dims.input_bits * math.ceil(columns / 32) if rows > 1 else 0,
+        "fifo": pe * dims.output_bits,
+        "product": 1,
+    }
 
 
-def threshold(stream: Stream, steps: int, output_bits: int, lanes: int, c: Coefficients = FITTED) -> Resources:
-    """One comparator a step and lane, and the thresholds' ROM where a lane serves several channels."""
-    bits, depth = lanes * steps * stream.bits, stream.channels // lanes
-    rom = bits * c.rom * math.ceil(depth / 64) if depth > 1 else 0
-    return Resources(luts=round(bits * c.compare + rom + c.control), ffs=lanes * output_bits + math.ceil(c.control))
+def threshold_terms(stream: Stream, steps: int, output_bits: int, lanes: int, uniform: bool) -> Terms:
+    """One comparator a step and lane; where thresholds differ by channel and a lane serves several, their ROM."""
+    bits = lanes * steps * stream.bits
+    if uniform:
+        return {"fifo": lanes * output_bits, "stage": 1}
+    return {
+        "compare": bits,
+        "rom": _rom(bits, stream.channels // lanes),
+        "fifo": lanes * output_bits,
+        "stage": 1,
+    }
 
 
-def converter(bits: int, source: int, target: int, c: Coefficients = FITTED) -> Resources:
-    """A register of the wide side, loaded or read a narrow beat at a time."""
-    wide = bits * max(source, target)
-    return Resources(luts=round(wide * c.convert + c.control), ffs=wide + math.ceil(c.control))
+def converter_terms(bits: int, source: int, target: int) -> Terms:
+    """A register of the wide side, loaded or read a narrow beat at a time, and a skid buffer of the narrow side."""
+    return {"wide": bits * max(source, target), "fifo": bits * min(source, target), "stage": 1}
 
 
-def fifo(width: int, depth: int, c: Coefficients = FITTED) -> Resources:
-    """LUT-RAM: a LUT holds 64 words of a bit (RAM64M), three quarters of them usable."""
-    return Resources(luts=round(width * math.ceil(depth / 64) * 4 / 3 + c.control), ffs=width + math.ceil(c.control))
-
-
-def label_select(stream: Stream, lanes: int, c: Coefficients = FITTED) -> Resources:
+def label_terms(stream: Stream, lanes: int) -> Terms:
     """A tree of comparisons of value and index, and the best so far."""
     index = max(1, (stream.elements - 1).bit_length())
-    luts = lanes * (stream.bits * (c.compare + 1) + index) + c.control
-    return Resources(luts=round(luts), ffs=stream.bits + 2 * index + math.ceil(c.control))
+    return {"label": lanes * (stream.bits + index), "fifo": index, "stage": 1}
+
+
+def _rom(width: int, depth: int) -> int:
+    """LUTs that hold `depth` words of `width` bits, 64 bits each; a single word is constants."""
+    return width * math.ceil(depth / 64) if depth > 1 else 0
 
 
 ASPECTS = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))  # of an 18 Kbit block RAM

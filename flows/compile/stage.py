@@ -25,7 +25,7 @@ from adiabit.flows.compile.trace import frames_for, logits
 from adiabit.flows.ladder import Rung, Vectors, save_rungs
 from adiabit.hw import storage
 from adiabit.hw.estimate import estimate
-from adiabit.hw.fold import to_finn_json
+from adiabit.hw.finn_json import to_finn_json
 
 LOG = "finn.log"
 BLOCK = 1000  # frames that QONNX executes at once

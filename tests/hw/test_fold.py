@@ -30,15 +30,14 @@ from adiabit.hw.accelerator import (
     signed_bits,
 )
 from adiabit.hw.estimate import estimate
+from adiabit.hw.finn_json import from_finn_json, to_finn_json
 from adiabit.hw.fold import (
     Folding,
     apply,
     foldable,
     folding_of,
-    from_finn_json,
     solve,
     solve_luts,
-    to_finn_json,
 )
 
 

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Estimates beside Yosys for a grid of stages; the honest source of the coefficients in hw/estimate.py.
+
+Usage: python benchmarks/estimate.py [--fit]
+Each stage is emitted and mapped by itself (synth_xilinx, xc7) and kept in build/estimate.json by the digest of the
+RTL. Writes benchmarks/estimate.md; --fit prints new coefficients (non-negative least squares of relative errors).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from adiabit.flows.simulate.bench import load_design
+from adiabit.flows.store import source_digest
+from adiabit.flows.synthesize.cells import resources
+from adiabit.flows.toolchain import run_tool
+from adiabit.hw import emit_rtl, estimate
+from adiabit.hw.accelerator import (
+    Accelerator,
+    Kind,
+    LabelSelect,
+    MatrixVector,
+    Memory,
+    Stage,
+    Stream,
+    Threshold,
+    WidthConverter,
+    signed_bits,
+)
+
+CACHE = Path("build/estimate.json")
+SHAPES = (  # MW, MH, SIMD, PE of XNOR layers
+    (784, 64, 28, 1), (784, 64, 112, 8), (784, 16, 49, 4), (256, 32, 64, 4), (128, 32, 32, 8), (64, 64, 8, 1),
+    (64, 64, 16, 4), (64, 64, 64, 2), (64, 64, 64, 8), (64, 10, 1, 1), (64, 10, 4, 1), (32, 32, 32, 32),
+    (16, 16, 16, 16), (64, 10, 64, 10),
+)  # fmt: skip
+
+
+def stream(name: str, channels: int, bits: int, lanes: int, kind: Kind | None = None) -> Stream:
+    kind = kind or (Kind.BIPOLAR if bits == 1 else Kind.UNSIGNED)
+    return Stream(name=name, shape=(channels,), bits=bits, kind=kind, lanes=lanes)
+
+
+def product(
+    mw: int, mh: int, simd: int, pe: int, *, bits: int = 1, weight_bits: int = 1, steps: int = 1, block: bool = False
+) -> MatrixVector:
+    rng = np.random.default_rng(0)
+    half = 2 ** (weight_bits - 1)
+    weights = rng.choice([-1, 1], (mh, mw)) if weight_bits == 1 else rng.integers(-half, half, (mh, mw))
+    source = stream("a", mw, bits, simd)
+    wide = stream("b", mh, 32, pe, Kind.SIGNED)
+    low, high = MatrixVector(name="s", inputs=(source,), outputs=(wide,), weights=weights).accumulator_range
+    out = stream("b", mh, (steps + 1).bit_length() - 1, pe) if steps else None
+    if out is None:
+        kind = Kind.SIGNED if low < 0 else Kind.UNSIGNED
+        out = stream("b", mh, signed_bits(low, high) if low < 0 else high.bit_length(), pe, kind)
+    thresholds = np.sort(rng.normal((low + high) / 2, (high - low) / 12, (mh, steps)).astype(int), axis=1)
+    return MatrixVector(
+        name="s",
+        inputs=(source,),
+        outputs=(out,),
+        weights=weights,
+        thresholds=thresholds if steps else None,
+        memory=Memory.HARDWIRED if (simd, pe) == (mw, mh) else Memory.BLOCK if block else Memory.LUT,
+    )
+
+
+def threshold(channels: int, lanes: int, *, uniform: bool, steps: int = 1) -> Threshold:
+    drawn = np.sort(np.random.default_rng(0).integers(0, 257, (channels, steps)), axis=1)
+    return Threshold(
+        name="s",
+        inputs=(stream("a", channels, 8, lanes),),
+        outputs=(stream("b", channels, (steps + 1).bit_length() - 1, lanes),),
+        thresholds=np.full((channels, steps), 128) if uniform else drawn,
+    )
+
+
+def converter(channels: int, source: int, target: int, bits: int = 1) -> WidthConverter:
+    given = stream("a", channels, bits, source)
+    return WidthConverter(name="s", inputs=(given,), outputs=(dataclasses.replace(given, name="b", lanes=target),))
+
+
+def label(channels: int, lanes: int, bits: int) -> LabelSelect:
+    out = stream("b", 1, (channels - 1).bit_length(), 1, Kind.UNSIGNED)
+    return LabelSelect(name="s", inputs=(stream("a", channels, bits, lanes, Kind.UNSIGNED),), outputs=(out,))
+
+
+def grid() -> Iterator[tuple[str, Stage]]:
+    for mw, mh, simd, pe in SHAPES:
+        yield f"XNOR {mw}x{mh}, SIMD {simd}, PE {pe}", product(mw, mh, simd, pe)
+        if (mw // simd) * (mh // pe) >= 64:
+            yield f"XNOR {mw}x{mh}, SIMD {simd}, PE {pe}, block", product(mw, mh, simd, pe, block=True)
+    yield "XNOR 64x10, SIMD 8, PE 2, accumulators", product(64, 10, 8, 2, steps=0)
+    for mw, mh, simd, pe in ((784, 64, 28, 2), (64, 16, 64, 4), (64, 16, 8, 2)):
+        yield f"8-bit x 1-bit {mw}x{mh}, SIMD {simd}, PE {pe}", product(mw, mh, simd, pe, bits=8, block=mw > 64)
+    for simd, pe in ((8, 2), (32, 4)):
+        yield f"2-bit x 4-bit 64x16, SIMD {simd}, PE {pe}", product(64, 16, simd, pe, bits=2, weight_bits=4, steps=3)
+        yield f"1-bit x 4-bit 64x16, SIMD {simd}, PE {pe}", product(64, 16, simd, pe, weight_bits=4)
+    for lanes in (1, 14, 112):
+        yield f"Threshold 784, one for all, {lanes} lanes", threshold(784, lanes, uniform=True)
+    for lanes, steps in ((4, 1), (64, 1), (16, 3)):
+        yield f"Threshold 64, {steps} steps, {lanes} lanes", threshold(64, lanes, uniform=False, steps=steps)
+    for channels, source, target in ((784, 1, 28), (784, 28, 1), (784, 14, 112), (784, 112, 14), (64, 64, 8)):
+        yield f"Converter {source} to {target} lanes", converter(channels, source, target)
+    yield "Converter 16 to 4 lanes, 8 bits", converter(784, 16, 4, 8)
+    for channels, lanes, bits in ((10, 1, 7), (10, 5, 10), (10, 10, 7)):
+        yield f"LabelSelect of {channels}, {lanes} lanes, {bits} bits", label(channels, lanes, bits)
+
+
+def measure(stage: Stage) -> dict[str, int]:
+    """What Yosys makes of a stage, mapped by itself."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        emit_rtl.emit(Accelerator(name="alone", stages=(stage,)), folder)
+        job, result = folder / "job.json", folder / "result.json"
+        job.write_text(json.dumps({**load_design(folder), "family": "xc7", "stages": True, "timing": False}))
+        command: list[str | Path] = [sys.executable, "-m", "adiabit.flows.synthesize.yosys", job, result]
+        run_tool(command, cwd=folder, log=folder / "log")
+        (cells,) = json.loads(result.read_text())["instances"].values()
+        return resources(cells)
+
+
+def measured() -> dict[str, dict[str, int]]:
+    digest = source_digest("hw/rtl", "hw/emit_rtl.py", "hw/memory.py", "flows/synthesize")
+    cache = json.loads(CACHE.read_text()) if CACHE.exists() else {}
+    found: dict[str, dict[str, int]] = cache.get("rows", {}) if cache.get("digest") == digest else {}
+    CACHE.parent.mkdir(exist_ok=True)
+    for name, stage in grid():
+        if name not in found:
+            found[name] = measure(stage)
+            print(name, found[name], flush=True)
+            CACHE.write_text(json.dumps({"digest": digest, "rows": found}, indent=1))
+    return found
+
+
+def fit(rows: list[tuple[Stage, dict[str, int]]], key: str, old: Mapping[str, float]) -> dict[str, float]:
+    """Non-negative coefficients that make the sum of squared relative errors least."""
+    from scipy.optimize import nnls  # type: ignore[import-untyped]
+
+    names = list(old)
+    matrix = np.array([[estimate.terms(stage).get(n, 0) for n in names] for stage, _ in rows], float)
+    target = np.array([row[key] for _, row in rows], float)
+    weight = 1 / (target + 20)
+    solution, _ = nnls(matrix * weight[:, None], target * weight)
+    return {n: round(float(c), 3) for n, c in zip(names, solution, strict=True)}
+
+
+def main() -> None:
+    found = measured()
+    rows = [(stage, found[name]) for name, stage in grid()]
+    if "--fit" in sys.argv:
+        print("LUTS =", json.dumps(fit(rows, "lut", estimate.LUTS), indent=4))
+        print("FFS =", json.dumps(fit(rows, "ff", estimate.FFS), indent=4))
+        return
+    lines = [
+        "# Estimates beside Yosys",
+        "",
+        "Stages of our own RTL, each mapped by itself by Yosys (synth_xilinx, xc7); the estimate is `hw/estimate.py`.",
+        "",
+        "| Stage | LUT Yosys | LUT estimate | FF Yosys | FF estimate | BRAM18 Yosys | BRAM18 estimate |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    errors = []
+    for (name, stage), (_, row) in zip(grid(), rows, strict=True):
+        ours = estimate.resources(stage)
+        errors.append(abs(ours.luts - row["lut"]) / row["lut"])
+        lines.append(
+            f"| {name} | {row['lut']} | {ours.luts} | {row['ff']} | {ours.ffs} | {row['bram18']} | {ours.bram18} |"
+        )
+    lines += ["", f"Relative error of LUTs: median {np.median(errors):.0%}, largest {max(errors):.0%}."]
+    Path("benchmarks/estimate.md").write_text("\n".join(lines) + "\n")
+    print("benchmarks/estimate.md")
+
+
+if __name__ == "__main__":
+    main()
