@@ -46,8 +46,8 @@ def compile_model(
     Writes dataflow.onnx (FINN's hardware graph), accelerator.json and params.npz (folded as `config` says for
     `clock_mhz`), folding.json (the same folding in FINN's form), estimate.json, vectors.npz (made where none are
     given: the labelled frames of `test`, corners and noise, with the logits of QONNX execution, which is the
-    reference then), rungs.json and finn.log. A rung that differs is
-    told in rungs.json; what cannot be compiled raises `UserError` with file, node and position.
+    reference then), rungs.json and finn.log. A rung that differs is told in rungs.json; what cannot be compiled
+    raises `UserError` with file, node and position.
     """
     with finn(out / LOG):
         network, source = read(model), load(model)
