@@ -9,6 +9,7 @@ import json
 import statistics
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from adiabit.errors import UserError
 from adiabit.flows.ladder import Rung, Vectors, save_rungs
-from adiabit.flows.simulate.bench import Run, build, load_design
+from adiabit.flows.simulate.bench import Bench, Run, build, load_design
 from adiabit.flows.simulate.compare import Comparison, block_frames, compare
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.hw import golden, storage
@@ -39,25 +40,20 @@ def simulate(
     vectors = _select(vectors, config)
     golden.check_frames(accelerator.input, vectors.frames)
     _check_design(accelerator, rtl_folder)
+    count = min(config.stall_frames, len(vectors.frames))
     with tempfile.TemporaryDirectory(dir=out) as name:
-        work = Path(name)
         start = time.monotonic()
-        bench = build(rtl_folder, work / "build", out / "simulate.log", trace=config.trace)
+        bench = build(rtl_folder, Path(name) / "build", out / "simulate.log", trace=config.trace)
         seconds_build = time.monotonic() - start
-        _write_input(accelerator, vectors.frames, work / "input.bin")
-
-        def run(label: str, frames: int, stalls: bool) -> tuple[Run, Comparison]:
-            quiet = 1000 + 8 * max(s.cycles for s in accelerator.stages)  # no stage is silent that long
-            trace = (out / f"{label}.vcd").absolute() if config.trace else None
-            pace = {"frames": frames, "quiet": quiet, "seed": config.seed}
-            done = bench.run(work / "input.bin", work / label, **pace, stalls=stalls, trace=trace)
-            return done, compare(accelerator, vectors.frames[:frames], done)
-
+        passes = _Passes(accelerator, vectors.frames, bench, Path(name), config.seed)
         start = time.monotonic()
-        full, full_result = run("full_speed", len(vectors.frames), stalls=False)
+        full, compared = passes.run(end=len(vectors.frames), trace=out / "full_speed.vcd" if config.trace else None)
         seconds_run = time.monotonic() - start
-        count = min(config.stall_frames, len(vectors.frames))
-        stalled = run("stalls", count, stalls=True)[1] if count else None
+        results = [compared]
+        if count:
+            trace = out / "stalls.vcd" if config.trace else None
+            results.append(passes.run(end=count, stalls=True, trace=trace)[1])
+        difference = _difference(passes, results, config.first)
     figures = {
         "frames": len(vectors.frames),
         "first": config.first,
@@ -71,7 +67,49 @@ def simulate(
         "cycles_per_second": round(full.cycles / max(full.seconds, 1e-9)),
     }
     (out / "simulation.json").write_text(json.dumps(figures, indent=1) + "\n")
-    save_rungs(out, [_rung(vectors, full_result, stalled, config.first)])
+    save_rungs(out, [_rung(vectors, results, difference)])
+
+
+@dataclass(frozen=True)
+class _Passes:
+    """Runs of one bench over ranges of the same frames."""
+
+    accelerator: Accelerator
+    frames: npt.NDArray[Any]
+    bench: Bench
+    work: Path
+    seed: int
+
+    def run(
+        self, *, end: int, start: int = 0, stalls: bool = False, trace: Path | None = None
+    ) -> tuple[Run, Comparison]:
+        """Simulate and compare the frames from `start` to `end`."""
+        frames = self.frames[start:end]
+        work = Path(tempfile.mkdtemp(dir=self.work))
+        size = block_frames(self.accelerator)
+        with (work / "input.bin").open("wb") as sink:
+            for at in range(0, len(frames), size):
+                sink.write(pack(self.accelerator.input, frames[at : at + size]).tobytes())
+        quiet = 1000 + 8 * max(s.cycles for s in self.accelerator.stages)  # no stage is silent that long
+        run = self.bench.run(
+            work / "input.bin", work / "out", frames=len(frames), quiet=quiet, seed=self.seed, stalls=stalls,
+            trace=trace and trace.absolute(),
+        )  # fmt: skip
+        return run, compare(self.accelerator, frames, run)
+
+
+def _difference(passes: _Passes, results: list[Comparison], first: int) -> str:
+    """The first difference at full speed, else the first with stalls, and the command that shows it again."""
+    full, *stalled = (r.difference for r in results)
+    found = full or next(iter(stalled), None)
+    if found is None:
+        return ""
+    end, start = found.frame + 1, 0  # stalls come again in runs from the same first frame alone
+    if full:  # the shortest of these runs in which the fault comes again, for it may need frames before its own
+        starts = (max(0, found.frame - back) for back in (0, 1, 8, 64))
+        start = next((s for s in starts if passes.run(start=s, end=end)[1].difference), 0)
+    replay = f"adiabit simulate RECIPE --frames {first + start}:{first + end} --trace"
+    return f"{'' if full else 'with random stalls, '}{found.tell(first)}; replay: {replay}"
 
 
 def _select(vectors: Vectors, config: SimulateConfig) -> Vectors:
@@ -89,13 +127,6 @@ def _check_design(accelerator: Accelerator, rtl: Path) -> None:
     have = [(s["name"], s["width"], s["beats"]) for s in load_design(rtl)["streams"]]
     if want != have:
         raise UserError(f"{rtl}: its streams are not those of accelerator {accelerator.name}; emit it anew")
-
-
-def _write_input(accelerator: Accelerator, frames: npt.NDArray[Any], path: Path) -> None:
-    size = block_frames(accelerator)
-    with path.open("wb") as sink:
-        for start in range(0, len(frames), size):
-            sink.write(pack(accelerator.input, frames[start : start + size]).tobytes())
 
 
 def _speed(run: Run) -> dict[str, Any]:
@@ -119,17 +150,11 @@ def _stalls(accelerator: Accelerator, run: Run) -> dict[str, dict[str, int]]:
     }
 
 
-def _rung(vectors: Vectors, full: Comparison, stalled: Comparison | None, first: int) -> Rung:
-    equal = full.equal.copy()
-    difference, replay, how = full.difference, "", ""
-    if stalled is not None:
-        equal[: len(stalled.equal)] &= stalled.equal
-        if difference is None and stalled.difference is not None:
-            difference, how = stalled.difference, "with random stalls, "
-    if difference is not None:
-        start = first if how else first + difference.frame  # stalls repeat from the same first frame alone
-        replay = f"; replay: adiabit simulate RECIPE --frames {start}:{first + difference.frame + 1} --trace"
-    outputs = full.outputs.reshape(len(full.outputs), -1)
+def _rung(vectors: Vectors, results: list[Comparison], difference: str) -> Rung:
+    equal = results[0].equal.copy()
+    for result in results[1:]:
+        equal[: len(result.equal)] &= result.equal
+    outputs = results[0].outputs.reshape(len(equal), -1)
     predictions = outputs[:, 0] if outputs.shape[1] == 1 else outputs.argmax(axis=1)
     return Rung(
         name="RTL simulation",
@@ -137,5 +162,5 @@ def _rung(vectors: Vectors, full: Comparison, stalled: Comparison | None, first:
         equal=int(np.count_nonzero(equal)),
         accuracy=vectors.accuracy(predictions),
         compared="every stream, every beat",
-        difference=f"{how}{difference.tell(first)}{replay}" if difference is not None else "",
+        difference=difference,
     )

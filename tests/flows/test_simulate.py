@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -136,15 +137,23 @@ def test_a_flipped_weight_bit_names_its_stage(sources: tuple[Path, Path], tmp_pa
     assert ", position 0, channel 0: golden " in rung.difference
 
 
-def test_a_beat_that_is_not_held_is_seen_under_stalls(sources: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_beat_that_is_not_held_is_seen_and_its_replay_shows_it(sources: tuple[Path, Path], tmp_path: Path) -> None:
     mutant = mutate(
         sources, tmp_path, "bnn_fifo.sv",
         lambda t: t.replace("if (load) data_o <= ring_empty", "data_o <= ring_empty"),
     )  # fmt: skip
     rung, _ = run(mutant, tmp_path / "out", first=1)
     assert rung.status == "DIFFERS"
-    assert ", frame " in rung.difference
-    assert rung.difference.startswith("stage binarize") or rung.difference.startswith("with random stalls, stage ")
+    found = re.fullmatch(
+        r"stage binarize, frame (\d+), beat 0: changed before it was taken; "
+        r"replay: adiabit simulate RECIPE --frames (\d+):(\d+) --trace",
+        rung.difference,
+    )
+    assert found is not None
+    frame, start, end = (int(g) for g in found.groups())
+    assert 1 <= start < frame == end - 1  # it takes frames before to fill the pipeline
+    again, _ = run(mutant, tmp_path / "again", first=start, frames=end - start)
+    assert again.difference.startswith(f"stage binarize, frame {frame}, beat 0: changed before it was taken")
 
 
 def test_a_hang_names_the_stage_that_stopped(sources: tuple[Path, Path], tmp_path: Path) -> None:

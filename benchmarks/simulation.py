@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The C++ bench against cocotb, on one RTL in one run; writes benchmarks/simulation.md.
+
+Usage: python benchmarks/simulation.py [FRAMES]
+
+The network is a TFC (784-64-64-64-10, one bit) with random weights. The bench runs all frames and compares every beat
+of every stream; cocotb runs the first 100 through the same top, with a bare loop of handshakes: no bus library, no
+comparison.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import cocotb
+import numpy as np
+from cocotb.clock import Clock
+from cocotb.triggers import RisingEdge
+
+from adiabit.flows import toolchain
+from adiabit.flows.ladder import Vectors, load_rungs
+from adiabit.flows.simulate.config import SimulateConfig
+from adiabit.flows.simulate.stage import simulate
+from adiabit.hw import emit_rtl, golden, storage
+from adiabit.hw.accelerator import Accelerator, Kind, LabelSelect, MatrixVector, Stage, Stream, Threshold
+from adiabit.hw.packing import pack
+
+COCOTB_FRAMES = 100
+SIZES, LANES = (784, 64, 64, 64, 10), (49, 16, 16, 16, 10)
+
+
+def tfc(seed: int = 0) -> Accelerator:
+    """Random weights; 64 cycles a frame."""
+    rng = np.random.default_rng(seed)
+    image = Stream(name="image", shape=(SIZES[0],), bits=8, kind=Kind.UNSIGNED, lanes=LANES[0])
+    stream = Stream(name="pixels", shape=(SIZES[0],), bits=1, kind=Kind.BIPOLAR, lanes=LANES[0])
+    stages: list[Stage] = [
+        Threshold(name="binarize", inputs=(image,), outputs=(stream,), thresholds=np.full((SIZES[0], 1), 128))
+    ]
+    for i, (columns, rows) in enumerate(itertools.pairwise(SIZES), 1):
+        last = rows == SIZES[-1]
+        bits, kind = (columns.bit_length(), Kind.UNSIGNED) if last else (1, Kind.BIPOLAR)
+        result = Stream(name=f"y{i}", shape=(rows,), bits=bits, kind=kind, lanes=LANES[i])
+        weights = rng.choice([-1, 1], (rows, columns))
+        thresholds = None if last else columns // 2 + rng.integers(-5, 6, (rows, 1))
+        layer = MatrixVector(name=f"fc{i}", inputs=(stream,), outputs=(result,), weights=weights, thresholds=thresholds)
+        stages.append(layer)
+        stream = result
+    label = Stream(name="label", shape=(1,), bits=4, kind=Kind.UNSIGNED, lanes=1)
+    stages.append(LabelSelect(name="top1", inputs=(stream,), outputs=(label,)))
+    return Accelerator(name="tfc", stages=tuple(stages))
+
+
+@cocotb.test()  # type: ignore[untyped-decorator]
+async def stream_frames(dut: Any) -> None:
+    """Run inside cocotb: the beats of a file through the top, back to back; the time of the loop goes to a file."""
+    job = json.loads(Path(os.environ["JOB"]).read_text())
+    beats = [int(beat, 16) for beat in job["beats"]]
+    Clock(dut.clk_i, 10, "ns").start()
+    dut.rst_ni.value = 0
+    dut.s_axis_tvalid.value = 0
+    dut.m_axis_tready.value = 1
+    for _ in range(4):
+        await RisingEdge(dut.clk_i)
+    dut.rst_ni.value = 1
+    dut.s_axis_tdata.value = beats[0]
+    dut.s_axis_tvalid.value = 1
+    labels: list[int] = []
+    sent = cycles = 0
+    start = time.perf_counter()
+    while len(labels) < job["frames"]:
+        await RisingEdge(dut.clk_i)  # reads what was there before the edge
+        cycles += 1
+        if sent < len(beats) and dut.s_axis_tready.value:
+            sent += 1
+            if sent < len(beats):
+                dut.s_axis_tdata.value = beats[sent]
+            else:
+                dut.s_axis_tvalid.value = 0
+        if dut.m_axis_tvalid.value:
+            labels.append(int(dut.m_axis_tdata.value))
+        if cycles > job["limit"]:
+            raise RuntimeError("the design hangs")
+    seconds = time.perf_counter() - start
+    Path(job["result"]).write_text(json.dumps({"seconds": seconds, "cycles": cycles, "labels": labels}))
+
+
+def run_cocotb(accelerator: Accelerator, rtl: Path, frames: np.ndarray[Any, Any], work: Path) -> dict[str, Any]:
+    """Build and run the same top under cocotb; seconds, cycles, and the labels, which must be the golden model's."""
+    from cocotb_tools.runner import get_runner
+
+    design = json.loads((rtl / "design.json").read_text())
+    beats = pack(accelerator.input, frames).reshape(-1, accelerator.input.width // 8)
+    job = {
+        "beats": [beat[::-1].tobytes().hex() for beat in beats],
+        "frames": len(frames),
+        "limit": 100 * accelerator.cycles * len(frames),
+        "result": str(work / "result.json"),
+    }
+    (work / "job.json").write_text(json.dumps(job))
+    os.environ.update(toolchain.environment())
+    runner = get_runner("verilator")
+    start = time.perf_counter()
+    runner.build(
+        sources=[rtl / source for source in design["sources"]],
+        hdl_toplevel=design["top"],
+        build_dir=work / "cocotb",
+        build_args=["-Wno-fatal", "--no-assert", "-O3"],
+        log_file=work / "build.log",
+    )
+    build = time.perf_counter() - start
+    runner.test(
+        hdl_toplevel=design["top"],
+        test_module="simulation",
+        test_dir=rtl,
+        build_dir=work / "cocotb",
+        extra_env={"JOB": str(work / "job.json"), "PYTHONPATH": str(Path(__file__).parent)},
+        results_xml=str(work / "results.xml"),
+        log_file=work / "test.log",
+    )
+    result: dict[str, Any] = json.loads((work / "result.json").read_text())
+    if result["labels"] != golden.run(accelerator, frames)[:, 0].tolist():
+        raise RuntimeError("cocotb saw labels that are not the golden model's")
+    return {**result, "build": build}
+
+
+def run_bench(accelerator: Accelerator, rtl: Path, frames: np.ndarray[Any, Any], work: Path) -> dict[str, Any]:
+    """Run the stage `simulate`; its figures and the seconds of the whole of it."""
+    (made := work / "accelerator").mkdir()
+    (out := work / "out").mkdir()
+    storage.save(accelerator, made)
+    count = len(frames)
+    unknown = np.full(count, -1)
+    vectors = Vectors(frames=frames, labels=unknown, logits=np.zeros((count, 1), np.float32), predictions=unknown)
+    start = time.perf_counter()
+    simulate(made, rtl, vectors, out, SimulateConfig())
+    whole = time.perf_counter() - start
+    (rung,) = load_rungs(out)
+    if rung.status != "equal":
+        raise RuntimeError(rung.difference)
+    return {**json.loads((out / "simulation.json").read_text()), "whole": whole}
+
+
+def main() -> None:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    accelerator = tfc()
+    frames = np.random.default_rng(1).integers(0, 256, (count, SIZES[0])).astype(np.uint8)
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        (rtl := work / "rtl").mkdir()
+        emit_rtl.emit(accelerator, rtl)
+        bench = run_bench(accelerator, rtl, frames, work)
+        peer = run_cocotb(accelerator, rtl, frames[:COCOTB_FRAMES], work)
+    ours, theirs = bench["cycles_per_second"], peer["cycles"] / peer["seconds"]
+    per_frame = bench["cycles_per_frame"]
+    lines = [
+        "# Speed of the simulation",
+        "",
+        f"A TFC, {'-'.join(map(str, SIZES))} with one bit and random weights, {per_frame} cycles a frame: "
+        f"{count:,} frames by the C++ bench, {COCOTB_FRAMES} by cocotb. {os.cpu_count()} cores, "
+        f"{platform.machine()}, Verilator {metadata.version('verilator')}, cocotb {metadata.version('cocotb')}, "
+        f"{'with' if toolchain.environment().get('OBJCACHE') else 'without'} ccache.",
+        "",
+        f"    python benchmarks/simulation.py {count}",
+        "",
+        "| | build, s | cycles/s | frames/s | faster by |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        f"| C++ bench, every beat of every stream recorded | {bench['seconds_build']:.1f} | {ours:,.0f} | "
+        f"{ours / per_frame:,.0f} | {ours / theirs:,.0f} times |",
+        f"| cocotb, a loop of handshakes | {peer['build']:.1f} | {theirs:,.0f} | {theirs / per_frame:,.0f} | 1 time |",
+        "",
+        f"The whole stage, {count:,} frames: {bench['whole']:.1f} s. That is the build, "
+        f"{bench['seconds_run']:.1f} s for the run at full speed with the comparison of every beat with the golden "
+        f"model, and {bench['random_stall_frames']} frames with random stalls.",
+    ]
+    Path(__file__).with_suffix(".md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Synthesis: cells become resources, every stage has its row, what cannot be told is not told."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from adiabit.boards import catalog
+from adiabit.errors import UserError
+from adiabit.flows.synthesize import stage as module
+from adiabit.flows.synthesize.cells import resources, shared
+from adiabit.flows.synthesize.stage import synthesize
+from adiabit.flows.toolchain import ToolError
+from adiabit.hw import emit_rtl
+from adiabit.hw.accelerator import Accelerator, Kind, MatrixVector, Memory, Stream, Threshold
+
+COUNTS = ("lut", "ff", "bram18", "dsp", "carry", "lutram", "lc")
+
+
+def tiny() -> Accelerator:
+    """8 bytes, 2 a beat, to 2 bits; the weights in block RAM."""
+    x = Stream(name="x", shape=(8,), bits=8, kind=Kind.UNSIGNED, lanes=2)
+    seen = Stream(name="seen", shape=(8,), bits=1, kind=Kind.BIPOLAR, lanes=2)
+    y = Stream(name="y", shape=(2,), bits=1, kind=Kind.BIPOLAR, lanes=1)
+    weights = np.random.default_rng(3).choice([-1, 1], (2, 8))
+    return Accelerator(
+        name="tiny",
+        stages=(
+            Threshold(name="binarize", inputs=(x,), outputs=(seen,), thresholds=np.arange(8)[:, None] + 124),
+            MatrixVector(
+                name="fc1", inputs=(seen,), outputs=(y,), weights=weights, thresholds=np.array([[4], [5]]),
+                memory=Memory.BLOCK,
+            ),
+        ),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that synthesis filled for a Zynq-7000."""
+    rtl, out = tmp_path_factory.mktemp("rtl"), tmp_path_factory.mktemp("synthesis")
+    emit_rtl.emit(tiny(), rtl)
+    synthesize(rtl, catalog.load("pynq-z2"), out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def figures(made: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((made / "synthesis.json").read_text())
+    return document
+
+
+def test_each_stage_has_its_row_and_top_the_rest(figures: dict[str, Any]) -> None:
+    rows = {row["name"]: row for row in figures["stages"]}
+    assert list(rows) == ["binarize", "fc1", "top"]
+    assert all(set(COUNTS) <= row.keys() for row in rows.values())
+    assert rows["binarize"]["lut"] > 0
+    assert rows["fc1"]["lut"] > 0
+    assert rows["binarize"]["bram18"] == 0
+    assert rows["fc1"]["bram18"] == figures["total"]["bram18"] == 1  # 16 words of 2 bits
+    assert rows["top"]["lut"] <= 2  # TLAST
+
+
+def test_the_total_is_about_the_sum_of_the_stages(figures: dict[str, Any]) -> None:
+    assert figures["total"]["dsp"] == 0
+    for key in ("lut", "ff"):
+        parts = sum(row[key] for row in figures["stages"])
+        assert 0.7 * parts <= figures["total"][key] <= 1.1 * parts
+    assert figures["total"]["lc"] <= figures["total"]["lut"]
+    assert figures["total"]["lutram"] <= figures["total"]["lut"]
+
+
+def test_part_capacity_and_timing_are_told(figures: dict[str, Any], made: Path) -> None:
+    board = catalog.load("pynq-z2")
+    assert (figures["part"], figures["family"]) == (board.part, "xc7")
+    assert figures["capacity"] == {"lut": board.luts, "ff": board.ffs, "bram18": board.bram18, "dsp": board.dsps}
+    assert figures["tool"].startswith("Yosys 0.")
+    assert 0.1 < figures["logic_delay_ns"] < 10
+    assert "no routing" in figures["timing_note"]
+    assert sorted(p.name for p in made.iterdir()) == ["synthesis.json", "synthesis.stages.log", "synthesis.total.log"]
+
+
+def test_no_delay_is_told_for_a_family_whose_delays_yosys_lacks() -> None:
+    told = module._timing(None, "xcup")
+    assert told["logic_delay_ns"] is None
+    assert "7-series cells alone" in told["timing_note"]
+    assert module._timing(None, "xc7")["timing_note"] == "Yosys' sta told no arrival time for this design"
+
+
+def test_small_luts_share_as_yosys_estimates() -> None:
+    # a 784-64-64-64-10 network and its label selection, as `stat -tech xilinx` of Yosys 0.70 told them
+    assert shared({"LUT2": 2096, "LUT3": 718, "LUT4": 1226, "LUT5": 438, "LUT6": 1514}) == 3972
+    assert shared({"LUT2": 35, "LUT3": 77, "LUT4": 8, "LUT5": 7, "LUT6": 47}) == 139
+    assert shared({"LUT1": 3, "LUT5": 2, "LUT6_2": 5}) == 2 + 5 + 1
+
+
+def test_cells_become_resources() -> None:
+    cells = {
+        "LUT2": 2, "LUT6": 3, "LUT6_2": 1, "FDRE": 4, "FDSE": 1, "CARRY4": 2, "CARRY8": 1, "DSP48E1": 1, "MUXF7": 9,
+        "INV": 9, "RAM32M": 2, "SRL16E": 3, "RAMB18E1": 1, "RAMB36E1": 2, "$scopeinfo": 7,
+    }  # fmt: skip
+    assert resources(cells) == {
+        "lut": 6 + 11, "ff": 5, "bram18": 5, "dsp": 1, "carry": 3, "lutram": 11, "lc": 3 + 1 + 1 + 11,
+    }  # fmt: skip
+
+
+def test_an_unknown_cell_is_no_zero() -> None:
+    with pytest.raises(ValueError, match="Yosys made a cell 'GTXE2_CHANNEL', whose cost is not known"):
+        resources({"GTXE2_CHANNEL": 1})
+
+
+def test_yosys_failing_tells_its_last_words(tmp_path: Path) -> None:
+    rtl, out = tmp_path / "rtl", tmp_path / "out"
+    rtl.mkdir()
+    out.mkdir()
+    emit_rtl.emit(tiny(), rtl)
+    (rtl / "tiny.sv").write_text("module tiny (;")
+    with pytest.raises(ToolError, match=r"the end of .*synthesis\.total\.log"):
+        synthesize(rtl, catalog.load("pynq-z2"), out)
+
+
+def test_missing_yosys_is_named_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(UserError) as caught:
+        synthesize(tmp_path, catalog.load("pynq-z2"), tmp_path)
+    assert str(caught.value) == "pyosys: not installed; synthesis needs it; install it: pip install 'adiabit[rtl]'"
