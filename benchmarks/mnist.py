@@ -32,13 +32,14 @@ Network = Literal["tfc", "sfc", "lfc"]
 
 COMMON: dict[str, Any] = {"batch_size": 256, "optimizer": "adamw", "learning_rate_schedule": "cosine", "shift": 1}
 NETWORKS: dict[str, dict[str, Any]] = {
-    "tfc": {"epochs": 80},
-    "sfc": {"epochs": 60},
-    "lfc": {"epochs": 30, "shift_share": 0.8},
+    "tfc": {"epochs": 60},
+    "sfc": {"epochs": 50},
+    "lfc": {"epochs": 25, "shift_share": 0.8},
 }
+LEARNING_RATE = {"tfc": 0.01, "sfc": 0.01, "lfc": 0.003}  # of the binary methods
 METHOD: dict[str, dict[str, Any]] = {
-    "adiabatic": {"learning_rate": 0.01, "weight_decay": 1.0},
-    "ste": {"learning_rate": 0.01, "weight_decay": 1.0},
+    "adiabatic": {"weight_decay": 1.0},
+    "ste": {"weight_decay": 1.0},
     "real": {"learning_rate": 0.001, "weight_decay": 0.01},
 }
 
@@ -57,7 +58,8 @@ class Run:
 
     def config(self) -> TrainConfig:
         """What is common to all, to the network and to the method."""
-        chosen = {**COMMON, **NETWORKS[self.network], **METHOD[self.method]}
+        rate = {"learning_rate": LEARNING_RATE[self.network]}
+        chosen = {**COMMON, **NETWORKS[self.network], **rate, **METHOD[self.method]}
         return TrainConfig(method=self.method, seed=self.seed, **chosen)
 
 

@@ -15,10 +15,10 @@ from torch import nn
 from adiabit.errors import UserError
 from adiabit.flows.compile.execute import run_qonnx
 from adiabit.flows.ladder import Rung, Vectors, save_rungs
-from adiabit.train.anneal import logits
 from adiabit.train.checkpoint import load_card, load_model
 from adiabit.train.config import HARD, PIXELS, DataConfig
 from adiabit.train.data import load
+from adiabit.train.measure import logits
 
 MODEL = "model.onnx"
 

@@ -13,13 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from adiabit.train.config import TrainConfig
-from adiabit.train.data import Split
+from adiabit.train.data import Dataset
+from adiabit.train.measure import accuracy, copied, reestimate, tensors
 from adiabit.train.quantizers import AdiabaticQuantizer, hardened, quantizers
 from adiabit.train.schedules import make_schedule
 
 HISTORY = (
     "epoch", "soft_accuracy", "hard_accuracy", "k_weights", "k_activations", "loss", "flip_ratio", "unsaturated", "lr",
 )  # fmt: skip
+SAMPLE = 10_000  # training frames that give the hard network's batch-norm statistics after each epoch
 SATURATED = 0.99  # |tanh(k * w)| from which on a weight counts as saturated
 
 
@@ -30,9 +32,10 @@ class Anneal(L.Callback):
     equals an uninterrupted one bit for bit.
     """
 
-    def __init__(self, config: TrainConfig, net: nn.Module, validation: Split, settings: dict[str, Any]) -> None:
+    def __init__(self, config: TrainConfig, net: nn.Module, splits: Dataset, settings: dict[str, Any]) -> None:
         self.config, self.net, self.settings = config, net, settings
-        self.frames, self.labels = tensors(validation)
+        self.frames, self.labels = tensors(splits.validation)
+        self.sample = tensors(splits.train)[0][:SAMPLE]
         self.schedule = make_schedule(config)
         self.history: dict[str, list[Any]] = {key: [] for key in HISTORY}
         self.best: dict[str, Any] = {"hard_accuracy": -1.0}
@@ -87,8 +90,7 @@ class Anneal(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Measure, keep the best, push."""
         soft = self._soft_accuracy()
-        with hardened(self.net):
-            hard = accuracy(self.net, self.frames, self.labels)
+        hard = self._hard_accuracy() if self.config.method == "adiabatic" else soft
         self._record(trainer, soft, hard)
         if hard > self.best["hard_accuracy"]:
             self.best = self.candidate()
@@ -117,6 +119,16 @@ class Anneal(L.Callback):
     def _soft_accuracy(self) -> float:
         self._apply()
         return accuracy(self.net, self.frames, self.labels)
+
+    def _hard_accuracy(self) -> float:
+        """With batch-norm statistics of the hard network: those of the soft one would not do it justice."""
+        buffers = [(buffer, buffer.clone()) for buffer in self.net.buffers()]
+        with hardened(self.net):
+            reestimate(self.net, self.sample, passes=1)
+            measured = accuracy(self.net, self.frames, self.labels)
+        for buffer, before in buffers:
+            buffer.copy_(before)
+        return measured
 
     def _linears(self) -> list[nn.Linear]:
         return [module for module in self.net.modules() if isinstance(module, nn.Linear)]
@@ -156,28 +168,3 @@ def set_slopes(
                 quantizer.k = k
             if quantizer.role == "activation":
                 quantizer.hard, quantizer.noise = hard_activations, noise
-
-
-def copied(net: nn.Module) -> dict[str, Tensor]:
-    """A network's state as it is now."""
-    return {name: value.detach().clone() for name, value in net.state_dict().items()}
-
-
-def tensors(split: Split) -> tuple[Tensor, Tensor]:
-    """Frames (N, 784) uint8 and labels (N,) int64 as tensors."""
-    return torch.from_numpy(split.frames), torch.from_numpy(split.labels)
-
-
-@torch.no_grad()
-def logits(net: nn.Module, frames: Tensor, block: int = 2000) -> Tensor:
-    """(N, 784) uint8 -> (N, 10) in eval mode; the network's mode is put back."""
-    training, device = net.training, next(net.parameters()).device
-    net.eval()
-    out = torch.cat([net(part.to(device).float()) for part in frames.split(block)])
-    net.train(training)
-    return out
-
-
-def accuracy(net: nn.Module, frames: Tensor, labels: Tensor) -> float:
-    """Share of frames whose largest logit is that of their label."""
-    return float((logits(net, frames).argmax(1).cpu() == labels).float().mean())

@@ -18,17 +18,17 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
 from adiabit.errors import UserError
-from adiabit.train.anneal import Anneal, accuracy, copied, set_slopes, tensors
+from adiabit.train.anneal import Anneal, set_slopes
 from adiabit.train.checkpoint import ModelCard, load_model, load_tensors, save_model, write_json
 from adiabit.train.config import CLASSES, DataConfig, ModelConfig, TrainConfig
 from adiabit.train.data import SIDE, Dataset, Split, load
 from adiabit.train.layers import DenseNet, clear_thresholds
+from adiabit.train.measure import accuracy, copied, reestimate, tensors
 from adiabit.train.quantizers import hardened
 
 __all__ = ["fit", "load_model"]
 
 LAST = "last.ckpt"
-BLOCK = 2000  # frames of a step that re-estimates batch-norm statistics
 
 
 def fit(data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, *, progress: bool) -> None:
@@ -53,7 +53,7 @@ def _fit(
     net = DenseNet(model, train.method, train.dropout)
     settings = {"data": data.model_dump(mode="json", exclude={"dir"}), "model": model.model_dump(mode="json"),
                 "train": train.model_dump(mode="json")}  # fmt: skip
-    anneal = Anneal(train, net, splits.validation, settings)
+    anneal = Anneal(train, net, splits, settings)
     _train(net, splits.train, train, anneal, folder, progress)
     _finish(net, splits, model, train, anneal, folder)
 
@@ -205,24 +205,3 @@ def _reestimated(net: nn.Module, candidate: dict[str, Any], splits: Dataset, con
             clear_thresholds(net)
         measured = accuracy(net, *tensors(splits.validation))
     return {**candidate, "hard_state": copied(net), "hard_validation": measured}
-
-
-@torch.no_grad()
-def reestimate(net: nn.Module, frames: Tensor, passes: int) -> None:
-    """Batch-norm statistics anew, as plain averages over `passes` of frames (N, 784).
-
-    As `torch.optim.swa_utils.update_bn`, but nothing else than the batch norms leaves eval mode: no dropout, no noise.
-    """
-    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm1d)]
-    momenta = [norm.momentum for norm in norms]
-    net.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None
-        norm.train()
-    for _ in range(passes):
-        for part in frames.chunk(-(-len(frames) // BLOCK)):  # even parts: one frame has no variance
-            net(part.float())
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    net.eval()

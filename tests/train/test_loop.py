@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from adiabit.errors import UserError
-from adiabit.train import anneal, loop
+from adiabit.train import anneal, loop, measure
 from adiabit.train.checkpoint import ModelCard, load_card, load_model, save_model
 from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
 from adiabit.train.data import load
@@ -59,8 +59,8 @@ def test_a_small_network_learns_digits_and_is_hard(trained: Path) -> None:
     net = load_model(trained)
     assert all(q.hard for q in quantizers(net))
     splits = load(DataConfig())
-    assert anneal.accuracy(net, *anneal.tensors(splits.test)) == metrics["hard_test"]
-    assert anneal.accuracy(net, *anneal.tensors(splits.validation)) == metrics["hard_validation"]
+    assert measure.accuracy(net, *measure.tensors(splits.test)) == metrics["hard_test"]
+    assert measure.accuracy(net, *measure.tensors(splits.validation)) == metrics["hard_validation"]
 
 
 def test_the_history_has_a_value_for_each_epoch(trained: Path) -> None:
@@ -169,12 +169,13 @@ def test_frames_are_shifted_within_bounds() -> None:
 def test_re_estimation_gives_the_statistics_of_the_whole_split() -> None:
     net = torch.nn.Sequential(torch.nn.Linear(784, 3), torch.nn.BatchNorm1d(3), torch.nn.Dropout(0.5))
     frames = torch.from_numpy(load(DataConfig()).train.frames[:500])
-    loop.reestimate(net, frames, passes=2)
+    net.train()
+    measure.reestimate(net, frames, passes=2)
     inner = net[0](frames.float())
     torch.testing.assert_close(net[1].running_mean, inner.mean(0))
     torch.testing.assert_close(net[1].running_var, inner.var(0))
-    assert not net[1].training
     assert net[1].momentum == 0.1
+    assert net.training
 
 
 # models on disk ---------------------------------------------------------------------------------------------------
