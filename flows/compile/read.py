@@ -9,82 +9,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.transformation.fold_constants import FoldConstants
-from qonnx.transformation.general import RemoveStaticGraphInputs
-from qonnx.transformation.infer_shapes import InferShapes
 
 from adiabit.errors import UserError
+from adiabit.flows.compile.model_file import ELEMENTWISE, HELP, KNOWN, PRODUCTS, QUANTIZERS, SHAPES, load, open_model
 from adiabit.flows.compile.network import Chain, Dense, Layer, Network, Place, Quantizer, Step, constant
 from adiabit.hw.accelerator import Kind
 
-DOMAIN = "qonnx.custom_op.general"
-QUANTIZERS = ("BipolarQuant", "Quant")
-ELEMENTWISE = ("Add", "BatchNormalization", "Div", "Mul", "Relu", "Sub")
-SHAPES = ("Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")  # the order of elements stays
-PRODUCTS = ("Gemm", "MatMul")
-KNOWN = sorted((*QUANTIZERS, *ELEMENTWISE, *SHAPES, *PRODUCTS))
 BITS = 4  # of a quantized activation at most: 15 thresholds a channel
-HELP = "see docs/compile.md for what can be compiled"
-
-
-def load(path: Path) -> ModelWrapper:
-    """The model of a file with constants folded and a batch of 1; names are the file's own."""
-    wrapped = ModelWrapper(_open(path))
-    for step in (InferShapes(), FoldConstants(exclude_op_types=list(QUANTIZERS)), RemoveStaticGraphInputs()):
-        wrapped = wrapped.transform(step)
-    return wrapped
-
-
-def _open(path: Path) -> onnx.ModelProto:
-    try:
-        model = onnx.load(path)
-        _one_domain(model)
-        onnx.checker.check_model(model)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}; give the path of a QONNX file") from error
-    except (DecodeError, ValueError, onnx.checker.ValidationError) as error:
-        reason = str(error).split("\n", maxsplit=1)[0]
-        raise UserError(f"{path}: not an ONNX model, or cut short ({reason}); export it anew") from error
-    constants = {tensor.name for tensor in model.graph.initializer}
-    inputs = [i for i in model.graph.input if i.name not in constants]
-    if not model.graph.node or len(inputs) != 1 or len(model.graph.output) != 1:
-        raise UserError(
-            f"{path}: {len(model.graph.node)} nodes, inputs {[i.name for i in inputs]}, outputs "
-            f"{[o.name for o in model.graph.output]}; nodes, one input and one output are needed; export such a network"
-        )
-    _fix_shape(path, inputs[0])
-    return model
-
-
-def _one_domain(model: onnx.ModelProto) -> None:
-    """Put quantizers into qonnx's domain of today: Brevitas of old had one of its own, and did not import it."""
-    for node in model.graph.node:
-        if node.op_type in QUANTIZERS:
-            node.domain = DOMAIN
-    if not any(opset.domain == DOMAIN for opset in model.opset_import):
-        model.opset_import.append(onnx.helper.make_opsetid(DOMAIN, 1))
-
-
-def _fix_shape(path: Path, given: onnx.ValueInfoProto) -> None:
-    dims = given.type.tensor_type.shape.dim
-    if dims and dims[0].dim_param:
-        dims[0].dim_value = 1
-    shape = [d.dim_param or d.dim_value for d in dims]
-    if not shape or any(not isinstance(d, int) or d < 1 for d in shape):
-        raise UserError(
-            f"{path}: input {given.name!r} has shape {shape}; every side must be a number; export with a fixed shape"
-        )
-    if shape[0] != 1:
-        raise UserError(
-            f"{path}: input {given.name!r} has shape {shape}; the batch must be 1; export with a batch of 1"
-        )
 
 
 def read(path: Path) -> Network:
     """Parse a QONNX file; `UserError` names file, node, position, what was expected and what to do."""
-    positions = {node.output[0]: i for i, node in enumerate(_open(path).graph.node, 1) if node.output}
+    positions = {node.output[0]: i for i, node in enumerate(open_model(path).graph.node, 1) if node.output}
     return _Reader(path, load(path), positions).read()
 
 
@@ -140,16 +77,23 @@ class _Reader:
                 quantizer = self._quantizer(node, steps)
             elif node.op_type in ELEMENTWISE:
                 steps.append(self._step(node, tensor, channels))
-            elif node.op_type not in SHAPES:
-                self._place(node).refuse(f"cannot be compiled; expected one of {', '.join(KNOWN)}; {HELP}")
+            else:
+                self._check_shape(node, channels)
             tensor = node.output[0]
         opset = next(o.version for o in self.model.model.opset_import if o.domain in ("", "ai.onnx"))
-        return Chain(steps=tuple(steps), opset=opset), quantizer, self._past_shapes(tensor)
-
-    def _past_shapes(self, tensor: str) -> str:
         while (node := self._next(tensor)) is not None and node.op_type in SHAPES:
+            self._check_shape(node, channels)
             tensor = node.output[0]
-        return tensor
+        return Chain(steps=tuple(steps), opset=opset), quantizer, tensor
+
+    def _check_shape(self, node: onnx.NodeProto, elements: int) -> None:
+        """Only the shape may change, neither the number nor the order of elements."""
+        place = self._place(node)
+        if node.op_type not in SHAPES:
+            place.refuse(f"cannot be compiled; expected one of {', '.join(KNOWN)}; {HELP}")
+        shape = self.model.get_tensor_shape(node.output[0])
+        if shape is not None and int(np.prod(shape)) != elements:
+            place.refuse(f"makes {list(shape)} of {elements} elements; their number must stay; check the model")
 
     def _constant(self, node: onnx.NodeProto, i: int) -> npt.NDArray[np.float32]:
         value = self.model.get_initializer(node.input[i])

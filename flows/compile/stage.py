@@ -18,8 +18,9 @@ from adiabit.flows.compile.finn_setup import finn
 from adiabit.flows.compile.folding import folded
 from adiabit.flows.compile.levels import host_levels
 from adiabit.flows.compile.lower import lower
+from adiabit.flows.compile.model_file import load
 from adiabit.flows.compile.network import Network
-from adiabit.flows.compile.read import load, read
+from adiabit.flows.compile.read import read
 from adiabit.flows.compile.streamline import streamline
 from adiabit.flows.compile.trace import frames_for, logits
 from adiabit.flows.ladder import Rung, Vectors, save_rungs

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from adiabit.errors import UserError
@@ -63,6 +64,10 @@ def test_small_integer_weights(net: Make, tmp_path: Path) -> None:
     [
         ("unknown", lambda n: n(1, 4).sign().dense(W).op("Softmax"),
          "node 'softmax_4' (Softmax, 5 of 5): cannot be compiled; expected one of Add, BatchNormalization, Bipol"),
+        ("domain", lambda n: n(1, 4).sign().op("Trunc", 1.0, domain="qonnx.custom_op.general").dense(W),
+         "node 'trunc_1' (Trunc, 2 of 5): of domain 'qonnx.custom_op.general' cannot be compiled; expected"),
+        ("reshape", lambda n: n(1, 4).op("Reshape", np.array([1, 3])).sign().dense(W),
+         "node 'reshape_0' (Reshape, 1 of 5): makes [1, 3] of 4 elements; their number must stay; check the"),
         ("conv", lambda n: n(1, 1, 4, 4).op("Conv", np.ones((2, 1, 3, 3))).sign(),
          "node 'conv_0' (Conv, 1 of 2): cannot be compiled; expected one of"),
         ("float", lambda n: n(1, 4).sign().op("MatMul", W.T),
@@ -135,6 +140,10 @@ def test_files_that_are_no_models(net: Make, tmp_path: Path) -> None:
     empty = tmp_path / "empty.onnx"
     empty.write_bytes(b"")
     refused(empty, "not an ONNX model, or cut short (")
+    kind = onnx.load(net(1, 4).sign().dense(W).save(tmp_path / "kind.onnx"))
+    kind.graph.initializer[0].data_type = 99
+    onnx.save(kind, tmp_path / "kind.onnx")
+    refused(tmp_path / "kind.onnx", "shapes and constants do not fit (99); export it anew")
     whole = net(1, 4).sign().dense(W).save(tmp_path / "whole.onnx").read_bytes()
     for share in (0.3, 0.6, 0.99):
         cut = tmp_path / f"cut{share}.onnx"
