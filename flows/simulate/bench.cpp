@@ -6,8 +6,8 @@
 //
 // INPUT holds the beats of FRAMES frames. OUT receives one file of accepted beats a stream (0.bin, 1.bin, ...;
 // the last is the AXI output port), the cycle of each frame's last output beat (ends.bin) and the counts
-// (result.json). The run ends when no stream has moved for QUIET cycles, so a finished run, a hang and a
-// surplus of beats end alike. SEED draws the registers' contents before the reset and, with STALLS = 1, gaps
+// (result.json). The run ends when no stream has moved for QUIET cycles, be it finished or hanging, or when a
+// stream has carried a beat too many. SEED draws the registers' contents before the reset and, with STALLS = 1, gaps
 // before input beats and pauses of the output.
 //
 // design.h is generated: ADIABIT_STREAMS(X) lists the streams as X(index, bytes, valid, ready, data).
@@ -70,7 +70,7 @@ struct Stream {
   uint64_t waiting = 0;   // cycles of valid && !ready
   uint64_t starved = 0;   // cycles of !valid && ready
   int64_t unheld = -1;    // first beat that was withdrawn or changed before it was taken
-  bool valid = false, ready = false, held = false;
+  bool valid = false, ready = false, held = false, surplus = false;
   std::vector<uint8_t> buffer, pending;
 
   Stream(const std::string& path, uint64_t beats, size_t bytes) : file(path, "wb"), expected(beats), pending(bytes) {
@@ -88,11 +88,12 @@ struct Stream {
     if (v && r) {
       if (accepted++ < expected) {
         buffer.insert(buffer.end(), bytes, bytes + Bytes);
-        if (buffer.size() >= (1 << 16) - Bytes) {
+        if (buffer.size() + Bytes >= (1 << 16)) {
           file.write(buffer.data(), buffer.size());
           buffer.clear();
         }
       }
+      surplus = accepted > expected;
       return true;
     }
     if (held) std::memcpy(pending.data(), bytes, Bytes);
@@ -187,7 +188,8 @@ int main(int argc, char** argv) {
 
     bool any = false;
 #define ADIABIT_OBSERVE(index, bytes, valid, ready, data) \
-  any |= streams[index]->observe<bytes>(dut->rootp->valid, dut->rootp->ready, &dut->rootp->data);
+  any |= streams[index]->observe<bytes>(dut->rootp->valid, dut->rootp->ready, &dut->rootp->data); \
+  surplus |= streams[index]->surplus;
     ADIABIT_STREAMS(ADIABIT_OBSERVE)
     Stream& port = *streams[kPort];
     if (port.observe<kOutputBytes>(dut->m_axis_tvalid, dut->m_axis_tready, &dut->m_axis_tdata)) {
@@ -200,9 +202,9 @@ int main(int argc, char** argv) {
           starved[i] = streams[i]->starved;
         }
       }
-      surplus = port.accepted > port.expected;
       any = true;
     }
+    surplus |= port.surplus;
     if (any) moved = cycle;
     const bool taken = dut->s_axis_tvalid && dut->s_axis_tready;
     half(true);

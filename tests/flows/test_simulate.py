@@ -167,6 +167,17 @@ def test_a_hang_names_the_stage_that_stopped(sources: tuple[Path, Path], tmp_pat
     assert figures["cycles_per_frame"] is None
 
 
+def test_a_stage_that_never_stops_ends_the_run(sources: tuple[Path, Path], tmp_path: Path) -> None:
+    def babble(text: str) -> str:
+        text = text.replace(".valid_o(logits_valid)", ".valid_o()")
+        return text.replace("endmodule", "assign logits_valid = 1'b1;\nendmodule")
+
+    mutant = mutate(sources, tmp_path, "tiny.sv", babble)
+    rung, _ = run(mutant, tmp_path / "out")
+    assert rung.status == "DIFFERS"
+    assert rung.difference.startswith("stage fc2, frame 0, position 0, channel ")
+
+
 def test_registers_start_with_random_contents(sources: tuple[Path, Path], tmp_path: Path) -> None:
     _, rtl = mutate(
         sources, tmp_path, "bnn_last.sv", lambda t: t.replace("if (!rst_ni) beat_q <= '0;\n    else if", "if")
