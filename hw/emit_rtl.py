@@ -31,6 +31,7 @@ from adiabit.hw.accelerator import (
 )
 from adiabit.hw.memory import memory_of
 from adiabit.hw.packing import beat_bytes, pack_words
+from adiabit.hw.reserved import RESERVED
 
 RTL = Path(__file__).parent / "rtl"
 DESIGN = "design.json"
@@ -67,7 +68,11 @@ class Instance:
 
 
 def emit(accelerator: Accelerator, folder: Path) -> None:
-    """Write modules, top, memory files and `design.json` into an existing folder."""
+    """Write modules, top, memory files and `design.json` into an existing folder.
+
+    `UserError` where the accelerator's name cannot be a module's.
+    """
+    _check_name(accelerator.name)
     instances = {stage.name: instance_of(stage) for stage in accelerator.stages}
     modules = _modules({"bnn_last", *(i.module for i in instances.values())})
     for module in modules:
@@ -76,8 +81,6 @@ def emit(accelerator: Accelerator, folder: Path) -> None:
     for name, text in memories.items():
         (folder / name).write_text(text)
     top = f"{accelerator.name}.sv"
-    if accelerator.name in modules:
-        raise UserError(f"accelerator {accelerator.name}: a module of the library bears that name; choose another")
     (folder / top).write_text(_top(accelerator, instances))
     design = {
         "top": accelerator.name,
@@ -88,6 +91,15 @@ def emit(accelerator: Accelerator, folder: Path) -> None:
         "streams": [{**_stream(s), **_nets(s)} for s in accelerator.streams],
     }
     (folder / DESIGN).write_text(json.dumps(design, indent=1) + "\n")
+
+
+def _check_name(name: str) -> None:
+    if name in RESERVED:
+        raise UserError(
+            f"accelerator {name}: a reserved word of SystemVerilog, and the top bears this name; choose another"
+        )
+    if name in MODULES:
+        raise UserError(f"accelerator {name}: a module of hw/rtl bears this name, and so would the top; choose another")
 
 
 def instance_of(stage: Stage) -> Instance:
@@ -169,7 +181,7 @@ _INSTANCES: dict[type[Stage], Callable[[Any], Instance]] = {
 def _steps(thresholds: Ints, low: int, high: int, *, signed: bool, lanes: int) -> tuple[dict[str, int | str], str]:
     """Parameters and file of thresholds (channels, steps) on values from low to high.
 
-    Below `low` a threshold always fires and above `high` never: clipped to low...high + 1, which `ThresholdWidth` holds.
+    Below `low` a threshold always fires, above `high` never: clipped to low...high + 1, which `ThresholdWidth` holds.
     """
     clipped = np.clip(thresholds, low, high + 1)
     smallest, largest = int(clipped.min()), int(clipped.max())
@@ -272,7 +284,7 @@ def _ends(first: Stream, last: Stream) -> str:
 
 
 def _instantiate(stage: Stage, instance: Instance) -> str:
-    ports = {}
+    ports: dict[str, str] = {}
     for stream, end, back in ((stage.input, "i", "o"), (stage.output, "o", "i")):
         ports |= {
             f"valid_{end}": f"{stream.name}_valid",

@@ -7,7 +7,7 @@ module bnn_credit_fifo #(
   parameter  int unsigned Width    = 8,
   parameter  int unsigned Latency  = 1,  // cycles from a launch to its `valid_i`
   parameter  int unsigned Interval = 1,  // cycles from a launch to the next, at least
-  localparam int unsigned Depth    = bnn_pkg::ceil_div(Latency + 2, Interval) + 1
+  localparam int unsigned Depth    = bnn_pkg::ceil_div(Latency + 2, Interval > 0 ? Interval : 1) + 1
 ) (
   input  logic             clk_i,
   input  logic             rst_ni,

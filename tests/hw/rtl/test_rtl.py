@@ -64,16 +64,19 @@ class Chain:
         return np.sort(values, axis=1)
 
     def threshold(self, bits: int, kind: Kind) -> Chain:
+        """Thresholds to `bits`."""
         out = self._next(bits=bits, kind=kind)
         return self._add(Threshold, out, thresholds=self._thresholds(out.channels, out, *self.here.range))
 
     def mvu(
         self, rows: int, pe: int, *, weights: int = 1, out: tuple[int, Kind] | None = (1, B), **fields: Any
     ) -> Chain:
+        """A matrix: `weights` bits a weight; `out` None puts out the accumulator."""
         shape = (rows, self.here.channels)
-        values = self.rng.choice([-1, 1], shape) if weights == 1 else self.rng.integers(-(2 ** (weights - 1)), 2 ** (weights - 1), shape)  # fmt: skip
+        high = 2 ** (weights - 1)
+        values = self.rng.choice([-1, 1], shape) if weights == 1 else self.rng.integers(-high, high, shape)
         if weights > 1:
-            values.flat[0] = -(2 ** (weights - 1))
+            values.flat[0] = -high
         probe = MatrixVector.__new__(MatrixVector)  # to ask for the accumulator's range before the thresholds are there
         for field, value in {"weights": values, "inputs": (self.here,)}.items():
             object.__setattr__(probe, field, value)
@@ -87,16 +90,20 @@ class Chain:
         return self._add(MatrixVector, result, weights=values, thresholds=thresholds, **fields)
 
     def lanes(self, lanes: int) -> Chain:
+        """Another number of lanes."""
         return self._add(WidthConverter, self._next(lanes=lanes))
 
     def fifo(self, depth: int) -> Chain:
+        """A FIFO."""
         return self._add(Fifo, self._next(), depth=depth)
 
     def label(self) -> Chain:
+        """The label."""
         bits = max(1, (self.here.elements - 1).bit_length())
         return self._add(LabelSelect, self._next(shape=(1,), bits=bits, kind=U, lanes=1))
 
     def end(self) -> Accelerator:
+        """What was built."""
         return Accelerator(name=self.name, stages=tuple(self.stages))
 
 
@@ -188,7 +195,7 @@ def tool_environment() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for key, value in toolchain.environment().items():
             patch.setenv(key, value)
-        patch.setenv("MAKEFLAGS", os.environ["MAKEFLAGS"] + " OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1")
+        patch.setenv("MAKEFLAGS", os.environ["MAKEFLAGS"] + " OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0")
         patch.setattr(sys, "path", [str(HERE), *sys.path])  # the runner hands it to the simulator's Python
         yield
 
