@@ -50,7 +50,7 @@ class Anneal(L.Callback):
         """Plain numbers and tensors: loads with weights_only."""
         return {
             "settings": self.settings,
-            "schedule": self.schedule.state_dict(),
+            "schedule": self.schedule.state_dict() | {"hard_activations": self.schedule.hard_activations},
             "history": self.history,
             "best": self.best,
             "seconds": self.seconds,
@@ -62,6 +62,10 @@ class Anneal(L.Callback):
         self.history, self.best, self.seconds = state_dict["history"], state_dict["best"], state_dict["seconds"]
 
     # hooks ------------------------------------------------------------------------------------------------------
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """A run that was cut off after its schedule's end trains no further."""
+        trainer.should_stop = self.schedule.done
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int

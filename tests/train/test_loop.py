@@ -112,6 +112,27 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
 
+@pytest.mark.parametrize("schedule", [{"kind": "budget"}, {"kind": "target", "target": 0.1, "k": 500, "factor": 3.0}])
+def test_a_run_cut_off_after_its_last_epoch_only_finishes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schedule: dict[str, Any]
+) -> None:
+    run(tmp_path / "whole", schedule=schedule)
+
+    def cut(*_: object) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "save_model", cut)
+        (tmp_path / "parts").mkdir()
+        with pytest.raises(OSError, match="disk full"):
+            run(tmp_path / "parts", schedule=schedule)
+    run(tmp_path / "parts", schedule=schedule)
+    for name in ("history.json", "model.json"):
+        assert (tmp_path / "parts" / name).read_text() == (tmp_path / "whole" / name).read_text()
+    whole, parts = (json.loads((tmp_path / f / "metrics.json").read_text()) for f in ("whole", "parts"))
+    assert whole | {"seconds": 0} == parts | {"seconds": 0}
+
+
 def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
     torch.save({"callbacks": {"Anneal": {"settings": {"train": "another"}}}}, tmp_path / "last.ckpt")
     with pytest.raises(UserError, match="last.ckpt: is of another configuration and cannot be resumed; delete it"):
