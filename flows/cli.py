@@ -35,13 +35,18 @@ RecipeArgument = Annotated[
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder of the stages; build/NAME by default.")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the data set; before ADIABIT_DATA.")]
+CheckpointOption = Annotated[
+    Path | None, typer.Option("--checkpoint", help="Folder of a trained network; nothing is trained then.")
+]
 SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override, e.g. train.epochs=20.")]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Make this stage anew although it could be reused.")]
 
 
-def _pipeline(recipe: Path, out: Path | None, data: Path | None, sets: Sequence[str], fresh: str = "") -> Pipeline:
-    where = [f"data.dir='{data.absolute()}'"] if data is not None else []
-    loaded = load(recipe, [*sets, *where])
+def _pipeline(
+    recipe: Path, out: Path | None, data: Path | None, checkpoint: Path | None, sets: Sequence[str], fresh: str = ""
+) -> Pipeline:
+    places = {"data.dir": data, "checkpoint": checkpoint}
+    loaded = load(recipe, [*sets, *(f"{key}='{path.absolute()}'" for key, path in places.items() if path)])
     folder = out or Path("build") / loaded.name
     return Pipeline(loaded, folder, tell=_tell, progress=sys.stdout.isatty(), fresh=fresh)
 
@@ -52,7 +57,7 @@ def _tell(line: str) -> None:
 
 def _finish(pipeline: Pipeline, stage: str, recipe: Path) -> None:
     if stage not in pipeline.stages:
-        raise UserError(f"{recipe}: has an onnx model by someone else, so there is nothing to {stage}; run compile")
+        raise UserError(f"{recipe}: its network was trained before, so there is nothing to {stage}; run compile")
     _tell(str(pipeline.folder(stage)))
 
 
@@ -63,10 +68,11 @@ def _verb(stage: str, text: str) -> None:
         recipe: RecipeArgument,
         out: OutOption = None,
         data: DataOption = None,
+        checkpoint: CheckpointOption = None,
         sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
         fresh: FreshOption = False,
     ) -> None:
-        _finish(_pipeline(recipe, out, data, sets, stage if fresh else ""), stage, recipe)
+        _finish(_pipeline(recipe, out, data, checkpoint, sets, stage if fresh else ""), stage, recipe)
 
     app.command(stage, help=text)(command)
 
@@ -82,6 +88,7 @@ def simulate(
     recipe: RecipeArgument,
     out: OutOption = None,
     data: DataOption = None,
+    checkpoint: CheckpointOption = None,
     sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
     fresh: FreshOption = False,
     frames: Annotated[str, typer.Option("--frames", metavar="FIRST:END", help="Only these frames.")] = "",
@@ -95,7 +102,7 @@ def simulate(
         sets = [*sets, f"simulate.first={first}", f"simulate.frames={int(end) - int(first)}"]
     if trace:
         sets = [*sets, "simulate.trace=true"]
-    _finish(_pipeline(recipe, out, data, sets, "simulate" if fresh else ""), "simulate", recipe)
+    _finish(_pipeline(recipe, out, data, checkpoint, sets, "simulate" if fresh else ""), "simulate", recipe)
 
 
 _verb("synthesize", "Synthesize the RTL with Yosys for the target's part.")
@@ -125,10 +132,11 @@ def report(
     recipe: RecipeArgument,
     out: OutOption = None,
     data: DataOption = None,
+    checkpoint: CheckpointOption = None,
     sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
 ) -> None:
     """Make the report; the same as `run`, whose stages it reuses."""
-    raise typer.Exit(_report(_pipeline(recipe, out, data, sets)))
+    raise typer.Exit(_report(_pipeline(recipe, out, data, checkpoint, sets)))
 
 
 @app.command()
@@ -136,11 +144,12 @@ def run(
     recipe: RecipeArgument,
     out: OutOption = None,
     data: DataOption = None,
+    checkpoint: CheckpointOption = None,
     sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
     fresh: FreshOption = False,
 ) -> None:
     """Go the whole way: train, export, compile, emit, simulate, synthesize, report. Exit code 1: a rung differs."""
-    raise typer.Exit(_report(_pipeline(recipe, out, data, sets, "all" if fresh else "")))
+    raise typer.Exit(_report(_pipeline(recipe, out, data, checkpoint, sets, "all" if fresh else "")))
 
 
 @app.command()

@@ -34,8 +34,10 @@ class Pipeline:
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """The stages that this recipe has: a model by someone else is not trained."""
-        return STAGES if self.recipe.onnx is None else tuple(s for s in STAGES if s not in ("train", "export"))
+        """The stages that this recipe has: a network that was trained before is not trained."""
+        if self.recipe.onnx is not None:
+            return tuple(s for s in STAGES if s not in ("train", "export"))
+        return STAGES if self.recipe.checkpoint is None else tuple(s for s in STAGES if s != "train")
 
     @property
     def board(self) -> catalog.Board:
@@ -51,6 +53,11 @@ class Pipeline:
     def train(self) -> Path:
         """Checkpoint, history and metrics of the trained network."""
         recipe = self.recipe
+        if recipe.checkpoint is not None:
+            from adiabit.train.checkpoint import check_topology
+
+            check_topology(recipe.checkpoint, recipe.model)
+            return recipe.checkpoint
 
         def make(folder: Path) -> None:
             from adiabit.train.loop import fit
@@ -77,7 +84,14 @@ class Pipeline:
 
         tools = versions("torch", "brevitas", "qonnx", "onnx", "onnxruntime")
         sources = source_digest("train", "flows/export.py", "flows/ladder.py", "flows/compile/execute.py")
-        return self._stage("export", {"from": source.name, "source": sources, "tools": tools}, make)
+        key = {
+            **self._settings("data"),
+            "data_digest": self._data_digest(),
+            "from": [file_digest(source / name) for name in ("model.json", "model.pt")],
+            "source": sources,
+            "tools": tools,
+        }
+        return self._stage("export", key, make)
 
     @cached_property
     def compile(self) -> Path:

@@ -44,6 +44,7 @@ class Recipe(BaseModel):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     onnx: Path | None = None  # a QONNX model by someone else; then nothing is trained
+    checkpoint: Path | None = None  # folder of a network that is trained already, of the topology in [model]
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
@@ -66,11 +67,11 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     except ValidationError as error:
         raise UserError(_message(path, error)) from error
     if recipe.onnx is not None:
-        unused = sorted({"model", "train"} & document.keys())
+        unused = sorted({"model", "train", "checkpoint"} & document.keys())
         if unused:
-            raise UserError(f"{path}: onnx = {str(recipe.onnx)!r} and the tables {unused} exclude each other; drop one")
-        recipe = recipe.model_copy(update={"onnx": path.parent / recipe.onnx})
-    return recipe
+            raise UserError(f"{path}: onnx = {str(recipe.onnx)!r} and {unused} exclude each other; drop one")
+    beside = {key: path.parent / value for key in ("onnx", "checkpoint") if (value := getattr(recipe, key))}
+    return recipe.model_copy(update=beside)
 
 
 def _read(path: Path) -> dict[str, Any]:

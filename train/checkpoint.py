@@ -55,6 +55,18 @@ def load_card(folder: Path) -> ModelCard:
         raise UserError(f"{path}: not a model description of ours; run `adiabit train` again") from error
 
 
+def check_topology(folder: Path, model: ModelConfig) -> None:
+    """`UserError` where the network in `folder` is not the one that a recipe's [model] describes."""
+    found = load_card(folder).model
+    for key in ("hidden", "input_bits"):
+        ours, theirs = getattr(model, key), getattr(found, key)
+        if ours != theirs:
+            raise UserError(
+                f"{folder / MODEL}: {key} = {theirs}, but the recipe's [model] has {ours}; "
+                "use a checkpoint of the same topology, or change [model]"
+            )
+
+
 def load_model(folder: Path) -> nn.Module:
     """The network of a training folder in eval mode, hard if its card says so."""
     card = load_card(folder)

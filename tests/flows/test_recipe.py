@@ -59,7 +59,7 @@ def test_a_bare_model_is_a_recipe_of_defaults(tmp_path: Path) -> None:
         ("[target]\nboard = 'pynqz2'", "[target]: board = 'pynqz2': no such board; nearest: 'pynq-z2'"),
         ("[target]\nclock_mhz = -5", "[target]: clock_mhz = -5: input should be greater than 0"),
         ("name = 'No Name'", "name = 'No Name': string should match pattern"),
-        ("onnx = 'a.onnx'\n[train]\nepochs = 2", "onnx = 'a.onnx' and the tables ['train'] exclude each other"),
+        ("onnx = 'a.onnx'\n[train]\nepochs = 2", "onnx = 'a.onnx' and ['train'] exclude each other"),
         ("[train", "my_net.toml: not TOML"),
     ],
 )
@@ -67,6 +67,11 @@ def test_what_cannot_be_is_told_in_one_line(tmp_path: Path, text: str, message: 
     with pytest.raises(UserError, match=re.escape(message)) as caught:
         load(write(tmp_path, text))
     assert "\n" not in str(caught.value)
+
+
+def test_files_are_beside_the_recipe(tmp_path: Path) -> None:
+    recipe = load(write(tmp_path, "checkpoint = 'trained'"))
+    assert recipe.checkpoint == tmp_path / "trained"
 
 
 def test_missing_and_binary_files_are_named(tmp_path: Path) -> None:
