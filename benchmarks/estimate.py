@@ -120,7 +120,7 @@ def measure(stage: Stage) -> dict[str, int]:
         folder = Path(name)
         emit_rtl.emit(Accelerator(name="alone", stages=(stage,)), folder)
         job, result = folder / "job.json", folder / "result.json"
-        job.write_text(json.dumps({**load_design(folder), "family": "xc7", "stages": True, "timing": False}))
+        job.write_text(json.dumps({**load_design(folder), "family": "xc7", "timing": False}))
         command: list[str | Path] = [sys.executable, "-m", "adiabit.flows.synthesize.yosys", job, result]
         run_tool(command, cwd=folder, log=folder / "log")
         (cells,) = json.loads(result.read_text())["instances"].values()

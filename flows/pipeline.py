@@ -165,7 +165,7 @@ class Pipeline:
         key = {
             "from": rtl.name,
             "board": self.board,
-            "source": source_digest("flows/synthesize"),
+            "source": source_digest("flows/synthesize", "flows/toolchain.py", "flows/simulate/bench.py"),
             "tools": versions("pyosys"),
         }
         return self._stage("synthesize", key, make)

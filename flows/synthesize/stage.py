@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stage `synthesize`: two Yosys runs, one for the total and the timing, one for the stages."""
+"""The stage `synthesize`: one Yosys run that maps each stage by itself, and what it used."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -28,44 +28,40 @@ TIMING_NONE = "Yosys' sta told no arrival time for this design"
 
 
 def synthesize(rtl_folder: Path, board: Board, out: Path) -> None:
-    """Write `synthesis.json` and the logs `synthesis.total.log` and `synthesis.stages.log` into `out`.
+    """Write `synthesis.json` and `synthesis.log` into `out`.
 
-    The total is that of the flattened design; each stage was mapped by itself, so their sum is not quite the total,
-    and `top` is what belongs to no stage. LUTs are counted singly (`lut`) and as they share (`lc`). `UserError` where
-    Yosys or the RTL is missing.
+    Each stage is mapped by itself, `top` is what belongs to no stage, and the total is their sum: on these designs
+    Yosys does better so than on the flattened whole. LUTs are counted singly (`lut`) and as they share (`lc`).
+    `UserError` where Yosys or the RTL is missing.
     """
     if importlib.util.find_spec("pyosys") is None:
         raise UserError(f"pyosys: not installed; synthesis needs it; install it: {toolchain.INSTALL['pyosys']}")
     design = load_design(rtl_folder)
     start = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=out) as work, ThreadPoolExecutor() as pool:
-
-        def run(stages: bool) -> dict[str, Any]:
-            return _yosys(design, rtl_folder, board.family, out, Path(work), stages=stages)
-
-        total, stages = pool.map(run, (False, True))
-    rows = [{"name": n.removeprefix("u_"), **resources(cells)} for n, cells in stages["instances"].items()]
-    rows.append({"name": "top", **resources(stages["top"])})
+    with tempfile.TemporaryDirectory(dir=out) as work:
+        found = _yosys(design, rtl_folder, board.family, out, Path(work))
+    whole = sum((Counter(cells) for cells in found["instances"].values()), Counter(found["top"]))
+    rows = [{"name": n.removeprefix("u_"), **resources(cells)} for n, cells in found["instances"].items()]
+    rows.append({"name": "top", **resources(found["top"])})
     figures = {
         "part": board.part,
         "family": board.family,
-        "tool": total["version"],
+        "tool": found["version"],
         "stages": rows,
-        "total": resources(total["top"]),
+        "total": resources(whole),
         "capacity": {"lut": board.luts, "ff": board.ffs, "bram18": board.bram18, "dsp": board.dsps},
-        **_timing(total["arrival_ps"], board.family),
+        **_timing(found["arrival_ps"], board.family),
         "seconds": round(time.monotonic() - start, 3),
     }
     (out / "synthesis.json").write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def _yosys(design: dict[str, Any], rtl: Path, family: str, out: Path, work: Path, *, stages: bool) -> dict[str, Any]:
-    """One run in a process of its own; its result."""
-    name = "stages" if stages else "total"
-    job, result = (work / f"{name}.{kind}.json" for kind in ("job", "result"))
-    job.write_text(json.dumps({**design, "family": family, "stages": stages, "timing": not stages and family == "xc7"}))
+def _yosys(design: dict[str, Any], rtl: Path, family: str, out: Path, work: Path) -> dict[str, Any]:
+    """The run in a process of its own; its result."""
+    job, result = work / "job.json", work / "result.json"
+    job.write_text(json.dumps({**design, "family": family, "timing": family == "xc7"}))
     args = [sys.executable, "-m", "adiabit.flows.synthesize.yosys", str(job.absolute()), str(result.absolute())]
-    toolchain.run_tool(args, cwd=rtl, log=out / f"synthesis.{name}.log")
+    toolchain.run_tool(args, cwd=rtl, log=out / "synthesis.log")
     document: dict[str, Any] = json.loads(result.read_text())
     return document
 

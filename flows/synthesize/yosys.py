@@ -3,9 +3,9 @@
 
     python -m adiabit.flows.synthesize.yosys JOB RESULT
 
-runs in the folder of the RTL. JOB is a JSON file of {"top", "sources", "family", "stages", "timing"}: `stages`
-keeps each instance of the top apart, else all is one; `timing` asks for the latest arrival too. RESULT receives
-{"version", "top": cells beside them, "instances": {instance: cells}, "arrival_ps"}; cells are counts by type.
+runs in the folder of the RTL. JOB is a JSON file of {"top", "sources", "family", "timing"}; `timing` asks for the
+latest arrival too. RESULT receives {"version", "top": cells beside the instances, "instances": {instance of the top: cells},
+"arrival_ps"}; cells are counts by type.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ def main(job_file: str, result_file: str) -> None:
     """Run the job and write its result."""
     job = json.loads(Path(job_file).read_text())
     design = ys.Design()
-    keep = "--keep-hierarchy" if job["stages"] else ""
-    ys.run_pass(f"read_slang {keep} --top {job['top']} {' '.join(job['sources'])}", design)
-    instances = _keep_instances(design) if job["stages"] else {}
+    ys.run_pass(f"read_slang --keep-hierarchy --top {job['top']} {' '.join(job['sources'])}", design)
+    instances = _keep_instances(design)
     ys.run_pass(f"synth_xilinx -family {job['family']} -top {job['top']} -flatten -noiopad -noclkbuf", design)
     stat = json.loads(_tee("stat -json", design))
     modules = {name.removeprefix("\\"): module["num_cells_by_type"] for name, module in stat["modules"].items()}
