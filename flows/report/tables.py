@@ -180,7 +180,7 @@ def stages(figures: Figures) -> Table:
         ]
         cells += [_figure(value) for key in RESOURCES for value in _both(stage, key)]
         rows.append(tuple(cells))
-    note = "Yosys mapped each stage by itself and then the whole, so their sum is not quite the total."
+    note = "Yosys mapped each stage by itself; the total is their sum."
     notes = (note,) if figures.synthesis else ()
     return Table(title="Stages", columns=tuple(heads), rows=tuple(rows), notes=notes)
 

@@ -4,8 +4,8 @@
     python -m adiabit.flows.synthesize.yosys JOB RESULT
 
 runs in the folder of the RTL. JOB is a JSON file of {"top", "sources", "family", "timing"}; `timing` asks for the
-latest arrival too. RESULT receives {"version", "top": cells beside the instances, "instances": {instance of the top: cells},
-"arrival_ps"}; cells are counts by type.
+latest arrival too. RESULT receives {"version", "top": cells beside the instances, "instances": {instance of the
+top: cells}, "arrival_ps"}; cells are counts by type.
 """
 
 from __future__ import annotations
