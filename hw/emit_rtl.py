@@ -280,7 +280,7 @@ def _ends(first: Stream, last: Stream) -> str:
             f"  assign unused = &s_axis_tdata[{8 * beat_bytes(first) - 1}:{first.width}];",
         ]
     ports = {"valid_i": f"{last.name}_valid", "ready_i": f"{last.name}_ready", "last_o": "m_axis_tlast"}
-    return "\n".join(lines) + "\n\n" + _instance_text("bnn_last", "u_last", {"Beats": last.beats}, ports)
+    return "\n".join(lines) + "\n\n" + _instance_text("bnn_last", "axis_last", {"Beats": last.beats}, ports)
 
 
 def _instantiate(stage: Stage, instance: Instance) -> str:
