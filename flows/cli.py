@@ -180,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 done, 1 a rung of the ladder differs, 2 a fault that the user can mend, 130 interrupted."""
     if not sys.warnoptions:  # what the libraries below us would like their developers to know
         warnings.simplefilter("ignore")
-        logging.getLogger("torch").setLevel(logging.ERROR)
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     command = typer.main.get_command(app)
     try:
         code = command.main(args=list(argv) if argv is not None else None, prog_name="adiabit", standalone_mode=False)
