@@ -15,20 +15,27 @@ import numpy.typing as npt
 from drive import drive, reset, start  # type: ignore[import-not-found]  # beside this file, on the simulator's path
 
 from adiabit.hw import golden, packing, storage
-from adiabit.hw.accelerator import Kind, Stream
+from adiabit.hw.accelerator import Accelerator, Kind, MatrixVector, Stream
 
 FOLDER = Path(os.environ["ACCELERATORS"])  # one folder each
 NAMES = sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
-FRAMES = 8
+FRAMES = 12
 
 
-def some_frames(stream: Stream, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Frames of random values; the first two hold the smallest and the largest value only."""
+def some_frames(accelerator: Accelerator, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Random frames, after the smallest and the largest value alone and what drives rows of weights to their ends."""
+    stream, stage = accelerator.input, accelerator.stages[0]
     low, high = stream.range
     frames = rng.integers(low, high, (FRAMES, *stream.shape), endpoint=True)
     if stream.kind is Kind.BIPOLAR:
         frames = np.where(frames > 0, 1, -1)
     frames[0], frames[1] = low, high
+    if isinstance(stage, MatrixVector):
+        rows = stage.weights[:3]  # the last of them has a threshold that only its largest accumulator reaches
+        frames[2 : 2 + len(rows)] = np.where(rows > 0, high, low).reshape(
+            -1, *[1] * (len(stream.shape) - 1), rows.shape[1]
+        )
+        frames[5] = np.where(rows[-1] > 0, low, high)
     return frames
 
 
@@ -43,7 +50,7 @@ def as_ints(stream: Stream, values: npt.NDArray[Any]) -> list[int]:
 async def equals_golden(dut: Any, name: str, p_valid: float, p_ready: float) -> None:
     """Every beat and TLAST; and where nothing stalls, exactly `cycles` from frame to frame."""
     accelerator = storage.load(FOLDER / name)
-    frames = some_frames(accelerator.input, np.random.default_rng(list(name.encode())))
+    frames = some_frames(accelerator, np.random.default_rng(list(name.encode())))
     want = as_ints(accelerator.output, golden.run(accelerator, frames))
     sent = as_ints(accelerator.input, frames)
     ends = start(dut, name)
@@ -63,7 +70,7 @@ async def equals_golden(dut: Any, name: str, p_valid: float, p_ready: float) -> 
 async def forgets_at_reset(dut: Any, name: str) -> None:
     """After a reset of one cycle in mid-frame, at any moment, the next frames are right from the first beat."""
     accelerator = storage.load(FOLDER / name)
-    frames = some_frames(accelerator.input, np.random.default_rng(len(name)))
+    frames = some_frames(accelerator, np.random.default_rng(len(name)))
     want = as_ints(accelerator.output, golden.run(accelerator, frames))
     sent = as_ints(accelerator.input, frames)
     ends = start(dut, name)

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from adiabit.hw.accelerator import (
     Threshold,
     WidthConverter,
 )
+from adiabit.hw.golden import accumulators
 
 HERE = Path(__file__).parent
 B, U, S = Kind.BIPOLAR, Kind.UNSIGNED, Kind.SIGNED
@@ -35,6 +37,12 @@ B, U, S = Kind.BIPOLAR, Kind.UNSIGNED, Kind.SIGNED
 
 def stream(name: str, shape: tuple[int, ...], bits: int, kind: Kind, lanes: int) -> Stream:
     return Stream(name=name, shape=shape, bits=bits, kind=kind, lanes=lanes)
+
+
+def some_frames(stream: Stream, rng: np.random.Generator, frames: int) -> Any:
+    low, high = stream.range
+    values = rng.integers(low, high, (frames, *stream.shape), endpoint=True)
+    return np.where(values > 0, 1, -1) if stream.kind is B else values
 
 
 class Chain:
@@ -55,18 +63,20 @@ class Chain:
         fields = {f: getattr(self.here, f) for f in ("shape", "bits", "kind", "lanes")}
         return stream(f"y{len(self.stages)}", **(fields | changes))
 
-    def _thresholds(self, channels: int, out: Stream, low: int, high: int) -> Any:
-        """Random ones, and in the first channels: always, never, never but for the largest, beyond either end."""
+    def _thresholds(self, values: Any, out: Stream, low: int, high: int) -> Any:
+        """Out of `values` (n, channels), so that equality is met; first: always, never, only the largest, beyond."""
         steps = 1 if out.kind is B else 2**out.bits - 1
-        values = self.rng.integers(low, high + 2, (channels, steps))
-        corners = np.array([low, high + 1, high, low - 7, high + 1000])[:channels]
-        values[: len(corners), 0] = corners
-        return np.sort(values, axis=1)
+        thresholds = self.rng.permuted(values, axis=0)[:steps].T
+        most = values[:, :3].max(axis=0)[-1]
+        corners = np.array([low, high + 1, most, low - 7, high + 1000])[: len(thresholds)]
+        thresholds[: len(corners), 0] = corners
+        return np.sort(thresholds, axis=1)
 
     def threshold(self, bits: int, kind: Kind) -> Chain:
         """Thresholds to `bits`."""
         out = self._next(bits=bits, kind=kind)
-        return self._add(Threshold, out, thresholds=self._thresholds(out.channels, out, *self.here.range))
+        values = some_frames(self.here, self.rng, 64).reshape(-1, out.channels)
+        return self._add(Threshold, out, thresholds=self._thresholds(values, out, *self.here.range))
 
     def mvu(
         self, rows: int, pe: int, *, weights: int = 1, out: tuple[int, Kind] | None = (1, B), **fields: Any
@@ -78,7 +88,7 @@ class Chain:
         if weights > 1:
             values.flat[0] = -high
         probe = MatrixVector.__new__(MatrixVector)  # to ask for the accumulator's range before the thresholds are there
-        for field, value in {"weights": values, "inputs": (self.here,)}.items():
+        for field, value in {"name": "probe", "weights": values, "inputs": (self.here,)}.items():
             object.__setattr__(probe, field, value)
         low, high = probe.accumulator_range
         if out is None:
@@ -86,7 +96,11 @@ class Chain:
             result = self._next(shape=(*self.here.shape[:-1], rows), bits=bits, kind=kind, lanes=pe)
             return self._add(MatrixVector, result, weights=values, **fields)
         result = self._next(shape=(*self.here.shape[:-1], rows), bits=out[0], kind=out[1], lanes=pe)
-        thresholds = self._thresholds(rows, result, low, high)
+        frames = some_frames(self.here, self.rng, 64)
+        least, most = self.here.range
+        frames[0] = np.where(values[min(2, rows - 1)] > 0, most, least)  # what the bench sends too
+        sums = accumulators(probe, frames).reshape(-1, rows).astype(np.int64)
+        thresholds = self._thresholds(sums, result, low, high)
         return self._add(MatrixVector, result, weights=values, thresholds=thresholds, **fields)
 
     def lanes(self, lanes: int) -> Chain:
@@ -107,7 +121,7 @@ class Chain:
         return Accelerator(name=self.name, stages=tuple(self.stages))
 
 
-def accelerators() -> Iterator[Accelerator]:
+def designs() -> Iterator[Accelerator]:
     """The corners of each module, then whole networks."""
     yield Chain("threshold_u8", (12,), 8, U, 3).threshold(1, B).end()
     yield Chain("threshold_s4_steps", (5,), 4, S, 1).threshold(2, U).end()
@@ -166,28 +180,57 @@ def bench_top(tops: list[dict[str, Any]]) -> str:
     return "module bench (\n" + ",\n".join(ports) + "\n);\n" + clock + "\n".join(instances) + "\nendmodule\n"
 
 
-def build(folder: Path) -> Any:
-    """Emit all accelerators into one folder, and build one simulator of them."""
+Mutant = tuple[str, str, str]  # file, text in it, text instead
+
+
+def build(folder: Path, names: Container[str] | None = None, mutant: Mutant | None = None) -> Any:
+    """Emit all accelerators, or those named, into one folder, and build one simulator of them."""
     from cocotb_tools.runner import get_runner
 
     rtl, saved = folder / "rtl", folder / "accelerators"
     rtl.mkdir()
     tops = []
-    for accelerator in accelerators():
-        emit_rtl.emit(accelerator, rtl)
-        (saved / accelerator.name).mkdir(parents=True)
-        storage.save(accelerator, saved / accelerator.name)
-        tops.append(json.loads((rtl / emit_rtl.DESIGN).read_text()))
+    for accelerator in designs():
+        if names is None or accelerator.name in names:
+            emit_rtl.emit(accelerator, rtl)
+            (saved / accelerator.name).mkdir(parents=True)
+            storage.save(accelerator, saved / accelerator.name)
+            tops.append(json.loads((rtl / emit_rtl.DESIGN).read_text()))
     (rtl / "bench.sv").write_text(bench_top(tops))
+    if mutant:
+        file, old, new = mutant
+        text = (rtl / file).read_text()
+        assert text.count(old) == 1
+        (rtl / file).write_text(text.replace(old, new))
     runner = get_runner("verilator")
+    modules = [m for m in emit_rtl.MODULES if (rtl / f"{m}.sv").exists()]
     runner.build(
-        sources=[rtl / f"{m}.sv" for m in [*emit_rtl.MODULES, *(t["top"] for t in tops), "bench"]],
+        sources=[rtl / f"{m}.sv" for m in [*modules, *(t["top"] for t in tops), "bench"]],
         hdl_toplevel="bench",
         build_dir=folder / "build",
         build_args=["-Wall", "--assert", "--x-assign", "unique", "--x-initial", "unique", "-j", "2"],
         always=True,
     )
     return runner
+
+
+def simulate(runner: Any, folder: Path, seed: int) -> list[str]:
+    """Run the bench; the cocotb tests that failed. `seed` is of what registers hold before the reset."""
+    results = folder / f"results{seed}.xml"
+    with contextlib.suppress(SystemExit):  # of the runner, where a test fails
+        runner.test(
+            test_module="bench_accelerators",
+            hdl_toplevel="bench",
+            build_dir=folder / "build",
+            test_dir=folder / "rtl",
+            results_xml=str(results),
+            extra_env={"ACCELERATORS": str(folder / "accelerators")},
+            plusargs=["+verilator+rand+reset+2", f"+verilator+seed+{seed}"],
+            log_file=folder / f"run{seed}.log",
+        )
+    cases = list(ET.parse(results).getroot().iter("testcase"))  # noqa: S314  # written by our own run
+    assert cases
+    return [c.attrib["name"] for c in cases if c.find("failure") is not None or c.find("error") is not None]
 
 
 @pytest.fixture(scope="module")
@@ -200,24 +243,35 @@ def tool_environment() -> Iterator[None]:
         yield
 
 
-def failures(results: Path) -> list[str]:
-    """The cocotb tests that failed; all that ran must be told, so an empty file fails."""
-    cases = list(ET.parse(results).getroot().iter("testcase"))  # noqa: S314  # written by our own run
-    assert cases
-    return [c.attrib["name"] for c in cases if c.find("failure") is not None or c.find("error") is not None]
-
-
 def test_modules_and_networks_equal_the_golden_model(tmp_path: Path, tool_environment: None) -> None:
     runner = build(tmp_path)
-    for seed in (1, 2):  # of what registers hold before reset
-        results = runner.test(
-            test_module="bench_accelerators",
-            hdl_toplevel="bench",
-            build_dir=tmp_path / "build",
-            test_dir=tmp_path / "rtl",
-            results_xml=str(tmp_path / f"results{seed}.xml"),
-            extra_env={"ACCELERATORS": str(tmp_path / "accelerators")},
-            plusargs=["+verilator+rand+reset+2", f"+verilator+seed+{seed}"],
-            log_file=tmp_path / f"run{seed}.log",
-        )
-        assert failures(results) == []
+    assert [simulate(runner, tmp_path, seed) for seed in (1, 2)] == [[], []]
+
+
+MUTANTS: dict[str, tuple[str, Mutant]] = {
+    "compare": ("xnor_63", ("bnn_steps.sv", "value >= Width'(threshold", "value > Width'(threshold")),
+    "signed compare": ("mask_u8", ("bnn_steps.sv", "$signed(value) >= Width'", "$signed(value) > Width'")),
+    "stuck weight bit": ("xnor_sums", ("bnn_rom.sv", "data_o <= word_q;", "data_o <= word_q & ~Width'(1);")),
+    "tie": ("label_lanes", ("bnn_label_select.sv", "value > best_q;", "value >= best_q;")),
+    "tie in a beat": ("label_parallel", ("bnn_argmax.sv", "$signed(value_i[High]) > ", "$signed(value_i[High]) >= ")),
+    "unheld beat": ("fifo_2", ("bnn_fifo.sv", "if (load) data_o <=", "data_o <=")),
+    "unheld word": ("xnor_63", ("bnn_replay.sv", "if (load) data_o <=", "data_o <=")),
+    "no ping-pong": ("network", ("bnn_replay.sv", "CountWidth'(2 * Words);", "CountWidth'(Words);")),
+    "too few credits": ("xnor_one_word", ("bnn_credit_fifo.sv", "ceil_div(Latency + 2,", "ceil_div(Latency,")),
+    "sum carried over": ("xnor_63", ("bnn_accumulate.sv", "first_i ? '0 : data_o", "data_o")),
+    "pass not reset": ("xnor_63", ("bnn_replay.sv", "        pass_q  <= '0;\n", "")),
+    "early TLAST": ("fifo_5", ("bnn_last.sv", "BeatWidth'(Beats - 1);", "BeatWidth'(Beats - 2);")),
+}  # fmt: skip
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("what", MUTANTS)
+def test_a_fault_is_found(what: str, tmp_path: Path, tool_environment: None) -> None:
+    """The bench is worth its name: each of these one-line faults makes it fail."""
+    name, mutant = MUTANTS[what]
+    runner = build(tmp_path, {name}, mutant)
+    try:
+        found = simulate(runner, tmp_path, 1) != []
+    except RuntimeError:  # the simulator stopped: an assertion in the RTL
+        found = "Assertion failed" in (tmp_path / "run1.log").read_text()
+    assert found
