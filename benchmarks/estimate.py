@@ -94,8 +94,10 @@ def label(channels: int, lanes: int, bits: int) -> LabelSelect:
 
 def grid() -> Iterator[tuple[str, Stage]]:
     for mw, mh, simd, pe in SHAPES:
-        yield f"XNOR {mw}x{mh}, SIMD {simd}, PE {pe}", product(mw, mh, simd, pe)
-        if (mw // simd) * (mh // pe) >= 64:
+        fold = (mw // simd) * (mh // pe)
+        if fold < 1024:  # a deeper ROM is put into block RAM by Yosys, whatever it is told
+            yield f"XNOR {mw}x{mh}, SIMD {simd}, PE {pe}", product(mw, mh, simd, pe)
+        if fold >= 64:
             yield f"XNOR {mw}x{mh}, SIMD {simd}, PE {pe}, block", product(mw, mh, simd, pe, block=True)
     yield "XNOR 64x10, SIMD 8, PE 2, accumulators", product(64, 10, 8, 2, steps=0)
     for mw, mh, simd, pe in ((784, 64, 28, 2), (64, 16, 64, 4), (64, 16, 8, 2)):

@@ -60,9 +60,9 @@ def main() -> None:
         "",
         f"    python benchmarks/golden.py {recipe}",
         "",
-        "| rung | frames/s | golden is faster by |",
+        "| rung | frames/s | golden is faster by a factor of |",
         "| --- | ---: | ---: |",
-        *(f"| {name} | {len(frames) / t:,.0f} | {t / ours:,.1f} × |" for name, t in rows),
+        *(f"| {name} | {len(frames) / t:,.0f} | {t / ours:,.1f} |" for name, t in rows),
     ]
     Path(__file__).with_suffix(".md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))

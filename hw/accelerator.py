@@ -270,7 +270,8 @@ class MatrixVector(Stage):
     @property
     def fold(self) -> int:
         """Cycles a vector: MH/PE * MW/SIMD."""
-        return (self.weights.shape[0] // self.pe) * (self.weights.shape[1] // self.simd)
+        mh, mw = self.weights.shape
+        return int((mh // self.pe) * (mw // self.simd))
 
     @property
     def cycles(self) -> int:

@@ -88,12 +88,14 @@ LUTS = {  # 6-input LUTs for one of each term; fitted by benchmarks/estimate.py 
     "wired": 1.57,
     "mask": 1.1,
     "multiply": 1.1,
+    "row": 1.0,
     "accumulate": 1.1,
     "compare": 0.55,
     "rom": 1.0,
     "buffer": 1.0,
     "fifo": 1.0,
     "wide": 1.0,
+    "shift": 1.0,
     "label": 2.0,
     "product": 30.0,
     "stage": 12.0,
@@ -103,6 +105,7 @@ FFS = {  # flip-flops for one of each term; fitted likewise
     "wired": 1.0,
     "mask": 8.0,
     "multiply": 8.0,
+    "row": 1.0,
     "accumulate": 1.0,
     "compare": 1.0,
     "buffer": 1.0,
@@ -254,6 +257,7 @@ def product_terms(dims: Product, pe: int, simd: int) -> Terms:
     rom = _rom(synapses * dims.weight_bits, rows * columns) if memory is Memory.LUT else 0
     return {
         **work,
+        "row": pe,
         "accumulate": pe * dims.accumulator_bits if columns > 1 else 0,
         "compare": thresholds,
         "rom": rom + _rom(thresholds, rows),
@@ -278,7 +282,8 @@ def threshold_terms(stream: Stream, steps: int, output_bits: int, lanes: int, un
 
 def converter_terms(bits: int, source: int, target: int) -> Terms:
     """A register of the wide side, loaded or read a narrow beat at a time, and a skid buffer of the narrow side."""
-    return {"wide": bits * max(source, target), "fifo": bits * min(source, target), "stage": 1}
+    wide = bits * max(source, target)
+    return {"wide": wide, "shift": wide if source > target else 0, "fifo": bits * min(source, target), "stage": 1}
 
 
 def label_terms(stream: Stream, lanes: int) -> Terms:

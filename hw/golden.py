@@ -51,7 +51,7 @@ def accumulators(stage: MatrixVector, x: Array) -> Array:
     if bound >= 2**53:
         raise UserError(f"stage {stage.name}: accumulators reach {bound}; the golden model is exact below 2**53")
     real = np.float32 if bound < 2**24 else np.float64
-    dot = x.astype(real) @ stage.weights.T.astype(real)
+    dot: Array = x.astype(real) @ stage.weights.T.astype(real)
     if stage.xnor:  # popcount = (dot + MW) / 2, exact: dot and MW have equal parity
         dot += real(stage.weights.shape[1])
         dot *= real(0.5)
@@ -70,7 +70,8 @@ def _same(_: Stage, x: Array) -> Array:
 
 
 def _label_select(_: LabelSelect, x: Array) -> Array:
-    return x.reshape(len(x), -1).argmax(axis=1).astype(np.int32)[:, None]
+    labels: Array = x.reshape(len(x), -1).argmax(axis=1)
+    return labels.astype(np.int32)[:, None]
 
 
 _GOLDEN: dict[type[Stage], Callable[[Any, Array], Array]] = {

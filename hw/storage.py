@@ -34,7 +34,7 @@ def save(accelerator: Accelerator, folder: Path) -> None:
                 arrays[f"{stage.name}.{field}"] = value
     streams = [dataclasses.asdict(s) for s in accelerator.streams]
     document = {"version": VERSION, "name": accelerator.name, "streams": streams, "stages": stages}
-    np.savez_compressed(folder / NPZ, **arrays)  # type: ignore[arg-type]  # numpy types allow_pickle first
+    np.savez_compressed(folder / NPZ, **arrays)
     (folder / JSON).write_text(json.dumps(document, indent=1) + "\n")
 
 

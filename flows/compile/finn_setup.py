@@ -39,5 +39,6 @@ def finn(log: Path) -> Iterator[None]:
             yield
         finally:
             logging.getLogger().removeHandler(handler)
-            os.environ.clear()
+            for key in os.environ.keys() - before.keys():
+                del os.environ[key]
             os.environ.update(before)

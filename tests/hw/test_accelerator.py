@@ -116,7 +116,7 @@ def test_nearest_divisors_are_a_remedy() -> None:
         ),
         (
             lambda: Threshold(
-                name="t", inputs=(stream("a", 4),), outputs=(stream("b", 4, lanes=2),), thresholds=np.zeros((4, 1))
+                name="t", inputs=(stream("a", 4),), outputs=(stream("b", 4, lanes=2),), thresholds=np.zeros((4, 1), int)
             ),
             "must have equal shape and lanes",
         ),

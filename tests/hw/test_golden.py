@@ -53,7 +53,7 @@ def test_bytes_times_small_integers() -> None:
 def test_large_sums_stay_exact() -> None:
     mw = 70000  # 70000 * 255 > 2**24
     inputs, outputs = ends(mw, 1, Kind.UNSIGNED, Kind.SIGNED, (8, 26))
-    stage = MatrixVector(name="fc", inputs=inputs, outputs=outputs, weights=np.ones((1, mw)))
+    stage = MatrixVector(name="fc", inputs=inputs, outputs=outputs, weights=np.ones((1, mw), int))
     x = np.full((1, mw), 255)
     x[0, 0] = 254
     assert alone(stage, x)[0, 0] == mw * 255 - 1
@@ -84,4 +84,4 @@ def test_the_lowest_index_wins_a_tie() -> None:
 def test_frames_that_the_stream_cannot_carry_are_refused(frames: np.ndarray, text: str) -> None:
     inputs, outputs = ends(2, 1, Kind.BIPOLAR, Kind.UNSIGNED, (1, 2))
     with pytest.raises(UserError, match=text):
-        alone(MatrixVector(name="fc", inputs=inputs, outputs=outputs, weights=np.ones((1, 2))), frames)
+        alone(MatrixVector(name="fc", inputs=inputs, outputs=outputs, weights=np.ones((1, 2), int)), frames)

@@ -60,6 +60,7 @@ def test_missing_damaged_and_foreign_files_are_named(tmp_path: Path) -> None:
 
 def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
     storage.save(net(), tmp_path)
-    np.savez(tmp_path / storage.NPZ, **{"fc.weights": np.array([{"code": 1}], dtype=object)})
+    arrays = {"fc.weights": np.array([{"code": 1}], dtype=object)}
+    np.savez(tmp_path / storage.NPZ, **arrays)  # type: ignore[arg-type]  # numpy types allow_pickle first
     with pytest.raises(UserError, match=r"damaged .*allow_pickle=False"):
         storage.load(tmp_path)
