@@ -39,7 +39,7 @@ def test_a_recipe_goes_the_whole_way(place: Path, capsys: pytest.CaptureFixture[
     text = capsys.readouterr().out
     assert text.rstrip().endswith("report.html")
     report = json.loads((place / "out/report/report.json").read_text())
-    rungs = {row["name"]: row for row in report["ladder"]}
+    rungs = {row["name"]: row for row in report["rungs"]}
     for name in RAN:
         assert rungs[name]["status"] == "equal", rungs[name]
         assert rungs[name]["frames"] == rungs[name]["equal"] >= 1000
