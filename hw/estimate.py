@@ -84,36 +84,33 @@ class Product:
 
 
 LUTS = {  # 6-input LUTs for one of each term; fitted by benchmarks/estimate.py against Yosys (xc7) on our own RTL
-    "xnor": 1.77,
-    "wired": 1.57,
-    "mask": 1.1,
-    "multiply": 1.1,
-    "row": 1.0,
-    "accumulate": 1.1,
-    "compare": 0.55,
-    "rom": 1.0,
-    "buffer": 1.0,
-    "fifo": 1.0,
-    "wide": 1.0,
-    "shift": 1.0,
-    "label": 2.0,
-    "product": 30.0,
-    "stage": 12.0,
+    "xnor": 1.63,  # a synapse: XNOR and its share of the popcount
+    "wired": 0.706,  # the same with constant weights
+    "mask": 1.403,  # a bit of an element, times a 1-bit weight
+    "multiply": 2.161,  # a bit by a bit of a product
+    "accumulate": 0.128,  # a bit of an accumulator
+    "compare": 0.467,  # a bit of a comparison with a threshold
+    "rom": 0.715,  # 64 bits of a ROM in LUTs
+    "buffer": 2.267,  # a bit of the input kept for further rows, 32 words deep
+    "fifo": 1.338,  # a bit of a stage's output buffer
+    "shift": 0.57,  # a bit of the wide side of a converter to fewer lanes
+    "label": 1.253,  # a bit of value or index in a comparison of two classes
+    "product": 62.08,  # control of a matrix-vector stage
+    "stage": 27.366,  # control of any other stage
 }
 FFS = {  # flip-flops for one of each term; fitted likewise
-    "xnor": 1.0,
-    "wired": 1.0,
-    "mask": 8.0,
-    "multiply": 8.0,
-    "row": 1.0,
-    "accumulate": 1.0,
-    "compare": 1.0,
-    "buffer": 1.0,
-    "fifo": 1.0,
-    "wide": 1.0,
-    "label": 1.0,
-    "product": 30.0,
-    "stage": 12.0,
+    "xnor": 1.651,
+    "wired": 0.721,
+    "mask": 0.17,
+    "multiply": 1.523,
+    "accumulate": 2.653,
+    "compare": 0.076,
+    "buffer": 3.843,
+    "fifo": 1.763,
+    "wide": 0.771,  # a bit of the wide side of a converter
+    "label": 1.124,
+    "product": 49.865,
+    "stage": 24.337,
 }
 
 
@@ -257,7 +254,6 @@ def product_terms(dims: Product, pe: int, simd: int) -> Terms:
     rom = _rom(synapses * dims.weight_bits, rows * columns) if memory is Memory.LUT else 0
     return {
         **work,
-        "row": pe,
         "accumulate": pe * dims.accumulator_bits if columns > 1 else 0,
         "compare": thresholds,
         "rom": rom + _rom(thresholds, rows),
