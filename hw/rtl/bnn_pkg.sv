@@ -3,7 +3,7 @@
 /// Sizes that a module and those that instantiate it must agree on.
 package bnn_pkg;
   localparam int unsigned Leaf  = 6;  // bits that the first level of a popcount counts in one node: a LUT6 a bit of the count
-  localparam int unsigned Radix = 4;  // terms that a node of any other level adds
+  localparam int unsigned Radix = 3;  // terms that a node of any other level adds
 
   /// Registered levels, which is the latency in cycles, of a `bnn_sum` of `terms` terms of `width` bits.
   function automatic int unsigned sum_latency(int unsigned terms, int unsigned width);
