@@ -71,8 +71,11 @@ class Bench:
     ) -> Run:
         """Stream the beats in `inputs` through the design; it must have been built for tracing if `trace` is given."""
         out.mkdir()
-        args = [self.program, inputs, out, frames, quiet, seed, int(stalls), *([trace] if trace else [])]
-        toolchain.run_tool([str(a) for a in args], cwd=self.rtl, log=self.log)  # memory files are read from there
+        numbers = [str(n) for n in (frames, quiet, seed, int(stalls))]
+        places = [str(path.absolute()) for path in (inputs, out)]
+        waves = [str(trace.absolute())] if trace else []
+        args = [str(self.program), *places, *numbers, *waves]
+        toolchain.run_tool(args, cwd=self.rtl, log=self.log)  # memory files are read from there
         return Run.load(out, quiet)
 
 

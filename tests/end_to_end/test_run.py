@@ -34,8 +34,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_recipe_goes_the_whole_way(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["run", str(place / "tiny.toml"), "--out", str(place / "out")]) == 0
+def test_a_recipe_goes_the_whole_way(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    assert cli.main(["run", "tiny.toml", "--out", "out"]) == 0  # relative, as users write it
     text = capsys.readouterr().out
     assert text.rstrip().endswith("report.html")
     report = json.loads((place / "out/report/report.json").read_text())
