@@ -97,6 +97,7 @@ class Pipeline:
     def compile(self) -> Path:
         """The folded accelerator."""
         model = self.recipe.onnx or self.export / "model.onnx"
+        folding = self.recipe.compile.fold.finn_json
         labelled = self.recipe.onnx is not None and "data" in self.recipe.model_fields_set
 
         def make(folder: Path) -> None:
@@ -114,6 +115,7 @@ class Pipeline:
         key = {
             **self._settings("compile"),
             "model": file_digest(model),
+            "folding": file_digest(folding) if folding else None,
             "test": self._data_digest() if labelled else None,
             "from": None if self.recipe.onnx else self.export.name,
             "clock_mhz": self.clock_mhz,

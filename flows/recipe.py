@@ -70,8 +70,16 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         unused = sorted({"model", "train", "checkpoint"} & document.keys())
         if unused:
             raise UserError(f"{path}: onnx = {str(recipe.onnx)!r} and {unused} exclude each other; drop one")
-    beside = {key: path.parent / value for key in ("onnx", "checkpoint") if (value := getattr(recipe, key))}
-    return recipe.model_copy(update=beside)
+    return _beside(recipe, path.parent)
+
+
+def _beside(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with the files that it names taken from its own folder."""
+    update: dict[str, Any] = {k: folder / v for k in ("onnx", "checkpoint") if (v := getattr(recipe, k))}
+    if (place := recipe.compile.fold.finn_json) is not None:
+        fold = recipe.compile.fold.model_copy(update={"finn_json": folder / place})
+        update["compile"] = recipe.compile.model_copy(update={"fold": fold})
+    return recipe.model_copy(update=update)
 
 
 def _read(path: Path) -> dict[str, Any]:

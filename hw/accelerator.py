@@ -36,7 +36,7 @@ class Kind(StrEnum):
 class Memory(StrEnum):
     """Where a stage keeps its weights."""
 
-    AUTO = "auto"  # chosen by size, see :func:`adiabit.hw.estimate.memory_of`
+    AUTO = "auto"  # chosen by size, see :func:`adiabit.hw.memory.memory_of`
     LUT = "lut"  # LUT-ROM
     BLOCK = "block"  # block RAM
     HARDWIRED = "hardwired"  # constants in the logic; needs a fold of 1

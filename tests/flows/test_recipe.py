@@ -70,8 +70,9 @@ def test_what_cannot_be_is_told_in_one_line(tmp_path: Path, text: str, message: 
 
 
 def test_files_are_beside_the_recipe(tmp_path: Path) -> None:
-    recipe = load(write(tmp_path, "checkpoint = 'trained'"))
+    recipe = load(write(tmp_path, "checkpoint = 'trained'\n[compile.fold]\nfinn_json = 'folding.json'"))
     assert recipe.checkpoint == tmp_path / "trained"
+    assert recipe.compile.fold.finn_json == tmp_path / "folding.json"
 
 
 def test_missing_and_binary_files_are_named(tmp_path: Path) -> None:
