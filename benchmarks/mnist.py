@@ -30,11 +30,11 @@ SEEDS = {"tfc": 3, "sfc": 3, "lfc": 1}
 FINN = {"tfc": 93.17, "sfc": 97.81, "lfc": 98.88}  # BNN-PYNQ's, 1000 epochs, best epoch chosen on the test split
 Network = Literal["tfc", "sfc", "lfc"]
 
-COMMON: dict[str, Any] = {"batch_size": 256, "optimizer": "adamw", "learning_rate_schedule": "cosine", "shift": 1}
+COMMON: dict[str, Any] = {"batch_size": 256, "optimizer": "adamw", "learning_rate_schedule": "cosine"}
 NETWORKS: dict[str, dict[str, Any]] = {
     "tfc": {"epochs": 60},
     "sfc": {"epochs": 50},
-    "lfc": {"epochs": 25, "shift_share": 0.8},
+    "lfc": {"epochs": 25, "moved": 0.8},
 }
 LEARNING_RATE = {"tfc": 0.01, "sfc": 0.01, "lfc": 0.003}  # of the binary methods
 METHOD: dict[str, dict[str, Any]] = {

@@ -129,8 +129,10 @@ class TrainConfig(Table):
     weight_decay: Annotated[float, Field(ge=0)] = 1.0  # decoupled, on weights alone; it keeps latent weights movable
     loss: Literal["cross-entropy", "square-hinge"] = "cross-entropy"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    shift: Annotated[int, Field(ge=0, le=4)] = 0  # augmentation: training frames move up to so many pixels,
-    shift_share: Share = 0.5  # so many of them
+    shift: Annotated[float, Field(ge=0, le=4)] = 0.0  # augmentation: training frames move up to so many pixels,
+    rotate: Annotated[float, Field(ge=0, le=45)] = 0.0  # turn up to so many degrees,
+    zoom: Annotated[float, Field(ge=0, le=0.5)] = 0.0  # grow or shrink up to this share,
+    moved: Share = 1.0  # so many of them
     reestimation: Annotated[int, Field(ge=0)] = 1  # passes that re-estimate batch-norm statistics at the end
     threads: Annotated[int, Field(ge=1)] | None = None  # of torch, else its own choice; 1 is quickest for a TFC
     seed: int = 0

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from adiabit.errors import UserError
 from adiabit.train.anneal import Anneal, set_slopes
+from adiabit.train.augment import Affine
 from adiabit.train.checkpoint import ModelCard, load_model, load_tensors, save_model, write_json
 from adiabit.train.config import CLASSES, DataConfig, ModelConfig, TrainConfig
 from adiabit.train.data import SIDE, Dataset, Split, load
@@ -64,6 +65,7 @@ class Batches:
     def __init__(self, split: Split, config: TrainConfig, learner: L.LightningModule) -> None:
         self.frames, self.labels = tensors(split)
         self.config, self.learner = config, learner
+        self.augment = Affine(config.shift, config.rotate, config.zoom, config.moved)
         if len(self.labels) < config.batch_size:
             raise UserError(f"recipe: [train]: batch_size = {config.batch_size} exceeds the {len(self.labels)} "
                             "training frames; choose a smaller one")  # fmt: skip
@@ -76,19 +78,8 @@ class Batches:
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(len(self.labels), generator=generator)
         for rows in order.split(self.config.batch_size)[: len(self)]:
-            yield self._shifted(self.frames[rows], generator), self.labels[rows]
-
-    def _shifted(self, frames: Tensor, generator: torch.Generator) -> Tensor:
-        """Move eighths of a batch, each by its own (dy, dx) or not at all; MNIST's border of 4 is blank."""
-        most = self.config.shift
-        if not most:
-            return frames
-        moved = []
-        for part in frames.view(-1, SIDE, SIDE).chunk(8):
-            dy, dx = torch.randint(-most, most + 1, (2,), generator=generator).tolist()
-            moves = torch.rand((), generator=generator) < self.config.shift_share
-            moved.append(part.roll((dy, dx), (1, 2)) if moves else part)
-        return torch.cat(moved).view(len(frames), -1)
+            frames = self.augment(self.frames[rows].view(-1, SIDE, SIDE), generator)
+            yield frames.flatten(1), self.labels[rows]
 
 
 class Learner(L.LightningModule):

@@ -9,11 +9,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from adiabit.flows import cli
 from adiabit.flows.pipeline import STAGES
+from adiabit.train.anneal import Anneal
+from adiabit.train.checkpoint import load_tensors
 
 RECIPE = """
 [model]
@@ -63,16 +66,25 @@ def test_measured_cycles_a_frame_are_the_fold_of_the_slowest_stage(place: Path) 
     assert figures["cycles_per_frame"] == figures["cycles_per_frame_expected"]
 
 
-def test_a_killed_run_resumes(tmp_path: Path) -> None:
+def test_a_killed_run_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = tmp_path / "kill.toml"
     recipe.write_text('[model]\ntopology = "free"\nwidths = [16]\n[train]\nepochs = 40\n')
     command = [sys.executable, "-m", "adiabit", "train", str(recipe), "--out", str(tmp_path / "out")]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        while not list(tmp_path.glob("out/.train-*.partial/last.ckpt")):
+        while not (saved := list(tmp_path.glob("out/.train-*.partial/last.ckpt"))):
             assert process.poll() is None, "ended before it could be killed"
             time.sleep(0.05)
         process.send_signal(signal.SIGKILL)
     assert not list(tmp_path.glob("out/train-*"))
+    done = load_tensors(saved[0])["callbacks"]["Anneal"]["history"]["epoch"]
+    started = []
+    measure = Anneal.on_train_epoch_end
+
+    def counted(anneal: Anneal, trainer: Any, module: Any) -> None:
+        started.append(trainer.current_epoch + 1)
+        measure(anneal, trainer, module)
+
+    monkeypatch.setattr(Anneal, "on_train_epoch_end", counted)
     assert cli.main(command[3:]) == 0
     (history,) = tmp_path.glob("out/train-*/history.json")
-    assert json.loads(history.read_text())["epoch"] == list(range(40))
+    assert json.loads(history.read_text())["epoch"] == done + started == list(range(1, 41))

@@ -172,19 +172,14 @@ def test_a_batch_must_not_exceed_the_training_split(tmp_path: Path) -> None:
         run(tmp_path, batch_size=4000)
 
 
-def test_frames_are_shifted_within_bounds() -> None:
+def test_training_frames_are_augmented_and_keep_their_labels() -> None:
     splits = load(DataConfig())
-    train = TrainConfig(batch_size=64, shift=2, shift_share=1.0)
+    train = TrainConfig(batch_size=64, shift=2, rotate=10, moved=0.5)
     learner = loop.Learner(DenseNet(SMALL, "ste"), train)
     frames, labels = next(iter(loop.Batches(splits.train, train, learner)))
     plain, same = next(iter(loop.Batches(splits.train, TrainConfig(batch_size=64), learner)))
     assert torch.equal(labels, same)
-    moves = set()
-    for moved, still in zip(frames.view(-1, 28, 28), plain.view(-1, 28, 28), strict=True):
-        fits = {(y, x) for y in range(-2, 3) for x in range(-2, 3) if torch.equal(still.roll((y, x), (0, 1)), moved)}
-        assert len(fits) == 1
-        moves |= fits
-    assert len(moves) > 3
+    assert 16 < sum(map(torch.equal, frames, plain)) < 48
 
 
 def test_re_estimation_gives_the_statistics_of_the_whole_split() -> None:
