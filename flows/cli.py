@@ -19,6 +19,7 @@ from adiabit import __version__
 from adiabit.errors import UserError
 from adiabit.flows.pipeline import Pipeline
 from adiabit.flows.recipe import load
+from adiabit.flows.toolchain import ToolError
 
 app = typer.Typer(
     name="adiabit",
@@ -185,7 +186,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code = command.main(args=list(argv) if argv is not None else None, prog_name="adiabit", standalone_mode=False)
         return _interrupted() if code == INTERRUPTED else int(code or 0)
-    except UserError as error:
+    except (UserError, ToolError) as error:
         return _fault(str(error))
     except _UsageError as error:
         return _fault(f"{' '.join(str(error).split()).rstrip('.')}; see adiabit --help")

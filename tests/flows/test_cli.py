@@ -14,6 +14,7 @@ import pytest
 from adiabit import __version__
 from adiabit.flows import cli
 from adiabit.flows.pipeline import Pipeline
+from adiabit.flows.toolchain import run_tool
 
 
 @pytest.fixture
@@ -75,6 +76,15 @@ def test_faults_of_the_machine_are_one_line(
 
     monkeypatch.setattr(Pipeline, "folder", fail)
     assert text in fault(capsys, ["train", str(recipe)])
+
+
+def test_a_tool_that_fails_shows_the_end_of_its_log(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = ["sh", "-c", "echo fatal error: no space >&2; exit 3"]
+    monkeypatch.setattr(Pipeline, "folder", lambda *_: run_tool(script, cwd=tmp_path, log=tmp_path / "log"))
+    assert cli.main(["train", str(recipe)]) == 2
+    assert capsys.readouterr().err == f"adiabit: sh exited with 3; the end of {tmp_path}/log:\nfatal error: no space\n"
 
 
 def test_an_interruption_says_how_to_go_on(
