@@ -10,6 +10,7 @@ A run that is finished is not run again and one that was cut off is resumed, so 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import shutil
 import statistics
@@ -32,11 +33,11 @@ Network = Literal["tfc", "sfc", "lfc"]
 
 COMMON: dict[str, Any] = {"batch_size": 256, "optimizer": "adamw", "learning_rate_schedule": "cosine"}
 NETWORKS: dict[str, dict[str, Any]] = {
-    "tfc": {"epochs": 60},
-    "sfc": {"epochs": 50},
-    "lfc": {"epochs": 25, "moved": 0.8},
+    "tfc": {"epochs": 60, "shift": 1, "moved": 0.5},
+    "sfc": {"epochs": 75, "shift": 1, "rotate": 8, "zoom": 0.08, "moved": 0.7},
+    "lfc": {"epochs": 75, "shift": 1, "rotate": 10, "zoom": 0.1},
 }
-LEARNING_RATE = {"tfc": 0.01, "sfc": 0.01, "lfc": 0.003}  # of the binary methods
+LEARNING_RATE = {"tfc": 0.01, "sfc": 0.003, "lfc": 0.003}  # of the binary methods
 METHOD: dict[str, dict[str, Any]] = {
     "adiabatic": {"weight_decay": 1.0},
     "ste": {"weight_decay": 1.0},
@@ -53,8 +54,9 @@ class Run:
     seed: int
 
     def folder(self, out: Path) -> Path:
-        """Where the run's files are."""
-        return out / f"{self.network}-{self.method}-{self.seed}"
+        """Where the run's files are; other settings have another folder."""
+        digest = hashlib.sha256(self.config().model_dump_json().encode()).hexdigest()[:8]
+        return out / f"{self.network}-{self.method}-{self.seed}-{digest}"
 
     def config(self) -> TrainConfig:
         """What is common to all, to the network and to the method."""

@@ -53,7 +53,12 @@ class Store:
         digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:12]
         done = self.root / f"{name}-{digest}"
         partial = self.root / f".{done.name}.partial"
-        self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
+            raise UserError(
+                f"{self.root}: no folder can be made there ({error.strerror}); use another --out"
+            ) from error
         with _lock(self.root / f".{done.name}.lock"):
             if fresh:
                 shutil.rmtree(done, ignore_errors=True)

@@ -75,3 +75,10 @@ def test_digests(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no: No such file or directory; give the path of a readable file"):
         file_digest(tmp_path / "no")
     assert versions("numpy", "no-such-distribution")["no-such-distribution"] == "missing"
+
+
+def test_a_place_that_cannot_be_a_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for root in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match=r"file.*: no folder can be made there .*; use another --out"):
+            Store(root).stage("emit", {}, lambda _: None)
