@@ -14,9 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from adiabit.flows import toolchain
-from adiabit.hw import emit_rtl, storage
+from adiabit.flows.ladder import Vectors, load_rungs
+from adiabit.flows.simulate import stage as simulation
+from adiabit.hw import emit_rtl, golden, storage
 from adiabit.hw.accelerator import (
     Accelerator,
     Fifo,
@@ -28,6 +32,7 @@ from adiabit.hw.accelerator import (
     Stream,
     Threshold,
     WidthConverter,
+    divisors,
 )
 from adiabit.hw.golden import accumulators
 
@@ -246,6 +251,55 @@ def tool_environment() -> Iterator[None]:
 def test_modules_and_networks_equal_the_golden_model(tmp_path: Path, tool_environment: None) -> None:
     runner = build(tmp_path)
     assert [simulate(runner, tmp_path, seed) for seed in (1, 2)] == [[], []]
+
+
+@st.composite
+def dense(draw: st.DrawFn) -> Accelerator:
+    """A whole dense network: any depth and width, pixels or signed numbers, folding and memory of each layer."""
+    bits, kind = draw(st.sampled_from([(8, U), (4, S), (1, B)]))
+    pixels = draw(st.integers(1, 20))
+    chain = Chain(f"random{draw(st.integers(0, 999))}", (pixels,), bits, kind, draw(st.sampled_from(divisors(pixels))))
+    if kind is U and draw(st.booleans()):
+        chain.threshold(1, B)
+    for width in draw(st.lists(st.integers(1, 20), min_size=1, max_size=4)):
+        have = chain.here.lanes
+        chain.lanes(draw(st.sampled_from([n for n in divisors(chain.here.elements) if n % have == 0 or have % n == 0])))
+        parallel = chain.here.lanes == chain.here.elements
+        memory = draw(st.sampled_from([m for m in Memory if parallel or m is not Memory.HARDWIRED]))
+        pe = width if memory is Memory.HARDWIRED else draw(st.sampled_from(divisors(width)))
+        chain.mvu(width, pe, out=draw(st.sampled_from([(1, B), (2, U)])), memory=memory)
+    chain.mvu(draw(st.integers(1, 10)), 1, out=None).label()
+    return chain.end()
+
+
+def agree(accelerator: Accelerator, folder: Path) -> None:
+    """Every beat of every stream of the RTL is the golden model's, and a frame takes its slowest stage's fold."""
+    frames = some_frames(accelerator.input, np.random.default_rng(0), 40)
+    labels = golden.run(accelerator, frames)[:, 0].astype(np.int64)
+    (folder / "accelerator").mkdir()
+    (folder / "rtl").mkdir()
+    storage.save(accelerator, folder / "accelerator")
+    emit_rtl.emit(accelerator, folder / "rtl")
+    vectors = Vectors(frames=frames, labels=labels, logits=np.zeros((len(frames), 1), np.float32), predictions=labels)
+    simulation.simulate(folder / "accelerator", folder / "rtl", vectors, folder)
+    (rung,) = load_rungs(folder)
+    assert (rung.status, rung.equal, rung.difference) == ("equal", len(frames), "")
+    figures = json.loads((folder / "simulation.json").read_text())
+    assert figures["cycles_per_frame"] == accelerator.cycles
+
+
+@settings(max_examples=4, deadline=None, derandomize=True)
+@given(accelerator=dense())
+def test_random_networks(accelerator: Accelerator, tmp_path_factory: pytest.TempPathFactory) -> None:
+    agree(accelerator, tmp_path_factory.mktemp("random"))
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+@settings(max_examples=60, deadline=None)
+@given(accelerator=dense())
+def test_many_random_networks(accelerator: Accelerator, tmp_path_factory: pytest.TempPathFactory) -> None:
+    agree(accelerator, tmp_path_factory.mktemp("random"))
 
 
 MUTANTS: dict[str, tuple[str, Mutant]] = {
