@@ -38,6 +38,15 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "lfc": {"epochs": 75, "shift": 1, "rotate": 10, "zoom": 0.1},
 }
 LEARNING_RATE = {"tfc": 0.01, "sfc": 0.003, "lfc": 0.003}  # of the binary methods
+HARD_FORWARD = {  # a short anneal, then sign forward and the slope of tanh backward: found to suit the wider networks
+    "activations": (1, 2),
+    "activations_until": 0.05,
+    "weights": (1, 20),
+    "weights_from": 0,
+    "weights_until": 0.05,
+    "weights_backward": 1,
+}
+SCHEDULE: dict[str, dict[str, Any]] = {"tfc": {}, "sfc": HARD_FORWARD, "lfc": HARD_FORWARD}  # of the adiabatic method
 METHOD: dict[str, dict[str, Any]] = {
     "adiabatic": {"weight_decay": 1.0},
     "ste": {"weight_decay": 1.0},
@@ -61,7 +70,8 @@ class Run:
     def config(self) -> TrainConfig:
         """What is common to all, to the network and to the method."""
         rate = {"learning_rate": LEARNING_RATE[self.network]}
-        chosen = {**COMMON, **NETWORKS[self.network], **rate, **METHOD[self.method]}
+        schedule = {"schedule": SCHEDULE[self.network]} if self.method == "adiabatic" else {}
+        chosen = {**COMMON, **NETWORKS[self.network], **rate, **METHOD[self.method], **schedule}
         return TrainConfig(method=self.method, seed=self.seed, **chosen)
 
 

@@ -26,6 +26,7 @@ from adiabit.train.data import SIDE, Dataset, Split, load
 from adiabit.train.layers import DenseNet, clear_thresholds
 from adiabit.train.measure import accuracy, copied, reestimate, tensors
 from adiabit.train.quantizers import hardened
+from adiabit.train.schedules import Slopes
 
 __all__ = ["fit", "load_model"]
 
@@ -165,7 +166,8 @@ def _finish(
     with hardened(net):
         hard_test = accuracy(net, *test)
     net.load_state_dict(kept["state"])
-    set_slopes(net, kept["k_weights"], kept["k_activations"], kept["hard_activations"])
+    slopes = Slopes(**{**kept["slopes"], "noise": 0.0})
+    set_slopes(net, slopes)
     metrics = {
         "method": config.method,
         "soft_validation": accuracy(net, *validation),
@@ -181,8 +183,8 @@ def _finish(
     write_json(folder / "metrics.json", metrics)
     hard = anneal.schedule.finished and config.method != "real"
     net.load_state_dict(kept["state"] if not anneal.schedule.finished else kept["hard_state"])
-    save_model(folder, net, ModelCard(model=model, method=config.method, hard=hard, k_weights=kept["k_weights"],
-                                      k_activations=kept["k_activations"]))  # fmt: skip
+    save_model(folder, net, ModelCard(model=model, method=config.method, hard=hard, k_weights=slopes.weights,
+                                      k_activations=slopes.activations))  # fmt: skip
     (folder / LAST).unlink()
 
 
