@@ -64,7 +64,7 @@ class Run:
 
     def folder(self, out: Path) -> Path:
         """Where the run's files are; other settings have another folder."""
-        digest = hashlib.sha256(self.config().model_dump_json().encode()).hexdigest()[:8]
+        digest = hashlib.sha256(self.config().model_dump_json(exclude_defaults=True).encode()).hexdigest()[:8]
         return out / f"{self.network}-{self.method}-{self.seed}-{digest}"
 
     def config(self) -> TrainConfig:
