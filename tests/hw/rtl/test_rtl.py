@@ -205,7 +205,7 @@ def designs() -> Iterator[Accelerator]:
     yield Chain("window_3x3", (5, 6, 4), 1, B, 2).window((3, 3)).end()
     yield Chain("window_strided", (7, 9, 2), 3, S, 1).window((3, 2), stride=(2, 3)).end()
     yield Chain("window_dilated", (6, 7, 2), 1, B, 2).window((2, 3), dilation=(3, 2)).end()
-    yield Chain("window_sparse", (5, 7, 1), 4, U, 1).window((1, 1), stride=(3, 4)).end()  # most beats are dropped
+    yield Chain("window_sparse", (5, 7, 2), 4, U, 1).window((1, 1), stride=(3, 4)).end()  # most beats are dropped
     yield Chain("window_sound", (1, 17, 3), 8, U, 3).window((1, 5), stride=(1, 2)).end()
     yield Chain("window_column", (6, 1, 2), 2, U, 2).window((4, 1)).end()
     yield Chain("window_whole", (3, 3, 2), 1, B, 1).window((3, 3)).end()  # one window a frame
@@ -382,10 +382,10 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
     "too few credits": ("xnor_one_word", ("bnn_credit_fifo.sv", "ceil_div(Latency + 2,", "ceil_div(Latency,")),
     "sum carried over": ("xnor_63", ("bnn_accumulate.sv", "first_i ? '0 : data_o", "data_o")),
     "pass not reset": ("xnor_63", ("bnn_replay.sv", "        pass_q  <= '0;\n", "")),
-    "early window": ("window_3x3", ("bnn_window.sv", "held_q > $signed(HeldWidth'(offset_q))", "held_q >= $signed(HeldWidth'(offset_q))")),
+    "early window": ("window_3x3", ("bnn_window.sv", "load && held_q > ", "load && held_q >= ")),
     "small ring": ("window_strided", ("bnn_window.sv", "AddrWidth = $clog2(2 * Span)", "AddrWidth = $clog2(Span) - 1")),
-    "no drop": ("window_sparse", ("bnn_window.sv", "!last_grid_row ? NextGrid : NextFrame);\n      start_d", "NextGrid);\n      start_d")),
-    "ragged stride": ("wide_strided", ("bnn_window_parallel.sv", "if (last_column) step_x_q <= '0;\n        else if", "if")),
+    "no drop": ("window_sparse", ("bnn_window.sv", "NextFrame);\n      start_d", "NextGrid);\n      start_d")),
+    "ragged stride": ("wide_strided", ("bnn_window_parallel.sv", "if (last_column) step_x_q <= '0;\n        else", "")),
     "one pad short": ("pad_bipolar", ("bnn_pad.sv", "32'(row) < Top + Rows", "32'(row) <= Top + Rows")),
     "stale block": ("pool_bipolar", ("bnn_reduce.sv", "in_column_q == '0 && in_row_q == '0", "in_row_q == '0")),
     "early TLAST": ("fifo_5", ("bnn_last.sv", "BeatWidth'(Beats - 1);", "BeatWidth'(Beats - 2);")),
