@@ -18,7 +18,7 @@ from adiabit.flows.ladder import Vectors, load_rungs
 from adiabit.train.checkpoint import ModelCard, load_model, save_model
 from adiabit.train.config import DataConfig, ModelConfig
 from adiabit.train.data import Dataset, Split
-from adiabit.train.layers import DenseNet
+from adiabit.train.layers import Network
 
 FRAMES = 60
 
@@ -35,7 +35,7 @@ def save(folder: Path, *, method: str = "adiabatic", hard: bool = True, input_bi
     """A network with awkward batch norms: negative and zero gamma, thresholds beyond every accumulator."""
     torch.manual_seed(0)
     config = ModelConfig.model_validate({"topology": "free", "widths": (24, 16), "input_bits": input_bits})
-    net = DenseNet(config, method).eval()
+    net = Network(config, method).eval()
     for norm in (m for m in net if isinstance(m, nn.BatchNorm1d)):
         with torch.no_grad():
             norm.weight.normal_()
@@ -92,14 +92,14 @@ def test_a_difference_is_told_in_the_rung(tmp_path: Path) -> None:
     assert rung.difference.startswith("frame 7, logit 3: torch ")
 
 
-def test_blocks_of_any_length_give_the_same_logits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_of_any_length_give_the_same_logits(tmp_path: Path) -> None:
     net = save(tmp_path / "train")
-    exporting.write_qonnx(load_model(tmp_path / "train"), tmp_path / "model.onnx")
-    frames = np.random.default_rng(0).integers(0, 256, (7, 784), dtype=np.uint8)
+    exporting.write_qonnx(load_model(tmp_path / "train"), (784,), tmp_path / "model.onnx")
+    frames = np.random.default_rng(0).integers(0, 256, (1007, 784), dtype=np.uint8)  # more than one block
     whole = run_qonnx(tmp_path / "model.onnx", frames)
-    monkeypatch.setattr("adiabit.flows.compile.execute.BLOCK", 3)
-    assert np.array_equal(run_qonnx(tmp_path / "model.onnx", frames), whole)
-    assert whole.shape == (7, 10)
+    parts = [run_qonnx(tmp_path / "model.onnx", part) for part in (frames[:3], frames[3:500], frames[500:])]
+    assert np.array_equal(np.concatenate(parts), whole)
+    assert whole.shape == (1007, 10)
     assert not net.training
 
 
@@ -131,7 +131,7 @@ def test_a_diverged_network_is_refused(tmp_path: Path) -> None:
 
 def test_frames_of_another_shape_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "train")
-    exporting.write_qonnx(load_model(tmp_path / "train"), tmp_path / "model.onnx")
+    exporting.write_qonnx(load_model(tmp_path / "train"), (784,), tmp_path / "model.onnx")
     with pytest.raises(UserError, match=r"takes frames of shape \(784,\), these are \(28, 28\); reshape them"):
         run_qonnx(tmp_path / "model.onnx", np.zeros((2, 28, 28)))
 
@@ -146,7 +146,7 @@ def test_qonnx_sees_bipolar_quantizers_of_scale_one(tmp_path: Path) -> None:
     from qonnx.core.modelwrapper import ModelWrapper  # the reader that the compiler uses
 
     save(tmp_path / "train")
-    exporting.write_qonnx(load_model(tmp_path / "train"), tmp_path / "model.onnx")
+    exporting.write_qonnx(load_model(tmp_path / "train"), (784,), tmp_path / "model.onnx")
     model = ModelWrapper(str(tmp_path / "model.onnx"))
     kinds = [node.op_type for node in model.graph.node]
     assert kinds.count("BipolarQuant") == 1 + 3 + 2  # pixels, weights, activations

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from adiabit.train.config import ModelConfig
-from adiabit.train.layers import MARGIN, BinaryLinear, DenseNet, PixelSign, TensorNorm, clear_thresholds
+from adiabit.train.layers import MARGIN, BinaryLinear, Network, PixelSign, TensorNorm, clear_thresholds
 from adiabit.train.quantizers import hardened, quantizers, sign
 
 
@@ -18,7 +18,7 @@ def test_pixels_from_128_on_are_plus_one() -> None:
 
 @pytest.mark.parametrize(("topology", "widths"), [("tfc", [64] * 3), ("sfc", [256] * 3), ("lfc", [1024] * 3)])
 def test_topologies_are_those_of_finn(topology: str, widths: list[int]) -> None:
-    net = DenseNet(ModelConfig.model_validate({"topology": topology}), "adiabatic")
+    net = Network(ModelConfig.model_validate({"topology": topology}), "adiabatic")
     shapes = [tuple(m.weight.shape) for m in net if isinstance(m, BinaryLinear)]
     assert shapes == list(zip([*widths, 10], [784, *widths], strict=True))
 
@@ -27,7 +27,7 @@ def test_topologies_are_those_of_finn(topology: str, widths: list[int]) -> None:
 @pytest.mark.parametrize("input_bits", [1, 8])
 def test_a_hard_network_computes_integers(method: str, input_bits: int) -> None:
     torch.manual_seed(0)
-    net = DenseNet(
+    net = Network(
         ModelConfig.model_validate({"topology": "free", "widths": [5, 7], "input_bits": input_bits}), method
     ).eval()
     pixels = torch.randint(0, 256, (20, 784)).float()
@@ -46,7 +46,7 @@ def test_a_hard_network_computes_integers(method: str, input_bits: int) -> None:
 
 
 def test_the_real_twin_has_the_same_topology_and_no_quantizer_but_the_pixels() -> None:
-    net = DenseNet(ModelConfig(topology="free", widths=(5, 7)), "real")
+    net = Network(ModelConfig(topology="free", widths=(5, 7)), "real")
     shapes = [tuple(m.weight.shape) for m in net if isinstance(m, torch.nn.Linear)]
     assert shapes == [(5, 784), (7, 5), (10, 7)]
     assert len(list(quantizers(net))) == 1

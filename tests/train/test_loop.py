@@ -17,7 +17,7 @@ from adiabit.train import anneal, loop, measure
 from adiabit.train.checkpoint import ModelCard, load_card, load_model, save_model
 from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
 from adiabit.train.data import load
-from adiabit.train.layers import BinaryLinear, DenseNet
+from adiabit.train.layers import BinaryLinear, Network
 from adiabit.train.quantizers import quantizers
 
 SMALL = ModelConfig(topology="free", widths=(32, 16))
@@ -175,9 +175,9 @@ def test_a_batch_must_not_exceed_the_training_split(tmp_path: Path) -> None:
 def test_training_frames_are_augmented_and_keep_their_labels() -> None:
     splits = load(DataConfig())
     train = TrainConfig(batch_size=64, shift=2, rotate=10, moved=0.5)
-    learner = loop.Learner(DenseNet(SMALL, "ste"), train)
-    frames, labels = next(iter(loop.Batches(splits.train, train, learner)))
-    plain, same = next(iter(loop.Batches(splits.train, TrainConfig(batch_size=64), learner)))
+    learner = loop.Learner(Network(SMALL, "ste"), train)
+    frames, labels = next(iter(loop.Batches(splits.train, (28, 28, 1), train, learner)))
+    plain, same = next(iter(loop.Batches(splits.train, (28, 28, 1), TrainConfig(batch_size=64), learner)))
     assert torch.equal(labels, same)
     assert 16 < sum(map(torch.equal, frames, plain)) < 48
 
@@ -251,7 +251,7 @@ def test_code_in_a_checkpoint_is_not_run(trained: Path, tmp_path: Path) -> None:
 
 def test_a_model_survives_saving(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    net = DenseNet(SMALL, "real").eval()
+    net = Network(SMALL, "real").eval()
     save_model(tmp_path, net, ModelCard(model=SMALL, method="real", hard=False))
     frames = torch.randint(0, 256, (5, 784)).float()
     assert torch.equal(load_model(tmp_path)(frames), net(frames))

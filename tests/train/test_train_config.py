@@ -29,7 +29,7 @@ def test_hidden_widths() -> None:
     ("table", "content", "message"),
     [
         (ModelConfig, {"widths": [3]}, 'widths go with topology = "free"'),
-        (ModelConfig, {"topology": "free"}, 'widths go with topology = "free"'),
+        (ModelConfig, {"topology": "free"}, 'topology = "free" needs widths or layers'),
         (ModelConfig, {"topology": "free", "widths": [0]}, "greater than or equal to 1"),
         (ModelConfig, {"input_bits": 2}, "Input should be 1 or 8"),
         (TrainConfig, {"epoch": 3}, "Extra inputs are not permitted"),
