@@ -60,8 +60,8 @@ def load_card(folder: Path) -> ModelCard:
 def check_topology(folder: Path, model: ModelConfig) -> None:
     """`UserError` where the network in `folder` is not the one that a recipe's [model] describes."""
     found = load_card(folder).model
-    for key in ("hidden", "input_bits", "blocks", "pool"):
-        ours, theirs = getattr(model, key), getattr(found, key)
+    for key, attribute in {"hidden": "hidden", "input_bits": "input_bits", "layers": "blocks", "pool": "pool"}.items():
+        ours, theirs = getattr(model, attribute), getattr(found, attribute)
         if ours != theirs:
             raise UserError(
                 f"{folder / MODEL}: {key} = {theirs}, but the recipe's [model] has {ours}; "

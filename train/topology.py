@@ -46,9 +46,18 @@ class Layer(Table):
     def _is_one_kind(self) -> Self:
         if (self.conv is None) == (self.dense is None):
             raise ValueError("a layer is either { conv = channels, ... } or { dense = neurons }")
-        if self.dense is not None and (unused := self.model_fields_set - {"dense", "conv"}):
-            raise ValueError(f"a dense layer has no {sorted(unused)[0]}")
+        if self.dense is not None and (unused := sorted(self._chosen() - {"dense"})):
+            raise ValueError(f"a dense layer has no {unused[0]}")
         return self
+
+    def _chosen(self) -> set[str]:
+        return {key for key, field in type(self).model_fields.items() if getattr(self, key) != field.default}
+
+    def __repr__(self) -> str:
+        """As in a recipe, without what is default."""
+        chosen = self._chosen()
+        told = (f"{key} = {getattr(self, key)}" for key in type(self).model_fields if key in chosen)
+        return f"{{ {', '.join(told)} }}".replace("(", "[").replace(")", "]")
 
     def out(self, shape: Shape, name: str) -> Shape:
         """Shape of what the layer puts out; `UserError` where its windows do not lie in what it takes."""
