@@ -134,6 +134,7 @@ class TrainConfig(Table):
     crop: Pads = (0, 0)  # up to so many whole rows and columns, which cuts them off; then
     flip: bool = False  # half of them are mirrored, left to right
     reestimation: Annotated[int, Field(ge=0)] = 1  # passes that re-estimate batch-norm statistics at the end
+    device: Literal["cpu", "cuda"] = "cpu"  # a GPU is quicker for large networks, and its runs differ in rounding
     threads: Annotated[int, Field(ge=1)] | None = None  # of torch, else its own choice; 1 is quickest for a TFC
     seed: int = 0
     schedule: Annotated[Budget | Target | Patience, Field(discriminator="kind")] = Budget()

@@ -39,6 +39,8 @@ def fit(data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, 
     Leaves model.pt, model.json, history.json, metrics.json and tensorboard/. `progress` draws a bar, else one line
     is printed for every tenth of the epochs. `UserError` for data that is missing and checkpoints of other runs.
     """
+    if train.device == "cuda" and not torch.cuda.is_available():
+        raise UserError('recipe: [train]: device = "cuda": torch finds no CUDA device; use device = "cpu"')
     splits = load(data).shaped(model.frame(data.source.shape))
     threads = torch.get_num_threads()
     torch.set_num_threads(train.threads or threads)
@@ -146,7 +148,7 @@ def _train(learner: Learner, batches: Batches, anneal: Anneal, folder: Path, pro
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning.*")
         trainer = L.Trainer(
-            accelerator="cpu", devices=1, max_epochs=config.epochs, callbacks=[anneal, bar, keep],
+            accelerator=config.device, devices=1, max_epochs=config.epochs, callbacks=[anneal, bar, keep],
             logger=TensorBoardLogger(folder, name="tensorboard", version=""), enable_model_summary=False,
             enable_progress_bar=progress, log_every_n_steps=10**9,
         )  # fmt: skip
@@ -164,6 +166,7 @@ def _finish(
     net: Network, splits: Dataset, model: ModelConfig, config: TrainConfig, anneal: Anneal, folder: Path
 ) -> None:
     """Re-estimate, choose by hard validation accuracy, touch the test split once, write the results."""
+    net.to(config.device)  # Lightning has put it back on the CPU
     candidates = [anneal.best, anneal.candidate()]
     kept = max((_reestimated(net, c, splits, config) for c in candidates), key=lambda c: float(c["hard_validation"]))
     validation, test = tensors(splits.validation), tensors(splits.test)
@@ -189,7 +192,7 @@ def _finish(
     net.load_state_dict(kept["state"] if not anneal.schedule.finished else kept["hard_state"])
     card = ModelCard(model=model, frame=net.frame, classes=net.classes, method=config.method, hard=hard,
                      k_weights=kept["k_weights"], k_activations=kept["k_activations"])  # fmt: skip
-    save_model(folder, net, card)
+    save_model(folder, net.cpu(), card)
     (folder / LAST).unlink()
 
 

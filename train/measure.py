@@ -56,7 +56,7 @@ def reestimate(net: nn.Module, frames: Tensor, passes: int) -> None:
 
     As `torch.optim.swa_utils.update_bn`, but nothing else than the batch norms leaves eval mode: no dropout, no noise.
     """
-    training = net.training
+    training, device = net.training, next(net.parameters()).device
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     net.eval()
@@ -66,7 +66,7 @@ def reestimate(net: nn.Module, frames: Tensor, passes: int) -> None:
         norm.train()
     for _ in range(passes):
         for part in frames.chunk(-(-len(frames) // block_of(frames))):  # even parts: one frame has no variance
-            net(pixels(part))
+            net(pixels(part.to(device)))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     net.train(training)

@@ -186,6 +186,13 @@ def test_a_batch_must_not_exceed_the_training_split(tmp_path: Path) -> None:
         run(tmp_path, batch_size=4000)
 
 
+def test_a_missing_gpu_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError) as caught:
+        run(tmp_path, device="cuda")
+    assert str(caught.value) == 'recipe: [train]: device = "cuda": torch finds no CUDA device; use device = "cpu"'
+
+
 def test_training_frames_are_augmented_and_keep_their_labels() -> None:
     splits = load(DataConfig())
     train = TrainConfig(batch_size=64, shift=2, rotate=10, moved=0.5)
