@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import asdict
 from typing import Any
 
 import lightning as L  # noqa: N812  (its customary name)
@@ -16,7 +17,7 @@ from adiabit.train.config import TrainConfig
 from adiabit.train.data import Dataset
 from adiabit.train.measure import accuracy, copied, reestimate, tensors
 from adiabit.train.quantizers import AdiabaticQuantizer, hardened, quantizers
-from adiabit.train.schedules import make_schedule
+from adiabit.train.schedules import Slopes, make_schedule
 
 HISTORY = (
     "epoch", "soft_accuracy", "hard_accuracy", "k_weights", "k_activations", "loss", "flip_ratio", "unsaturated", "lr",
@@ -50,7 +51,7 @@ class Anneal(L.Callback):
         """Plain numbers and tensors: loads with weights_only."""
         return {
             "settings": self.settings,
-            "schedule": self.schedule.state_dict() | {"hard_activations": self.schedule.hard_activations},
+            "schedule": self.schedule.state_dict(),
             "history": self.history,
             "best": self.best,
             "seconds": self.seconds,
@@ -108,17 +109,14 @@ class Anneal(L.Callback):
         return {
             "epoch": self.history["epoch"][-1],
             "hard_accuracy": self.history["hard_accuracy"][-1],
-            "k_weights": self.history["k_weights"][-1],
-            "k_activations": self.history["k_activations"][-1],
-            "hard_activations": self.schedule.hard_activations,
+            "slopes": asdict(self.schedule.slopes),
             "state": copied(self.net),
         }
 
     # the rest ---------------------------------------------------------------------------------------------------
 
     def _apply(self) -> None:
-        set_slopes(self.net, self.schedule.k_weights, self.schedule.k_activations, self.schedule.hard_activations,
-                   self.schedule.noise)  # fmt: skip
+        set_slopes(self.net, self.schedule.slopes)
 
     def _soft_accuracy(self) -> float:
         self._apply()
@@ -143,6 +141,8 @@ class Anneal(L.Callback):
         flips = sum(int(((w >= 0) != s).sum()) for w, s in zip(weights, self.signs, strict=True))
         k = self.schedule.k_weights
         soft_weights = total if k is None else sum(int((torch.tanh(k * w).abs() < SATURATED).sum()) for w in weights)
+        if self.schedule.slopes.hard_weights:
+            soft_weights = 0
         row = {
             "epoch": trainer.current_epoch + 1,
             "soft_accuracy": soft,
@@ -161,14 +161,13 @@ class Anneal(L.Callback):
             trainer.logger.log_metrics(logged, step=trainer.current_epoch + 1)
 
 
-def set_slopes(
-    net: nn.Module, weights: float | None, activations: float | None, hard_activations: bool, noise: float = 0.0
-) -> None:
-    """Give every adiabatic quantizer of a network its k."""
+def set_slopes(net: nn.Module, slopes: Slopes) -> None:
+    """Give every adiabatic quantizer of a network its k, and whether its forward is hard."""
     for quantizer in quantizers(net):
         if isinstance(quantizer, AdiabaticQuantizer):
-            k = weights if quantizer.role == "weight" else activations
+            weight = quantizer.role == "weight"
+            k = slopes.weights if weight else slopes.activations
             if k is not None:
                 quantizer.k = k
-            if quantizer.role == "activation":
-                quantizer.hard, quantizer.noise = hard_activations, noise
+            quantizer.hard = slopes.hard_weights if weight else slopes.hard_activations
+            quantizer.noise = 0.0 if weight else slopes.noise

@@ -58,7 +58,8 @@ class Budget(Table):
     with Gaussian noise of std `noise / k` before the tanh. From there on their forward is sign and their
     backward k * (1 - tanh(k * x)**2) with k = `backward`. The weights' k goes geometrically through `weights`
     between the shares `weights_from` and `weights_until`. It is a variant of the adiabatic method with a
-    hard forward and a soft backward in the activations; the weights' gradient is true throughout.
+    hard forward and a soft backward in the activations. The weights' gradient is true throughout; or, where
+    `weights_backward` is given, their forward is sign too from `weights_until` on, and it is their backward's k.
     """
 
     kind: Literal["budget"] = "budget"
@@ -69,6 +70,7 @@ class Budget(Table):
     weights: tuple[Slope, Slope] = (3.0, 300.0)
     weights_from: Share = 0.4
     weights_until: Share = 0.95
+    weights_backward: Slope | None = None
 
     @model_validator(mode="after")
     def _weights_end_after_they_begin(self) -> Self:

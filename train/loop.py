@@ -26,6 +26,7 @@ from adiabit.train.data import Dataset, Split, load
 from adiabit.train.layers import Network, clear_thresholds
 from adiabit.train.measure import accuracy, copied, pixels, reestimate, tensors
 from adiabit.train.quantizers import hardened
+from adiabit.train.schedules import Slopes
 from adiabit.train.topology import Shape
 
 __all__ = ["fit", "load_model"]
@@ -174,7 +175,8 @@ def _finish(
     with hardened(net):
         hard_test = accuracy(net, *test)
     net.load_state_dict(kept["state"])
-    set_slopes(net, kept["k_weights"], kept["k_activations"], kept["hard_activations"])
+    slopes = Slopes(**{**kept["slopes"], "noise": 0.0})
+    set_slopes(net, slopes)
     metrics = {
         "method": config.method,
         "soft_validation": accuracy(net, *validation),
@@ -191,7 +193,7 @@ def _finish(
     hard = anneal.schedule.finished and config.method != "real"
     net.load_state_dict(kept["state"] if not anneal.schedule.finished else kept["hard_state"])
     card = ModelCard(model=model, frame=net.frame, classes=net.classes, method=config.method, hard=hard,
-                     k_weights=kept["k_weights"], k_activations=kept["k_activations"])  # fmt: skip
+                     k_weights=slopes.weights, k_activations=slopes.activations)  # fmt: skip
     save_model(folder, net.cpu(), card)
     (folder / LAST).unlink()
 

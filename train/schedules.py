@@ -7,9 +7,21 @@ They know nothing of torch: the loop asks for k before each step and tells the a
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from adiabit.train.config import HARD, Budget, Patience, Target, TrainConfig
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """What the quantizers are told; None leaves them as they are."""
+
+    weights: float | None = None  # k
+    activations: float | None = None
+    hard_weights: bool = False  # forward sign, backward with k
+    hard_activations: bool = False
+    noise: float = 0.0  # std of the noise before an activation, in units of 1 / k
 
 
 class Schedule:
@@ -17,9 +29,12 @@ class Schedule:
 
     k_weights: float | None = None
     k_activations: float | None = None
-    hard_activations = False  # forward sign, backward with k_activations
-    noise = 0.0  # std of the noise before an activation, in units of 1 / k_activations
     learning_rate_factor = 1.0
+
+    @property
+    def slopes(self) -> Slopes:
+        """What the quantizers are to compute with now."""
+        return Slopes(self.k_weights, self.k_activations)
 
     def at(self, share: float) -> None:
         """Set k for the share 0...1 of the epochs that is done."""
@@ -40,7 +55,8 @@ class Schedule:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that changes, as plain numbers."""
-        return {}
+        constant = ("factor", "k_base", "power", "config")
+        return {key: value for key, value in vars(self).items() if key not in constant}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a saved state."""
@@ -56,14 +72,20 @@ class BudgetSchedule(Schedule):
         self.at(0.0)
 
     def at(self, share: float) -> None:
-        """Set k for a share; it depends on nothing else, so there is no state to save."""
+        """Set k for a share; it depends on nothing else."""
         c = self.config
         self.hard_activations = share >= c.activations_until
+        self.hard_weights = c.weights_backward is not None and share >= c.weights_until
         soft_k = _geometric(c.activations, share / c.activations_until if c.activations_until else 1.0)
         self.k_activations = c.backward if self.hard_activations else soft_k
-        self.noise = 0.0 if self.hard_activations else c.noise
-        done = (share - c.weights_from) / (c.weights_until - c.weights_from)
-        self.k_weights = _geometric(c.weights, done)
+        soft_k = _geometric(c.weights, (share - c.weights_from) / (c.weights_until - c.weights_from))
+        self.k_weights = c.weights_backward if c.weights_backward is not None and self.hard_weights else soft_k
+
+    @property
+    def slopes(self) -> Slopes:
+        """Noise goes with soft activations alone."""
+        noise = 0.0 if self.hard_activations else self.config.noise
+        return Slopes(self.k_weights, self.k_activations, self.hard_weights, self.hard_activations, noise)
 
 
 class _PushedSchedule(Schedule):
@@ -97,11 +119,6 @@ class _PushedSchedule(Schedule):
         else:
             self.k_activations *= self.factor
         self.weights_next = not self.weights_next
-
-    def state_dict(self) -> dict[str, Any]:
-        """Both k, whose turn it is, and what the schedule counts."""
-        constant = ("factor", "k_base", "power", "config")
-        return {key: value for key, value in vars(self).items() if key not in constant}
 
 
 class TargetSchedule(_PushedSchedule):

@@ -92,6 +92,11 @@ def test_the_history_has_a_value_for_each_epoch(trained: Path) -> None:
     ("method", "schedule", "model"),
     [
         ("adiabatic", {"kind": "budget"}, SMALL),
+        (
+            "adiabatic",
+            {"kind": "budget", "weights_from": 0.0, "weights_until": 0.4, "weights_backward": 1.0},
+            SMALL,
+        ),
         ("adiabatic", {"kind": "target", "target": 0.5, "factor": 4.0}, SMALL),
         ("adiabatic", {"kind": "patience", "patience": 1}, SMALL),
         ("ste", {}, SMALL),
@@ -126,7 +131,14 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
 
-@pytest.mark.parametrize("schedule", [{"kind": "budget"}, {"kind": "target", "target": 0.1, "k": 500, "factor": 3.0}])
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        {"kind": "budget"},
+        {"kind": "budget", "weights_until": 0.5, "weights_backward": 1.0},
+        {"kind": "target", "target": 0.1, "k": 500, "factor": 3.0},
+    ],
+)
 def test_a_run_cut_off_after_its_last_epoch_only_finishes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schedule: dict[str, Any]
 ) -> None:

@@ -27,7 +27,9 @@ def test_budget_anneals_activations_first_then_weights() -> None:
     seen = []
     for share in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
         schedule.at(share)
-        seen.append((schedule.k_activations, schedule.hard_activations, schedule.noise, schedule.k_weights))
+        slopes = schedule.slopes
+        assert not slopes.hard_weights
+        seen.append((slopes.activations, slopes.hard_activations, slopes.noise, slopes.weights))
     assert seen == [
         (1.0, False, 0.5, 3.0),
         (pytest.approx(4.0), False, 0.5, 3.0),
@@ -39,6 +41,15 @@ def test_budget_anneals_activations_first_then_weights() -> None:
     assert not schedule.done
     assert schedule.finished
     assert schedule.after_epoch(1.0, 1.0, unasked) is False
+
+
+def test_budget_hardens_weights_too_where_they_have_a_backward_slope() -> None:
+    schedule = BudgetSchedule(Budget(weights=(1, 16), weights_from=0.0, weights_until=0.5, weights_backward=1.2))
+    seen = []
+    for share in (0.0, 0.25, 0.5, 1.0):
+        schedule.at(share)
+        seen.append((schedule.slopes.weights, schedule.slopes.hard_weights))
+    assert seen == [(1.0, False), (pytest.approx(4.0), False), (1.2, True), (1.2, True)]
 
 
 def test_target_pushes_in_turn_while_the_target_holds_at_most_three_times() -> None:
