@@ -55,10 +55,10 @@ def _check_averages(layer: Layer) -> None:
 def _check_classes(network: Network, config: CompileConfig) -> None:
     """The largest accumulator must be the largest logit."""
     last, levels = network.layers[-1], layer_inputs(network, config)[-1]
-    if config.label_select and np.ptp(factors(last, levels)[1]):
+    if np.ptp(factors(last, levels)[1]):
         last.dense.place.refuse(
             f"is the last product and reads integers that stand for {levels.scale:g} * integer + {levels.offset:g}, so "
-            "its classes need different addends, which it cannot have; set label_select = false, or quantize before it"
+            "its classes need different addends, which it cannot have; quantize before it"
         )
 
 

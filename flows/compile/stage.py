@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ def compile_model(
         if vectors is None:
             vectors = _vectors(network, config, source, test)
         _check(network, vectors, model, config)
+        if len(network.frame) == 3:
+            vectors = dataclasses.replace(vectors, frames=vectors.frames.reshape(-1, *network.frame))
         streamlined = streamline(network, config)
         accelerator = lower(streamlined.model, config, model)
         compared = Comparison(
@@ -119,8 +122,8 @@ def _check(network: Network, vectors: Vectors, model: Path, config: CompileConfi
 
 
 def _fits(frames: npt.NDArray[Any], network: Network) -> bool:
-    """A vector may come in any shape of its size, an image only as (H, W, C)."""
-    if len(network.frame) == 3:
+    """A vector, or an image of one channel, may come in any shape of its size, other images only as (H, W, C)."""
+    if len(network.frame) == 3 and network.channels > 1:
         return frames.shape[1:] == network.frame
     return int(np.prod(frames.shape[1:])) == network.features
 

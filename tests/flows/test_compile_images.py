@@ -97,6 +97,15 @@ def test_small_integer_weights_behind_a_sign_of_the_input(net: Make, tmp_path: P
     assert [s.name for s in stages] == ["threshold0", "sum0", "fc0", "fc1", "label"]
 
 
+def test_one_channel_may_come_flat(net: Make, tmp_path: Path) -> None:
+    rng = np.random.default_rng(11)
+    path = net(1, 1, 4, 5).conv(signs(rng, 3, 1, 4, 5)).op("Flatten").save(tmp_path / "net.onnx")
+    frames, labels = rng.integers(0, 256, (6, 20)), rng.integers(0, 3, 6)
+    compile_model(path, None, tmp_path, CompileConfig(fold=HAND), test=(frames, labels))
+    np.testing.assert_array_equal(Vectors.load(tmp_path).frames[:6], frames.reshape(6, 4, 5, 1))
+    assert [r.status for r in load_rungs(tmp_path)] == ["equal"] * 3
+
+
 @pytest.mark.parametrize("value", [-1.0, 1.0])
 def test_binary_pads(net: Make, tmp_path: Path, value: float) -> None:
     """In FINN's graph, whose stream has 0 and 1, the constant turns with the stream."""
