@@ -98,7 +98,8 @@ def _pool(stage: Pool, x: Array) -> Array:
 
 def _global_sum(stage: GlobalSum, x: Array) -> Array:
     ones = x > 0 if stage.input.kind is Kind.BIPOLAR else x
-    return ones.sum(axis=(1, 2), dtype=np.int32)
+    sums: Array = ones.sum(axis=(1, 2), dtype=np.int32)
+    return sums
 
 
 def _label_select(_: LabelSelect, x: Array) -> Array:

@@ -112,8 +112,8 @@ class Chain:
             bits, kind = (high.bit_length(), U) if probe.xnor else (probe.accumulator_bits, S)
             result = self._next(shape=(*self.here.shape[:-1], rows), bits=bits, kind=kind, lanes=pe)
             return self._add(MatrixVector, result, weights=values, **fields)
-        shape = (*self.here.shape[:-1], rows)
-        result = self._next(shape=(math.prod(shape),) if flat else shape, bits=out[0], kind=out[1], lanes=pe)
+        made = (*self.here.shape[:-1], rows)
+        result = self._next(shape=(math.prod(made),) if flat else made, bits=out[0], kind=out[1], lanes=pe)
         frames = some_frames(self.here, self.rng, 64)
         least, most = self.here.range
         frames[0] = np.where(values[min(2, rows - 1)] > 0, most, least)  # what the bench sends too
