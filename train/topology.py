@@ -96,7 +96,7 @@ TOPOLOGIES: dict[str, tuple[Layer, ...]] = {
     "lfc": _dense(1024, 1024, 1024),
     "cnv": _convs("64", "64P", "128", "128P", "256", "256") + _dense(512, 512),
     "vgg-small": _convs("128", "128P", "256", "256P", "512", "512P", pad=1),  # Zhang et al., LQ-Nets, 2018
-    "catdog": _convs("32P", "64P", "128P", "128P"),
+    "catdog": _convs("32P", "64P", "128P", "256P") + _dense(256),
     "spoken-digits": _convs("32P", "64P", "64P") + _dense(128),
     "digits-conv": _convs("16P", "32P") + _dense(64),
 }
