@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from pathlib import Path
 
@@ -16,17 +17,19 @@ from adiabit.errors import UserError
 from adiabit.flows.compile.execute import run_qonnx
 from adiabit.flows.ladder import Rung, Vectors, save_rungs
 from adiabit.train.checkpoint import load_card, load_model
-from adiabit.train.config import HARD, PIXELS, DataConfig
+from adiabit.train.config import HARD, DataConfig
 from adiabit.train.data import load
-from adiabit.train.measure import logits
+from adiabit.train.measure import logits, pixels
+from adiabit.train.topology import Shape
 
 MODEL = "model.onnx"
 
 
-def export(train_folder: Path, data: DataConfig, out: Path) -> None:
+def export(train_folder: Path, data: DataConfig, out: Path, frames: int | None = None) -> None:
     """Write model.onnx, vectors.npz and rungs.json into `out`, which exists.
 
-    The graph takes pixels 0...255 as float32 (1, 784) and gives logits (1, 10). `UserError` where the network is
+    The graph takes pixels 0...255 as float32, (1, features) or (1, C, H, W), and gives logits (1, classes). `frames`
+    limits the test frames among the vectors; they are spread evenly over the split. `UserError` where the network is
     not binary (yet) and where it has learnt NaN. A frame in which QONNX execution differs from torch is told in
     the QONNX rung.
     """
@@ -42,15 +45,23 @@ def export(train_folder: Path, data: DataConfig, out: Path) -> None:
             f"{card.k_activations:.4g}, hard from {HARD:.0f}); raise train.epochs so that the schedule ends"
         )
     net = load_model(train_folder)
-    vectors = make_vectors(net, data)
-    write_qonnx(net, out / MODEL)
+    vectors = make_vectors(net, data, card.frame, frames)
+    write_qonnx(net, card.frame, out / MODEL)
     vectors.save(out)
     verify(out, vectors)
 
 
-def make_vectors(net: nn.Module, data: DataConfig) -> Vectors:
-    """The test split, then :func:`corners`, with what the network computes for them."""
-    test, extra = load(data).test, corners()
+def make_vectors(net: nn.Module, data: DataConfig, frame: Shape, limit: int | None = None) -> Vectors:
+    """The test split, or `limit` frames of it, then :func:`corners`, with what the network computes for them."""
+    source = data.source
+    if math.prod(source.shape) != math.prod(frame):
+        raise UserError(
+            f"recipe: [data]: the frames of {data.dataset} are {source.shape}, but the network takes {frame}; "
+            "name the data set that it was trained on"
+        )
+    test, extra = load(data).shaped(frame).test, corners(frame)
+    if limit is not None and limit < len(test.labels):
+        test = test.take(np.linspace(0, len(test.labels) - 1, limit).round().astype(np.int64))
     frames = np.concatenate([test.frames, extra])
     computed = logits(net, torch.from_numpy(frames)).numpy()
     if not np.isfinite(computed).all():
@@ -59,29 +70,36 @@ def make_vectors(net: nn.Module, data: DataConfig) -> Vectors:
     return Vectors(frames=frames, labels=labels, logits=computed, predictions=computed.argmax(1).astype(np.int64))
 
 
-def corners() -> npt.NDArray[np.uint8]:
-    """Inputs that data sets lack, (N, 784): all equal, one pixel alone, checkerboards, random pixels."""
-    rng = np.random.default_rng(0)
-    flat = [np.full(PIXELS, value, dtype=np.uint8) for value in (0, 255, 127, 128, 1, 254)]
-    places = (0, 1, PIXELS // 2, PIXELS - 2, PIXELS - 1)
-    one = [np.where(np.arange(PIXELS) == place, 255, 0) for place in places]
-    row, column = np.divmod(np.arange(PIXELS), 28)
-    boards = [((row + column) % 2 == parity) * 255 for parity in (0, 1)]
-    noise = [rng.integers(0, 256, PIXELS) for _ in range(8)] + [rng.integers(0, 2, PIXELS) * 255 for _ in range(8)]
-    return np.stack([*flat, *one, *(255 - np.array(o) for o in one), *boards, *noise]).astype(np.uint8)
+def corners(frame: Shape = (784,)) -> npt.NDArray[np.uint8]:
+    """Inputs that data sets lack, (N, *frame): all equal, one element alone, checkerboards, random elements."""
+    rng, size = np.random.default_rng(0), math.prod(frame)
+    flat = [np.full(size, value, dtype=np.uint8) for value in (0, 255, 127, 128, 1, 254)]
+    places = (0, 1, size // 2, size - 2, size - 1)
+    one = [np.where(np.arange(size) == place, 255, 0) for place in places]
+    places_of_elements = np.indices(_image(frame)).sum(axis=0).reshape(size)
+    boards = [(places_of_elements % 2 == parity) * 255 for parity in (0, 1)]
+    noise = [rng.integers(0, 256, size) for _ in range(8)] + [rng.integers(0, 2, size) * 255 for _ in range(8)]
+    stack = np.stack([*flat, *one, *(255 - np.array(o) for o in one), *boards, *noise])
+    return stack.astype(np.uint8).reshape(-1, *frame)
 
 
-def write_qonnx(net: nn.Module, path: Path) -> None:
+def _image(frame: Shape) -> Shape:
+    """The image that a flat frame was, if its size is a square: a checkerboard of it changes along both sides."""
+    side = math.isqrt(frame[0])
+    return (side, side) if len(frame) == 1 and side * side == frame[0] else frame
+
+
+def write_qonnx(net: nn.Module, frame: Shape, path: Path) -> None:
     """Export a hard network in eval mode; Brevitas writes each quantizer as a BipolarQuant node."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch: the TorchScript exporter is the old one; Brevitas needs it
-        export_qonnx(net, torch.zeros(1, PIXELS), str(path), dynamo=False, input_names=["pixels"],
+        export_qonnx(net, pixels(torch.zeros(1, *frame)), str(path), dynamo=False, input_names=["pixels"],
                      output_names=["logits"], keep_initializers_as_inputs=False)  # fmt: skip
 
 
 def verify(out: Path, vectors: Vectors) -> None:
     """Execute model.onnx on every vector and write both rungs; a difference is told in the second."""
-    computed = run_qonnx(out / MODEL, vectors.frames)
+    computed = run_qonnx(out / MODEL, pixels(torch.from_numpy(vectors.frames)).numpy())
     same = (computed == vectors.logits).all(axis=1)
     total = len(same)
     difference = ""

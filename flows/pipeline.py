@@ -80,12 +80,12 @@ class Pipeline:
         def make(folder: Path) -> None:
             from adiabit.flows.export import export
 
-            export(source, self.recipe.data, folder)
+            export(source, self.recipe.data, folder, self.recipe.export.frames)
 
         tools = versions("torch", "brevitas", "qonnx", "onnx", "onnxruntime")
         sources = source_digest("train", "flows/export.py", "flows/ladder.py", "flows/compile/execute.py")
         key = {
-            **self._settings("data"),
+            **self._settings("data", "export"),
             "data_digest": self._data_digest(),
             "from": [file_digest(source / name) for name in ("model.json", "model.pt")],
             "source": sources,

@@ -37,6 +37,14 @@ class TargetConfig(BaseModel):
         return name
 
 
+class ExportConfig(BaseModel):
+    """What the ladder runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    frames: int | None = Field(default=None, ge=1)  # of the test split; all of them where it is not given
+
+
 class Recipe(BaseModel):
     """All that a run depends on."""
 
@@ -48,6 +56,7 @@ class Recipe(BaseModel):
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
+    export: ExportConfig = ExportConfig()
     target: TargetConfig = TargetConfig()
     compile: CompileConfig = CompileConfig()
     simulate: SimulateConfig = SimulateConfig()
@@ -140,6 +149,9 @@ def _place(loc: Sequence[int | str]) -> tuple[str, str, type[BaseModel] | None]:
     owner: type[BaseModel] | None = Recipe
     tables: list[str] = []
     for part in loc[:-1]:
+        if isinstance(part, int):  # of a list of tables
+            tables.append(str(part))
+            continue
         inner = _models(owner.model_fields[str(part)].annotation) if owner and str(part) in owner.model_fields else []
         if not inner and owner and str(part) not in owner.model_fields:
             continue  # the tag of a discriminated union

@@ -6,6 +6,9 @@ worked on in one cycle, so a vector takes MH/PE * MW/SIMD cycles, its *fold*. SI
 a stage's input stream and PE that of its output stream: they are written nowhere else.
 
 Bipolar elements are -1 and +1; in hardware bit 1 stands for +1 and bit 0 for -1.
+
+Images are (H, W, C), sound is (1, W, C); elements travel in that order, the channel fastest, and no stage but
+`Window` changes it. So a stage may write its elements in any shape that its reader wants, e.g. flat.
 """
 
 from __future__ import annotations
@@ -151,8 +154,20 @@ class Stage:
 
     def _same_elements(self) -> None:
         a, b = self.input, self.output
-        if (a.shape, a.bits, a.kind) != (b.shape, b.bits, b.kind):
-            self._refuse(f"input {a} and output {b} must differ in lanes alone")
+        if (a.elements, a.bits, a.kind) != (b.elements, b.bits, b.kind):
+            self._refuse(f"input {a} and output {b} must differ in lanes and shape alone")
+
+    def _reads_image(self) -> tuple[int, int, int]:
+        if len(self.input.shape) != 3:
+            self._refuse(f"input {self.input} must have the shape (H, W, C)")
+        height, width, channels = self.input.shape
+        return height, width, channels
+
+    def _writes(self, *shape: int) -> None:
+        """Check that the output holds the elements of `shape`, in lanes that divide its last axis."""
+        out = self.output
+        if out.elements != math.prod(shape) or shape[-1] % out.lanes:
+            self._refuse(f"output {out} must hold {shape} elements in lanes that divide {shape[-1]}")
 
     def _check_thresholds(self, thresholds: Ints, rows: int) -> None:
         out = self.output
@@ -178,8 +193,8 @@ class Threshold(Stage):
     def check(self) -> None:
         """Check shapes and ranges."""
         super().check()
-        if self.input.shape != self.output.shape or self.input.lanes != self.output.lanes:
-            self._refuse(f"input {self.input} and output {self.output} must have equal shape and lanes")
+        if self.input.elements != self.output.elements or self.input.lanes != self.output.lanes:
+            self._refuse(f"input {self.input} and output {self.output} must have equal elements and lanes")
         self._check_thresholds(self.thresholds, self.input.channels)
 
 
@@ -204,15 +219,9 @@ class MatrixVector(Stage):
         if self.weights.ndim != 2 or 0 in self.weights.shape:
             self._refuse(f"weights have shape {self.weights.shape}; (MH, MW) is needed")
         mh, mw = self.weights.shape
-        if self.input.channels != mw or self.output.channels != mh:
-            self._refuse(
-                f"weights (MH, MW) = {(mh, mw)} do not join {self.input.channels} inputs to "
-                f"{self.output.channels} outputs"
-            )
-        if self.input.shape[:-1] != self.output.shape[:-1]:
-            self._refuse(
-                f"input shape {self.input.shape} and output shape {self.output.shape} differ before the last axis"
-            )
+        if self.input.channels != mw:
+            self._refuse(f"weights (MH, MW) = {(mh, mw)} do not fit {self.input.channels} inputs")
+        self._writes(*self.input.shape[:-1], mh)
         if self.memory is Memory.HARDWIRED and self.fold != 1:
             self._refuse(f"hard-wired weights need a fold of 1, this one is {self.fold}; use PE={mh} and SIMD={mw}")
         if self.thresholds is not None:
@@ -281,10 +290,10 @@ class MatrixVector(Stage):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WidthConverter(Stage):
-    """Regroups the lanes of a stream; the element order stays. Any two lane counts that divide the channels."""
+    """Regroups the lanes of a stream; the element order stays. Any two lane counts of which one divides the other."""
 
     def check(self) -> None:
-        """Check that nothing but the lanes changes."""
+        """Check that nothing but the lanes, and maybe the shape, changes."""
         super().check()
         self._same_elements()
         wide, narrow = max(self.input.lanes, self.output.lanes), min(self.input.lanes, self.output.lanes)
@@ -310,6 +319,133 @@ class Fifo(Stage):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Window(Stage):
+    """Sliding window of an image (H, W, C): a vector (KH, KW, C) for each output pixel, rows first.
+
+    With KH * KW * C lanes out and C in, a window a cycle; else the lanes are equal and divide C, and a window is
+    sent piece by piece. The output is (OH, OW, KH * KW * C), or in another shape the same.
+    """
+
+    kernel: tuple[int, int]  # (KH, KW) pixels
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+
+    def check(self) -> None:
+        """Check that windows lie inside the image, and the lanes."""
+        super().check()
+        _, _, channels = self._reads_image()
+        if min(*self.kernel, *self.stride, *self.dilation) < 1 or min(self.grid) < 1:
+            self._refuse(
+                f"kernel {self.kernel}, stride {self.stride}, dilation {self.dilation}: no window of "
+                f"{self.span[0]} x {self.span[1]} pixels lies in the image {self.input.shape}; pad it"
+            )
+        a, b = self.input, self.output
+        if (a.bits, a.kind) != (b.bits, b.kind):
+            self._refuse(f"input {a} and output {b} must have equal elements")
+        self._writes(*self.grid, math.prod(self.kernel) * channels)
+        if not (self.parallel or (a.lanes == b.lanes and channels % b.lanes == 0)):
+            self._refuse(
+                f"{a.lanes} lanes to {b.lanes}: equal lanes that divide the {channels} channels, or {channels} to "
+                f"{math.prod(self.kernel) * channels}, are needed"
+            )
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Rows and columns from a window's first pixel to its last."""
+        rows, columns = ((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+        return rows, columns
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Windows (OH, OW)."""
+        rows, columns = (
+            (side - span) // stride + 1
+            for side, span, stride in zip(self.input.shape, self.span, self.stride, strict=False)
+        )
+        return rows, columns
+
+    @property
+    def parallel(self) -> bool:
+        """Whether a whole window leaves in a cycle."""
+        channels = self.input.channels
+        return self.input.lanes == channels and self.output.lanes == math.prod(self.kernel) * channels
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pad(Stage):
+    """An image (H, W, C) with rows and columns of one value around it."""
+
+    before: tuple[int, int]  # rows above, columns on the left
+    after: tuple[int, int]  # rows below, columns on the right
+    value: int  # of each element
+
+    def check(self) -> None:
+        """Check shapes and the value."""
+        super().check()
+        height, width, channels = self._reads_image()
+        a, b = self.input, self.output
+        if min(*self.before, *self.after) < 0 or (a.bits, a.kind, a.lanes) != (b.bits, b.kind, b.lanes):
+            self._refuse(f"before {self.before}, after {self.after}, input {a}, output {b}: pads are not negative, "
+                         "and the elements and lanes stay")  # fmt: skip
+        (top, left), (bottom, right) = self.before, self.after
+        self._writes(top + height + bottom, left + width + right, channels)
+        low, high = a.range
+        if not low <= self.value <= high or (a.kind is Kind.BIPOLAR and self.value == 0):
+            self._refuse(f"pads with {self.value}, which {a} cannot carry")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pool(Stage):
+    """Largest element of each KH x KW block of an image (H, W, C); of -1 and +1 it is OR. Blocks do not overlap.
+
+    Rows and columns that fill no block are dropped. Overlapping windows: a `Window` that writes
+    (OH, OW * KH * KW, C), then a `Pool` of (1, KH * KW).
+    """
+
+    kernel: tuple[int, int]
+
+    def check(self) -> None:
+        """Check shapes and lanes."""
+        super().check()
+        _, _, channels = self._reads_image()
+        a, b = self.input, self.output
+        if min(self.kernel) < 1 or min(self.grid) < 1 or (a.bits, a.kind, a.lanes) != (b.bits, b.kind, b.lanes):
+            self._refuse(f"kernel {self.kernel}, input {a}, output {b}: a block must lie in the image, and the "
+                         "elements and lanes stay")  # fmt: skip
+        self._writes(*self.grid, channels)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Blocks (OH, OW)."""
+        return self.input.shape[0] // self.kernel[0], self.input.shape[1] // self.kernel[1]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GlobalSum(Stage):
+    """Sum of each channel over an image (H, W, C), (C,) out; of bipolar elements, how many are +1.
+
+    It is the global average pool without its division, which the next layer's thresholds take in.
+    """
+
+    def check(self) -> None:
+        """Check shapes, lanes and that the sums fit."""
+        super().check()
+        _, _, channels = self._reads_image()
+        a, b = self.input, self.output
+        low, high = self.sums
+        if a.lanes != b.lanes or b.kind is Kind.BIPOLAR or not b.range[0] <= low <= high <= b.range[1]:
+            self._refuse(f"sums from {low} to {high} of {a} do not fit {b} at equal lanes")
+        self._writes(channels)
+
+    @property
+    def sums(self) -> tuple[int, int]:
+        """Smallest and largest sum."""
+        pixels = self.input.elements // self.input.channels
+        low, high = (0, 1) if self.input.kind is Kind.BIPOLAR else self.input.range
+        return pixels * low, pixels * high
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class LabelSelect(Stage):
     """Index of the largest element of the frame; the lowest index wins a tie. Output: one unsigned element."""
 
@@ -324,7 +460,8 @@ class LabelSelect(Stage):
 
 
 STAGE_KINDS: dict[str, type[Stage]] = {
-    cls.__name__: cls for cls in (Threshold, MatrixVector, WidthConverter, Fifo, LabelSelect)
+    cls.__name__: cls
+    for cls in (Threshold, MatrixVector, Window, Pad, Pool, GlobalSum, WidthConverter, Fifo, LabelSelect)
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,18 @@ from adiabit.errors import UserError
 from adiabit.hw.accelerator import (
     Accelerator,
     Fifo,
+    GlobalSum,
     Ints,
     Kind,
     LabelSelect,
     MatrixVector,
+    Pad,
+    Pool,
     Stage,
     Stream,
     Threshold,
     WidthConverter,
+    Window,
     signed_bits,
 )
 from adiabit.hw.memory import memory_of
@@ -53,6 +57,11 @@ MODULES: dict[str, tuple[str, ...]] = {
     "bnn_mvu": ("bnn_replay", "bnn_delay", "bnn_products", "bnn_accumulate", "bnn_steps", "bnn_credit_fifo"),
     "bnn_argmax": ("bnn_pkg",),
     "bnn_label_select": ("bnn_delay", "bnn_argmax", "bnn_credit_fifo"),
+    "bnn_raster": ("bnn_pkg",),
+    "bnn_window": ("bnn_raster",),
+    "bnn_window_parallel": ("bnn_raster", "bnn_fifo"),
+    "bnn_pad": ("bnn_raster", "bnn_fifo"),
+    "bnn_reduce": ("bnn_raster", "bnn_fifo"),
     "bnn_width_converter": ("bnn_fifo",),
     "bnn_last": ("bnn_pkg",),
 }
@@ -152,6 +161,49 @@ def _matrix_vector(stage: MatrixVector) -> Instance:
     return Instance(module="bnn_mvu", parameters=parameters, memories=memories)
 
 
+def _window(stage: Window) -> Instance:
+    a = stage.input
+    parameters: dict[str, int | str] = {"Width": a.width}
+    if not stage.parallel:
+        parameters["Words"] = a.channels // a.lanes
+    parameters |= {"Rows": a.shape[0], "Columns": a.shape[1]}
+    for name, pair in (("Kernel", stage.kernel), ("Stride", stage.stride), ("Dilation", stage.dilation)):
+        parameters |= {f"{name}Rows": pair[0], f"{name}Columns": pair[1]}
+    return Instance(module="bnn_window_parallel" if stage.parallel else "bnn_window", parameters=parameters)
+
+
+def _pad(stage: Pad) -> Instance:
+    a = stage.input
+    (top, left), (bottom, right) = stage.before, stage.after
+    parameters: dict[str, int | str] = {
+        **_raster(a), "Width": a.width, "Lanes": a.lanes, "Top": top, "Left": left, "Bottom": bottom, "Right": right,
+        "Value": int(stage.value > 0) if a.kind is Kind.BIPOLAR else stage.value % 2**a.bits,
+    }  # fmt: skip
+    return Instance(module="bnn_pad", parameters=parameters)
+
+
+def _pool(stage: Pool) -> Instance:
+    return _reduce(stage, "max", stage.kernel)
+
+
+def _global_sum(stage: GlobalSum) -> Instance:
+    return _reduce(stage, "sum", stage.input.shape[:2])
+
+
+def _reduce(stage: Pool | GlobalSum, operation: str, kernel: Sequence[int]) -> Instance:
+    a = stage.input
+    parameters: dict[str, int | str] = {
+        **_raster(a), "Lanes": a.lanes, "InWidth": a.bits, "InKind": a.kind.value, "OutWidth": stage.output.bits,
+        "Operation": operation, "KernelRows": kernel[0], "KernelColumns": kernel[1],
+    }  # fmt: skip
+    return Instance(module="bnn_reduce", parameters=parameters)
+
+
+def _raster(stream: Stream) -> dict[str, int | str]:
+    """Rows, columns and beats of a pixel of an image."""
+    return {"Words": stream.channels // stream.lanes, "Rows": stream.shape[0], "Columns": stream.shape[1]}
+
+
 def _label_select(stage: LabelSelect) -> Instance:
     a = stage.input
     signed = int(a.kind is Kind.SIGNED)
@@ -172,6 +224,10 @@ def _fifo(stage: Fifo) -> Instance:
 _INSTANCES: dict[type[Stage], Callable[[Any], Instance]] = {
     Threshold: _threshold,
     MatrixVector: _matrix_vector,
+    Window: _window,
+    Pad: _pad,
+    Pool: _pool,
+    GlobalSum: _global_sum,
     WidthConverter: _width_converter,
     Fifo: _fifo,
     LabelSelect: _label_select,

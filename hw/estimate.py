@@ -20,16 +20,21 @@ import numpy as np
 from adiabit.hw.accelerator import (
     Accelerator,
     Fifo,
+    GlobalSum,
     LabelSelect,
     MatrixVector,
     Memory,
+    Pad,
+    Pool,
     Stage,
     Stream,
     Threshold,
     WidthConverter,
+    Window,
 )
 from adiabit.hw.memory import choose
 
+RING_IN_LUTS = 32  # beats that Yosys keeps in LUT-RAM; a deeper ring goes to block RAM
 Terms = Mapping[str, int]  # amounts by term, see LUTS and FFS
 
 
@@ -94,6 +99,9 @@ LUTS = {  # 6-input LUTs for one of each term; fitted by benchmarks/estimate.py 
     "buffer": 2.267,  # a bit of the input kept for further rows, 32 words deep
     "fifo": 1.338,  # a bit of a stage's output buffer
     "shift": 0.57,  # a bit of the wide side of a converter to fewer lanes
+    "ring": 0.9,  # 64 bits of a RAM in LUTs
+    "raster": 30.0,  # control of a pad, pool or sum
+    "window": 65.0,  # control of a window
     "label": 1.253,  # a bit of value or index in a comparison of two classes
     "product": 62.08,  # control of a matrix-vector stage
     "stage": 27.366,  # control of any other stage
@@ -108,6 +116,9 @@ FFS = {  # flip-flops for one of each term; fitted likewise
     "buffer": 3.843,
     "fifo": 1.763,
     "wide": 0.771,  # a bit of the wide side of a converter
+    "ring": 0.0,
+    "raster": 25.0,
+    "window": 45.0,
     "label": 1.124,
     "product": 49.865,
     "stage": 24.337,
@@ -185,9 +196,21 @@ def latencies(accelerator: Accelerator) -> list[int]:
         elif isinstance(stage, LabelSelect):
             first = last = last + depth
         else:
-            first, last = first + depth, max(last, pace) + depth
+            awaited = round(_awaited(stage) * (last - first))
+            first, last = first + awaited + depth, max(last, pace) + depth
         ends.append(last)
     return [b - a for a, b in itertools.pairwise(ends)]
+
+
+def _awaited(stage: Stage) -> float:
+    """Share of a frame that comes in before the first result can be there."""
+    if isinstance(stage, GlobalSum):
+        return 1.0
+    if isinstance(stage, Window | Pool):
+        rows, columns = stage.span if isinstance(stage, Window) else stage.kernel
+        height, width, _ = stage.input.shape
+        return ((rows - 1) * width + columns) / (height * width)
+    return 0.0
 
 
 def _depth(stage: Stage) -> int:
@@ -201,7 +224,11 @@ def resources(stage: Stage) -> Resources:
     """What a stage takes, by its kind."""
     if isinstance(stage, MatrixVector):
         return product(Product.of(stage), stage.pe, stage.simd)
-    return Resources(**_weighed(terms(stage)))
+    blocks = 0
+    if isinstance(stage, Window) and not stage.parallel:
+        depth = ring_depth(stage, stage.output.lanes)
+        blocks = block_rams(stage.output.width, depth) if depth > RING_IN_LUTS else 0
+    return Resources(**_weighed(terms(stage)), bram18=blocks)
 
 
 def terms(stage: Stage) -> Terms:
@@ -211,6 +238,12 @@ def terms(stage: Stage) -> Terms:
     if isinstance(stage, Threshold):
         uniform = not np.ptp(stage.thresholds, axis=0).any()
         return threshold_terms(stage.input, stage.thresholds.shape[1], stage.output.bits, stage.input.lanes, uniform)
+    if isinstance(stage, Window):
+        return window_terms(stage, stage.output.lanes)
+    if isinstance(stage, Pad):
+        return pad_terms(stage.input, stage.input.lanes)
+    if isinstance(stage, Pool | GlobalSum):
+        return reduce_terms(stage, stage.input.lanes)
     if isinstance(stage, WidthConverter):
         return converter_terms(stage.input.bits, stage.input.lanes, stage.output.lanes)
     if isinstance(stage, Fifo):
@@ -280,6 +313,39 @@ def converter_terms(bits: int, source: int, target: int) -> Terms:
     """A register of the wide side, loaded or read a narrow beat at a time, and a skid buffer of the narrow side."""
     wide = bits * max(source, target)
     return {"wide": wide, "shift": wide if source > target else 0, "fifo": bits * min(source, target), "stage": 1}
+
+
+def window_terms(stage: Window, lanes: int) -> Terms:
+    """Counters of the window and the grid; a window a cycle: the rows above in LUTs, a register for each pixel."""
+    stream, (rows, columns) = stage.input, stage.span
+    whole = math.prod(stage.kernel) * stream.channels
+    if lanes == whole:
+        pixel = stream.channels * stream.bits
+        ring = (rows - 1) * pixel * math.ceil(stream.shape[1] / 64)
+        return {"ring": ring, "wide": rows * columns * pixel, "fifo": pixel, "window": 1}
+    depth = ring_depth(stage, lanes)
+    return {"ring": 0 if depth > RING_IN_LUTS else lanes * stream.bits, "window": 1}
+
+
+def ring_depth(stage: Window, lanes: int) -> int:
+    """Beats in the ring of a window that is sent piece by piece: those of two windows, to the next power of two."""
+    rows, columns = stage.span
+    words = stage.input.channels // lanes
+    return 1 << (2 * ((rows - 1) * stage.input.shape[1] + columns) * words - 1).bit_length()
+
+
+def pad_terms(stream: Stream, lanes: int) -> Terms:
+    """Counters and a skid buffer."""
+    return {"fifo": lanes * stream.bits, "raster": 1}
+
+
+def reduce_terms(stage: Pool | GlobalSum, lanes: int) -> Terms:
+    """A row of results in LUTs, an operation and a skid buffer a lane, and counters."""
+    across = stage.grid[1] if isinstance(stage, Pool) else 1
+    bits = lanes * stage.output.bits
+    ring = bits * math.ceil(across * stage.input.channels / lanes / 64)
+    work = bits if stage.output.bits > 1 else 0
+    return {"ring": ring, "compare": work, "fifo": bits, "raster": 1}
 
 
 def label_terms(stream: Stream, lanes: int) -> Terms:

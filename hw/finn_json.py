@@ -3,18 +3,34 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from adiabit.errors import UserError
-from adiabit.hw.accelerator import Accelerator, LabelSelect, MatrixVector, Memory, Stage, Threshold
+from adiabit.hw.accelerator import (
+    Accelerator,
+    GlobalSum,
+    LabelSelect,
+    MatrixVector,
+    Memory,
+    Pad,
+    Pool,
+    Stage,
+    Threshold,
+    Window,
+)
 from adiabit.hw.fold import Folding, foldable, folding_of
 
 FINN_KINDS: dict[type[Stage], str] = {
     MatrixVector: "MVAU_hls",
     Threshold: "Thresholding_rtl",
     LabelSelect: "LabelSelect_hls",
+    Window: "ConvolutionInputGenerator_rtl",
+    Pad: "FMPadding_rtl",
+    Pool: "StreamingMaxPool_hls",
+    GlobalSum: "GlobalAccPool_hls",
 }
 _FINN_NAMES = {
     "MVAU": MatrixVector,
@@ -24,7 +40,17 @@ _FINN_NAMES = {
     "Thresholding_Batch": Threshold,
     "LabelSelect": LabelSelect,
     "LabelSelect_Batch": LabelSelect,
+    "ConvolutionInputGenerator": Window,
+    "FMPadding": Pad,
+    "FMPadding_Batch": Pad,
+    "StreamingMaxPool": Pool,
+    "StreamingMaxPool_Batch": Pool,
+    "Pool": Pool,
+    "Pool_Batch": Pool,
+    "GlobalAccPool": GlobalSum,
+    "GlobalAccPool_Batch": GlobalSum,
 }
+_SIMD_ALONE = (Window, Pad)  # FINN calls the lanes of these SIMD, of all others PE
 _FINN_NODE = re.compile(r"(?P<kind>[A-Za-z_]+?)(?:_hls|_rtl)?_(?P<index>\d+)")
 _RAM_STYLES = {"auto": Memory.AUTO, "block": Memory.BLOCK, "distributed": Memory.LUT, "ultra": Memory.BLOCK}
 _OURS = ("StreamingDataWidthConverter", "StreamingFIFO")  # what we place ourselves
@@ -48,9 +74,12 @@ def to_finn_json(accelerator: Accelerator) -> dict[str, dict[str, Any]]:
     for (kind, k), stage in _numbered(accelerator).items():
         if kind in FINN_KINDS:
             chosen = folding[stage.name]
-            document[f"{FINN_KINDS[kind]}_{k}"] = {"PE": chosen.pe}
+            attributes: dict[str, Any] = {"SIMD" if kind in _SIMD_ALONE else "PE": stage.input.lanes}
             if isinstance(stage, MatrixVector):
-                document[f"{FINN_KINDS[kind]}_{k}"] |= {"SIMD": chosen.simd, "ram_style": styles[stage.memory]}
+                attributes = {"PE": chosen.pe, "SIMD": chosen.simd, "ram_style": styles[stage.memory]}
+            elif isinstance(stage, Window):
+                attributes["parallel_window"] = int(stage.parallel)
+            document[f"{FINN_KINDS[kind]}_{k}"] = attributes
     return document
 
 
@@ -70,8 +99,15 @@ def from_finn_json(accelerator: Accelerator, document: Mapping[str, Any]) -> dic
         if stage is None or not isinstance(attributes, Mapping):
             names = [f"{FINN_KINDS[kind]}_{k}" for kind, k in numbered if kind in FINN_KINDS]
             raise UserError(f"folding: {node!r}: no such node of this accelerator, or no table; there are {names}")
-        folding[stage.name] = _from_attributes(node, attributes)
+        folding[stage.name] = _of_stage(stage, _from_attributes(node, attributes), attributes)
     return folding
+
+
+def _of_stage(stage: Stage, found: Folding, attributes: Mapping[str, Any]) -> Folding:
+    """What FINN calls SIMD is the lanes of a stage that is no product."""
+    if isinstance(stage, Window) and attributes.get("parallel_window"):
+        return Folding(pe=math.prod(stage.kernel) * stage.input.channels)
+    return Folding(pe=found.simd) if isinstance(stage, _SIMD_ALONE) else found
 
 
 def _from_attributes(node: str, attributes: Mapping[str, Any]) -> Folding:

@@ -19,13 +19,17 @@ from adiabit.errors import UserError
 from adiabit.hw import estimate
 from adiabit.hw.accelerator import (
     Accelerator,
+    GlobalSum,
     LabelSelect,
     MatrixVector,
     Memory,
+    Pad,
+    Pool,
     Stage,
     Stream,
     Threshold,
     WidthConverter,
+    Window,
     divisors,
     nearest_divisors,
 )
@@ -76,7 +80,7 @@ def folding_of(accelerator: Accelerator) -> dict[str, Folding]:
     return {
         s.name: Folding(pe=s.pe, simd=s.simd, memory=s.memory)
         if isinstance(s, MatrixVector)
-        else Folding(pe=s.input.lanes)
+        else Folding(pe=s.output.lanes if isinstance(s, Window) else s.input.lanes)
         for s in foldable(accelerator)
     }
 
@@ -87,7 +91,7 @@ def _check(stages: Iterable[Stage], folding: Mapping[str, Folding]) -> None:
         if name not in by_name:
             raise UserError(f"folding: {name}: no such stage; there are {sorted(by_name)}")
         stage = by_name[name]
-        limits = [("pe", wanted.pe, _rows(stage))]
+        limits = [("pe", wanted.pe, _rows(stage))] if wanted.pe not in _choices(stage) else []
         if isinstance(stage, MatrixVector):
             limits.append(("simd", wanted.simd, stage.input.channels))
         for key, value, size in limits:
@@ -106,20 +110,29 @@ def _check(stages: Iterable[Stage], folding: Mapping[str, Folding]) -> None:
 
 
 def _rows(stage: Stage) -> int:
-    return stage.output.channels if isinstance(stage, MatrixVector) else stage.input.channels
+    return stage.weights.shape[0] if isinstance(stage, MatrixVector) else stage.input.channels
+
+
+def _choices(stage: Stage) -> list[int]:
+    """What `pe` may be: it divides the rows or channels, or is a whole window."""
+    whole = [math.prod(stage.kernel) * stage.input.channels] if isinstance(stage, Window) else []
+    return sorted({*divisors(_rows(stage)), *whole})
 
 
 def _lanes(stage: Stage, folding: Folding) -> tuple[int, int]:
     """Lanes of a stage's input and output."""
     if isinstance(stage, MatrixVector):
         return folding.simd, folding.pe
+    if isinstance(stage, Window):
+        return min(folding.pe, stage.input.channels), folding.pe
     return folding.pe, 1 if isinstance(stage, LabelSelect) else folding.pe
 
 
 def _cycles(stage: Stage, folding: Folding) -> int:
+    lanes, out_lanes = _lanes(stage, folding)
     if isinstance(stage, MatrixVector):
-        return stage.vectors * (stage.output.channels // folding.pe) * (stage.input.channels // folding.simd)
-    return stage.input.elements // folding.pe
+        return stage.vectors * (_rows(stage) // out_lanes) * (stage.input.channels // lanes)
+    return max(stage.input.elements // lanes, stage.output.elements // out_lanes)
 
 
 def _converters(stream: Stream, lanes: int, name: str, slowest: int) -> list[WidthConverter]:
@@ -165,7 +178,7 @@ class _Options:
                 foldings = foldings[-1:]
             luts = [estimate.product(dims, f.pe, f.simd).luts for f in foldings]
         else:
-            foldings = [Folding(pe=p) for p in divisors(_rows(stage))]
+            foldings = [Folding(pe=p) for p in _choices(stage)]
             luts = [_luts(stage, f.pe) for f in foldings]
         return cls(stage=stage, options=tuple((f, _cycles(stage, f), n) for f, n in zip(foldings, luts, strict=True)))
 
@@ -182,6 +195,12 @@ def _luts(stage: Stage, lanes: int) -> int:
         return estimate.luts(estimate.threshold_terms(stage.input, steps, stage.output.bits, lanes, uniform))
     if isinstance(stage, LabelSelect):
         return estimate.luts(estimate.label_terms(stage.input, lanes))
+    if isinstance(stage, Window):
+        return estimate.luts(estimate.window_terms(stage, lanes))
+    if isinstance(stage, Pad):
+        return estimate.luts(estimate.pad_terms(stage.input, lanes))
+    if isinstance(stage, Pool | GlobalSum):
+        return estimate.luts(estimate.reduce_terms(stage, lanes))
     return estimate.resources(stage).luts
 
 

@@ -18,13 +18,17 @@ from adiabit.errors import UserError
 from adiabit.hw.accelerator import (
     Accelerator,
     Fifo,
+    GlobalSum,
     Kind,
     LabelSelect,
     MatrixVector,
+    Pad,
+    Pool,
     Stage,
     Stream,
     Threshold,
     WidthConverter,
+    Window,
 )
 
 Array = npt.NDArray[Any]
@@ -69,6 +73,35 @@ def _same(_: Stage, x: Array) -> Array:
     return x
 
 
+def _window(stage: Window, x: Array) -> Array:
+    (kh, kw), (sy, sx), (dy, dx) = stage.kernel, stage.stride, stage.dilation
+    rows, columns = stage.grid
+    pieces = [
+        x[:, i * dy : i * dy + (rows - 1) * sy + 1 : sy, j * dx : j * dx + (columns - 1) * sx + 1 : sx]
+        for i in range(kh)
+        for j in range(kw)
+    ]
+    return np.stack(pieces, axis=3)
+
+
+def _pad(stage: Pad, x: Array) -> Array:
+    (top, left), (bottom, right) = stage.before, stage.after
+    return np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=stage.value)
+
+
+def _pool(stage: Pool, x: Array) -> Array:
+    (rows, columns), (kh, kw) = stage.grid, stage.kernel
+    blocks = x[:, : rows * kh, : columns * kw].reshape(len(x), rows, kh, columns, kw, -1)
+    largest: Array = blocks.max(axis=(2, 4))
+    return largest
+
+
+def _global_sum(stage: GlobalSum, x: Array) -> Array:
+    ones = x > 0 if stage.input.kind is Kind.BIPOLAR else x
+    sums: Array = ones.sum(axis=(1, 2), dtype=np.int32)
+    return sums
+
+
 def _label_select(_: LabelSelect, x: Array) -> Array:
     labels: Array = x.reshape(len(x), -1).argmax(axis=1)
     return labels.astype(np.int32)[:, None]
@@ -77,6 +110,10 @@ def _label_select(_: LabelSelect, x: Array) -> Array:
 _GOLDEN: dict[type[Stage], Callable[[Any, Array], Array]] = {
     Threshold: _threshold,
     MatrixVector: _matrix_vector,
+    Window: _window,
+    Pad: _pad,
+    Pool: _pool,
+    GlobalSum: _global_sum,
     WidthConverter: _same,
     Fifo: _same,
     LabelSelect: _label_select,
@@ -101,6 +138,7 @@ def stream_values(accelerator: Accelerator, frames: Array) -> Iterator[tuple[Str
     yield accelerator.input, frames
     for stage in accelerator.stages:
         result = _GOLDEN[type(stage)](stage, *(live.pop(s.name) for s in stage.inputs))
+        result = result.reshape(len(frames), *stage.output.shape)
         live[stage.output.name] = result
         yield stage.output, result
 

@@ -68,6 +68,7 @@ def _stage(fields: dict[str, Any], streams: dict[str, Stream], arrays: dict[str,
         fields[end] = tuple(streams[name] for name in fields[end])
     if "memory" in fields:
         fields["memory"] = Memory(fields["memory"])
+    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
     for field in cls.arrays:
         fields[field] = arrays.get(f"{fields['name']}.{field}")
     return cls(**fields)

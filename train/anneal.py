@@ -22,7 +22,7 @@ from adiabit.train.schedules import Slopes, make_schedule
 HISTORY = (
     "epoch", "soft_accuracy", "hard_accuracy", "k_weights", "k_activations", "loss", "flip_ratio", "unsaturated", "lr",
 )  # fmt: skip
-SAMPLE = 10_000  # training frames that give the hard network's batch-norm statistics after each epoch
+SAMPLE, IMAGES = 10_000, 2_000  # training frames that give the hard network's batch-norm statistics after each epoch
 SATURATED = 0.99  # |tanh(k * w)| from which on a weight counts as saturated
 
 
@@ -36,7 +36,7 @@ class Anneal(L.Callback):
     def __init__(self, config: TrainConfig, net: nn.Module, splits: Dataset, settings: dict[str, Any]) -> None:
         self.config, self.net, self.settings = config, net, settings
         self.frames, self.labels = tensors(splits.validation)
-        self.sample = tensors(splits.train)[0][:SAMPLE]
+        self.sample = tensors(splits.train)[0][: IMAGES if self.frames.ndim == 4 else SAMPLE]
         self.schedule = make_schedule(config)
         self.history: dict[str, list[Any]] = {key: [] for key in HISTORY}
         self.best: dict[str, Any] = {"hard_accuracy": -1.0}
@@ -76,7 +76,7 @@ class Anneal(L.Callback):
         if batch_idx == 0:
             torch.manual_seed(self.config.seed * 1_000_003 + epoch)
             self.started, self.losses = time.monotonic(), []
-            self.signs = [layer.weight.detach() >= 0 for layer in self._linears()]
+            self.signs = [layer.weight.detach() >= 0 for layer in self._products()]
         share = (epoch + batch_idx / max(1, int(trainer.num_training_batches))) / self.config.epochs
         self.schedule.at(share)
         self._apply()
@@ -132,11 +132,11 @@ class Anneal(L.Callback):
             buffer.copy_(before)
         return measured
 
-    def _linears(self) -> list[nn.Linear]:
-        return [module for module in self.net.modules() if isinstance(module, nn.Linear)]
+    def _products(self) -> list[nn.Linear | nn.Conv2d]:
+        return [module for module in self.net.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
 
     def _record(self, trainer: L.Trainer, soft: float, hard: float) -> None:
-        weights = [layer.weight.detach() for layer in self._linears()]
+        weights = [layer.weight.detach() for layer in self._products()]
         total = sum(w.numel() for w in weights)
         flips = sum(int(((w >= 0) != s).sum()) for w, s in zip(weights, self.signs, strict=True))
         k = self.schedule.k_weights

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Augmentation: every frame of a batch moved by a random affine map of its own."""
+"""Augmentation: every frame of a batch moved by random draws of its own.
+
+Frames are uint8 images (B, H, W, C), or (B, H, W); every draw is the generator's, and what is off draws nothing.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +28,10 @@ class Affine:
     share: float = 1.0
 
     def __call__(self, frames: Tensor, generator: torch.Generator) -> Tensor:
-        """uint8 frames (B, H, W) -> uint8 frames of the same shape; every draw is the generator's."""
+        """Frames of the same shape."""
         if not (self.shift or self.rotate or self.zoom):
             return frames
-        batch, height, width = frames.shape
+        batch, height, width = frames.shape[:3]
         angle, zoom, dy, dx = (2 * torch.rand(4, batch, generator=generator) - 1) * torch.tensor(
             [[math.radians(self.rotate)], [self.zoom], [2 * self.shift / height], [2 * self.shift / width]]
         )
@@ -37,5 +40,45 @@ class Affine:
         cos, sin = angle.cos() * (1 + zoom), angle.sin() * (1 + zoom)
         maps = torch.stack([cos, -sin, dx, sin, cos, dy], dim=1).view(batch, 2, 3)
         grid = F.affine_grid(maps, [batch, 1, height, width], align_corners=False)
-        moved = F.grid_sample(frames[:, None].float(), grid, align_corners=False)
-        return moved[:, 0].round().to(torch.uint8)
+        images = frames.view(batch, height, width, -1).permute(0, 3, 1, 2)
+        moved = F.grid_sample(images.float(), grid, align_corners=False)
+        return moved.permute(0, 2, 3, 1).round().to(torch.uint8).reshape(frames.shape)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Move frames by whole pixels, up to `rows` and `columns` in either direction; black beyond the border.
+
+    The usual augmentation of CIFAR-10: 4 pixels of padding on each side, then a random crop (He et al., 2015).
+    """
+
+    rows: int = 0
+    columns: int = 0
+
+    def __call__(self, frames: Tensor, generator: torch.Generator) -> Tensor:
+        """Frames of the same shape."""
+        if not (self.rows or self.columns):
+            return frames
+        batch, height, width = frames.shape[:3]
+        padded = frames.new_zeros(batch, height + 2 * self.rows, width + 2 * self.columns, *frames.shape[3:])
+        padded[:, self.rows : self.rows + height, self.columns : self.columns + width] = frames
+        top = torch.randint(2 * self.rows + 1, (batch, 1, 1), generator=generator)
+        left = torch.randint(2 * self.columns + 1, (batch, 1, 1), generator=generator)
+        rows, columns = torch.arange(height)[None, :, None] + top, torch.arange(width)[None, None] + left
+        return padded[torch.arange(batch)[:, None, None], rows, columns]
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Mirror half of the frames, left to right."""
+
+    on: bool = False
+
+    def __call__(self, frames: Tensor, generator: torch.Generator) -> Tensor:
+        """Frames of the same shape."""
+        if not self.on:
+            return frames
+        mirrored = torch.rand(len(frames), generator=generator) < 0.5
+        frames = frames.clone()
+        frames[mirrored] = frames[mirrored].flip(2)
+        return frames

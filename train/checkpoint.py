@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from adiabit.errors import UserError
-from adiabit.train.config import ModelConfig, Table
-from adiabit.train.layers import BinaryLinear, DenseNet
+from adiabit.train.layers import BinaryConv2d, BinaryLinear, Network
 from adiabit.train.quantizers import quantizers, sign
+from adiabit.train.topology import ModelConfig, Shape, Table
 
 MODEL, TENSORS = "model.json", "model.pt"
 
@@ -25,6 +25,8 @@ class ModelCard(Table):
 
     format: Literal[1] = 1
     model: ModelConfig
+    frame: Shape = (784,)  # (features,) or (H, W, C)
+    classes: int = 10
     method: Literal["adiabatic", "ste", "real"]
     hard: bool  # every weight and activation is -1 or +1
     k_weights: float | None = None
@@ -36,7 +38,7 @@ def save_model(folder: Path, net: nn.Module, card: ModelCard) -> None:
     state = dict(net.state_dict())
     if card.hard and card.method != "real":
         for name, module in net.named_modules():
-            if isinstance(module, BinaryLinear):
+            if isinstance(module, BinaryLinear | BinaryConv2d):
                 state[f"{name}.weight"] = sign(module.weight.detach()).to(torch.int8)
     aside = folder / f"{TENSORS}.part"
     torch.save(state, aside)
@@ -58,8 +60,8 @@ def load_card(folder: Path) -> ModelCard:
 def check_topology(folder: Path, model: ModelConfig) -> None:
     """`UserError` where the network in `folder` is not the one that a recipe's [model] describes."""
     found = load_card(folder).model
-    for key in ("hidden", "input_bits"):
-        ours, theirs = getattr(model, key), getattr(found, key)
+    for key, attribute in {"hidden": "hidden", "input_bits": "input_bits", "layers": "blocks", "pool": "pool"}.items():
+        ours, theirs = getattr(model, attribute), getattr(found, attribute)
         if ours != theirs:
             raise UserError(
                 f"{folder / MODEL}: {key} = {theirs}, but the recipe's [model] has {ours}; "
@@ -70,7 +72,7 @@ def check_topology(folder: Path, model: ModelConfig) -> None:
 def load_model(folder: Path) -> nn.Module:
     """The network of a training folder in eval mode, hard if its card says so."""
     card = load_card(folder)
-    net = DenseNet(card.model, card.method)
+    net = Network(card.model, card.method, frame=card.frame, classes=card.classes)
     path = folder / TENSORS
     state = load_tensors(path)
     theirs = {name: tuple(value.shape) for name, value in state.items() if isinstance(value, Tensor)}

@@ -1,56 +1,54 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be chosen about data, model and training; frozen, checked at construction, unknown keys refused."""
+"""What can be chosen about data and training; frozen, checked at construction, unknown keys refused."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from adiabit.train.topology import ModelConfig, Pads, Shape, Table
+
+__all__ = ["DataConfig", "ModelConfig", "Table", "TrainConfig"]
 
 HARD = 1e3  # from this slope on tanh(k * x) counts as sign(x) (Zhao & Xiao, 2021)
-TOPOLOGIES = {"tfc": (64, 64, 64), "sfc": (256, 256, 256), "lfc": (1024, 1024, 1024)}  # FINN's names (2017)
-CLASSES = 10
-PIXELS = 784
-
 Share = Annotated[float, Field(ge=0, le=1)]
 Slope = Annotated[float, Field(gt=0)]
 
 
-class Table(BaseModel):
-    """A table of a recipe."""
+@dataclass(frozen=True)
+class Source:
+    """What the frames of a data set are."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    shape: Shape  # (H, W, C)
+    classes: int
+
+
+SOURCES = {
+    "digits": Source((28, 28, 1), 10),
+    "mnist": Source((28, 28, 1), 10),
+    "cifar10": Source((32, 32, 3), 10),
+    "catdog": Source((64, 64, 1), 2),
+    "spoken-digits": Source((64, 32, 1), 10),  # 64 steps of time, 32 bands of pitch
+}
 
 
 class DataConfig(Table):
     """Which frames are learnt and measured on."""
 
-    dataset: Literal["digits", "mnist"] = "digits"
-    dir: Path | None = None  # where the idx files of MNIST lie; else ADIABIT_DATA, else a download
+    dataset: Literal["digits", "mnist", "cifar10", "catdog", "spoken-digits"] = "digits"
+    dir: Path | None = None  # where the files lie; else ADIABIT_DATA, else (MNIST alone) a download
+    split: Literal["upstream", "speaker"] = "upstream"  # of spoken digits: recordings 0-4 are the test, or one speaker
+    speaker: str = "theo"  # who is the test of split = "speaker"
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.1  # share of the training split, stratified
     seed: int = 0  # of the validation split
 
-
-class ModelConfig(Table):
-    """A dense network: 784 pixels, hidden layers, 10 classes."""
-
-    topology: Literal["tfc", "sfc", "lfc", "free"] = "tfc"
-    widths: tuple[Annotated[int, Field(ge=1)], ...] = ()  # hidden layers of a free topology
-    input_bits: Literal[1, 8] = 1  # 1: pixels from 128 on are +1, others -1 (FINN's TFC); 8: the pixels themselves
-    activation: Literal["relu", "tanh"] = "relu"  # of the real-valued twin alone
-    init: Annotated[float, Field(gt=0)] = 0.1  # standard deviation of the initial latent weights
-
-    @model_validator(mode="after")
-    def _free_topologies_have_widths(self) -> Self:
-        if (self.topology == "free") != bool(self.widths):
-            raise ValueError('widths go with topology = "free", and with no other')
-        return self
-
     @property
-    def hidden(self) -> tuple[int, ...]:
-        """Widths of the hidden layers."""
-        return self.widths or TOPOLOGIES[self.topology]
+    def source(self) -> Source:
+        """What the data set's frames are."""
+        return SOURCES[self.dataset]
 
 
 class Budget(Table):
@@ -135,7 +133,10 @@ class TrainConfig(Table):
     rotate: Annotated[float, Field(ge=0, le=45)] = 0.0  # turn up to so many degrees,
     zoom: Annotated[float, Field(ge=0, le=0.5)] = 0.0  # grow or shrink up to this share,
     moved: Share = 1.0  # so many of them
+    crop: Pads = (0, 0)  # up to so many whole rows and columns, which cuts them off; then
+    flip: bool = False  # half of them are mirrored, left to right
     reestimation: Annotated[int, Field(ge=0)] = 1  # passes that re-estimate batch-norm statistics at the end
+    device: Literal["cpu", "cuda"] = "cpu"  # a GPU is quicker for large networks, and its runs differ in rounding
     threads: Annotated[int, Field(ge=1)] | None = None  # of torch, else its own choice; 1 is quickest for a TFC
     seed: int = 0
     schedule: Annotated[Budget | Target | Patience, Field(discriminator="kind")] = Budget()

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dense networks: what the hardware computes, in a form that autograd can train.
+"""Binary networks: what the hardware computes, in a form that autograd can train.
 
-Shape suffixes: B batch, P pixels, I input features, O output features, C classes.
+Shape suffixes: B batch, P pixels, I inputs, O outputs, R rows and S columns of a kernel, H and W of an image.
 Weights and activations are in {-1, +1}; in hardware bit 1 is +1 and bit 0 is -1.
 """
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import brevitas.nn as qnn
 import torch
 from torch import Tensor, nn
 
-from adiabit.train.config import CLASSES, PIXELS, ModelConfig
 from adiabit.train.quantizers import BipolarQuantizer, act_quant, weight_quant
+from adiabit.train.topology import Layer, ModelConfig, Shape
 
 
 class BinaryLinear(qnn.QuantLinear):
@@ -28,6 +31,72 @@ class BinaryLinear(qnn.QuantLinear):
             return super().forward(input)  # type: ignore[no-any-return]
         quantizer: BipolarQuantizer = self.weight_quant.tensor_quant
         return nn.functional.linear(input, quantizer.quantize(self.weight))
+
+
+class BinaryConv2d(qnn.QuantConv2d):
+    """y_BOHW = x_BIHW * sign(W_OIRS): windows of x, each an XNOR-popcount with every row of weights in hardware.
+
+    No bias, scale 1. `padding` adds zeros, which 8-bit pixels have; -1 and +1 have none: see :class:`Pad`.
+    """
+
+    def __init__(self, inputs: int, layer: Layer, padding: tuple[int, int], method: str, init: float) -> None:
+        super().__init__(
+            inputs, layer.conv, layer.kernel, layer.stride, padding, layer.dilation, bias=False,
+            weight_quant=weight_quant(method),
+        )  # fmt: skip
+        nn.init.normal_(self.weight, std=init)
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's name)
+        """Dot products; Brevitas' wrapping is left to the export."""
+        if self.weight_quant.export_mode:
+            return super().forward(input)  # type: ignore[no-any-return]
+        quantizer: BipolarQuantizer = self.weight_quant.tensor_quant
+        weight = quantizer.quantize(self.weight)
+        return nn.functional.conv2d(input, weight, None, self.stride, self.padding, self.dilation)
+
+
+class _PadNode(torch.autograd.Function):
+    """Exports as one ONNX Pad with constant pads; torch's own exporter computes them in eight nodes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rows: int, columns: int, value: float) -> Tensor:  # noqa: ARG004
+        return nn.functional.pad(x, (columns, columns, rows, rows), value=value)
+
+    @staticmethod
+    def symbolic(g: Any, x: Any, rows: int, columns: int, value: float) -> Any:
+        pads = g.op("Constant", value_t=torch.tensor([0, 0, rows, columns] * 2))
+        padded = g.op("Pad", x, pads, g.op("Constant", value_t=torch.tensor(value)), mode_s="constant")
+        batch, channels, height, width = x.type().sizes()
+        return padded.setType(x.type().with_sizes([batch, channels, height + 2 * rows, width + 2 * columns]))
+
+
+class Pad(nn.Module):
+    """Rows and columns of `value` around images (B, C, H, W): -1 or +1 keeps a binary image binary, 0 would not."""
+
+    def __init__(self, pad: tuple[int, int], value: float = -1.0) -> None:
+        super().__init__()
+        self.pad, self.value = pad, value
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H + 2 * rows, W + 2 * columns)."""
+        rows, columns = self.pad
+        if torch.onnx.is_in_onnx_export():
+            return _PadNode.apply(x, rows, columns, self.value)  # type: ignore[no-any-return]
+        return nn.functional.pad(x, (columns, columns, rows, rows), value=self.value)
+
+
+class RisingNorm2d(nn.BatchNorm2d):
+    """A batch norm of weight > 0, which commutes with the max pool before it: in hardware sign, then OR.
+
+    Training clamps the weight before each use, as :class:`TensorNorm` does.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's name)
+        """(B, C, H, W) -> (B, C, H, W)."""
+        if self.training:
+            with torch.no_grad():
+                self.weight.clamp_(min=TensorNorm.SMALLEST)
+        return super().forward(input)
 
 
 class BinaryActivation(qnn.QuantIdentity):
@@ -78,22 +147,51 @@ class TensorNorm(nn.Module):
         return x * self.scale + self.shift
 
 
-class DenseNet(nn.Sequential):
-    """[linear, batch norm, activation] for each hidden layer, then linear and :class:`TensorNorm`.
+class Network(nn.Sequential):
+    """Each hidden layer's product, max pool, batch norm and activation; then a dense layer and :class:`TensorNorm`.
 
-    Pixels (B, 784) as float 0...255 -> logits (B, 10). Binary where `method` is adiabatic or ste, the
-    real-valued twin of the same topology where it is real.
+    Pixels as float 0...255, (B, features) or (B, C, H, W) -> logits (B, classes). `frame` is the shape of what the
+    host sends, (features,) or (H, W, C). Binary where `method` is adiabatic or ste, the real-valued twin of the same
+    topology where it is real. `UserError` where a layer does not fit its input.
     """
 
-    def __init__(self, config: ModelConfig, method: str, dropout: float = 0.0) -> None:
+    def __init__(
+        self, config: ModelConfig, method: str, dropout: float = 0.0, *, frame: Shape = (784,), classes: int = 10
+    ) -> None:
         layers: list[nn.Module] = [PixelSign()] if config.input_bits == 1 else []
-        width = PIXELS
-        for outputs in config.hidden:
-            layers += [_linear(width, outputs, config, method), nn.BatchNorm1d(outputs), _activation(config, method)]
+        first = config.input_bits == 8  # zeros may come in
+        shapes = config.shapes(frame)
+        for layer, shape in zip(config.blocks, shapes, strict=False):
+            layers += _hidden(layer, shape, config, method, zero_pad=first or method == "real")
             layers += [nn.Dropout(dropout)] if dropout else []
-            width = outputs
-        layers += [_linear(width, CLASSES, config, method), TensorNorm(width)]
+            first = False
+        layers += [nn.Flatten()] if len(shapes[-1]) > 1 else []
+        width = math.prod(shapes[-1])
+        layers += [_linear(width, classes, config, method), TensorNorm(width)]
         super().__init__(*layers)
+        self.frame, self.classes = frame, classes
+
+
+def _hidden(layer: Layer, shape: Shape, config: ModelConfig, method: str, *, zero_pad: bool) -> list[nn.Module]:
+    if layer.dense is not None:
+        flat: list[nn.Module] = [nn.Flatten()] if len(shape) > 1 else []
+        norm = nn.BatchNorm1d(layer.dense)
+        return [*flat, _linear(math.prod(shape), layer.dense, config, method), norm, _activation(config, method)]
+    assert layer.conv is not None  # noqa: S101  (a layer is one of the two)
+    made: list[nn.Module] = []
+    if any(layer.pad) and not zero_pad:
+        made.append(Pad(layer.pad))
+    made.append(_conv(shape[-1], layer, layer.pad if zero_pad else (0, 0), config, method))
+    pools: list[nn.Module] = [nn.MaxPool2d(layer.pool)] if max(layer.pool) > 1 else []
+    if pools and config.pool == "before":
+        return [*made, *pools, RisingNorm2d(layer.conv), _activation(config, method)]
+    return [*made, nn.BatchNorm2d(layer.conv), _activation(config, method), *pools]
+
+
+def _conv(inputs: int, layer: Layer, padding: tuple[int, int], config: ModelConfig, method: str) -> nn.Module:
+    if method != "real":
+        return BinaryConv2d(inputs, layer, padding, method, config.init)
+    return nn.Conv2d(inputs, layer.conv or 0, layer.kernel, layer.stride, padding, layer.dilation, bias=False)
 
 
 def _linear(inputs: int, outputs: int, config: ModelConfig, method: str) -> nn.Module:
@@ -119,8 +217,9 @@ def clear_thresholds(net: nn.Module) -> None:
     within `MARGIN` of one goes to `MARGIN` from it, on the side where it is, so no sign changes. (At T = x the
     sign is +1, which weight > 0 keeps by a lower T and weight < 0 by a higher one.) weight = 0 has no T.
     """
-    for norm in net.modules():
-        if isinstance(norm, nn.BatchNorm1d) and norm.running_mean is not None and norm.running_var is not None:
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
+    for norm in norms:
+        if norm.running_mean is not None and norm.running_var is not None:
             mean, weight = norm.running_mean.double(), norm.weight.double()
             deviation = (norm.running_var.double() + norm.eps).sqrt()
             threshold = mean - norm.bias.double() * deviation / torch.where(weight == 0, 1.0, weight)

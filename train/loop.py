@@ -19,14 +19,15 @@ from torch import Tensor, nn
 
 from adiabit.errors import UserError
 from adiabit.train.anneal import Anneal, set_slopes
-from adiabit.train.augment import Affine
+from adiabit.train.augment import Affine, Crop, Flip
 from adiabit.train.checkpoint import ModelCard, load_model, load_tensors, save_model, write_json
-from adiabit.train.config import CLASSES, DataConfig, ModelConfig, TrainConfig
-from adiabit.train.data import SIDE, Dataset, Split, load
-from adiabit.train.layers import DenseNet, clear_thresholds
-from adiabit.train.measure import accuracy, copied, reestimate, tensors
+from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
+from adiabit.train.data import Dataset, Split, load
+from adiabit.train.layers import Network, clear_thresholds
+from adiabit.train.measure import accuracy, copied, pixels, reestimate, tensors
 from adiabit.train.quantizers import hardened
 from adiabit.train.schedules import Slopes
+from adiabit.train.topology import Shape
 
 __all__ = ["fit", "load_model"]
 
@@ -39,7 +40,9 @@ def fit(data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, 
     Leaves model.pt, model.json, history.json, metrics.json and tensorboard/. `progress` draws a bar, else one line
     is printed for every tenth of the epochs. `UserError` for data that is missing and checkpoints of other runs.
     """
-    splits = load(data)
+    if train.device == "cuda" and not torch.cuda.is_available():
+        raise UserError('recipe: [train]: device = "cuda": torch finds no CUDA device; use device = "cpu"')
+    splits = load(data).shaped(model.frame(data.source.shape))
     threads = torch.get_num_threads()
     torch.set_num_threads(train.threads or threads)
     try:
@@ -52,21 +55,24 @@ def _fit(
     splits: Dataset, data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, progress: bool
 ) -> None:
     torch.manual_seed(train.seed)
-    net = DenseNet(model, train.method, train.dropout)
+    source = data.source
+    net = Network(model, train.method, train.dropout, frame=model.frame(source.shape), classes=source.classes)
     settings = {"data": data.model_dump(mode="json", exclude={"dir"}), "model": model.model_dump(mode="json"),
                 "train": train.model_dump(mode="json")}  # fmt: skip
     anneal = Anneal(train, net, splits, settings)
-    _train(net, splits.train, train, anneal, folder, progress)
+    learner = Learner(net, train)
+    _train(learner, Batches(splits.train, source.shape, train, learner), anneal, folder, progress)
     _finish(net, splits, model, train, anneal, folder)
 
 
 class Batches:
     """The training split in memory, shuffled anew each epoch by seed and epoch alone."""
 
-    def __init__(self, split: Split, config: TrainConfig, learner: L.LightningModule) -> None:
+    def __init__(self, split: Split, image: Shape, config: TrainConfig, learner: L.LightningModule) -> None:
         self.frames, self.labels = tensors(split)
-        self.config, self.learner = config, learner
-        self.augment = Affine(config.shift, config.rotate, config.zoom, config.moved)
+        self.image, self.config, self.learner = image, config, learner
+        affine = Affine(config.shift, config.rotate, config.zoom, config.moved)
+        self.augment = (affine, Crop(*config.crop), Flip(config.flip))
         if len(self.labels) < config.batch_size:
             raise UserError(f"recipe: [train]: batch_size = {config.batch_size} exceeds the {len(self.labels)} "
                             "training frames; choose a smaller one")  # fmt: skip
@@ -79,8 +85,11 @@ class Batches:
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(len(self.labels), generator=generator)
         for rows in order.split(self.config.batch_size)[: len(self)]:
-            frames = self.augment(self.frames[rows].view(-1, SIDE, SIDE), generator)
-            yield frames.flatten(1), self.labels[rows]
+            frames = self.frames[rows]
+            images = frames.view(-1, *self.image)
+            for move in self.augment:
+                images = move(images, generator)
+            yield images.reshape(frames.shape), self.labels[rows]
 
 
 class Learner(L.LightningModule):
@@ -91,12 +100,12 @@ class Learner(L.LightningModule):
         self.net, self.config = net, config
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """One batch of uint8 frames (B, 784) and labels (B,)."""
+        """One batch of uint8 frames (B, features) or (B, H, W, C), and labels (B,)."""
         frames, labels = batch
-        out = self.net(frames.float())
+        out = self.net(pixels(frames))
         if self.config.loss == "cross-entropy":
             return nn.functional.cross_entropy(out, labels)
-        signs = nn.functional.one_hot(labels, CLASSES) * 2.0 - 1.0
+        signs = nn.functional.one_hot(labels, out.shape[1]) * 2.0 - 1.0
         return nn.functional.relu(1 - signs * out).square().sum(dim=1).mean()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -127,10 +136,9 @@ class Lines(Callback):
                   f"hard {row['hard_accuracy']:.4f}", file=sys.stderr, flush=True)  # fmt: skip
 
 
-def _train(net: nn.Module, split: Split, config: TrainConfig, anneal: Anneal, folder: Path, progress: bool) -> None:
+def _train(learner: Learner, batches: Batches, anneal: Anneal, folder: Path, progress: bool) -> None:
     """Run Lightning's loop, resuming `last.ckpt` where there is one."""
-    learner = Learner(net, config)
-    batches = Batches(split, config, learner)
+    config = learner.config
     last = folder / LAST
     if last.exists():
         _check_resumable(last, anneal)
@@ -141,7 +149,7 @@ def _train(net: nn.Module, split: Split, config: TrainConfig, anneal: Anneal, fo
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning.*")
         trainer = L.Trainer(
-            accelerator="cpu", devices=1, max_epochs=config.epochs, callbacks=[anneal, bar, keep],
+            accelerator=config.device, devices=1, max_epochs=config.epochs, callbacks=[anneal, bar, keep],
             logger=TensorBoardLogger(folder, name="tensorboard", version=""), enable_model_summary=False,
             enable_progress_bar=progress, log_every_n_steps=10**9,
         )  # fmt: skip
@@ -156,9 +164,10 @@ def _check_resumable(last: Path, anneal: Anneal) -> None:
 
 
 def _finish(
-    net: nn.Module, splits: Dataset, model: ModelConfig, config: TrainConfig, anneal: Anneal, folder: Path
+    net: Network, splits: Dataset, model: ModelConfig, config: TrainConfig, anneal: Anneal, folder: Path
 ) -> None:
     """Re-estimate, choose by hard validation accuracy, touch the test split once, write the results."""
+    net.to(config.device)  # Lightning has put it back on the CPU
     candidates = [anneal.best, anneal.candidate()]
     kept = max((_reestimated(net, c, splits, config) for c in candidates), key=lambda c: float(c["hard_validation"]))
     validation, test = tensors(splits.validation), tensors(splits.test)
@@ -183,8 +192,9 @@ def _finish(
     write_json(folder / "metrics.json", metrics)
     hard = anneal.schedule.finished and config.method != "real"
     net.load_state_dict(kept["state"] if not anneal.schedule.finished else kept["hard_state"])
-    save_model(folder, net, ModelCard(model=model, method=config.method, hard=hard, k_weights=slopes.weights,
-                                      k_activations=slopes.activations))  # fmt: skip
+    card = ModelCard(model=model, frame=net.frame, classes=net.classes, method=config.method, hard=hard,
+                     k_weights=slopes.weights, k_activations=slopes.activations)  # fmt: skip
+    save_model(folder, net.cpu(), card)
     (folder / LAST).unlink()
 
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measuring a network in eval mode: logits, accuracy, batch-norm statistics; frames are (N, 784) uint8 tensors."""
+"""Measuring a network in eval mode: logits, accuracy, batch-norm statistics.
+
+Frames are uint8 tensors as the host sends them: (N, features), or images (N, H, W, C).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from torch import Tensor, nn
 from adiabit.train.data import Split
 
 BLOCK = 2000  # frames of one step
+IMAGES = 250  # images of one step: a convolution's output is large
 
 
 def copied(net: nn.Module) -> dict[str, Tensor]:
@@ -17,16 +21,26 @@ def copied(net: nn.Module) -> dict[str, Tensor]:
 
 
 def tensors(split: Split) -> tuple[Tensor, Tensor]:
-    """Frames (N, 784) uint8 and labels (N,) int64 as tensors."""
+    """Frames (N, ...) uint8 and labels (N,) int64 as tensors."""
     return torch.from_numpy(split.frames), torch.from_numpy(split.labels)
 
 
+def pixels(frames: Tensor) -> Tensor:
+    """What a network takes, float: (N, features) as they are, images (N, H, W, C) as (N, C, H, W)."""
+    return (frames.permute(0, 3, 1, 2) if frames.ndim == 4 else frames).float()
+
+
+def block_of(frames: Tensor) -> int:
+    """How many of these frames a network sees at a time."""
+    return IMAGES if frames.ndim == 4 else BLOCK
+
+
 @torch.no_grad()
-def logits(net: nn.Module, frames: Tensor, block: int = BLOCK) -> Tensor:
-    """(N, 784) uint8 -> (N, 10) in eval mode; the network's mode is put back."""
+def logits(net: nn.Module, frames: Tensor) -> Tensor:
+    """Frames (N, ...) uint8 -> (N, classes) in eval mode; the network's mode is put back."""
     training, device = net.training, next(net.parameters()).device
     net.eval()
-    out = torch.cat([net(part.to(device).float()) for part in frames.split(block)])
+    out = torch.cat([net(pixels(part.to(device))) for part in frames.split(block_of(frames))])
     net.train(training)
     return out
 
@@ -38,12 +52,12 @@ def accuracy(net: nn.Module, frames: Tensor, labels: Tensor) -> float:
 
 @torch.no_grad()
 def reestimate(net: nn.Module, frames: Tensor, passes: int) -> None:
-    """Batch-norm statistics anew, as plain averages over `passes` of frames (N, 784).
+    """Batch-norm statistics anew, as plain averages over `passes` of frames (N, ...).
 
     As `torch.optim.swa_utils.update_bn`, but nothing else than the batch norms leaves eval mode: no dropout, no noise.
     """
-    training = net.training
-    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm1d)]
+    training, device = net.training, next(net.parameters()).device
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     net.eval()
     for norm in norms:
@@ -51,8 +65,8 @@ def reestimate(net: nn.Module, frames: Tensor, passes: int) -> None:
         norm.momentum = None
         norm.train()
     for _ in range(passes):
-        for part in frames.chunk(-(-len(frames) // BLOCK)):  # even parts: one frame has no variance
-            net(part.float())
+        for part in frames.chunk(-(-len(frames) // block_of(frames))):  # even parts: one frame has no variance
+            net(pixels(part.to(device)))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     net.train(training)

@@ -11,18 +11,21 @@ import numpy as np
 import numpy.typing as npt
 from qonnx.core.modelwrapper import ModelWrapper
 
+from adiabit.flows.compile.canonical import factors
 from adiabit.flows.compile.config import CompileConfig
 from adiabit.flows.compile.levels import layer_inputs
-from adiabit.flows.compile.lower import hardware_nodes
-from adiabit.flows.compile.network import Network
+from adiabit.flows.compile.lower import Lowered
+from adiabit.flows.compile.network import Network, Pool
 from adiabit.flows.compile.run_finn import run_finn
 from adiabit.flows.compile.streamline import Streamlined
 from adiabit.flows.compile.trace import trace
 from adiabit.flows.ladder import Rung, Vectors
+from adiabit.hw import accelerator as hw
 from adiabit.hw import golden
-from adiabit.hw.accelerator import Accelerator, Kind, MatrixVector
+from adiabit.hw.accelerator import Accelerator, GlobalSum, Kind, MatrixVector, Stage
 
 Array = npt.NDArray[Any]
+GOLDEN_ELEMENTS = 1 << 24  # of the largest stream of a block of frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,20 +52,22 @@ class Comparison:
     config: CompileConfig
     streamlined: Streamlined
     accelerator: Accelerator
+    theirs: Lowered  # where FINN's graph has what the accelerator's streams carry
 
     def rungs(self, vectors: Vectors) -> list[Rung]:
         """Run FINN's graph and the golden model on all frames; each is compared with the rung before."""
-        frames = vectors.frames.reshape(len(vectors.frames), -1).astype(np.int64)
+        frames = vectors.frames.reshape(len(vectors.frames), *self.accelerator.input.shape).astype(np.int32)
         model, finn, ours = self._expected(vectors), self._run_finn(frames), self._run_golden(frames)
         rows = (("FINN graph", finn, model, self._model_stages), ("golden", ours, finn, self._finn_stages))
         found = []
+        widths = {s.name: s.output.channels for s in self.accelerator.stages}
         for name, outcome, before, stages in rows:
             same = outcome.equal(before)
             text = ""
             if not same.all():
                 k = int(np.argmin(same))
                 here = self._golden_stages(frames[k]) if name == "golden" else self._finn_stages(frames[k])
-                text = _difference(name, here, stages(frames[k]), k) or _labels(name, outcome, before, k)
+                text = _difference(name, here, stages(frames[k]), k, widths) or _labels(name, outcome, before, k)
             found.append(
                 Rung(
                     name=name,
@@ -80,67 +85,94 @@ class Comparison:
 
         The product of quantized inputs is an integer, so rounding recovers it exactly from float32 logits.
         """
-        layer, inputs = self.network.layers[-1], layer_inputs(self.network, self.config)[-1]
+        layer, levels = self.network.layers[-1], layer_inputs(self.network, self.config)[-1]
         if not self.network.quantizers:
             return Outcome(labels=vectors.predictions, accumulators=None)
-        factor, addend = layer.chain.affine(len(layer.dense.weights))
-        products = np.rint((vectors.logits.astype(float) - addend) / (factor * layer.dense.scale * inputs.scale))
-        products *= self.streamlined.flips[-1]
+        factor, addend = factors(layer, levels)
+        pixels = 1 if self.network.tail is None else self.network.tail.count
+        products = np.rint((vectors.logits.astype(float) - addend) * pixels / factor) * self.streamlined.flips[-1]
         stage = self._product
         return Outcome(
             labels=vectors.predictions,
-            accumulators=(products + stage.weights.shape[1]) / 2 if stage.xnor else products,
+            accumulators=(products + pixels * stage.weights.shape[1]) / 2 if stage.xnor else products,
         )
 
     @property
     def _product(self) -> MatrixVector:
         return [s for s in self.accelerator.stages if isinstance(s, MatrixVector)][-1]
 
+    @property
+    def _sums(self) -> Stage:
+        """The stage whose output the logits are made of: the last product, or the sum behind it."""
+        return [s for s in self.accelerator.stages if isinstance(s, MatrixVector | GlobalSum)][-1]
+
     def _run_finn(self, frames: Array) -> Outcome:
-        nodes = hardware_nodes(self.streamlined.model)
-        last = max(k for k, node in enumerate(nodes) if node.op_type == "MVAU")
+        stages, tensors = self.accelerator.stages, self.theirs.tensors
+        last, end = tensors[self._sums.name], tensors[stages[-1].name]
         sums, labels = [], []
-        for _, results in run_finn(self.streamlined.model, frames):
+        for _, results in run_finn(self.streamlined.model, frames, {last, end}):
             sums.append(results[last])
-            labels.append(results[-1][:, 0] if self.config.label_select else results[-1].argmax(axis=1))
+            labels.append(results[end][:, 0] if self.config.label_select else results[end].argmax(axis=1))
         return Outcome(labels=np.concatenate(labels), accumulators=np.concatenate(sums))
 
-    def _run_golden(self, frames: Array, block: int = 4096) -> Outcome:
-        sums, labels = [], []
+    def _run_golden(self, frames: Array) -> Outcome:
+        sums, labels, name = [], [], self._sums.output.name
+        block = max(1, GOLDEN_ELEMENTS // max(stream.elements for stream in self.accelerator.streams))
         for start in range(0, len(frames), block):
-            streams = {s.name: v for s, v in golden.stream_values(self.accelerator, frames[start : start + block])}
-            sums.append(streams[self._product.output.name])
-            last = streams[self.accelerator.output.name]
+            for stream, values in golden.stream_values(self.accelerator, frames[start : start + block]):
+                if stream.name == name:
+                    sums.append(values.reshape(len(values), -1))
+                last = values.reshape(len(values), -1)
             labels.append(last[:, 0] if self.config.label_select else last.argmax(axis=1))
         return Outcome(labels=np.concatenate(labels), accumulators=np.concatenate(sums))
 
     def _golden_stages(self, frame: Array) -> Iterator[tuple[str, Array]]:
         values = {s.name: v for s, v in golden.stream_values(self.accelerator, frame[None])}
-        return ((stage.name, values[stage.output.name][0]) for stage in self.accelerator.stages)
+        return ((stage.name, values[stage.output.name][0].reshape(-1)) for stage in self.accelerator.stages)
 
     def _finn_stages(self, frame: Array) -> Iterator[tuple[str, Array]]:
         _, results = next(run_finn(self.streamlined.model, frame[None]))
-        for stage, result in zip(self.accelerator.stages, results, strict=True):
-            binary = stage.output.kind is Kind.BIPOLAR and result.min() >= 0
-            yield stage.name, (2 * result - 1 if binary else result)[0].astype(np.int64)
+        for name, tensor in self.theirs.tensors.items():
+            factor, addend = self.theirs.maps[name]
+            yield name, np.rint(factor * results[tensor][0] + addend).astype(np.int64)
 
     def _model_stages(self, frame: Array) -> Iterator[tuple[str, Array]]:
+        """What the model's own quantizers put out, as the stage does that stands for each."""
         tensors = trace(self.source, self.network, self.config, frame[None])
-        steps = [s for s in self.accelerator.stages if getattr(s, "thresholds", None) is not None]
-        for stage, quantizer in zip(steps, self.network.quantizers, strict=True):
-            yield stage.name, np.rint(tensors[quantizer.tensor].reshape(-1) / quantizer.scale).astype(np.int64)
+        stages = self.accelerator.stages
+        steps = [k for k, s in enumerate(stages) if getattr(s, "thresholds", None) is not None]
+        layers = [None] * (len(steps) - len(self.network.layers) + 1) + list(self.network.layers)
+        for k, layer, quantizer in zip(steps, layers, self.network.quantizers, strict=False):
+            pools = 0 if layer is None else sum(isinstance(move, Pool) for move in layer.pools)
+            behind = [s for s in stages[k:] if isinstance(s, hw.Pool)]
+            stage = behind[pools - 1] if pools else stages[k]
+            values = np.rint(tensors[quantizer.tensor][0] / quantizer.scale).astype(np.int64)
+            if quantizer.kind is not Kind.BIPOLAR:
+                values -= quantizer.low
+            values = _channel_last(values)
+            if layer is not None:
+                values = np.where(layer.inversions, -values, values)
+            yield stage.name, values.reshape(-1)
 
 
-def _difference(name: str, here: Iterator[tuple[str, Array]], before: Iterator[tuple[str, Array]], k: int) -> str:
-    """Where two rungs first part: stage, frame, channel and both values."""
+def _channel_last(values: Array) -> Array:
+    """(C, H, W) or (C, W) as (H, W, C) or (W, C); a vector as it is."""
+    return np.moveaxis(values, 0, -1)
+
+
+def _difference(
+    name: str, here: Iterator[tuple[str, Array]], before: Iterator[tuple[str, Array]], k: int, widths: dict[str, int]
+) -> str:
+    """Where two rungs first part: stage, frame, position (row * columns + column), channel and both values."""
     ours = dict(here)
     for stage, value in before:
         unequal = np.flatnonzero(ours[stage] != value)
         if len(unequal):
-            c = int(unequal[0])
+            c, channels = int(unequal[0]), widths[stage]
+            what = "channels" if channels == len(value) else "elements"
             return (
-                f"stage {stage}, frame {k}, position 0, channel {c}: {name} has {ours[stage][c]}, "
-                f"the rung before {value[c]} ({len(unequal)} of {len(value)} channels differ)"
+                f"stage {stage}, frame {k}, position {c // channels}, channel {c % channels}: {name} has "
+                f"{ours[stage][c]}, the rung before {value[c]} ({len(unequal)} of {len(value)} {what} differ)"
             )
     return ""
 

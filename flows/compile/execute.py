@@ -10,18 +10,18 @@ import numpy as np
 import numpy.typing as npt
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
-from qonnx.transformation.infer_shapes import InferShapes
 
 from adiabit.errors import UserError
+from adiabit.flows.compile.trace import batched, frames_at_once
 
-BLOCK = 1000  # frames of one execution; it is limited by memory alone
+BLOCK = 1000  # frames of one execution at most
 
 
 def run_qonnx(model_path: Path, frames: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Logits (F, classes) of frames (F, *input shape without the batch axis) of any dtype.
+    """Logits (F, classes) of frames of any dtype: (F, H, W, C) for an image input, else (F, *input shape).
 
-    The model's batch axis is set to a block's length. `UserError` where the model is not readable or the frames
-    do not fit its input.
+    An image may also come as the model has it, (F, C, H, W). The model's batch axis is set to a block's length.
+    `UserError` where the model is not readable or the frames do not fit its input.
     """
     try:
         model = ModelWrapper(str(model_path))
@@ -29,11 +29,11 @@ def run_qonnx(model_path: Path, frames: npt.NDArray[Any]) -> npt.NDArray[np.floa
         raise UserError(f"{model_path}: cannot be read as ONNX ({error}); export it again") from error
     source, sink = model.graph.input[0].name, model.graph.output[0].name
     shape = tuple(model.get_tensor_shape(source))
+    frames = _torch_order(frames, shape)
     if frames.shape[1:] != shape[1:]:
         raise UserError(f"{model_path}: takes frames of shape {shape[1:]}, these are {frames.shape[1:]}; reshape them")
-    block = min(BLOCK, len(frames))
-    _set_batch(model, block)
-    model = model.transform(InferShapes())
+    block = min(BLOCK, frames_at_once(model), len(frames))
+    model = batched(model, block)
     made = []
     for start in range(0, len(frames), block):
         part = np.zeros((block, *shape[1:]), dtype=np.float32)
@@ -43,8 +43,9 @@ def run_qonnx(model_path: Path, frames: npt.NDArray[Any]) -> npt.NDArray[np.floa
     return np.concatenate(made).astype(np.float32, copy=False)
 
 
-def _set_batch(model: ModelWrapper, batch: int) -> None:
-    """Forget the inferred shapes and give input and output a batch axis of `batch`."""
-    del model.graph.value_info[:]
-    for value in (model.graph.input[0], *model.graph.output):  # further inputs are parameters
-        model.set_tensor_shape(value.name, [batch, *model.get_tensor_shape(value.name)[1:]])
+def _torch_order(frames: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Frames (F, H, W, C) as (F, C, H, W), or (F, C, W) of sound; others as they are."""
+    image = (shape[1], 1, shape[2]) if len(shape) == 3 else shape[1:]
+    if len(image) == 3 and frames.shape[1:] == (*image[1:], image[0]):
+        return np.ascontiguousarray(frames.transpose(0, 3, 1, 2)).reshape(-1, *shape[1:])
+    return frames

@@ -3,22 +3,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from adiabit.flows.compile.config import CompileConfig
-from adiabit.flows.compile.network import Network, Quantizer
-from adiabit.hw.accelerator import Kind
-
-
-@dataclass(frozen=True, kw_only=True)
-class Levels:
-    """Integers low...high (bipolar: -1 and +1 alone) that stand for the reals scale * integer + offset."""
-
-    low: int
-    high: int
-    scale: float
-    offset: float = 0.0
-    bipolar: bool = False
+from adiabit.flows.compile.network import Average, Levels, Move, Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,19 +30,28 @@ def host_levels(config: CompileConfig) -> Levels:
     return Levels(low=low, high=high, scale=scale, offset=offset)
 
 
-def layer_inputs(network: Network, config: CompileConfig) -> list[Levels]:
-    """What each layer reads."""
-    first = host_levels(config)
+def input_levels(network: Network, config: CompileConfig) -> Levels:
+    """What the first layer reads: the quantizer's levels, or the host's behind the steps of the head."""
     if network.quantizer is not None:
-        first = _of(network.quantizer)
-    else:
-        factor, addend = (float(v[0]) for v in network.head.affine(network.features))
-        first = Levels(low=first.low, high=first.high, scale=first.scale * factor,
-                       offset=first.offset * factor + addend, bipolar=first.bipolar)  # fmt: skip
-    return [first, *(_of(layer.quantizer) for layer in network.layers if layer.quantizer is not None)]
+        return network.quantizer.levels
+    if network.reads is not None:
+        return network.reads
+    host = host_levels(config)
+    factor, addend = (float(v[0]) for v in network.head.affine(network.channels))
+    return dataclasses.replace(host, scale=host.scale * factor, offset=host.offset * factor + addend)
 
 
-def _of(quantizer: Quantizer) -> Levels:
-    if quantizer.kind is Kind.BIPOLAR:
-        return Levels(low=-1, high=1, scale=quantizer.scale, bipolar=True)
-    return Levels(low=0, high=quantizer.steps, scale=quantizer.scale)
+def layer_inputs(network: Network, config: CompileConfig) -> list[Levels]:
+    """What each product reads, behind the moves in front of it."""
+    quantized = [layer.quantizer.levels for layer in network.layers if layer.quantizer is not None]
+    found = [input_levels(network, config), *quantized]
+    return [_moved(levels, layer.moves) for levels, layer in zip(found, network.layers, strict=True)]
+
+
+def _moved(levels: Levels, moves: tuple[Move, ...]) -> Levels:
+    """A sum over `count` pixels stands for their mean; of bipolar pixels FINN sums -1 and +1."""
+    for move in moves:
+        if isinstance(move, Average):
+            n = move.count
+            levels = Levels(low=n * levels.low, high=n * levels.high, scale=levels.scale / n, offset=levels.offset)
+    return levels

@@ -13,15 +13,21 @@ from qonnx.transformation.general import RemoveStaticGraphInputs
 from qonnx.transformation.infer_shapes import InferShapes
 
 from adiabit.errors import UserError
-from adiabit.flows.compile.network import Place
+from adiabit.flows.compile.chain import Place
 
 DOMAIN = "qonnx.custom_op.general"
 QUANTIZERS = ("BipolarQuant", "Quant")
 ELEMENTWISE = ("Add", "BatchNormalization", "Div", "Mul", "Relu", "Sub")
 SHAPES = ("Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")  # the order of elements stays
 PRODUCTS = ("Gemm", "MatMul")
-KNOWN = sorted((*QUANTIZERS, *ELEMENTWISE, *SHAPES, *PRODUCTS))
+CONVOLUTIONS = ("Conv",)
+MOVES = ("AveragePool", "GlobalAveragePool", "MaxPool", "Pad", "ReduceMean")
+KNOWN = sorted((*QUANTIZERS, *ELEMENTWISE, *SHAPES, *PRODUCTS, *CONVOLUTIONS, *MOVES))
 HELP = "see docs/compile.md for what can be compiled"
+REMEDIES = {
+    "ConvTranspose": "use Conv behind an upsampled input instead of a transposed convolution",
+    "GlobalMaxPool": "use MaxPool with a kernel of the whole image",
+}
 
 
 def load(path: Path) -> ModelWrapper:

@@ -1,136 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
 """A QONNX model, read once into frozen dataclasses: what the float network computes, and where each node stands.
 
-Only what the compiler needs survives: dense layers of integer weights, the element-wise float operations after
-each (kept as they are, so that they can be run), and quantizers.
+Only what the compiler needs survives: products with integer weights (dense layers and convolutions), the element-wise
+float operations after each (kept as they are, so that they can be run), quantizers, and what moves the pixels of an
+image between them: pads, pools and averages.
 
-Shapes: N rows, C channels, MH outputs and MW inputs of a dense layer.
+Shapes: N rows, C channels, MH outputs and MW inputs of a product; images are (H, W, C) here and (C, H, W) in the file.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
-from onnx import helper, numpy_helper
 
-from adiabit.errors import UserError
+from adiabit.flows.compile.chain import Chain, Place, Reals
 from adiabit.hw.accelerator import Ints, Kind
 
-Reals = npt.NDArray[np.float64]
-
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where a node stands, for messages: file, name, kind and position in the file's list of nodes."""
+class Levels:
+    """Integers low...high (bipolar: -1 and +1 alone) that stand for the reals scale * integer + offset."""
 
-    file: Path
-    name: str
-    op: str
-    index: int  # from 1
-    total: int
+    low: int
+    high: int
+    scale: float
+    offset: float = 0.0
+    bipolar: bool = False
 
-    def __str__(self) -> str:
-        return f"{self.file}: node {self.name!r} ({self.op}, {self.index} of {self.total})"
-
-    def refuse(self, why: str) -> NoReturn:
-        """Raise the `UserError` of this node; `why` tells what is wrong, what was expected and what to do."""
-        raise UserError(f"{self}: {why}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One element-wise operation on the data with constants, e.g. Mul, Add or BatchNormalization."""
-
-    place: Place
-    node: onnx.NodeProto
-    data: int  # which of the node's inputs the data is
-    constants: dict[int, npt.NDArray[np.float32]]  # the other inputs by index
-
-    def affine(self, channels: int) -> tuple[Reals, Reals]:
-        """Factor and addend of each channel, in float64; `UserError` where the step is not affine."""
-        one, zero = np.ones(channels), np.zeros(channels)
-        op, first = self.node.op_type, self.data == 0
-        if op == "BatchNormalization":
-            gamma, beta, mean, variance = (self.constants[i].astype(float) for i in range(1, 5))
-            epsilon = next((a.f for a in self.node.attribute if a.name == "epsilon"), 1e-5)
-            factor = gamma / np.sqrt(variance + epsilon)
-            return one * factor, beta - mean * factor
-        value = one * next(iter(self.constants.values()), np.float32(0)).astype(float).reshape(-1)
-        if op == "Mul":
-            return value, zero
-        if op == "Div" and first:
-            return one / value, zero
-        if op == "Add":
-            return one, value
-        if op != "Sub":
-            self.place.refuse(
-                "is no factor and addend; only Add, Sub, Mul, Div and BatchNormalization can stand here; remove it"
-            )
-        return (one, -value) if first else (-one, value)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chain:
-    """Element-wise operations in the order and in the float32 arithmetic of the model."""
-
-    steps: tuple[Step, ...]
-    opset: int
-
-    def __call__(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The chain's value for each element of x (N, C), as onnxruntime computes it."""
-        if not self.steps:
-            return x
-        nodes, constants = self.nodes("x")
-        graph = helper.make_graph(
-            nodes,
-            "chain",
-            [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, x.shape)],
-            [helper.make_tensor_value_info(nodes[-1].output[0], onnx.TensorProto.FLOAT, None)],
-            [numpy_helper.from_array(value, name) for name, value in constants.items()],
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
-        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-        return np.asarray(session.run(None, {"x": x.astype(np.float32)})[0])
-
-    def nodes(self, source: str) -> tuple[list[onnx.NodeProto], dict[str, npt.NDArray[np.float32]]]:
-        """The chain as nodes that read tensor `source`, with unique names made from it, and their constants."""
-        nodes, constants, tensor = [], {}, source
-        for k, step in enumerate(self.steps):
-            node = onnx.NodeProto()
-            node.CopyFrom(step.node)
-            node.input[step.data] = tensor
-            for i, value in step.constants.items():
-                node.input[i] = f"{source}_{k}_{i}"
-                constants[node.input[i]] = value
-            tensor = f"{source}_{k}"
-            del node.output[1:]
-            node.output[0] = tensor
-            nodes.append(node)
-        return nodes, constants
-
-    @property
-    def affine_only(self) -> bool:
-        """Whether each step is a factor and an addend."""
-        return all(step.node.op_type != "Relu" for step in self.steps)
-
-    def affine(self, channels: int) -> tuple[Reals, Reals]:
-        """Factor and addend of each channel for the whole chain."""
-        factor, addend = np.ones(channels), np.zeros(channels)
-        for step in self.steps:
-            a, b = step.affine(channels)
-            factor, addend = factor * a, addend * a + b
-        return factor, addend
+    def level(self, value: float) -> int | None:
+        """The integer that stands for `value`, if there is one."""
+        n = round((value - self.offset) / self.scale)
+        known = self.low <= n <= self.high and not (self.bipolar and n == 0)
+        return n if known and abs(self.scale * n + self.offset - value) <= 1e-6 * abs(self.scale) else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quantizer:
-    """Float to integer levels: -1/+1, or 0...2**bits - 1 steps of `scale`."""
+    """Float to integer levels: -1/+1, or low + 0...2**bits - 1 in steps of `scale`."""
 
     place: Place
     kind: Kind
@@ -138,6 +48,8 @@ class Quantizer:
     scale: float  # value of one step (of +1 for bipolar)
     tensor: str  # the model's name of the output
     node: onnx.NodeProto
+    low: int = 0  # the level of no step reached; not 0 for a signed quantizer of the input
+    high: int | None = None  # the last level, where it is not low + 2**bits - 1
 
     @property
     def steps(self) -> int:
@@ -148,17 +60,67 @@ class Quantizer:
         """How many thresholds each x reaches, 0...steps, rounded as QONNX does (half to even)."""
         if self.kind is Kind.BIPOLAR:
             return (x >= 0).astype(np.int64)
-        levels: Ints = np.clip(np.rint(x / np.float32(self.scale)), 0, self.steps).astype(np.int64)
+        high = self.low + self.steps if self.high is None else self.high
+        levels: Ints = np.clip(np.rint(x / np.float32(self.scale)), self.low, high).astype(np.int64) - self.low
         return levels
+
+    @property
+    def levels(self) -> Levels:
+        """What it puts out: steps reached, or -1 and +1."""
+        if self.kind is Kind.BIPOLAR:
+            return Levels(low=-1, high=1, scale=self.scale, bipolar=True)
+        return Levels(low=0, high=self.steps, scale=self.scale, offset=self.scale * self.low)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pad:
+    """Rows and columns of one value around an image."""
+
+    place: Place
+    before: tuple[int, int]  # rows above, columns on the left
+    after: tuple[int, int]
+    value: float | None  # real; None: the lowest there is, around a max pool
+    behind: Chain | None = None  # at the input: what is done to it before the pad
+    level: int | None = None  # the integer that stands for the value, once it is known
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """Largest value of each window."""
+
+    place: Place
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Average:
+    """Mean of each channel over the whole image of `count` pixels."""
+
+    place: Place
+    count: int
+
+
+Move = Pad | Pool | Average
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which pixels a convolution looks at."""
+
+    kernel: tuple[int, int]  # (KH, KW)
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dense:
-    """A matrix product: value = scale * (weights @ x), one scale an output."""
+    """A matrix product: value = scale * (weights @ x), one scale an output; of each window where there is a filter."""
 
     place: Place
-    weights: Ints  # (MH, MW)
+    weights: Ints  # (MH, MW); MW is (H, W, C) of a flat image, (KH, KW, C) of a window
     scale: Reals  # (MH,)
+    filter: Filter | None = None
 
     @property
     def bipolar(self) -> bool:
@@ -168,23 +130,41 @@ class Dense:
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """A matrix product, what is done to its elements, and the quantizer; the last layer has none."""
+    """A matrix product, what is done to its elements, and the quantizer; the last layer has none.
+
+    `moves` come before the product. `pools` are max pools between product and quantizer, behind the first `early`
+    steps of the chain; `normalize` adds them to the moves of the next layer, so they then come behind the quantizer.
+    `inverted` (MH,) marks the channels whose bits it turns over to that end.
+    """
 
     dense: Dense
     chain: Chain
     quantizer: Quantizer | None
+    moves: tuple[Move, ...] = ()
+    pools: tuple[Move, ...] = ()
+    early: int = 0
+    inverted: npt.NDArray[np.bool_] | None = None
+
+    @property
+    def inversions(self) -> npt.NDArray[np.bool_]:
+        """(MH,) whether a channel's bit is turned over."""
+        return np.zeros(len(self.dense.weights), bool) if self.inverted is None else self.inverted
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """A chain of dense layers, behind a quantizer of the input or none."""
+    """A chain of layers, behind a quantizer of the input or none."""
 
     file: Path
     input_name: str
     input_shape: tuple[int, ...]  # as the file has it, batch axis and all
+    frame: tuple[int, ...]  # as the host sends it: (features,) or (H, W, C)
     head: Chain  # what is done to the input before its quantizer, or before the first product
     quantizer: Quantizer | None  # of the input
     layers: tuple[Layer, ...]
+    head_moves: tuple[Move, ...] = ()  # pads and pools before the quantizer of the input, or before the first product
+    tail: Average | None = None  # behind the last product
+    reads: Levels | None = None  # what the input's integers stand for, where its quantizer keeps each of them
 
     @property
     def features(self) -> int:
@@ -192,12 +172,12 @@ class Network:
         return int(np.prod(self.input_shape))
 
     @property
+    def channels(self) -> int:
+        """Channels of the input: its last axis as the host sends it."""
+        return self.frame[-1]
+
+    @property
     def quantizers(self) -> list[Quantizer]:
         """All quantizers of activations, in order."""
         found = [self.quantizer, *(layer.quantizer for layer in self.layers)]
         return [q for q in found if q is not None]
-
-
-def constant(value: Any) -> npt.NDArray[np.float32]:
-    """A float32 array of its own."""
-    return np.array(value, dtype=np.float32)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from adiabit.flows.compile.config import CompileConfig
 from adiabit.flows.compile.finn_setup import finn
 from adiabit.flows.compile.folding import folded
 from adiabit.flows.compile.levels import host_levels
-from adiabit.flows.compile.lower import lower
+from adiabit.flows.compile.lower import lower, lowered
 from adiabit.flows.compile.model_file import load
 from adiabit.flows.compile.network import Network
+from adiabit.flows.compile.normalize import normalize
 from adiabit.flows.compile.read import read
 from adiabit.flows.compile.streamline import streamline
 from adiabit.flows.compile.trace import frames_for, logits
@@ -29,7 +31,6 @@ from adiabit.hw.estimate import estimate
 from adiabit.hw.finn_json import to_finn_json
 
 LOG = "finn.log"
-BLOCK = 1000  # frames that QONNX executes at once
 Labelled = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]  # frames (F, ...), labels (F,)
 
 
@@ -51,15 +52,22 @@ def compile_model(
     raises `UserError` with file, node and position.
     """
     with finn(out / LOG):
-        network, source = read(model), load(model)
+        network, source = normalize(read(model), config), load(model)
         foreign = vectors is None
         if vectors is None:
             vectors = _vectors(network, config, source, test)
         _check(network, vectors, model, config)
+        if len(network.frame) == 3:
+            vectors = dataclasses.replace(vectors, frames=vectors.frames.reshape(-1, *network.frame))
         streamlined = streamline(network, config)
         accelerator = lower(streamlined.model, config, model)
         compared = Comparison(
-            source=source, network=network, config=config, streamlined=streamlined, accelerator=accelerator
+            source=source,
+            network=network,
+            config=config,
+            streamlined=streamlined,
+            accelerator=accelerator,
+            theirs=lowered(streamlined.model, config, model),
         )
         rungs = [*([_reference(vectors)] if foreign else []), *compared.rungs(vectors)]
         streamlined.model.save(str(out / "dataflow.onnx"))
@@ -79,16 +87,14 @@ def _vectors(network: Network, config: CompileConfig, source: ModelWrapper, test
     frames = frames_for(network, config)
     labels = np.full(len(frames), -1)
     if test is not None:
-        if test[0][0].size != network.features:
+        if not _fits(test[0], network):
             raise UserError(
-                f"{network.file}: takes {network.features} elements a frame; those of [data] have {test[0][0].size}; "
-                "leave [data] out or name the data set of this model"
+                f"{network.file}: takes {network.features} elements a frame{_image(network)}; those of [data] have "
+                f"{_size(test[0])}; leave [data] out or name the data set of this model"
             )
-        frames = np.concatenate([test[0].reshape(len(test[0]), -1).astype(np.int64), frames])
+        frames = np.concatenate([test[0].reshape(len(test[0]), *network.frame).astype(np.int64), frames])
         labels = np.concatenate([test[1], labels])
-    found = np.concatenate(
-        [logits(source, network, config, frames[k : k + BLOCK]) for k in range(0, len(frames), BLOCK)]
-    )
+    found = logits(source, network, config, frames)
     return Vectors(frames=frames, labels=labels, logits=found, predictions=found.argmax(axis=1))
 
 
@@ -102,11 +108,10 @@ def _reference(vectors: Vectors) -> Rung:
 def _check(network: Network, vectors: Vectors, model: Path, config: CompileConfig) -> None:
     """Frames must be what the host can send."""
     frames = vectors.frames
-    features = int(np.prod(frames.shape[1:]))
-    if features != network.features or not len(frames):
+    if not _fits(frames, network) or not len(frames):
         raise UserError(
-            f"{model}: takes {network.features} elements a frame; {len(frames)} vectors of {features} were given; "
-            "give the vectors of this model"
+            f"{model}: takes {network.features} elements a frame{_image(network)}; {len(frames)} vectors of "
+            f"{_size(frames)} were given; give the vectors of this model"
         )
     host = host_levels(config)
     if frames.min() < host.low or frames.max() > host.high or (host.bipolar and np.any(frames == 0)):
@@ -114,3 +119,19 @@ def _check(network: Network, vectors: Vectors, model: Path, config: CompileConfi
             f"{model}: vectors hold {frames.min()} to {frames.max()}; the host's elements go from {host.low} to "
             f"{host.high}; change input_bits or input_signed"
         )
+
+
+def _fits(frames: npt.NDArray[Any], network: Network) -> bool:
+    """A vector, or an image of one channel, may come in any shape of its size, other images only as (H, W, C)."""
+    if len(network.frame) == 3 and network.channels > 1:
+        return frames.shape[1:] == network.frame
+    return int(np.prod(frames.shape[1:])) == network.features
+
+
+def _image(network: Network) -> str:
+    return f" as (H, W, C) = {network.frame}" if len(network.frame) == 3 else ""
+
+
+def _size(frames: npt.NDArray[Any]) -> str:
+    shape = frames.shape[1:]
+    return f"{shape}" if len(shape) == 3 else f"{int(np.prod(shape))}"

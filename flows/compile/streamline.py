@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FINN's library transformations in the order that works for dense networks; never FINN's builder.
+"""FINN's library transformations in the order that works for chains; never FINN's builder.
 
 Call inside :func:`adiabit.flows.compile.finn_setup.finn`.
 """
@@ -14,21 +14,25 @@ import onnx
 from onnx import helper
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
+from qonnx.transformation.base import Transformation
 from qonnx.transformation.bipolar_to_xnor import ConvertBipolarMatMulToXnorPopcount
 from qonnx.transformation.fold_constants import FoldConstants
 from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames, RemoveStaticGraphInputs
 from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
 from qonnx.transformation.insert_topk import InsertTopK
-from qonnx.util.basic import qonnx_make_model
+from qonnx.transformation.lower_convs_to_matmul import LowerConvsToMatMul
 
 from adiabit.errors import UserError
 from adiabit.flows.compile import thresholds
+from adiabit.flows.compile.canonical import canonical
 from adiabit.flows.compile.config import CompileConfig
-from adiabit.flows.compile.levels import Levels, Sums, host_levels, layer_inputs
-from adiabit.flows.compile.network import Chain, Layer, Network, Quantizer, Reals, constant
-from adiabit.hw.accelerator import Ints, Kind, signed_bits
+from adiabit.flows.compile.levels import Sums, host_levels, layer_inputs
+from adiabit.flows.compile.network import Layer, Levels, Network
+from adiabit.hw.accelerator import Ints
 
+FINN = "finn.custom_op.fpgadataflow"
 Floats = npt.NDArray[np.float32]
 
 
@@ -36,7 +40,7 @@ Floats = npt.NDArray[np.float32]
 class Streamlined:
     """FINN's hardware graph of a network, and which weight rows FINN negated."""
 
-    model: ModelWrapper  # Thresholding, MVAU and LabelSelect nodes, then what stays on the host
+    model: ModelWrapper  # hardware nodes, then what stays on the host
     flips: tuple[Ints, ...]  # a layer: (MH,) of -1 and +1
 
 
@@ -48,39 +52,131 @@ def input_type(config: CompileConfig) -> str:
 
 
 def streamline(network: Network, config: CompileConfig) -> Streamlined:
-    """Turn the network into FINN's hardware layers, with exact thresholds."""
-    from finn.transformation.fpgadataflow.convert_to_hw.binary_matrix_vector_activation import (
-        InferBinaryMatrixVectorActivation,
-    )
-    from finn.transformation.fpgadataflow.convert_to_hw.label_select import InferLabelSelectLayer
-    from finn.transformation.fpgadataflow.convert_to_hw.quantized_matrix_vector_activation import (
-        InferQuantizedMatrixVectorActivation,
-    )
-    from finn.transformation.fpgadataflow.convert_to_hw.thresholding import InferThresholdingLayer
+    """Turn a normalized network into FINN's hardware layers, with exact thresholds."""
     from finn.transformation.qonnx.convert_qonnx_to_finn import ConvertQONNXtoFINN
     from finn.transformation.streamline import Streamline
-    from finn.transformation.streamline.absorb import AbsorbScalarMulAddIntoTopK
+    from finn.transformation.streamline.absorb import AbsorbConsecutiveTransposes, AbsorbScalarMulAddIntoTopK
+    from finn.transformation.streamline.reorder import MakeMaxPoolNHWC
     from finn.transformation.streamline.round_thresholds import RoundAndClipThresholds
 
     model = _tidy(canonical(network, config).transform(ConvertQONNXtoFINN()))
     model.set_tensor_datatype(model.graph.input[0].name, DataType[input_type(config)])
     if config.label_select:
         model = _tidy(model.transform(InsertTopK(k=1)))
-    model = model.transform(Streamline())
+    for step in (LowerConvsToMatMul(), AbsorbConsecutiveTransposes(), MakeMaxPoolNHWC(), AbsorbConsecutiveTransposes()):
+        model = model.transform(step)
+    _full_products(model)
+    model = _tidy(model).transform(Streamline())
     flips = _sharpen(model, network, config)
+    model = model.transform(ConvertBipolarMatMulToXnorPopcount())
+    _binary_pads(model)
+    _to_sums(model)
     for step in (
-        ConvertBipolarMatMulToXnorPopcount(),
+        InferShapes(),
+        InferDataTypes(),
         Streamline(),
         AbsorbScalarMulAddIntoTopK(),
         InferDataTypes(),
         RoundAndClipThresholds(),
-        InferBinaryMatrixVectorActivation(),
-        InferQuantizedMatrixVectorActivation(),
-        InferThresholdingLayer(),
-        InferLabelSelectLayer(),
     ):
         model = model.transform(step)
+    _channels_last(model)
+    products, others = _to_hardware()
+    for step in products:
+        model = model.transform(step)
+    _bare_signs(model)
+    for step in others:
+        model = model.transform(step)
     return Streamlined(model=_tidy(model), flips=flips)
+
+
+def _to_hardware() -> tuple[list[Transformation], list[Transformation]]:
+    """FINN's inference of hardware layers, in order: products with the steps behind them, then all others."""
+    from finn.transformation.fpgadataflow.convert_to_hw.binary_matrix_vector_activation import (
+        InferBinaryMatrixVectorActivation,
+    )
+    from finn.transformation.fpgadataflow.convert_to_hw.conv_inp_gen import InferConvInpGen
+    from finn.transformation.fpgadataflow.convert_to_hw.fm_padding import InferFMPadding
+    from finn.transformation.fpgadataflow.convert_to_hw.label_select import InferLabelSelectLayer
+    from finn.transformation.fpgadataflow.convert_to_hw.pool import InferPool
+    from finn.transformation.fpgadataflow.convert_to_hw.quantized_matrix_vector_activation import (
+        InferQuantizedMatrixVectorActivation,
+    )
+    from finn.transformation.fpgadataflow.convert_to_hw.thresholding import InferThresholdingLayer
+
+    products = [InferBinaryMatrixVectorActivation(), InferQuantizedMatrixVectorActivation()]
+    others = [
+        InferThresholdingLayer(),
+        InferFMPadding(),
+        InferPool(),
+        InferConvInpGen(),
+        InferLabelSelectLayer(),
+    ]
+    return products, others
+
+
+def _full_products(model: ModelWrapper) -> None:
+    """Undo what QONNX's lowering takes for a depthwise convolution: any of one channel to one channel."""
+    for node in model.get_nodes_by_op_type("Im2Col"):
+        getCustomOp(node).set_nodeattr("depthwise", 0)
+    for annotation in model.graph.quantization_annotation:
+        kept = [p for p in annotation.quant_parameter_tensor_names if p.key != "tensor_sparsity"]
+        del annotation.quant_parameter_tensor_names[:]
+        annotation.quant_parameter_tensor_names.extend(kept)
+
+
+def _channels_last(model: ModelWrapper) -> None:
+    """Tell FINN that images are NHWC at each step, as they are; its guess would transpose them."""
+    for node in model.get_nodes_by_op_type("MultiThreshold"):
+        if len(model.get_tensor_shape(node.input[0])) == 4:
+            getCustomOp(node).set_nodeattr("data_layout", "NHWC")
+            for tensor in (node.input[0], node.output[0]):
+                model.set_tensor_layout(tensor, ["N", "H", "W", "C"])
+
+
+def _bare_signs(model: ModelWrapper) -> None:
+    """A sign of the input that stays -1 and +1: FINN's Thresholding makes these of 0 and 1 by itself."""
+    for node in model.get_nodes_by_op_type("MultiThreshold"):
+        step = getCustomOp(node)
+        if step.get_nodeattr("out_dtype") == "BIPOLAR":
+            step.set_nodeattr("out_scale", 1.0)
+            step.set_nodeattr("out_bias", 0.0)
+
+
+def _binary_pads(model: ModelWrapper) -> None:
+    """In a stream that was turned from -1 and +1 to 0 and 1 the constants of pads must turn too; FINN leaves them."""
+    for node in model.get_nodes_by_op_type("Pad"):
+        if model.get_tensor_datatype(node.input[0]) == DataType["BINARY"]:
+            model.set_initializer(node.input[2], (model.get_initializer(node.input[2]) + 1) / 2)
+
+
+def _to_sums(model: ModelWrapper) -> None:
+    """Make FINN's GlobalAccPool of each sum over an image; factor and addend of a popcount before it go behind it.
+
+    Of the addend it is the sum over all pixels that goes behind.
+    """
+    nodes = model.graph.node
+    for node in model.get_nodes_by_op_type("ReduceSum"):
+        _, height, width, channels = model.get_tensor_shape(node.input[0])
+        chain = [node]
+        while (before := model.find_producer(chain[0].input[0])).op_type in ("Mul", "Add"):
+            chain.insert(0, before)
+            if before.op_type == "Add":
+                model.set_initializer(before.input[1], height * width * model.get_initializer(before.input[1]))
+        data, place = chain[0].input[0], list(nodes).index(chain[0])
+        made = [
+            helper.make_node("GlobalAccPool", [data], [model.make_new_valueinfo_name()], domain=FINN, PE=1,
+                             NumChannels=channels, inputDataType=model.get_tensor_datatype(data).name,
+                             numInputVectors=[1, height, width], backend="fpgadataflow")
+        ]  # fmt: skip
+        for scalar in chain[:-1]:
+            result = model.make_new_valueinfo_name()
+            made.append(helper.make_node(scalar.op_type, [made[-1].output[0], scalar.input[1]], [result]))
+        made[-1].output[0] = node.output[0]
+        for old in chain:
+            nodes.remove(old)
+        for k, new in enumerate(made):
+            nodes.insert(place + k, new)
 
 
 def _tidy(model: ModelWrapper) -> ModelWrapper:
@@ -96,105 +192,6 @@ def _tidy(model: ModelWrapper) -> ModelWrapper:
     return model
 
 
-def canonical(network: Network, config: CompileConfig) -> ModelWrapper:
-    """The network as a QONNX model of input (1, features): no reshapes, positive factors, bipolar steps of scale 1."""
-    writer = _Writer()
-    writer.scalars(config.input_scale, config.input_offset)
-    writer.head(network.head, network.features)
-    writer.quantizer(network.quantizer)
-    for layer in network.layers:
-        writer.layer(layer)
-        writer.quantizer(layer.quantizer)
-    return writer.model(network)
-
-
-class _Writer:
-    """Appends nodes to a chain that begins at tensor `image`."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: dict[str, Floats] = {}
-        self.types: dict[str, DataType] = {}
-        self.tensor = "image"
-        self.opset = 0
-
-    def _append(self, op: str, constants: list[Floats], domain: str = "", **attributes: object) -> None:
-        k = len(self.nodes)
-        names = [f"c{k}_{i}" for i in range(len(constants))]
-        self.constants.update(zip(names, constants, strict=True))
-        self.nodes.append(helper.make_node(op, [self.tensor, *names], [f"t{k}"], domain=domain, **attributes))
-        self.tensor = f"t{k}"
-
-    def scalars(self, factor: float, addend: float) -> None:
-        if factor != 1:
-            self._append("Mul", [constant([factor])])
-        if addend != 0:
-            self._append("Add", [constant([addend])])
-
-    def head(self, chain: Chain, channels: int) -> None:
-        """What is done to the input: per channel, or once for all."""
-        self.opset = chain.opset
-        if chain.affine_only:
-            self._affine(*chain.affine(channels))
-        else:
-            self._copy(chain)
-
-    def layer(self, layer: Layer) -> None:
-        """A product and its chain. FINN negates rows too, but at a call of Python a weight: do it for it here."""
-        dense, chain = layer.dense, layer.chain
-        if not chain.affine_only:
-            self._product(dense.weights, dense.bipolar)
-            self._affine(dense.scale, np.zeros_like(dense.scale))
-            self._copy(chain)
-            return
-        factor, addend = chain.affine(len(dense.weights))
-        factor = factor * dense.scale
-        self._product(np.where(factor < 0, -1, 1)[:, None] * dense.weights, dense.bipolar)
-        self._affine(np.abs(np.where(factor == 0, 1, factor)), addend)  # gamma = 0: its exact threshold comes later
-
-    def _product(self, weights: Ints, bipolar: bool) -> None:
-        self._append("MatMul", [weights.T.astype(np.float32)])
-        bits = signed_bits(int(weights.min()), int(weights.max()))
-        self.types[self.nodes[-1].input[1]] = DataType["BIPOLAR" if bipolar else f"INT{bits}"]
-
-    def _affine(self, factor: Reals, addend: Reals) -> None:
-        for op, value, idle in (("Mul", factor, 1), ("Add", addend, 0)):
-            if np.any(value != idle):
-                self._append(op, [constant(value[None, :] if np.ptp(value) else value[:1])])
-
-    def _copy(self, chain: Chain) -> None:
-        nodes, constants = chain.nodes(self.tensor)
-        for name, value in constants.items():
-            self.constants[name] = value
-        self.nodes += nodes
-        self.tensor = nodes[-1].output[0]
-
-    def quantizer(self, quantizer: Quantizer | None) -> None:
-        if quantizer is None:
-            return
-        if quantizer.kind is Kind.BIPOLAR:  # FINN wants a scale of 1
-            self._append("BipolarQuant", [constant([1])], "qonnx.custom_op.general")
-            self.scalars(quantizer.scale, 0)
-        else:
-            constants = [constant(value) for value in (quantizer.scale, 0, quantizer.bits)]
-            self._append("Quant", constants, "qonnx.custom_op.general", signed=0, narrow=0, rounding_mode="ROUND")
-
-    def model(self, network: Network) -> ModelWrapper:
-        float32 = onnx.TensorProto.FLOAT
-        graph = helper.make_graph(
-            self.nodes,
-            "network",
-            [helper.make_tensor_value_info("image", float32, [1, network.features])],
-            [helper.make_tensor_value_info(self.tensor, float32, [1, len(network.layers[-1].dense.weights)])],
-        )
-        model = ModelWrapper(qonnx_make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)]))
-        for name, value in self.constants.items():
-            model.set_initializer(name, value)
-        for name, datatype in self.types.items():
-            model.set_tensor_datatype(name, datatype)
-        return model.transform(InferShapes())
-
-
 def _sharpen(model: ModelWrapper, network: Network, config: CompileConfig) -> tuple[Ints, ...]:
     """Replace FINN's thresholds by exact ones; returns which weight rows of each layer FINN negated."""
     products = model.get_nodes_by_op_type("MatMul")
@@ -208,14 +205,16 @@ def _sharpen(model: ModelWrapper, network: Network, config: CompileConfig) -> tu
     pending = list(steps)
     if network.quantizer is not None:
         host = host_levels(config)
-        exact = thresholds.of_input(network.head, network.quantizer, host, network.features)
+        exact = thresholds.of_input(network.head, network.quantizer, host, network.channels)
         _set(model, pending.pop(0), exact if np.ptp(exact, axis=0).any() else exact[:1])
     flips = []
     for layer, product, levels in zip(network.layers, products, layer_inputs(network, config), strict=True):
         flips.append(_flips(layer, model.get_initializer(product.input[1])))
         if layer.quantizer is not None:
             sums = _sums(layer, levels)
-            exact = thresholds.of_layer(layer.dense, layer.chain, layer.quantizer, flips[-1], sums, levels)
+            exact = thresholds.of_layer(
+                layer.dense, layer.chain, layer.quantizer, flips[-1], sums, levels, layer.inversions
+            )
             _set(model, pending.pop(0), sums.first + sums.stride * exact)
     return tuple(flips)
 

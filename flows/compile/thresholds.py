@@ -13,32 +13,31 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from adiabit.flows.compile.levels import Levels, Sums
-from adiabit.flows.compile.network import Chain, Dense, Quantizer
+from adiabit.flows.compile.chain import Chain
+from adiabit.flows.compile.levels import Sums
+from adiabit.flows.compile.network import Dense, Levels, Quantizer
 from adiabit.hw.accelerator import Ints
 
 
 def first_reaching(levels: Callable[[Ints], Ints], low: int, high: int, channels: int, steps: int) -> Ints:
     """Smallest n in low...high + 1 whose level is at least j, for channels (C) and j = 1...steps: (C, steps).
 
-    `levels` maps one n a channel (1, C) to its level and does not decrease with n; high + 1 stands for never.
+    `levels` maps n (steps, C) to their levels and does not decrease with n; high + 1 stands for never. All steps are
+    sought at once.
     """
-    found = np.empty((channels, steps), np.int64)
-    for j in range(1, steps + 1):
-        below, above = np.full(channels, low - 1), np.full(channels, high + 1)  # not reached at below, reached at above
-        while np.any(above - below > 1):
-            middle = (below + above) // 2
-            known = above - below <= 1
-            reached = levels(np.clip(middle, low, high)[None, :])[0] >= j
-            above = np.where(~known & reached, middle, above)
-            below = np.where(~known & ~reached, middle, below)
-        found[:, j - 1] = above
-    return found
+    wanted = np.arange(1, steps + 1)[:, None]
+    below, above = np.full((steps, channels), low - 1), np.full((steps, channels), high + 1)
+    while np.any(open_ := above - below > 1):  # not reached at below, reached at above
+        middle = (below + above) // 2
+        reached = levels(np.clip(middle, low, high)) >= wanted
+        above = np.where(open_ & reached, middle, above)
+        below = np.where(open_ & ~reached, middle, below)
+    return above.T
 
 
 def of_input(chain: Chain, quantizer: Quantizer, host: Levels, channels: int) -> Ints:
     """Thresholds (channels, steps) on the host's integers."""
-    if np.any(_signs(chain, channels) * host.scale < 0):
+    if np.any(chain.signs(channels) * host.scale < 0):
         place = chain.steps[-1].place if chain.steps else quantizer.place
         place.refuse(
             "turns the input's sign before its quantizer; a rising input is needed; negate the first weights instead"
@@ -50,20 +49,24 @@ def of_input(chain: Chain, quantizer: Quantizer, host: Levels, channels: int) ->
     return first_reaching(levels, host.low, host.high, channels, quantizer.steps)
 
 
-def of_layer(dense: Dense, chain: Chain, quantizer: Quantizer, flips: Ints, sums: Sums, inputs: Levels) -> Ints:
-    """Thresholds (MH, steps) on the accumulators of `sums`; `flips` (MH,) is -1 where the weight row was negated."""
+def of_layer(
+    dense: Dense,
+    chain: Chain,
+    quantizer: Quantizer,
+    flips: Ints,
+    sums: Sums,
+    inputs: Levels,
+    inverted: npt.NDArray[np.bool_] | None = None,
+) -> Ints:
+    """Thresholds (MH, steps) on the accumulators of `sums`; `flips` (MH,) is -1 where the weight row was negated.
+
+    Where `inverted` (MH,), the output is the number of steps that were *not* reached.
+    """
     shift = inputs.offset * dense.weights.sum(axis=1)
 
     def levels(n: Ints) -> Ints:
         product = inputs.scale * (flips * (sums.first + sums.stride * n))
-        return quantizer.reached(chain((dense.scale * (product + shift)).astype(np.float32)))
+        reached = quantizer.reached(chain((dense.scale * (product + shift)).astype(np.float32)))
+        return reached if inverted is None else np.where(inverted, quantizer.steps - reached, reached)
 
     return first_reaching(levels, sums.low, sums.high, len(dense.weights), quantizer.steps)
-
-
-def _signs(chain: Chain, channels: int) -> npt.NDArray[np.float64]:
-    signs = np.ones(channels)
-    for step in chain.steps:
-        if step.node.op_type != "Relu":
-            signs = signs * np.sign(step.affine(channels)[0])
-    return signs

@@ -16,25 +16,46 @@ from adiabit.flows.compile.levels import host_levels
 from adiabit.flows.compile.network import Network
 
 Array = npt.NDArray[Any]
+BLOCK = 1000  # frames of one execution at most
+ELEMENTS = 1 << 24  # of all tensors of one execution
 RANDOM = 96  # frames of each kind of noise
 SINGLES = 16  # frames with one element at the other extreme
 
 
 def trace(model: ModelWrapper, network: Network, config: CompileConfig, frames: Array) -> dict[str, Array]:
-    """Every tensor of the model for frames (F, features) of integers, all at once."""
-    model = _batched(model, len(frames))
+    """Every tensor of the model for frames (F, *network.frame) of integers, all at once."""
+    feed = {network.input_name: torch_order(frames, network, config)}
+    return dict(execute_onnx(batched(model, len(frames)), feed, return_full_exec_context=True))
+
+
+def torch_order(frames: Array, network: Network, config: CompileConfig) -> npt.NDArray[np.float32]:
+    """What the model sees of the host's integers (F, H, W, C) or (F, features): reals, channels first."""
     real = frames.astype(np.float32) * np.float32(config.input_scale) + np.float32(config.input_offset)
-    real = real.reshape(len(frames), *network.input_shape[1:])
-    return dict(execute_onnx(model, {network.input_name: real}, return_full_exec_context=True))
+    real = real.reshape(len(frames), *network.frame)
+    if real.ndim == 4:
+        real = real.transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(real).reshape(len(frames), *network.input_shape[1:])
 
 
 def logits(model: ModelWrapper, network: Network, config: CompileConfig, frames: Array) -> npt.NDArray[np.float32]:
-    """The model's output (F, classes) for frames (F, features)."""
-    output = trace(model, network, config, frames)[model.graph.output[0].name]
-    return output.reshape(len(frames), -1).astype(np.float32)
+    """The model's output (F, classes) for frames (F, *network.frame), some at a time."""
+    block, made = frames_at_once(model), []
+    for start in range(0, len(frames), block):
+        part = frames[start : start + block]
+        output = trace(model, network, config, part)[model.graph.output[0].name]
+        made.append(output.reshape(len(part), -1).astype(np.float32))
+    return np.concatenate(made)
 
 
-def _batched(model: ModelWrapper, batch: int) -> ModelWrapper:
+def frames_at_once(model: ModelWrapper) -> int:
+    """How many frames may be executed together: qonnx keeps every tensor."""
+    model = model.transform(InferShapes())
+    shapes = (model.get_tensor_shape(node.output[0]) for node in model.graph.node)
+    elements = sum(int(np.prod(shape)) for shape in shapes if shape is not None)
+    return max(1, min(BLOCK, ELEMENTS // max(1, elements)))
+
+
+def batched(model: ModelWrapper, batch: int) -> ModelWrapper:
     """A copy of the model, its reshapes to a fixed shape included, with a batch axis of `batch`."""
     model = ModelWrapper(model.model, make_deepcopy=True)
     del model.graph.value_info[:]
@@ -48,7 +69,7 @@ def _batched(model: ModelWrapper, batch: int) -> ModelWrapper:
 
 
 def frames_for(network: Network, config: CompileConfig, seed: int = 0) -> npt.NDArray[np.int64]:
-    """Corner and random frames (F, features): all at an extreme, one element at the other, noise, two-valued noise."""
+    """Corner and random frames (F, *network.frame): all at an extreme, one element at the other, noise of 2 values."""
     host, features, rng = host_levels(config), network.features, np.random.default_rng(seed)
     low, high = host.low, host.high
     flat = [np.full(features, value) for value in ((low, high) if host.bipolar else (low, (low + high + 1) // 2, high))]
@@ -59,4 +80,5 @@ def frames_for(network: Network, config: CompileConfig, seed: int = 0) -> npt.ND
         singles += [frame, low + high - frame]
     two = rng.choice([low, high], size=(RANDOM, features))
     noise = two[::-1] if host.bipolar else rng.integers(low, high + 1, size=(RANDOM, features))
-    return np.concatenate([flat, singles, two, noise, np.sort(noise, axis=1)]).astype(np.int64)
+    found = np.concatenate([flat, singles, two, noise, np.sort(noise, axis=1)]).astype(np.int64)
+    return found.reshape(-1, *network.frame)

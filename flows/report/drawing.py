@@ -14,14 +14,18 @@ from adiabit.flows.report import svg
 from adiabit.hw.accelerator import (
     Accelerator,
     Fifo,
+    GlobalSum,
     Kind,
     LabelSelect,
     MatrixVector,
     Memory,
+    Pad,
+    Pool,
     Stage,
     Stream,
     Threshold,
     WidthConverter,
+    Window,
 )
 from adiabit.hw.memory import memory_of
 
@@ -86,10 +90,29 @@ def _matrix_vector(stage: MatrixVector) -> tuple[str, tuple[str, ...]]:
     return arithmetic, (f"{columns} → {rows}", f"PE {stage.pe} · SIMD {stage.simd}", MEMORIES[memory_of(stage)])
 
 
+def _window(stage: Window) -> tuple[str, tuple[str, ...]]:
+    steps = "" if stage.stride == (1, 1) else f" / {_pair(stage.stride)}"
+    lanes = "a window a cycle" if stage.parallel else f"SIMD {stage.output.lanes}"
+    return "window", (f"{_pair(stage.kernel)}{steps}", lanes)
+
+
+def _pad(stage: Pad) -> tuple[str, tuple[str, ...]]:
+    (top, left), (bottom, right) = stage.before, stage.after
+    return "pad", (f"{top},{left} + {bottom},{right} of {stage.value:+d}", f"SIMD {stage.input.lanes}")
+
+
+def _pair(sides: tuple[int, int]) -> str:
+    return f"{sides[0]} {TIMES} {sides[1]}"
+
+
 # Width of the box, and its tag and lines, by kind of stage. A kind that is not here is drawn by its class name.
 _ABOUT: dict[type[Stage], tuple[int, Callable[[Any], tuple[str, tuple[str, ...]]]]] = {
     MatrixVector: (178, _matrix_vector),
     Threshold: (132, lambda s: ("threshold", (f"{s.input.channels} channels", f"PE {s.input.lanes}"))),
+    Window: (132, _window),
+    Pad: (132, _pad),
+    Pool: (132, lambda s: ("max pool", (_pair(s.kernel), f"PE {s.input.lanes}"))),
+    GlobalSum: (132, lambda s: ("global sum", (f"of {_pair(s.input.shape[:2])}", f"PE {s.input.lanes}"))),
     WidthConverter: (112, lambda s: ("width", (f"{s.input.lanes} → {s.output.lanes} lanes",))),
     Fifo: (112, lambda s: ("FIFO", (f"{s.depth:,} beats",))),
     LabelSelect: (132, lambda s: ("arg max", (f"of {s.input.elements}",))),

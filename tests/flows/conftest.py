@@ -66,9 +66,26 @@ class Net:
         self.node("MatMul", [data, turned])
         return self
 
+    def conv(self, weights: Any, scale: Any = 1.0, **attributes: Any) -> Self:
+        """`weights` (OC, C, KH, KW) or (OC, C, K), quantized to +-scale."""
+        data, spatial = self.tensor, np.asarray(weights).ndim - 2
+        quantized = self.node("BipolarQuant", [self.constant(weights), self.constant(scale)], self.domain)
+        defaults = {"kernel_shape": np.asarray(weights).shape[2:], "strides": [1] * spatial, "group": 1,
+                    "dilations": [1] * spatial, "pads": [0] * 2 * spatial}  # fmt: skip
+        self.node("Conv", [data, quantized], **{**defaults, **attributes})
+        return self
+
+    def max_pool(self, kernel: tuple[int, ...], strides: tuple[int, ...] | None = None, **attributes: Any) -> Self:
+        """Append a max pool; its blocks do not overlap unless told."""
+        return self.op("MaxPool", kernel_shape=kernel, strides=strides or kernel, **attributes)
+
+    def pad(self, pads: list[int], value: float) -> Self:
+        """Append a Pad of every axis, the batch first."""
+        return self.op("Pad", np.array(pads), value)
+
     def norm(self, gamma: Any, beta: Any, mean: Any, variance: Any) -> Self:
         """Append a batch norm."""
-        return self.op("BatchNormalization", gamma, beta, mean, variance)
+        return self.op("BatchNormalization", *(np.asarray(v, np.float32) for v in (gamma, beta, mean, variance)))
 
     def save(self, path: Path, outputs: list[str] | None = None) -> Path:
         """Write the model."""

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from adiabit.errors import UserError
 from adiabit.flows.compile import thresholds
 from adiabit.flows.compile.config import CompileConfig
-from adiabit.flows.compile.levels import Levels, Sums, host_levels, layer_inputs
+from adiabit.flows.compile.levels import Sums, host_levels, layer_inputs
+from adiabit.flows.compile.network import Levels
 from adiabit.flows.compile.read import read
 from adiabit.hw import golden
 from adiabit.hw.accelerator import Accelerator, Kind, MatrixVector, Stream

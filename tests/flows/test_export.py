@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,9 @@ from adiabit.flows.ladder import Vectors, load_rungs
 from adiabit.train.checkpoint import ModelCard, load_model, save_model
 from adiabit.train.config import DataConfig, ModelConfig
 from adiabit.train.data import Dataset, Split
-from adiabit.train.layers import DenseNet
+from adiabit.train.layers import Network
+from adiabit.train.measure import reestimate
+from adiabit.train.quantizers import hardened
 
 FRAMES = 60
 
@@ -31,37 +34,68 @@ def _few_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "load", lambda _: Dataset(split, split, split))
 
 
-def save(folder: Path, *, method: str = "adiabatic", hard: bool = True, input_bits: int = 1) -> nn.Module:
+DENSE = {"topology": "free", "widths": (24, 16), "input_bits": 1}
+LAYERS = [
+    {"conv": 16, "pad": [0, 1], "kernel": 4, "stride": 2},  # 28 x 28 -> 13 x 14, padded with 0
+    {"conv": 18, "pad": [2, 1], "kernel": [3, 2], "pool": [2, 3]},  # -> 15 x 15 -> 7 x 5, padded with -1
+    {"conv": 20, "kernel": [2, 3], "dilation": [3, 1]},  # -> 4 x 3
+    {"dense": 24},
+]
+
+
+def save(
+    folder: Path, *, method: str = "adiabatic", hard: bool = True, model: dict[str, Any] = DENSE, classes: int = 10
+) -> nn.Module:
     """A network with awkward batch norms: negative and zero gamma, thresholds beyond every accumulator."""
     torch.manual_seed(0)
-    config = ModelConfig.model_validate({"topology": "free", "widths": (24, 16), "input_bits": input_bits})
-    net = DenseNet(config, method).eval()
-    for norm in (m for m in net if isinstance(m, nn.BatchNorm1d)):
+    config = ModelConfig.model_validate(model)
+    frame = config.frame((28, 28, 1))
+    net = Network(config, method, frame=frame, classes=classes).eval()
+    for norm in (m for m in net if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)):
         with torch.no_grad():
             norm.weight.normal_()
             norm.bias.normal_()
             norm.weight[:4] = torch.tensor([0.0, 0.0, 0.0, -1.0])
             norm.bias[:6] = torch.tensor([0.0, 1.0, -1.0, 0.0, 1e6, -1e6])
-            assert norm.running_mean is not None
-            assert norm.running_var is not None
-            norm.running_mean.normal_(std=5.0)
-            norm.running_var.uniform_(1.0, 50.0)
+    with hardened(net):
+        reestimate(net, torch.randint(0, 256, (64, *frame)), passes=1)
     card = ModelCard.model_validate(
-        {"model": config, "method": method, "hard": hard, "k_weights": 20.0, "k_activations": 3.0}
+        {
+            "model": config,
+            "frame": frame,
+            "classes": classes,
+            "method": method,
+            "hard": hard,
+            "k_weights": 20.0,
+            "k_activations": 3.0,
+        }
     )
     folder.mkdir()
     save_model(folder, net, card)
     return net
 
 
-@pytest.mark.parametrize(("method", "input_bits"), [("adiabatic", 1), ("ste", 1), ("adiabatic", 8)])
-def test_qonnx_equals_torch_on_every_vector(tmp_path: Path, method: str, input_bits: int) -> None:
-    save(tmp_path / "train", method=method, input_bits=input_bits)
+@pytest.mark.parametrize(
+    ("method", "model"),
+    [
+        ("adiabatic", DENSE),
+        ("ste", DENSE),
+        ("adiabatic", {**DENSE, "input_bits": 8}),
+        ("adiabatic", {"topology": "free", "layers": LAYERS}),
+        ("ste", {"topology": "free", "layers": LAYERS, "pool": "behind"}),
+        ("adiabatic", {"topology": "free", "layers": LAYERS, "input_bits": 1}),
+        ("adiabatic", {"topology": "free", "layers": LAYERS[:2]}),
+    ],
+)
+def test_qonnx_equals_torch_on_every_vector(tmp_path: Path, method: str, model: dict[str, Any]) -> None:
+    save(tmp_path / "train", method=method, model=model)
     out = tmp_path / "out"
     out.mkdir()
     exporting.export(tmp_path / "train", DataConfig(), out)
     vectors, (torch_rung, qonnx) = Vectors.load(out), load_rungs(out)
-    total = FRAMES + len(exporting.corners())
+    frame = (28, 28, 1) if "layers" in model else (784,)
+    total = FRAMES + len(exporting.corners(frame))
+    assert vectors.frames.shape == (total, *frame)
     assert (torch_rung.name, torch_rung.frames, torch_rung.equal) == ("torch", total, total)
     assert (qonnx.name, qonnx.frames, qonnx.equal, qonnx.compared) == ("QONNX", total, total, "logits")
     assert qonnx.accuracy == torch_rung.accuracy == vectors.accuracy(vectors.predictions)
@@ -71,11 +105,68 @@ def test_qonnx_equals_torch_on_every_vector(tmp_path: Path, method: str, input_b
     assert np.array_equal(vectors.predictions, vectors.logits.argmax(axis=1))
 
 
-def test_corners_are_distinct_and_hold_each_extreme() -> None:
-    corners = exporting.corners()
-    assert len(np.unique(corners, axis=0)) == len(corners)
+@pytest.mark.parametrize("frame", [(784,), (100,), (28, 28, 1), (6, 5, 3), (1, 64, 2), (7,)])
+def test_corners_are_distinct_and_hold_each_extreme(frame: tuple[int, ...]) -> None:
+    corners = exporting.corners(frame)
+    assert corners.shape[1:] == frame
+    assert corners.dtype == np.uint8
+    flat = corners.reshape(len(corners), -1)
     assert {(0, 0), (255, 255), (127, 127), (128, 128)} <= {(int(c.min()), int(c.max())) for c in corners}
-    assert sorted(np.flatnonzero((corners > 0).sum(axis=1) == 1).tolist())  # a single pixel
+    alone = flat[(flat > 0).sum(axis=1) == 1].argmax(axis=1)
+    size = flat.shape[1]
+    assert {0, 1, size // 2, size - 2, size - 1} == set(alone.tolist())
+    if size > 20:
+        assert len(np.unique(flat, axis=0)) == len(flat)
+
+
+@pytest.mark.parametrize("frame", [(784,), (28, 28, 1)])
+def test_a_checkerboard_changes_along_every_side(frame: tuple[int, ...]) -> None:
+    boards = [c.reshape(28, 28).astype(int) for c in exporting.corners(frame) if (c > 0).sum() == 392]
+    boards = [b for b in boards if set(b.ravel()) == {0, 255} and b[0, 0] != b[0, 1]]
+    changing = [b for b in boards if (np.diff(b, axis=0) != 0).all() and (np.diff(b, axis=1) != 0).all()]
+    assert sorted(int(b[0, 0]) for b in changing) == [0, 255]
+
+
+@pytest.mark.parametrize("limit", [1, 7, FRAMES, FRAMES + 1])
+def test_the_test_frames_can_be_limited(tmp_path: Path, limit: int) -> None:
+    net = save(tmp_path / "train")
+    whole = exporting.make_vectors(net, DataConfig(), (784,))
+    few = exporting.make_vectors(net, DataConfig(), (784,), limit)
+    count = min(limit, FRAMES)
+    assert len(few.labels) - (few.labels < 0).sum() == count
+    rows = [int(np.flatnonzero((whole.frames == frame).all(axis=1))[0]) for frame in few.frames[:count]]
+    assert rows == sorted(set(rows))
+    assert max(np.diff([*rows, FRAMES])) <= FRAMES / count + 2  # all over the split
+    assert np.array_equal(few.frames[count:], whole.frames[FRAMES:])
+    assert np.array_equal(few.labels[:count], whole.labels[rows])
+
+
+def test_a_network_for_other_data_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "train", model={"topology": "free", "layers": LAYERS})
+    with pytest.raises(UserError) as caught:
+        exporting.export(tmp_path / "train", DataConfig(dataset="cifar10"), tmp_path)
+    assert str(caught.value) == (
+        "recipe: [data]: the frames of cifar10 are (32, 32, 3), but the network takes (28, 28, 1); name the data set "
+        "that it was trained on"
+    )
+
+
+def test_images_enter_the_graph_channels_first_and_pads_are_one_node(tmp_path: Path) -> None:
+    from qonnx.core.modelwrapper import ModelWrapper  # the reader that the compiler uses
+
+    net = save(tmp_path / "train", model={"topology": "free", "layers": LAYERS}, classes=3)
+    exporting.write_qonnx(load_model(tmp_path / "train"), (28, 28, 1), tmp_path / "model.onnx")
+    model = ModelWrapper(str(tmp_path / "model.onnx"))
+    assert model.get_tensor_shape("pixels") == [1, 1, 28, 28]
+    assert model.get_tensor_shape("logits") == [1, 3]
+    kinds = [node.op_type for node in model.graph.node if node.op_type != "Constant"]
+    assert kinds == [
+        "BipolarQuant", "Conv", "BatchNormalization", "BipolarQuant", "Pad", "BipolarQuant", "Conv", "MaxPool",
+        "BatchNormalization", "BipolarQuant", "BipolarQuant", "Conv", "BatchNormalization", "BipolarQuant", "Flatten",
+        "BipolarQuant", "Transpose", "MatMul", "BatchNormalization", "BipolarQuant", "BipolarQuant", "Transpose",
+        "MatMul", "Mul", "Add",
+    ]  # fmt: skip
+    assert not net.training
 
 
 def test_a_difference_is_told_in_the_rung(tmp_path: Path) -> None:
@@ -92,14 +183,14 @@ def test_a_difference_is_told_in_the_rung(tmp_path: Path) -> None:
     assert rung.difference.startswith("frame 7, logit 3: torch ")
 
 
-def test_blocks_of_any_length_give_the_same_logits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_of_any_length_give_the_same_logits(tmp_path: Path) -> None:
     net = save(tmp_path / "train")
-    exporting.write_qonnx(load_model(tmp_path / "train"), tmp_path / "model.onnx")
-    frames = np.random.default_rng(0).integers(0, 256, (7, 784), dtype=np.uint8)
+    exporting.write_qonnx(load_model(tmp_path / "train"), (784,), tmp_path / "model.onnx")
+    frames = np.random.default_rng(0).integers(0, 256, (1007, 784), dtype=np.uint8)  # more than one block
     whole = run_qonnx(tmp_path / "model.onnx", frames)
-    monkeypatch.setattr("adiabit.flows.compile.execute.BLOCK", 3)
-    assert np.array_equal(run_qonnx(tmp_path / "model.onnx", frames), whole)
-    assert whole.shape == (7, 10)
+    parts = [run_qonnx(tmp_path / "model.onnx", part) for part in (frames[:3], frames[3:500], frames[500:])]
+    assert np.array_equal(np.concatenate(parts), whole)
+    assert whole.shape == (1007, 10)
     assert not net.training
 
 
@@ -131,7 +222,7 @@ def test_a_diverged_network_is_refused(tmp_path: Path) -> None:
 
 def test_frames_of_another_shape_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "train")
-    exporting.write_qonnx(load_model(tmp_path / "train"), tmp_path / "model.onnx")
+    exporting.write_qonnx(load_model(tmp_path / "train"), (784,), tmp_path / "model.onnx")
     with pytest.raises(UserError, match=r"takes frames of shape \(784,\), these are \(28, 28\); reshape them"):
         run_qonnx(tmp_path / "model.onnx", np.zeros((2, 28, 28)))
 
@@ -146,7 +237,7 @@ def test_qonnx_sees_bipolar_quantizers_of_scale_one(tmp_path: Path) -> None:
     from qonnx.core.modelwrapper import ModelWrapper  # the reader that the compiler uses
 
     save(tmp_path / "train")
-    exporting.write_qonnx(load_model(tmp_path / "train"), tmp_path / "model.onnx")
+    exporting.write_qonnx(load_model(tmp_path / "train"), (784,), tmp_path / "model.onnx")
     model = ModelWrapper(str(tmp_path / "model.onnx"))
     kinds = [node.op_type for node in model.graph.node]
     assert kinds.count("BipolarQuant") == 1 + 3 + 2  # pixels, weights, activations

@@ -56,6 +56,17 @@ def test_a_bare_model_is_a_recipe_of_defaults(tmp_path: Path) -> None:
         ("[train]\nepochs = 'many'", "[train]: epochs = 'many': input should be a valid integer"),
         ("[train.schedule]\nkind = 'budget'\nnois = 1", "[train.schedule]: nois: unknown key; did you mean 'noise'?"),
         ("[model]\nwidths = [64, -1]", "[model.widths]: 1 = -1: input should be greater than or equal to 1"),
+        (
+            "[model]\ntopology = 'free'\nlayers = [{ conv = 4 }, { conv = 4, kernal = 5 }]",
+            "[model.layers.1]: kernal: unknown key; did you mean 'kernel'?",
+        ),
+        (
+            "[model]\ntopology = 'free'\nlayers = [{ conv = 4, pool = 0 }]",
+            "[model.layers.0.pool]: 0 = 0: input should be",
+        ),
+        ("[model]\ntopology = 'cvn'", "[model]: topology = 'cvn': input should be 'tfc', 'sfc', 'lfc', 'cnv', "),
+        ("[data]\ndataset = 'cifar'", "nearest: 'cifar10'"),
+        ("[export]\nframes = 0", "[export]: frames = 0: input should be greater than or equal to 1"),
         ("[target]\nboard = 'pynqz2'", "[target]: board = 'pynqz2': no such board; nearest: 'pynq-z2'"),
         ("[target]\nclock_mhz = -5", "[target]: clock_mhz = -5: input should be greater than 0"),
         ("name = 'No Name'", "name = 'No Name': string should match pattern"),

@@ -20,7 +20,7 @@ import rich.console
 from adiabit.boards import catalog
 from adiabit.errors import UserError
 from adiabit.flows.ladder import RUNGS, Rung, save_rungs
-from adiabit.flows.report import collect, draw, render, report, tables
+from adiabit.flows.report import collect, draw, drawing, render, report, tables
 from adiabit.flows.report import tables as rich_tables
 from adiabit.flows.report.build import verdict
 from adiabit.flows.report.charts import Chart, curve_chart, linear_ticks, log_ticks
@@ -28,6 +28,7 @@ from adiabit.flows.report.figures import Figures
 from adiabit.flows.report.tables import accuracy, ladder, percent, resources, stages, stalls, texts, versions
 from adiabit.hw import storage
 from adiabit.hw.accelerator import (
+    STAGE_KINDS,
     Accelerator,
     Fifo,
     Kind,
@@ -483,3 +484,7 @@ def test_one_epoch_makes_a_chart() -> None:
     picture = curve_chart(Chart(title="t", curves={"a": [0.5]}, floor=0.0), [0])
     assert "epoch 0 · a 0.5" in picture
     assert "nan" not in picture
+
+
+def test_every_kind_of_stage_is_drawn_with_words_of_its_own() -> None:
+    assert set(drawing._ABOUT) == set(STAGE_KINDS.values())

@@ -86,7 +86,7 @@ def test_nearest_divisors_are_a_remedy() -> None:
         (lambda: stream("2a", 4), "must be an identifier"),
         (lambda: stream("a", 4, bits=2), "bipolar is 1 bit"),
         (lambda: Stream(name="a", shape=(), bits=1, kind=Kind.BIPOLAR, lanes=1), "shape () is empty"),
-        (lambda: xnor(weights=np.ones((4, 7))), "(MH, MW) = (4, 7) do not join 8 inputs to 4 outputs"),
+        (lambda: xnor(weights=np.ones((4, 7))), "(MH, MW) = (4, 7) do not fit 8 inputs"),
         (lambda: xnor(weights=np.ones(4)), "weights have shape (4,)"),
         (
             lambda: xnor(memory=Memory.HARDWIRED),
@@ -118,7 +118,7 @@ def test_nearest_divisors_are_a_remedy() -> None:
             lambda: Threshold(
                 name="t", inputs=(stream("a", 4),), outputs=(stream("b", 4, lanes=2),), thresholds=np.zeros((4, 1), int)
             ),
-            "must have equal shape and lanes",
+            "must have equal elements and lanes",
         ),
     ],
 )

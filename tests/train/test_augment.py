@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from adiabit.train.augment import Affine
+from adiabit.train.augment import Affine, Crop, Flip
 
 
 def frames(count: int = 200) -> Tensor:
@@ -66,3 +66,46 @@ def test_the_draw_is_the_generators_alone() -> None:
     augment = Affine(shift=2.0, rotate=10.0, zoom=0.1, share=0.8)
     assert torch.equal(moved(augment, 3), moved(augment, 3))
     assert not torch.equal(moved(augment, 3), moved(augment, 4))
+
+
+# crop and flip ----------------------------------------------------------------------------------------------------
+
+
+def numbered(count: int = 300) -> Tensor:
+    """Each element tells where it was: (count, 6, 5, 2) of 1 to 60."""
+    return torch.arange(1, 61, dtype=torch.uint8).view(1, 6, 5, 2).repeat(count, 1, 1, 1)
+
+
+def test_an_affine_map_moves_the_channels_of_a_frame_alike() -> None:
+    grey = frames(20)
+    colour = torch.stack([grey, grey // 2, grey], dim=3)
+    augment = Affine(shift=2.0, rotate=10.0)
+    moved_grey = augment(grey, torch.Generator().manual_seed(0))
+    moved_colour = augment(colour, torch.Generator().manual_seed(0))
+    assert moved_colour.shape == colour.shape
+    assert torch.equal(moved_colour[..., 0], moved_grey)
+    assert torch.equal(moved_colour[..., 2], moved_grey)
+
+
+def test_crops_move_by_every_whole_pixel_within_the_bounds() -> None:
+    found = Crop(2, 1)(numbered(), torch.Generator().manual_seed(0))
+    whole = torch.nn.functional.pad(numbered(1)[0].permute(2, 0, 1), (1, 1, 2, 2)).permute(1, 2, 0)
+    options = {(y, x): whole[y : y + 6, x : x + 5] for y in range(5) for x in range(3)}
+    chosen = [[place for place, option in options.items() if torch.equal(frame, option)] for frame in found]
+    assert all(len(places) == 1 for places in chosen)
+    assert {places[0] for places in chosen} == set(options)
+
+
+def test_half_of_the_frames_are_mirrored_in_width() -> None:
+    found = Flip(on=True)(numbered(), torch.Generator().manual_seed(0))
+    mirrored = (found == numbered().flip(2)).all(3).all(2).all(1)
+    assert ((found == numbered()).all(3).all(2).all(1) ^ mirrored).all()
+    assert 0.4 < mirrored.double().mean() < 0.6
+
+
+def test_what_is_off_draws_nothing() -> None:
+    generator = torch.Generator().manual_seed(0)
+    before = generator.get_state()
+    for augment in (Affine(), Crop(), Flip()):
+        assert torch.equal(augment(numbered(), generator), numbered())
+    assert torch.equal(generator.get_state(), before)

@@ -19,6 +19,7 @@ import pytest
 from adiabit.errors import UserError
 from adiabit.train import data
 from adiabit.train.config import DataConfig
+from adiabit.train.data import mnist as idx_files
 
 
 def idx(array: np.ndarray[Any, Any]) -> bytes:
@@ -93,7 +94,7 @@ LABELS, IMAGES = "t10k-labels-idx1-ubyte", "t10k-images-idx3-ubyte"
 
 def test_a_truncated_file_is_told(tmp_path: Path) -> None:
     assert damage(tmp_path, LABELS, idx(np.zeros(20, np.uint8))[:-1]) == (
-        f"{tmp_path}/{LABELS}: announces 20 bytes but holds 19; delete it and fetch {data.MNIST_URL} again"
+        f"{tmp_path}/{LABELS}: announces 20 bytes but holds 19; delete it and fetch {idx_files.MNIST_URL} again"
     )
     assert "starts with 0000; an idx file of 1 axes starts with 00000801" in damage(tmp_path, LABELS, b"\0\0")
 
@@ -125,7 +126,7 @@ def test_a_missing_file_is_told_with_the_remedy(tmp_path: Path) -> None:
         mnist(tmp_path)
     assert str(caught.value) == (
         f"{tmp_path}: no {LABELS}[.gz] in it, its mnist/ or its MNIST/raw/; MNIST is four idx files; "
-        f"download {data.MNIST_URL}{LABELS}.gz, or name no folder to let adiabit download"
+        f"download {idx_files.MNIST_URL}{LABELS}.gz, or name no folder to let adiabit download"
     )
 
 
@@ -141,13 +142,13 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     served: dict[str, bytes] = {}
 
     def urlopen(url: str, timeout: float) -> io.BytesIO:
-        name = url.removeprefix(data.MNIST_URL)
+        name = url.removeprefix(idx_files.MNIST_URL)
         if name not in served:
             raise urllib.error.URLError("no network")
         return io.BytesIO(served[name])
 
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
-    monkeypatch.setattr(data, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(idx_files, "CACHE", tmp_path / "cache")
     monkeypatch.delenv("ADIABIT_DATA", raising=False)
     return served
 
@@ -159,8 +160,10 @@ def test_a_download_is_checked_and_kept(
     mirror.update({path.name: path.read_bytes() for path in (tmp_path / "source").iterdir()})
     with pytest.raises(UserError, match="the download's MD5 is not"):
         mnist(None)
-    sums = {name: hashlib.md5(mirror[f"{name}.gz"], usedforsecurity=False).hexdigest() for name in data.MNIST_FILES}
-    monkeypatch.setattr(data, "MNIST_FILES", sums)
+    sums = {
+        name: hashlib.md5(mirror[f"{name}.gz"], usedforsecurity=False).hexdigest() for name in idx_files.MNIST_FILES
+    }
+    monkeypatch.setattr(idx_files, "MNIST_FILES", sums)
     first = mnist(None)
     mirror.clear()
     assert np.array_equal(mnist(None).train.frames, first.train.frames)

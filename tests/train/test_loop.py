@@ -17,10 +17,12 @@ from adiabit.train import anneal, loop, measure
 from adiabit.train.checkpoint import ModelCard, load_card, load_model, save_model
 from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
 from adiabit.train.data import load
-from adiabit.train.layers import BinaryLinear, DenseNet
+from adiabit.train.layers import BinaryLinear, Network
 from adiabit.train.quantizers import quantizers
 
 SMALL = ModelConfig(topology="free", widths=(32, 16))
+LAYERS = [{"conv": 8, "kernel": 5, "stride": 3, "pad": 1, "pool": 2}, {"conv": 16, "pad": 1}, {"dense": 16}]
+SMALL_CONV = ModelConfig.model_validate({"topology": "free", "layers": LAYERS})
 
 
 def run(folder: Path, model: ModelConfig = SMALL, **settings: Any) -> dict[str, Any]:
@@ -63,6 +65,16 @@ def test_a_small_network_learns_digits_and_is_hard(trained: Path) -> None:
     assert measure.accuracy(net, *measure.tensors(splits.validation)) == metrics["hard_validation"]
 
 
+def test_a_small_convolutional_network_learns_digits_and_is_hard(tmp_path: Path) -> None:
+    metrics = run(tmp_path, SMALL_CONV, epochs=6)
+    assert metrics["hard_test"] > 0.7  # chance is 0.1
+    card, net, splits = load_card(tmp_path), load_model(tmp_path), load(DataConfig()).shaped((28, 28, 1))
+    assert (card.hard, card.frame, card.classes) == (True, (28, 28, 1), 10)
+    assert measure.accuracy(net, *measure.tensors(splits.test)) == metrics["hard_test"]
+    history = json.loads((tmp_path / "history.json").read_text())
+    assert 0 < history["flip_ratio"][-1] < history["flip_ratio"][0] < 1
+
+
 def test_the_history_has_a_value_for_each_epoch(trained: Path) -> None:
     history = json.loads((trained / "history.json").read_text())
     assert list(history) == list(anneal.HISTORY)
@@ -77,20 +89,26 @@ def test_the_history_has_a_value_for_each_epoch(trained: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "schedule"),
+    ("method", "schedule", "model"),
     [
-        ("adiabatic", {"kind": "budget"}),
-        ("adiabatic", {"kind": "budget", "weights_from": 0.0, "weights_until": 0.4, "weights_backward": 1.0}),
-        ("adiabatic", {"kind": "target", "target": 0.5, "factor": 4.0}),
-        ("adiabatic", {"kind": "patience", "patience": 1}),
-        ("ste", {}),
-        ("real", {}),
+        ("adiabatic", {"kind": "budget"}, SMALL),
+        (
+            "adiabatic",
+            {"kind": "budget", "weights_from": 0.0, "weights_until": 0.4, "weights_backward": 1.0},
+            SMALL,
+        ),
+        ("adiabatic", {"kind": "target", "target": 0.5, "factor": 4.0}, SMALL),
+        ("adiabatic", {"kind": "patience", "patience": 1}, SMALL),
+        ("ste", {}, SMALL),
+        ("real", {}, SMALL),
+        ("adiabatic", {"kind": "budget"}, SMALL_CONV),
     ],
 )
 def test_a_resumed_run_equals_an_uninterrupted_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, schedule: dict[str, Any]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, schedule: dict[str, Any], model: ModelConfig
 ) -> None:
-    settings: dict[str, Any] = {"method": method, "schedule": schedule, "shift": 1, "dropout": 0.1}
+    settings: dict[str, Any] = {"method": method, "schedule": schedule, "shift": 1, "dropout": 0.1, "model": model}
+    settings |= {"crop": (1, 2), "flip": True} if model.convolutional else {}
     run(tmp_path / "whole", **settings)
     record = anneal.Anneal._record
 
@@ -180,14 +198,51 @@ def test_a_batch_must_not_exceed_the_training_split(tmp_path: Path) -> None:
         run(tmp_path, batch_size=4000)
 
 
+def test_a_missing_gpu_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError) as caught:
+        run(tmp_path, device="cuda")
+    assert str(caught.value) == 'recipe: [train]: device = "cuda": torch finds no CUDA device; use device = "cpu"'
+
+
 def test_training_frames_are_augmented_and_keep_their_labels() -> None:
     splits = load(DataConfig())
     train = TrainConfig(batch_size=64, shift=2, rotate=10, moved=0.5)
-    learner = loop.Learner(DenseNet(SMALL, "ste"), train)
-    frames, labels = next(iter(loop.Batches(splits.train, train, learner)))
-    plain, same = next(iter(loop.Batches(splits.train, TrainConfig(batch_size=64), learner)))
+    learner = loop.Learner(Network(SMALL, "ste"), train)
+    frames, labels = next(iter(loop.Batches(splits.train, (28, 28, 1), train, learner)))
+    plain, same = next(iter(loop.Batches(splits.train, (28, 28, 1), TrainConfig(batch_size=64), learner)))
     assert torch.equal(labels, same)
     assert 16 < sum(map(torch.equal, frames, plain)) < 48
+
+
+def test_images_of_a_network_that_is_dense_are_augmented_too() -> None:
+    splits = load(DataConfig(validation=0.9))  # 400 frames, in both shapes
+    train = TrainConfig(batch_size=64, crop=(3, 3), flip=True)
+    learner = loop.Learner(Network(SMALL, "ste"), train)
+    flat, _ = next(iter(loop.Batches(splits.train, (28, 28, 1), train, learner)))
+    images, _ = next(iter(loop.Batches(splits.train.shaped((28, 28, 1)), (28, 28, 1), train, learner)))
+    assert flat.shape == (64, 784)
+    assert torch.equal(images.flatten(1), flat)
+
+
+def test_square_hinge_counts_the_classes_of_the_data_set() -> None:
+    net = Network(SMALL, "ste", classes=2)
+    learner = loop.Learner(net, TrainConfig(loss="square-hinge"))
+    frames, labels = torch.randint(0, 256, (6, 784), dtype=torch.uint8), torch.tensor([0, 1] * 3)
+    out = net(frames.float())
+    right, wrong = out.gather(1, labels[:, None]), out.gather(1, 1 - labels[:, None])
+    expected = ((1 - right).relu().square() + (1 + wrong).relu().square()).mean()
+    torch.testing.assert_close(learner.training_step((frames, labels), 0), expected)
+
+
+def test_re_estimation_of_images_gives_the_statistics_of_the_whole_split() -> None:
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 3, 5), torch.nn.BatchNorm2d(3))
+    frames = torch.from_numpy(load(DataConfig()).train.frames[:500]).view(-1, 28, 28, 1)  # two blocks of 250
+    measure.reestimate(net, frames, passes=1)
+    inner = net[0](frames.permute(0, 3, 1, 2).float()).double()
+    mean, blocks = inner.mean((0, 2, 3)), torch.stack([part.var((0, 2, 3)) for part in inner.split(250)])
+    torch.testing.assert_close(net[1].running_mean.double(), mean, rtol=2e-3, atol=0)  # torch sums in float32
+    torch.testing.assert_close(net[1].running_var.double(), blocks.mean(0), rtol=2e-3, atol=0)
 
 
 def test_re_estimation_gives_the_statistics_of_the_whole_split() -> None:
@@ -259,7 +314,7 @@ def test_code_in_a_checkpoint_is_not_run(trained: Path, tmp_path: Path) -> None:
 
 def test_a_model_survives_saving(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    net = DenseNet(SMALL, "real").eval()
+    net = Network(SMALL, "real").eval()
     save_model(tmp_path, net, ModelCard(model=SMALL, method="real", hard=False))
     frames = torch.randint(0, 256, (5, 784)).float()
     assert torch.equal(load_model(tmp_path)(frames), net(frames))

@@ -39,6 +39,11 @@ def some_frames(accelerator: Accelerator, rng: np.random.Generator) -> npt.NDArr
     return frames
 
 
+def latency(accelerator: Accelerator) -> int:
+    """More cycles than a frame takes from end to end."""
+    return sum(stage.cycles for stage in accelerator.stages)
+
+
 def as_ints(stream: Stream, values: npt.NDArray[Any]) -> list[int]:
     """Beats as integers, in order."""
     beats = packing.pack(stream, values).reshape(-1, packing.beat_bytes(stream))
@@ -56,7 +61,7 @@ async def equals_golden(dut: Any, name: str, p_valid: float, p_ready: float) -> 
     ends = start(dut, name)
     await reset(ends)
     rng = random.Random(f"{name} {p_valid} {p_ready}")  # noqa: S311
-    got = await drive(ends, sent, len(want), p_valid=p_valid, p_ready=p_ready, rng=rng)
+    got = await drive(ends, sent, len(want), cycles=latency(accelerator), p_valid=p_valid, p_ready=p_ready, rng=rng)
     last = accelerator.output.beats - 1
     assert [beat for _, beat, _ in got] == want
     assert [bool(mark) for _, _, mark in got] == [i % (last + 1) == last for i in range(len(want))]
@@ -77,7 +82,7 @@ async def forgets_at_reset(dut: Any, name: str) -> None:
     rng = random.Random(name)  # noqa: S311
     for done in sorted({0, 1, len(want) // 3, len(want) // 2 + 1}):
         await reset(ends)
-        await drive(ends, sent, done, p_valid=0.8, p_ready=0.8, rng=rng)
+        await drive(ends, sent, done, cycles=latency(accelerator), p_valid=0.8, p_ready=0.8, rng=rng)
     await reset(ends)
-    got = await drive(ends, sent, len(want), p_valid=0.9, p_ready=0.9, rng=rng)
+    got = await drive(ends, sent, len(want), cycles=latency(accelerator), p_valid=0.9, p_ready=0.9, rng=rng)
     assert [beat for _, beat, _ in got] == want

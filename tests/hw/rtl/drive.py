@@ -10,7 +10,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
 
-PATIENCE = 300  # cycles without a beat, at p_valid = p_ready = 1, after which nothing is coming any more
+PATIENCE = 300  # cycles without a beat, beside a frame's, at p_valid = p_ready = 1, after which none is coming
 
 
 class Ends:
@@ -45,11 +45,11 @@ async def reset(ends: Ends) -> None:
 
 
 async def drive(
-    ends: Ends, beats: list[int], count: int, *, p_valid: float, p_ready: float, rng: random.Random
+    ends: Ends, beats: list[int], count: int, *, cycles: int, p_valid: float, p_ready: float, rng: random.Random
 ) -> list[tuple[int, int, int]]:
     """Send `beats` and collect `count` (cycle, beat, last) of the output; offered and taken with a probability a cycle.
 
-    A beat that was offered stays offered until it is taken. Fails when nothing moves any more.
+    A beat that was offered stays offered until it is taken. Fails when nothing moves for `cycles` and more.
     """
     got: list[tuple[int, int, int]] = []
     sent, offered, idle, cycle = 0, False, 0, 0
@@ -67,7 +67,9 @@ async def drive(
         if given:
             got.append((cycle, int(ends.m_data.value), int(ends.m_last.value)))
         idle = 0 if taken or given else idle + 1
-        assert idle < PATIENCE / min(p_valid, p_ready), f"stuck: {sent}/{len(beats)} beats in, {len(got)}/{count} out"
+        assert idle < (PATIENCE + cycles) / min(p_valid, p_ready), (
+            f"stuck: {sent}/{len(beats)} beats in, {len(got)}/{count} out"
+        )
         cycle += 1
         await FallingEdge(ends.clk)
     return got

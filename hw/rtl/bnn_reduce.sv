@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Each block of KernelRows x KernelColumns pixels to one: the largest element of each channel ("max"; of -1 and +1 an
+/// OR), or the sum ("sum"; of -1 and +1 the number of +1). Blocks do not overlap; rows and columns that fill none are
+/// dropped. Takes a beat a cycle; what is known of a row of blocks lies in a LUT-RAM.
+module bnn_reduce #(
+  parameter int unsigned InWidth       = 1,  // bits of an element
+  parameter string       InKind        = "bipolar",  // "bipolar", "unsigned" or "signed"
+  parameter int unsigned OutWidth      = 1,
+  parameter string       Operation     = "max",  // "max" or "sum"
+  parameter int unsigned Lanes         = 4,
+  parameter int unsigned Words         = 1,  // beats of a pixel
+  parameter int unsigned Rows          = 4,  // of the image
+  parameter int unsigned Columns       = 4,
+  parameter int unsigned KernelRows    = 2,
+  parameter int unsigned KernelColumns = 2
+) (
+  input  logic                           clk_i,
+  input  logic                           rst_ni,
+  input  logic                           valid_i,
+  output logic                           ready_o,
+  input  logic [Lanes-1:0][InWidth-1:0]  data_i,
+  output logic                           valid_o,
+  input  logic                           ready_i,
+  output logic [Lanes-1:0][OutWidth-1:0] data_o
+);
+  if (KernelRows > Rows || KernelColumns > Columns || KernelRows < 1 || KernelColumns < 1) begin : gen_check
+    $fatal(1, "KernelRows %0d, KernelColumns %0d, Rows %0d, Columns %0d: a block lies in the image",
+           KernelRows, KernelColumns, Rows, Columns);
+  end
+  if (Operation != "max" && Operation != "sum") begin : gen_check_operation
+    $fatal(1, "Operation %s: max or sum", Operation);
+  end
+
+  localparam int unsigned Across        = Columns / KernelColumns;  // blocks side by side
+  localparam int unsigned Down          = Rows / KernelRows;
+  localparam int unsigned Places        = Across * Words;
+  localparam int unsigned PlaceWidth    = bnn_pkg::index_width(Places);
+  localparam int unsigned WordWidth     = bnn_pkg::index_width(Words);
+  localparam int unsigned ColumnWidth   = bnn_pkg::index_width(Columns);
+  localparam int unsigned RowWidth      = bnn_pkg::index_width(Rows);
+  localparam int unsigned InColumnWidth = bnn_pkg::index_width(KernelColumns);
+  localparam int unsigned InRowWidth    = bnn_pkg::index_width(KernelRows);
+
+  logic [WordWidth-1:0] word;
+  logic [ColumnWidth-1:0] column;
+  logic [RowWidth-1:0] row;
+  logic last_word, last_column, last_row, take, in_block, first, last, ready;
+  logic [InColumnWidth-1:0] in_column_q;  // column in the block
+  logic [InRowWidth-1:0] in_row_q;
+  logic [PlaceWidth-1:0] start_q;  // the block's first place
+
+  assign ready_o = ready;
+  assign take    = valid_i && ready;
+
+  bnn_raster #(
+    .Words  (Words),
+    .Columns(Columns),
+    .Rows   (Rows)
+  ) u_raster (
+    .clk_i,
+    .rst_ni,
+    .step_i       (take),
+    .word_o       (word),
+    .column_o     (column),
+    .row_o        (row),
+    .last_word_o  (last_word),
+    .last_column_o(last_column),
+    .last_row_o   (last_row)
+  );
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      in_column_q <= '0;
+      in_row_q    <= '0;
+      start_q     <= '0;
+    end else if (take && last_word) begin
+      in_column_q <= in_column_q + 1'b1;
+      if (in_column_q == InColumnWidth'(KernelColumns - 1)) begin
+        in_column_q <= '0;
+        start_q     <= start_q + PlaceWidth'(Words);
+      end
+      if (last_column) begin
+        in_column_q <= '0;
+        start_q     <= '0;
+        in_row_q    <= in_row_q == InRowWidth'(KernelRows - 1) || last_row ? '0 : in_row_q + 1'b1;
+      end
+    end
+  end
+
+  assign in_block = 32'(column) < Across * KernelColumns && 32'(row) < Down * KernelRows;
+  assign first  = in_column_q == '0 && in_row_q == '0;
+  assign last   = in_column_q == InColumnWidth'(KernelColumns - 1) && in_row_q == InRowWidth'(KernelRows - 1);
+
+  // The block so far, and with this pixel.
+  logic [Lanes-1:0][OutWidth-1:0] memory[Places];
+  logic [Lanes-1:0][OutWidth-1:0] so_far, now;
+  logic [PlaceWidth-1:0] place;
+
+  assign place  = start_q + PlaceWidth'(word);
+  assign so_far = memory[place];
+  always_ff @(posedge clk_i) if (take && in_block) memory[place] <= now;
+
+  for (genvar l = 0; l < Lanes; l++) begin : gen_lane
+    logic [OutWidth-1:0] value;
+    if (InKind == "signed") begin : gen_signed
+      assign value = OutWidth'($signed(data_i[l]));
+    end else begin : gen_unsigned
+      assign value = OutWidth'(data_i[l]);
+    end
+    if (Operation == "sum") begin : gen_sum
+      assign now[l] = first ? value : so_far[l] + value;
+    end else if (InKind == "signed") begin : gen_max_signed
+      assign now[l] = first || $signed(value) > $signed(so_far[l]) ? value : so_far[l];
+    end else begin : gen_max
+      assign now[l] = first || value > so_far[l] ? value : so_far[l];
+    end
+  end
+
+  bnn_fifo #(
+    .Width(Lanes * OutWidth)
+  ) u_out (
+    .clk_i,
+    .rst_ni,
+    .valid_i(valid_i && in_block && last),
+    .ready_o(ready),
+    .data_i (now),
+    .valid_o,
+    .ready_i,
+    .data_o
+  );
+endmodule : bnn_reduce

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CIFAR-10 in its binary version: records of a label and 3 x 1024 bytes, red, green and blue planes of 32 x 32."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from adiabit.errors import UserError
+from adiabit.train.data.files import Split, find_folder
+
+URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
+REMEDY = f"download {URL} and unpack it"
+LAYOUTS = ("cifar-10-batches-bin", ".", "cifar10", "cifar10/cifar-10-batches-bin")
+FILES = (*(f"data_batch_{n}.bin" for n in range(1, 6)), "test_batch.bin")
+SIDE, PLANES, CLASSES = 32, 3, 10
+RECORD = 1 + PLANES * SIDE * SIDE
+
+
+def load(folder: Path | None) -> tuple[Split, Split]:
+    """Training and test split, frames (N, 32, 32, 3)."""
+    *train, test = (read_batch(path) for path in paths(folder))
+    frames = np.concatenate([batch.frames for batch in train])
+    return Split(frames, np.concatenate([batch.labels for batch in train])), test
+
+
+def paths(folder: Path | None) -> list[Path]:
+    """The six files, the test batch last."""
+    found = find_folder(folder, LAYOUTS, FILES, "CIFAR-10, binary version,", REMEDY)
+    return [found / name for name in FILES]
+
+
+def read_batch(path: Path) -> Split:
+    """One file; `UserError` where it is cut short or holds labels that there are not."""
+    content = np.frombuffer(path.read_bytes(), np.uint8)
+    if not len(content) or len(content) % RECORD:
+        raise UserError(f"{path}: holds {len(content)} bytes, which is no multiple of a record's {RECORD}; {REMEDY} "
+                        "again")  # fmt: skip
+    records = content.reshape(-1, RECORD)
+    if (worst := int(records[:, 0].max())) >= CLASSES:
+        raise UserError(f"{path}: a label is {worst}; CIFAR-10's are 0 to {CLASSES - 1}; {REMEDY} again")
+    planes = records[:, 1:].reshape(-1, PLANES, SIDE, SIDE)
+    return Split(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), records[:, 0].astype(np.int64))

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the loaders share: frames with labels, where files are looked for, and stratified choice."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adiabit.errors import UserError
+from adiabit.train.topology import Shape
+
+
+@dataclass(frozen=True)
+class Split:
+    """`frames` (N, *frame) uint8 as the host sends them, images channel last; `labels` (N,) int64 classes."""
+
+    frames: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+
+    def take(self, rows: npt.NDArray[Any]) -> Split:
+        """The frames that an index or mask chooses."""
+        return Split(self.frames[rows], self.labels[rows])
+
+    def shaped(self, frame: Shape) -> Split:
+        """The same elements in frames of another shape."""
+        return Split(self.frames.reshape(-1, *frame), self.labels)
+
+
+def named_folder(folder: Path | None) -> Path | None:
+    """The folder that --data or [data] dir names, else ADIABIT_DATA, else none."""
+    return folder or (Path(os.environ["ADIABIT_DATA"]) if os.environ.get("ADIABIT_DATA") else None)
+
+
+def find_folder(folder: Path | None, layouts: Sequence[str], marks: Sequence[str], what: str, remedy: str) -> Path:
+    """The first of `layouts` below the named folder that has every one of `marks` in it."""
+    root = named_folder(folder)
+    if root is None:
+        raise UserError(f"recipe: [data]: {what} is looked for in a folder; {remedy}, and name the folder by --data "
+                        "or ADIABIT_DATA")  # fmt: skip
+    for layout in layouts:
+        if all((root / layout / mark).exists() for mark in marks):
+            return root / layout
+    places = " or ".join("itself" if layout == "." else f"{layout}/" for layout in layouts)
+    raise UserError(f"{root}: no {', '.join(marks)} in {places}; {what} is needed; {remedy}")
+
+
+def stratified(labels: npt.NDArray[np.int64], share: float, seed: int) -> npt.NDArray[np.bool_]:
+    """A mask that holds the given share of each class, chosen by the seed."""
+    rng, mask = np.random.default_rng(seed), np.zeros(len(labels), dtype=np.bool_)
+    for label in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        mask[rows[: round(len(rows) * share)]] = True
+    return mask

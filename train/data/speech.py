@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spoken digits: free-spoken-digit-dataset, as log-mel spectrograms that the host computes.
+
+Why not a convolution over the raw 8 kHz samples: its first kernels would have to learn band-pass filters from weights
+of -1 and +1, over 8,000 steps a second. A spectrogram has 2,048 elements, and what it holds (which band, when) is
+what a digit is told by. It is an image of 64 time steps (rows) x 32 bands (columns), one channel, so the accelerator
+is the same as for images, and the host spends 64 short Fourier transforms a recording.
+"""
+
+from __future__ import annotations
+
+import re
+import wave
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adiabit.errors import UserError
+from adiabit.train.data.files import Split, find_folder
+
+URL = "https://github.com/Jakobovski/free-spoken-digit-dataset"
+REMEDY = f"clone {URL}"
+LAYOUTS = ("free-spoken-digit-dataset/recordings", "recordings", ".")
+NAME = re.compile(r"(\d)_([a-z]+)_(\d+)\.wav")
+TEST = 5  # recordings 0 to 4 of each speaker and digit are the upstream test split
+RATE = 8000
+STEPS, BANDS = 64, 32
+HOP, WINDOW, FFT = 128, 256, 512  # samples: 16 ms from step to step, 32 ms a window, padded to 512
+RANGE_DB = 64.0  # below the loudest element; 255 levels of a quarter dB
+
+
+def load(folder: Path | None, speaker: str | None = None) -> tuple[Split, Split]:
+    """Training and test split, frames (N, 64, 32, 1); the test is the upstream one, or all of one speaker's."""
+    files = paths(folder)
+    names = [_parts(path) for path in files]
+    speakers = sorted({who for _, who, _ in names})
+    if speaker is not None and speaker not in speakers:
+        raise UserError(f"recipe: [data]: speaker = {speaker!r} is none of {speakers}; choose one of them")
+    test = np.array([index < TEST if speaker is None else who == speaker for _, who, index in names], dtype=np.bool_)
+    if test.all() or not test.any():
+        raise UserError(f"{files[0].parent}: all {len(files)} recordings are in one split; {REMEDY}, which has 3,000")
+    labels = np.array([digit for digit, _, _ in names], dtype=np.int64)
+    whole = Split(np.stack([spectrogram(read_wav(path)) for path in files])[..., None], labels)
+    return whole.take(~test), whole.take(test)
+
+
+def paths(folder: Path | None) -> list[Path]:
+    """All recordings in the order of digit, speaker and index."""
+    found = find_folder(folder, LAYOUTS, ("0_jackson_0.wav",), "free-spoken-digit-dataset", REMEDY)
+    return sorted(found.glob("*.wav"), key=_parts)
+
+
+def _parts(path: Path) -> tuple[int, str, int]:
+    match = NAME.fullmatch(path.name)
+    if match is None:
+        raise UserError(f"{path}: the name is not DIGIT_SPEAKER_INDEX.wav, e.g. 7_jackson_12.wav; rename or remove it")
+    return int(match[1]), match[2], int(match[3])
+
+
+def read_wav(path: Path) -> npt.NDArray[np.int16]:
+    """Samples (N,) of a recording at 8 kHz."""
+    try:
+        with wave.open(str(path), "rb") as file:
+            form = file.getframerate(), file.getnchannels(), 8 * file.getsampwidth()
+            samples = np.frombuffer(file.readframes(file.getnframes()), np.uint8)
+            announced = file.getnframes() * file.getnchannels() * file.getsampwidth()
+    except (wave.Error, EOFError) as error:
+        raise UserError(f"{path}: no WAV file ({error}); delete it and {REMEDY} again") from error
+    if form != (RATE, 1, 16):
+        raise UserError(f"{path}: {form[0]} Hz, {form[1]} channels, {form[2]} bits; the recordings are {RATE} Hz, 1 "
+                        "channel, 16 bits; convert it")  # fmt: skip
+    if len(samples) != announced or not announced:
+        raise UserError(f"{path}: announces {announced} bytes of samples but holds {len(samples)}; delete it and "
+                        f"{REMEDY} again")  # fmt: skip
+    return samples.view("<i2")
+
+
+def spectrogram(samples: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """(64, 32) uint8 of a recording (N,): its middle 1.04 s, silence around where it is shorter.
+
+    Energy in 32 bands of the mel scale from 0 to 4 kHz, logarithmic: the loudest element is 255, 64 dB below is 0.
+    """
+    length = (STEPS - 1) * HOP + WINDOW
+    spare = length - len(samples)
+    middle = np.pad(samples, (spare // 2, spare - spare // 2)) if spare >= 0 else samples[-spare // 2 :][:length]
+    windows = np.lib.stride_tricks.sliding_window_view(middle.astype(np.float64), WINDOW)[::HOP]
+    power = np.abs(np.fft.rfft(windows * np.hanning(WINDOW), FFT)) ** 2
+    energy = power @ mel_bands().T
+    share = energy / max(energy.max(), 1e-9)
+    decibel = 10 * np.log10(np.maximum(share, 1e-12))
+    levels: npt.NDArray[np.float64] = np.round(255 * (1 + decibel / RANGE_DB))
+    return levels.clip(0, 255).astype(np.uint8)
+
+
+@cache
+def mel_bands() -> npt.NDArray[np.float64]:
+    """Triangles (32, 257) over the bins of the transform, evenly spread over the mel scale: 2595 log10(1 + f / 700)."""
+    edges = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + RATE / 2 / 700), BANDS + 2) / 2595) - 1)
+    bins = np.arange(FFT // 2 + 1) * RATE / FFT
+    rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
+    return np.maximum(0, np.minimum(rising, falling))

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which networks there are: a list of layers each, written as data, so that widths and depths are free."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from adiabit.errors import UserError
+
+Shape = tuple[int, ...]  # of a frame as the host sends it: (features,) or (H, W, C)
+
+
+class Table(BaseModel):
+    """A table of a recipe."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _pair(value: Any) -> Any:
+    return (value, value) if isinstance(value, int) else value
+
+
+Count = Annotated[int, Field(ge=1)]
+Pair = Annotated[tuple[Count, Count], BeforeValidator(_pair)]  # (rows, columns); one number stands for both
+Pads = Annotated[tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]], BeforeValidator(_pair)]
+
+
+class Layer(Table):
+    """`dense` neurons, or `conv` channels and what follows them: max pool, batch norm, sign.
+
+    Sound is an image of one row: its kernels, pads and pools are [1, n].
+    """
+
+    conv: Count | None = None
+    dense: Count | None = None
+    kernel: Pair = (3, 3)
+    stride: Pair = (1, 1)
+    dilation: Pair = (1, 1)
+    pad: Pads = (0, 0)  # on both sides, of -1; of 0 where 8-bit pixels come in
+    pool: Pair = (1, 1)
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> Self:
+        if (self.conv is None) == (self.dense is None):
+            raise ValueError("a layer is either { conv = channels, ... } or { dense = neurons }")
+        if self.dense is not None and (unused := sorted(self._chosen() - {"dense"})):
+            raise ValueError(f"a dense layer has no {unused[0]}")
+        return self
+
+    def _chosen(self) -> set[str]:
+        return {key for key, field in type(self).model_fields.items() if getattr(self, key) != field.default}
+
+    def __repr__(self) -> str:
+        """As in a recipe, without what is default."""
+        chosen = self._chosen()
+        told = (f"{key} = {getattr(self, key)}" for key in type(self).model_fields if key in chosen)
+        return f"{{ {', '.join(told)} }}".replace("(", "[").replace(")", "]")
+
+    def out(self, shape: Shape, name: str) -> Shape:
+        """Shape of what the layer puts out; `UserError` where its windows do not lie in what it takes."""
+        if self.conv is None:
+            return (self.dense or 0,)
+        sides = []
+        for side, pad, kernel, dilation, stride, pool in zip(
+            shape, self.pad, self.kernel, self.dilation, self.stride, self.pool, strict=False
+        ):
+            sides.append(((side + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1) // pool)
+        if min(sides) < 1:
+            raise UserError(
+                f"recipe: [model]: {name} of kernel {list(self.kernel)}, pad {list(self.pad)} and pool "
+                f"{list(self.pool)} leaves nothing of its input of {shape[0]} x {shape[1]} pixels; "
+                "take a smaller kernel or pool, or pad it"
+            )
+        return (*sides, self.conv)
+
+
+def _dense(*widths: int) -> tuple[Layer, ...]:
+    return tuple(Layer(dense=width) for width in widths)
+
+
+def _convs(*channels: str, kernel: int = 3, pad: int = 0) -> tuple[Layer, ...]:
+    """Channels as the literature writes them: 64P has a max pool of 2 x 2 behind it."""
+    return tuple(
+        Layer.model_validate({"conv": int(c.removesuffix("P")), "kernel": kernel, "pad": pad,
+                              "pool": 2 if c.endswith("P") else 1}) for c in channels
+    )  # fmt: skip
+
+
+DENSE = ("tfc", "sfc", "lfc")
+TOPOLOGIES: dict[str, tuple[Layer, ...]] = {
+    "tfc": _dense(64, 64, 64),  # these three and CNV: FINN (Umuroglu et al., 2017)
+    "sfc": _dense(256, 256, 256),
+    "lfc": _dense(1024, 1024, 1024),
+    "cnv": _convs("64", "64P", "128", "128P", "256", "256") + _dense(512, 512),
+    "vgg-small": _convs("128", "128P", "256", "256P", "512", "512P", pad=1),  # Zhang et al., LQ-Nets, 2018
+    "catdog": _convs("32P", "64P", "128P", "256P") + _dense(256),
+    "spoken-digits": _convs("32P", "64P", "64P") + _dense(128),
+    "digits-conv": _convs("16P", "32P") + _dense(64),
+}
+Topology = Literal["tfc", "sfc", "lfc", "cnv", "vgg-small", "catdog", "spoken-digits", "digits-conv", "free"]
+
+
+class ModelConfig(Table):
+    """A network: hidden layers, then one dense layer to the classes of the data set."""
+
+    topology: Topology = "tfc"
+    widths: tuple[Count, ...] = ()  # hidden dense layers of a free topology
+    layers: tuple[Layer, ...] = ()  # or its hidden layers of both kinds
+    input_bits: Literal[1, 8] = 1  # 1: pixels from 128 on are +1, others -1 (FINN's TFC); 8: the pixels themselves
+    pool: Literal["before", "behind"] = "before"  # max pools stand before batch norm and sign, or behind both
+    activation: Literal["relu", "tanh"] = "relu"  # of the real-valued twin alone
+    init: Annotated[float, Field(gt=0)] = 0.1  # standard deviation of the initial latent weights
+
+    @model_validator(mode="before")
+    @classmethod
+    def _convolutions_take_pixels(cls, table: Any) -> Any:
+        if isinstance(table, dict) and (table.get("layers") or table.get("topology", "free") not in (*DENSE, "free")):
+            return {"input_bits": 8, **table}
+        return table
+
+    @model_validator(mode="after")
+    def _free_topologies_have_layers(self) -> Self:
+        given = [key for key in ("widths", "layers") if getattr(self, key)]
+        if self.topology != "free" and given:
+            raise ValueError(f'{given[0]} go with topology = "free", and with no other')
+        if self.topology == "free" and len(given) != 1:
+            raise ValueError('topology = "free" needs widths or layers, and one of them')
+        kinds = [layer.conv is None for layer in self.blocks]
+        if kinds != sorted(kinds):
+            raise ValueError("a convolution cannot follow a dense layer; put the dense layers last")
+        return self
+
+    @property
+    def blocks(self) -> tuple[Layer, ...]:
+        """The hidden layers."""
+        return self.layers or _dense(*self.widths) or TOPOLOGIES[self.topology]
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Channels and neurons of the hidden layers."""
+        return tuple(layer.conv or layer.dense or 0 for layer in self.blocks)
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether the network takes images (H, W, C), else features."""
+        return self.blocks[0].conv is not None
+
+    def frame(self, image: Shape) -> Shape:
+        """Shape of a frame of this network, given the data set's (H, W, C)."""
+        return image if self.convolutional else (math.prod(image),)
+
+    def shapes(self, frame: Shape) -> list[Shape]:
+        """Frame, then what each hidden layer puts out; `UserError` where a layer does not fit."""
+        shapes = [frame]
+        for number, layer in enumerate(self.blocks):
+            shapes.append(layer.out(shapes[-1], f"layer {number}"))
+        return shapes
