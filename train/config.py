@@ -137,6 +137,7 @@ class TrainConfig(Table):
     flip: bool = False  # half of them are mirrored, left to right
     reestimation: Annotated[int, Field(ge=0)] = 1  # passes that re-estimate batch-norm statistics at the end
     device: Literal["cpu", "cuda"] = "cpu"  # a GPU is quicker for large networks, and its runs differ in rounding
+    precision: Literal["float32", "bfloat16"] = "float32"  # of products while training; what is measured is float32
     threads: Annotated[int, Field(ge=1)] | None = None  # of torch, else its own choice; 1 is quickest for a TFC
     seed: int = 0
     schedule: Annotated[Budget | Target | Patience, Field(discriminator="kind")] = Budget()

@@ -205,6 +205,24 @@ def test_a_missing_gpu_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert str(caught.value) == 'recipe: [train]: device = "cuda": torch finds no CUDA device; use device = "cpu"'
 
 
+@pytest.mark.parametrize("method", ["adiabatic", "ste", "real"])
+def test_products_in_bfloat16_train_and_are_measured_in_float32(
+    tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[bool, set[torch.dtype]] = {True: set(), False: set()}  # by: training
+    forward = torch.nn.BatchNorm1d.forward
+
+    def spied(self: torch.nn.BatchNorm1d, x: torch.Tensor) -> torch.Tensor:
+        seen[torch.is_grad_enabled()].add(x.dtype)
+        return forward(self, x)
+
+    monkeypatch.setattr(torch.nn.BatchNorm1d, "forward", spied)
+    metrics = run(tmp_path, precision="bfloat16", method=method, epochs=3)
+    assert seen == {True: {torch.bfloat16}, False: {torch.float32}}
+    assert metrics["hard_test"] > 0.5
+    assert {p.dtype for p in load_model(tmp_path).parameters()} == {torch.float32}
+
+
 def test_training_frames_are_augmented_and_keep_their_labels() -> None:
     splits = load(DataConfig())
     train = TrainConfig(batch_size=64, shift=2, rotate=10, moved=0.5)
