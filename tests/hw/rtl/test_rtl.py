@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import sys
 import xml.etree.ElementTree as ET
@@ -13,156 +12,14 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from adiabit.flows import toolchain
-from adiabit.flows.ladder import Vectors, load_rungs
-from adiabit.flows.simulate import stage as simulation
-from adiabit.hw import emit_rtl, golden, storage
-from adiabit.hw.accelerator import (
-    Accelerator,
-    Fifo,
-    GlobalSum,
-    Kind,
-    LabelSelect,
-    MatrixVector,
-    Memory,
-    Pad,
-    Pool,
-    Stage,
-    Stream,
-    Threshold,
-    WidthConverter,
-    Window,
-    divisors,
-)
-from adiabit.hw.golden import accumulators
+from adiabit.hw import emit_rtl, storage
+from adiabit.hw.accelerator import Accelerator, Memory
+from tests.hw.rtl.chain import B, Chain, S, U
 
 HERE = Path(__file__).parent
-B, U, S = Kind.BIPOLAR, Kind.UNSIGNED, Kind.SIGNED
-
-
-def stream(name: str, shape: tuple[int, ...], bits: int, kind: Kind, lanes: int) -> Stream:
-    return Stream(name=name, shape=shape, bits=bits, kind=kind, lanes=lanes)
-
-
-def some_frames(stream: Stream, rng: np.random.Generator, frames: int) -> Any:
-    low, high = stream.range
-    values = rng.integers(low, high, (frames, *stream.shape), endpoint=True)
-    return np.where(values > 0, 1, -1) if stream.kind is B else values
-
-
-class Chain:
-    """Builds an accelerator stage by stage; random parameters, seeded by the name."""
-
-    def __init__(self, name: str, shape: tuple[int, ...], bits: int, kind: Kind, lanes: int) -> None:
-        self.name, self.stages = name, list[Stage]()
-        self.rng = np.random.default_rng(list(name.encode()))
-        self.here = stream("x", shape, bits, kind, lanes)
-
-    def _add(self, cls: Any, out: Stream, **fields: Any) -> Chain:
-        name = f"{self.name}_{len(self.stages)}"  # the memory files of all accelerators share a folder
-        self.stages.append(cls(name=name, inputs=(self.here,), outputs=(out,), **fields))
-        self.here = out
-        return self
-
-    def _next(self, **changes: Any) -> Stream:
-        fields = {f: getattr(self.here, f) for f in ("shape", "bits", "kind", "lanes")}
-        return stream(f"y{len(self.stages)}", **(fields | changes))
-
-    def _thresholds(self, values: Any, out: Stream, low: int, high: int) -> Any:
-        """Out of `values` (n, channels), so that equality is met; first: always, never, only the largest, beyond."""
-        steps = 1 if out.kind is B else 2**out.bits - 1
-        thresholds = self.rng.permuted(values, axis=0)[:steps].T
-        most = values[:, :3].max(axis=0)[-1]
-        corners = np.array([low, high + 1, most, low - 7, high + 1000])[: len(thresholds)]
-        thresholds[: len(corners), 0] = corners
-        return np.sort(thresholds, axis=1)
-
-    def threshold(self, bits: int, kind: Kind) -> Chain:
-        """Thresholds to `bits`."""
-        out = self._next(bits=bits, kind=kind)
-        values = some_frames(self.here, self.rng, 64).reshape(-1, out.channels)
-        return self._add(Threshold, out, thresholds=self._thresholds(values, out, *self.here.range))
-
-    def mvu(
-        self,
-        rows: int,
-        pe: int,
-        *,
-        weights: int = 1,
-        out: tuple[int, Kind] | None = (1, B),
-        flat: bool = False,
-        **fields: Any,
-    ) -> Chain:
-        """A matrix: `weights` bits a weight; `out` None puts out the accumulator; `flat` drops the image's shape."""
-        shape = (rows, self.here.channels)
-        high = 2 ** (weights - 1)
-        values = self.rng.choice([-1, 1], shape) if weights == 1 else self.rng.integers(-high, high, shape)
-        if weights > 1:
-            values.flat[0] = -high
-        probe = MatrixVector.__new__(MatrixVector)  # to ask for the accumulator's range before the thresholds are there
-        for field, value in {"name": "probe", "weights": values, "inputs": (self.here,)}.items():
-            object.__setattr__(probe, field, value)
-        low, high = probe.accumulator_range
-        if out is None:
-            bits, kind = (high.bit_length(), U) if probe.xnor else (probe.accumulator_bits, S)
-            result = self._next(shape=(*self.here.shape[:-1], rows), bits=bits, kind=kind, lanes=pe)
-            return self._add(MatrixVector, result, weights=values, **fields)
-        made = (*self.here.shape[:-1], rows)
-        result = self._next(shape=(math.prod(made),) if flat else made, bits=out[0], kind=out[1], lanes=pe)
-        frames = some_frames(self.here, self.rng, 64)
-        least, most = self.here.range
-        frames[0] = np.where(values[min(2, rows - 1)] > 0, most, least)  # what the bench sends too
-        sums = accumulators(probe, frames).reshape(-1, rows).astype(np.int64)
-        thresholds = self._thresholds(sums, result, low, high)  # of as many channels as `sums` has
-        return self._add(MatrixVector, result, weights=values, thresholds=thresholds, **fields)
-
-    def lanes(self, lanes: int) -> Chain:
-        """Another number of lanes."""
-        return self._add(WidthConverter, self._next(lanes=lanes))
-
-    def fifo(self, depth: int) -> Chain:
-        """A FIFO."""
-        return self._add(Fifo, self._next(), depth=depth)
-
-    def window(self, kernel: tuple[int, int], *, parallel: bool = False, flat: bool = False, **fields: Any) -> Chain:
-        """Windows of an image; `flat`: as pixels in a row, for a pool."""
-        probe = Window.__new__(Window)
-        for name, value in {"inputs": (self.here,), "kernel": kernel, "stride": (1, 1), "dilation": (1, 1),
-                            **fields}.items():  # fmt: skip
-            object.__setattr__(probe, name, value)
-        (rows, columns), pixels, channels = probe.grid, kernel[0] * kernel[1], self.here.channels
-        shape = (rows, columns * pixels, channels) if flat else (rows, columns, pixels * channels)
-        lanes = pixels * channels if parallel else self.here.lanes
-        return self._add(Window, self._next(shape=shape, lanes=lanes), kernel=kernel, **fields)
-
-    def pad(self, before: tuple[int, int], after: tuple[int, int], value: int) -> Chain:
-        """Values around an image."""
-        height, width, channels = self.here.shape
-        shape = (before[0] + height + after[0], before[1] + width + after[1], channels)
-        return self._add(Pad, self._next(shape=shape), before=before, after=after, value=value)
-
-    def pool(self, kernel: tuple[int, int]) -> Chain:
-        """The largest of each block."""
-        height, width, channels = self.here.shape
-        return self._add(Pool, self._next(shape=(height // kernel[0], width // kernel[1], channels)), kernel=kernel)
-
-    def total(self, bits: int, kind: Kind) -> Chain:
-        """Each channel's sum."""
-        return self._add(GlobalSum, self._next(shape=(self.here.channels,), bits=bits, kind=kind))
-
-    def label(self) -> Chain:
-        """The label."""
-        bits = max(1, (self.here.elements - 1).bit_length())
-        return self._add(LabelSelect, self._next(shape=(1,), bits=bits, kind=U, lanes=1))
-
-    def end(self) -> Accelerator:
-        """What was built."""
-        return Accelerator(name=self.name, stages=tuple(self.stages))
 
 
 def designs() -> Iterator[Accelerator]:
@@ -319,55 +176,6 @@ def tool_environment() -> Iterator[None]:
 def test_modules_and_networks_equal_the_golden_model(tmp_path: Path, tool_environment: None) -> None:
     runner = build(tmp_path)
     assert [simulate(runner, tmp_path, seed) for seed in (1, 2)] == [[], []]
-
-
-@st.composite
-def dense(draw: st.DrawFn) -> Accelerator:
-    """A whole dense network: any depth and width, pixels or signed numbers, folding and memory of each layer."""
-    bits, kind = draw(st.sampled_from([(8, U), (4, S), (1, B)]))
-    pixels = draw(st.integers(1, 20))
-    chain = Chain(f"random{draw(st.integers(0, 999))}", (pixels,), bits, kind, draw(st.sampled_from(divisors(pixels))))
-    if kind is U and draw(st.booleans()):
-        chain.threshold(1, B)
-    for width in draw(st.lists(st.integers(1, 20), min_size=1, max_size=4)):
-        have = chain.here.lanes
-        chain.lanes(draw(st.sampled_from([n for n in divisors(chain.here.elements) if n % have == 0 or have % n == 0])))
-        parallel = chain.here.lanes == chain.here.elements
-        memory = draw(st.sampled_from([m for m in Memory if parallel or m is not Memory.HARDWIRED]))
-        pe = width if memory is Memory.HARDWIRED else draw(st.sampled_from(divisors(width)))
-        chain.mvu(width, pe, out=draw(st.sampled_from([(1, B), (2, U)])), memory=memory)
-    chain.mvu(draw(st.integers(1, 10)), 1, out=None).label()
-    return chain.end()
-
-
-def agree(accelerator: Accelerator, folder: Path) -> None:
-    """Every beat of every stream of the RTL is the golden model's, and a frame takes its slowest stage's fold."""
-    frames = some_frames(accelerator.input, np.random.default_rng(0), 40)
-    labels = golden.run(accelerator, frames)[:, 0].astype(np.int64)
-    (folder / "accelerator").mkdir()
-    (folder / "rtl").mkdir()
-    storage.save(accelerator, folder / "accelerator")
-    emit_rtl.emit(accelerator, folder / "rtl")
-    vectors = Vectors(frames=frames, labels=labels, logits=np.zeros((len(frames), 1), np.float32), predictions=labels)
-    simulation.simulate(folder / "accelerator", folder / "rtl", vectors, folder)
-    (rung,) = load_rungs(folder)
-    assert (rung.status, rung.equal, rung.difference) == ("equal", len(frames), "")
-    figures = json.loads((folder / "simulation.json").read_text())
-    assert figures["cycles_per_frame"] == accelerator.cycles
-
-
-@settings(max_examples=4, deadline=None, derandomize=True)
-@given(accelerator=dense())
-def test_random_networks(accelerator: Accelerator, tmp_path_factory: pytest.TempPathFactory) -> None:
-    agree(accelerator, tmp_path_factory.mktemp("random"))
-
-
-@pytest.mark.full
-@pytest.mark.timeout(1800)
-@settings(max_examples=60, deadline=None)
-@given(accelerator=dense())
-def test_many_random_networks(accelerator: Accelerator, tmp_path_factory: pytest.TempPathFactory) -> None:
-    agree(accelerator, tmp_path_factory.mktemp("random"))
 
 
 MUTANTS: dict[str, tuple[str, Mutant]] = {
