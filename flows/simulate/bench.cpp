@@ -65,7 +65,7 @@ struct File {
 
 struct Stream {
   File file;
-  uint64_t expected;      // beats
+  uint64_t most;          // beats: those of the frames, and inside of the pipeline those of one more, which pads begin
   uint64_t accepted = 0;
   uint64_t waiting = 0;   // cycles of valid && !ready
   uint64_t starved = 0;   // cycles of !valid && ready
@@ -73,7 +73,7 @@ struct Stream {
   bool valid = false, ready = false, held = false, surplus = false;
   std::vector<uint8_t> buffer, pending;
 
-  Stream(const std::string& path, uint64_t beats, size_t bytes) : file(path, "wb"), expected(beats), pending(bytes) {
+  Stream(const std::string& path, uint64_t beats, size_t bytes) : file(path, "wb"), most(beats), pending(bytes) {
     buffer.reserve(1 << 16);
   }
   ~Stream() { file.write(buffer.data(), buffer.size()); }
@@ -86,14 +86,14 @@ struct Stream {
     if (held && (!v || std::memcmp(pending.data(), bytes, Bytes)) && unheld < 0) unheld = accepted;
     held = v && !r;
     if (v && r) {
-      if (accepted++ < expected) {
+      if (accepted++ < most) {
         buffer.insert(buffer.end(), bytes, bytes + Bytes);
         if (buffer.size() + Bytes >= (1 << 16)) {
           file.write(buffer.data(), buffer.size());
           buffer.clear();
         }
       }
-      surplus = accepted > expected;
+      surplus = accepted > most;
       return true;
     }
     if (held) std::memcpy(pending.data(), bytes, Bytes);
@@ -137,7 +137,8 @@ int main(int argc, char** argv) {
   std::vector<std::unique_ptr<Stream>> streams;
   for (int i = 0; i <= kStreams; i++) {
     const int net = i < kStreams ? i : kStreams - 1;
-    streams.push_back(std::make_unique<Stream>(out + "/" + std::to_string(i) + ".bin", frames * kBeats[net], kBytes[net]));
+    const uint64_t most = (frames + (i < kStreams)) * kBeats[net];
+    streams.push_back(std::make_unique<Stream>(out + "/" + std::to_string(i) + ".bin", most, kBytes[net]));
   }
 
   VerilatedContext context;

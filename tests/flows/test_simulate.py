@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -18,11 +19,11 @@ from adiabit.errors import UserError
 from adiabit.flows import toolchain
 from adiabit.flows.ladder import Rung, Vectors, load_rungs
 from adiabit.flows.simulate.bench import Run, Traffic, build, header
-from adiabit.flows.simulate.compare import compare
+from adiabit.flows.simulate.compare import ahead, compare
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.flows.simulate.stage import simulate
 from adiabit.hw import emit_rtl, golden, storage
-from adiabit.hw.accelerator import Accelerator, Kind, LabelSelect, MatrixVector, Stage, Stream, Threshold
+from adiabit.hw.accelerator import Accelerator, Fifo, Kind, LabelSelect, MatrixVector, Pad, Stage, Stream, Threshold
 from adiabit.hw.packing import pack
 
 FRAMES, STALLED = 60, 20
@@ -294,3 +295,27 @@ def test_the_environment_leads_to_the_wheels_tools(monkeypatch: pytest.MonkeyPat
     first, *rest = toolchain.environment()["PATH"].split(os.pathsep)
     assert (Path(first) / "verilator_bin").exists()
     assert rest == ["/nowhere"]
+
+
+def test_a_pad_may_run_ahead_of_its_next_frame_and_no_further(tmp_path: Path) -> None:
+    x = Stream(name="x", shape=(2, 2, 1), bits=4, kind=Kind.UNSIGNED, lanes=1)
+    y, z = dataclasses.replace(x, name="y", shape=(3, 3, 1)), dataclasses.replace(x, name="z", shape=(3, 3, 1))
+    pad = Pad(name="pad", inputs=(x,), outputs=(y,), before=(1, 1), after=(0, 0), value=3)
+    fifo = Fifo(name="fifo", inputs=(y,), outputs=(z,), depth=2)
+    accelerator = Accelerator(name="padded", stages=(pad, fifo))
+    assert [beats.tolist() for beats in ahead(accelerator)] == [[], [[3]] * 4, [[3]] * 4, []]  # a row, and a column
+
+    images = np.arange(8).reshape(2, 2, 2, 1)
+    values = [v for _, v in golden.stream_values(accelerator, images)]
+    for early, text in (([3, 3], None), ([3] * 4, None), ([3] * 5, "more"), ([3, 2], "more")):
+        traffic = []
+        for index, (stream, value) in enumerate(zip((x, y, z, z), [*values, values[-1]], strict=True)):
+            beats = pack(stream, value).tobytes() + (bytes(early) if index == 1 else b"")
+            (tmp_path / f"{index}.bin").write_bytes(beats)
+            traffic.append(Traffic(accepted=len(beats), waiting=0, starved=0, unheld=-1, valid=0, ready=1))
+        made = Run(folder=tmp_path, cycles=0, first=0, ends=np.zeros(0, np.uint64), wrong_last=-1, seconds=0.0,
+                   quiet=99, streams=tuple(traffic))  # fmt: skip
+        result = compare(accelerator, images, made)
+        assert result.equal.tolist() == [True, text is None]
+        told = f"stage pad, frame 1, the run's last: {text} than the 18 beats of 2 frames came"
+        assert (result.difference.tell(0) if result.difference else None) == (text and told)
