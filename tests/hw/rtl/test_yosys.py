@@ -23,6 +23,7 @@ from adiabit.hw.accelerator import (
     Threshold,
     WidthConverter,
 )
+from tests.hw.rtl.chain import Chain, U
 
 # A program of its own: pyosys prints much, and a crash of it must not take us along.
 SCRIPT = """
@@ -74,17 +75,44 @@ def network() -> Accelerator:
     )  # fmt: skip
 
 
-def test_a_network_of_every_module_is_synthesized(tmp_path: Path) -> None:
-    emit_rtl.emit(network(), tmp_path)
-    sources = json.loads((tmp_path / emit_rtl.DESIGN).read_text())["sources"]
-    ran = subprocess.run([sys.executable, "-c", SCRIPT, *sources], cwd=tmp_path, capture_output=True, text=True)
+def images() -> Accelerator:
+    """A pad, windows of both kinds, a pool and a sum."""
+    chain = Chain("net", (10, 9, 4), 8, U, 2).pad((1, 1), (1, 1), 0).window((3, 3)).mvu(8, 4, memory=Memory.LUT)
+    chain.pool((2, 2)).lanes(8).window((2, 2), parallel=True).mvu(6, 3, memory=Memory.LUT).total(4, U)
+    return chain.mvu(3, 1, out=None, memory=Memory.LUT).label().end()
+
+
+def synthesized(accelerator: Accelerator, folder: Path) -> tuple[set[str], dict[str, dict[str, int]]]:
+    """Modules that Yosys read, and the cells of each module that it kept."""
+    emit_rtl.emit(accelerator, folder)
+    sources = json.loads((folder / emit_rtl.DESIGN).read_text())["sources"]
+    ran = subprocess.run([sys.executable, "-c", SCRIPT, *sources], cwd=folder, capture_output=True, text=True)
     assert ran.returncode == 0, (ran.stdout + ran.stderr)[-2000:]
-    read = json.loads((tmp_path / "read.json").read_text())["modules"]
-    assert {name.removeprefix("\\").split("$")[0] for name in read} == {*emit_rtl.MODULES, "net"} - {"bnn_pkg"}
-    mapped = json.loads((tmp_path / "mapped.json").read_text())["modules"]
+    read = json.loads((folder / "read.json").read_text())["modules"]
+    mapped = json.loads((folder / "mapped.json").read_text())["modules"]
+    modules = {name.removeprefix("\\").split("$")[0] for name in read}
+    return modules, {name: module["num_cells_by_type"] for name, module in mapped.items()}
+
+
+IMAGES = {"bnn_pad", "bnn_raster", "bnn_reduce", "bnn_window", "bnn_window_parallel"}
+
+
+def test_a_network_of_every_dense_module_is_synthesized(tmp_path: Path) -> None:
+    read, mapped = synthesized(network(), tmp_path)
+    assert read == {*emit_rtl.MODULES, "net"} - {"bnn_pkg"} - IMAGES
     cells = Counter[str]()
     for module in mapped.values():
-        cells.update(module["num_cells_by_type"])
+        cells.update(module)
     assert cells["RAMB18E1"] == 1  # the memory of `block`, and nothing else
-    deep = [m["num_cells_by_type"] for name, m in mapped.items() if "bnn_lut_rom" in name]
+    deep = [found for name, found in mapped.items() if "bnn_lut_rom" in name]
     assert deep == [{"FDRE": 8, "LUT6": 8}]  # 64 words of 4 * 2 weights: a LUT6 a bit
+
+
+def test_a_network_of_every_module_of_images_is_synthesized(tmp_path: Path) -> None:
+    read, mapped = synthesized(images(), tmp_path)
+    assert read >= IMAGES
+    cells = Counter[str]()
+    for module in mapped.values():
+        cells.update(module)
+    assert cells["RAM32M"] and cells["RAM64M"]  # rings and rows are small memories, not flip-flops
+    assert not any(cell.startswith("RAMB") for cell in cells)
