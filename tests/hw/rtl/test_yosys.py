@@ -114,5 +114,5 @@ def test_a_network_of_every_module_of_images_is_synthesized(tmp_path: Path) -> N
     cells = Counter[str]()
     for module in mapped.values():
         cells.update(module)
-    assert cells["RAM32M"] and cells["RAM64M"]  # rings and rows are small memories, not flip-flops
+    assert min(cells["RAM32M"], cells["RAM64M"]) > 0  # rings and rows are small memories, not flip-flops
     assert not any(cell.startswith("RAMB") for cell in cells)
