@@ -169,6 +169,10 @@ class Stage:
         if out.elements != math.prod(shape) or shape[-1] % out.lanes:
             self._refuse(f"output {out} must hold {shape} elements in lanes that divide {shape[-1]}")
 
+    def _check_queue(self, queue: int) -> None:
+        if queue < 0 or queue == 1:
+            self._refuse(f"queue={queue}: none is 0, else it holds at least 2")
+
     def _check_thresholds(self, thresholds: Ints, rows: int) -> None:
         out = self.output
         steps = 1 if out.kind is Kind.BIPOLAR else 2**out.bits - 1
@@ -329,6 +333,7 @@ class Window(Stage):
     kernel: tuple[int, int]  # (KH, KW) pixels
     stride: tuple[int, int] = (1, 1)
     dilation: tuple[int, int] = (1, 1)
+    queue: int = 0  # whole windows that may wait behind it, see :mod:`adiabit.hw.queues`
 
     def check(self) -> None:
         """Check that windows lie inside the image, and the lanes."""
@@ -348,6 +353,9 @@ class Window(Stage):
                 f"{a.lanes} lanes to {b.lanes}: equal lanes that divide the {channels} channels, or {channels} to "
                 f"{math.prod(self.kernel) * channels}, are needed"
             )
+        self._check_queue(self.queue)
+        if self.queue and not self.parallel:
+            self._refuse(f"queue={self.queue}: windows that are sent piece by piece wait in the ring; use 0")
 
     @property
     def span(self) -> tuple[int, int]:
@@ -378,6 +386,7 @@ class Pad(Stage):
     before: tuple[int, int]  # rows above, columns on the left
     after: tuple[int, int]  # rows below, columns on the right
     value: int  # of each element
+    queue: int = 0  # beats that may wait before it, see :mod:`adiabit.hw.queues`
 
     def check(self) -> None:
         """Check shapes and the value."""
@@ -392,6 +401,7 @@ class Pad(Stage):
         low, high = a.range
         if not low <= self.value <= high or (a.kind is Kind.BIPOLAR and self.value == 0):
             self._refuse(f"pads with {self.value}, which {a} cannot carry")
+        self._check_queue(self.queue)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

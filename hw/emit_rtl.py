@@ -169,6 +169,8 @@ def _window(stage: Window) -> Instance:
     parameters |= {"Rows": a.shape[0], "Columns": a.shape[1]}
     for name, pair in (("Kernel", stage.kernel), ("Stride", stage.stride), ("Dilation", stage.dilation)):
         parameters |= {f"{name}Rows": pair[0], f"{name}Columns": pair[1]}
+    if stage.parallel:
+        parameters["Queue"] = stage.queue
     return Instance(module="bnn_window_parallel" if stage.parallel else "bnn_window", parameters=parameters)
 
 
@@ -177,7 +179,7 @@ def _pad(stage: Pad) -> Instance:
     (top, left), (bottom, right) = stage.before, stage.after
     parameters: dict[str, int | str] = {
         **_raster(a), "Width": a.width, "Lanes": a.lanes, "Top": top, "Left": left, "Bottom": bottom, "Right": right,
-        "Value": int(stage.value > 0) if a.kind is Kind.BIPOLAR else stage.value % 2**a.bits,
+        "Value": int(stage.value > 0) if a.kind is Kind.BIPOLAR else stage.value % 2**a.bits, "Queue": stage.queue,
     }  # fmt: skip
     return Instance(module="bnn_pad", parameters=parameters)
 

@@ -241,13 +241,13 @@ def terms(stage: Stage) -> Terms:
     if isinstance(stage, Window):
         return window_terms(stage, stage.output.lanes)
     if isinstance(stage, Pad):
-        return pad_terms(stage.input, stage.input.lanes)
+        return pad_terms(stage.input, stage.input.lanes, stage.queue)
     if isinstance(stage, Pool | GlobalSum):
         return reduce_terms(stage, stage.input.lanes)
     if isinstance(stage, WidthConverter):
         return converter_terms(stage.input.bits, stage.input.lanes, stage.output.lanes)
     if isinstance(stage, Fifo):
-        return {"fifo": stage.input.width * math.ceil(stage.depth / 32), "stage": 1}
+        return {"fifo": _queue(stage.input.width, stage.depth), "stage": 1}
     if isinstance(stage, LabelSelect):
         return label_terms(stage.input, stage.input.lanes)
     raise TypeError(f"no estimate for {type(stage).__name__}")
@@ -322,7 +322,8 @@ def window_terms(stage: Window, lanes: int) -> Terms:
     if lanes == whole:
         pixel = stream.channels * stream.bits
         ring = (rows - 1) * pixel * math.ceil(stream.shape[1] / 64)
-        return {"ring": ring, "wide": rows * columns * pixel, "fifo": pixel, "window": 1}
+        waiting = _queue(whole * stream.bits, stage.queue)
+        return {"ring": ring, "wide": rows * columns * pixel, "fifo": pixel + waiting, "window": 1}
     depth = ring_depth(stage, lanes)
     return {"ring": 0 if depth > RING_IN_LUTS else lanes * stream.bits, "window": 1}
 
@@ -334,9 +335,9 @@ def ring_depth(stage: Window, lanes: int) -> int:
     return 1 << (2 * ((rows - 1) * stage.input.shape[1] + columns) * words - 1).bit_length()
 
 
-def pad_terms(stream: Stream, lanes: int) -> Terms:
-    """Counters and a skid buffer."""
-    return {"fifo": lanes * stream.bits, "raster": 1}
+def pad_terms(stream: Stream, lanes: int, queue: int = 0) -> Terms:
+    """Counters, a skid buffer, and beats that wait."""
+    return {"fifo": lanes * stream.bits + _queue(lanes * stream.bits, queue), "raster": 1}
 
 
 def reduce_terms(stage: Pool | GlobalSum, lanes: int) -> Terms:
@@ -352,6 +353,11 @@ def label_terms(stream: Stream, lanes: int) -> Terms:
     """A tree of comparisons of value and index, and the best so far."""
     index = max(1, (stream.elements - 1).bit_length())
     return {"label": lanes * (stream.bits + index), "fifo": index, "stage": 1}
+
+
+def _queue(width: int, depth: int) -> int:
+    """Bits of a FIFO as the term "fifo" counts them: each 32 words deep."""
+    return width * math.ceil(depth / 32)
 
 
 def _rom(width: int, depth: int) -> int:

@@ -33,6 +33,7 @@ from adiabit.hw.accelerator import (
     divisors,
     nearest_divisors,
 )
+from adiabit.hw.queues import queued
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -72,7 +73,7 @@ def apply(accelerator: Accelerator, folding: Mapping[str, Folding]) -> Accelerat
             changes["memory"] = chosen[stage.name].memory or stage.memory
         built.append(dataclasses.replace(stage, **changes))
         stream = output
-    return dataclasses.replace(accelerator, stages=tuple(built))
+    return queued(dataclasses.replace(accelerator, stages=tuple(built)))
 
 
 def folding_of(accelerator: Accelerator) -> dict[str, Folding]:
@@ -259,12 +260,18 @@ def solve_luts(accelerator: Accelerator, *, luts: int) -> Accelerator:
             f"folding: luts={luts} is too few; the smallest folding takes about {smallest[0]}; "
             f"use luts={smallest[0]} or more"
         )
-    low, high, found = 0, len(candidates) - 1, smallest[1]
-    while low < high:  # the fewer cycles, the more LUTs
-        middle = (low + high) // 2
-        cost, chosen = _cheapest(stages, candidates[middle])
-        if cost <= luts:
-            high, found = middle, chosen
-        else:
-            low = middle + 1
-    return apply(accelerator, found)
+    budget = luts
+    while True:  # what the queues take is known when the folding is
+        low, high, best = 0, len(candidates) - 1, smallest
+        while low < high:  # the fewer cycles, the more LUTs
+            middle = (low + high) // 2
+            tried = _cheapest(stages, candidates[middle])
+            if tried[0] <= budget:
+                high, best = middle, tried
+            else:
+                low = middle + 1
+        folded = apply(accelerator, best[1])
+        excess = estimate.estimate(folded).resources.luts - luts
+        if excess <= 0 or best[0] == smallest[0]:
+            return folded
+        budget = best[0] - excess

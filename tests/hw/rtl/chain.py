@@ -123,11 +123,11 @@ class Chain:
         lanes = pixels * channels if parallel else self.here.lanes
         return self._add(Window, self._next(shape=shape, lanes=lanes), kernel=kernel, **fields)
 
-    def pad(self, before: tuple[int, int], after: tuple[int, int], value: int) -> Chain:
+    def pad(self, before: tuple[int, int], after: tuple[int, int], value: int, queue: int = 0) -> Chain:
         """Values around an image."""
         height, width, channels = self.here.shape
         shape = (before[0] + height + after[0], before[1] + width + after[1], channels)
-        return self._add(Pad, self._next(shape=shape), before=before, after=after, value=value)
+        return self._add(Pad, self._next(shape=shape), before=before, after=after, value=value, queue=queue)
 
     def pool(self, kernel: tuple[int, int]) -> Chain:
         """The largest of each block."""

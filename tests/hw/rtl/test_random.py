@@ -16,6 +16,7 @@ from adiabit.flows.ladder import Vectors, load_rungs
 from adiabit.flows.simulate import stage as simulation
 from adiabit.hw import emit_rtl, golden, storage
 from adiabit.hw.accelerator import Accelerator, Memory, divisors
+from adiabit.hw.queues import queued
 from tests.hw.rtl.chain import B, Chain, S, U, some_frames
 
 
@@ -96,8 +97,9 @@ def convolve(chain: Chain, rows: int, draw: st.DrawFn) -> None:
         regroup(chain, draw).pool((draw(st.integers(1, min(3, height))), draw(st.integers(1, min(3, width)))))
 
 
-def agree(accelerator: Accelerator, folder: Path) -> None:
+def agree(drawn: Accelerator, folder: Path) -> None:
     """Every beat of every stream of the RTL is the golden model's, and a frame takes its slowest stage's fold."""
+    accelerator = queued(drawn)
     frames = some_frames(accelerator.input, np.random.default_rng(0), 40)
     labels = golden.run(accelerator, frames)[:, 0].astype(np.int64)
     (folder / "accelerator").mkdir()

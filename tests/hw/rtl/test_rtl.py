@@ -71,6 +71,8 @@ def designs() -> Iterator[Accelerator]:
     yield Chain("wide_dilated", (6, 7, 1), 2, U, 1).window((2, 3), parallel=True, dilation=(3, 2)).end()
     yield Chain("wide_sound", (1, 17, 3), 8, U, 3).window((1, 5), parallel=True, stride=(1, 2)).end()
     yield Chain("wide_column", (6, 1, 2), 2, U, 2).window((4, 1), parallel=True).end()
+    yield Chain("wide_queue", (5, 6, 2), 1, B, 2).window((3, 3), parallel=True, queue=3).end()
+    yield Chain("pad_queue", (3, 4, 4), 3, U, 2).pad((1, 0), (2, 1), 5, queue=4).end()
     yield Chain("pad_bipolar", (3, 4, 4), 1, B, 2).pad((1, 0), (2, 1), -1).end()
     yield Chain("pad_signed", (1, 5, 2), 4, S, 2).pad((0, 2), (0, 0), -3).end()
     yield Chain("pool_bipolar", (5, 7, 4), 1, B, 2).pool((2, 3)).end()
