@@ -329,10 +329,16 @@ def window_terms(stage: Window, lanes: int) -> Terms:
 
 
 def ring_depth(stage: Window, lanes: int) -> int:
-    """Beats in the ring of a window that is sent piece by piece: those of two windows, to the next power of two."""
-    rows, columns = stage.span
-    words = stage.input.channels // lanes
-    return 1 << (2 * ((rows - 1) * stage.input.shape[1] + columns) * words - 1).bit_length()
+    """Beats in the ring of a window that is sent piece by piece: to the next one's end, to the next power of two."""
+    (rows, columns), (down, across), (step_y, step_x) = stage.span, stage.grid, stage.stride
+    height, width, channels = stage.input.shape
+    row = (across - 1) * step_x  # pixels from a row's first window to its last
+    ahead = max(
+        step_x if across > 1 else 0,
+        step_y * width - row if down > 1 else 0,
+        (height - (down - 1) * step_y) * width - row,
+    )
+    return 1 << (((rows - 1) * width + columns + ahead) * (channels // lanes) - 1).bit_length()
 
 
 def pad_terms(stream: Stream, lanes: int, queue: int = 0) -> Terms:

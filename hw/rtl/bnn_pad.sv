@@ -24,6 +24,11 @@ module bnn_pad #(
   input  logic             ready_i,
   output logic [Width-1:0] data_o
 );
+  if (Lanes < 1 || Width % Lanes != 0 || Rows < 1 || Columns < 1) begin : gen_check
+    $fatal(1, "Width %0d, Lanes %0d, Rows %0d, Columns %0d: Lanes divides Width and an image has a pixel",
+           Width, Lanes, Rows, Columns);
+  end
+
   localparam int unsigned OutColumns   = Left + Columns + Right;
   localparam int unsigned OutRows      = Top + Rows + Bottom;
   localparam int unsigned WordWidth    = bnn_pkg::index_width(Words);

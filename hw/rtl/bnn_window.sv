@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Sliding window, a beat a cycle: for each window its pixels, row by row, each pixel Words beats. The image runs
-/// through a ring of beats; a beat is forgotten when no window wants it any more. The ring holds what two windows span,
-/// so the next frame's first window is there when this frame's last has gone: max(beats in, beats out) cycles a frame.
+/// through a ring of beats; a beat is forgotten when no window wants it any more. The ring reaches to the end of the next
+/// window, be it in the next row or frame, so that is there when this one has gone: max(beats in, beats out) cycles a
+/// frame.
 module bnn_window #(
   parameter  int unsigned Width           = 8,  // bits of a beat
   parameter  int unsigned Words           = 1,  // beats of a pixel
@@ -33,22 +34,23 @@ module bnn_window #(
   localparam int unsigned GridRows    = (Rows - SpanRows) / StrideRows + 1;
   localparam int unsigned GridColumns = (Columns - SpanColumns) / StrideColumns + 1;
 
-  // Beats from a window's first to the one behind its last; the ring's address has just enough bits for two.
-  localparam int unsigned Span      = ((SpanRows - 1) * Columns + SpanColumns) * Words;
-  localparam int unsigned AddrWidth = $clog2(2 * Span);
-  localparam int unsigned Depth     = 2 ** AddrWidth;
-
+  // Beats from a window's first to the one behind its last.
+  localparam int unsigned Span = ((SpanRows - 1) * Columns + SpanColumns) * Words;
   // From a beat to the next: in a pixel 1, to the next pixel of a row, to the next row of the window.
   localparam int NextPixel = int'(Words * (DilationColumns - 1) + 1);
   localparam int NextRow   = int'((DilationRows * Columns - SpanColumns) * Words + 1);
   // From a window's first beat to that of the next window, of the next row of windows, of the next frame.
-  localparam int unsigned NextWindow = StrideColumns * Words;
-  localparam int unsigned NextGrid   = (StrideRows * Columns - (GridColumns - 1) * StrideColumns) * Words;
+  localparam int unsigned NextWindow = GridColumns > 1 ? StrideColumns * Words : 0;
+  localparam int unsigned NextGrid   =
+      GridRows > 1 ? (StrideRows * Columns - (GridColumns - 1) * StrideColumns) * Words : 0;
   localparam int unsigned NextFrame  =
       ((Rows - (GridRows - 1) * StrideRows) * Columns - (GridColumns - 1) * StrideColumns) * Words;
   localparam int unsigned Largest    =
       NextFrame > NextGrid ? (NextFrame > NextWindow ? NextFrame : NextWindow)
                            : (NextGrid > NextWindow ? NextGrid : NextWindow);
+
+  localparam int unsigned AddrWidth  = $clog2(Span + Largest);
+  localparam int unsigned Depth      = 2 ** AddrWidth;
   localparam int unsigned HeldWidth  = $clog2((Largest > Depth ? Largest : Depth) + 1) + 1;
 
   logic [Width-1:0] memory[Depth];

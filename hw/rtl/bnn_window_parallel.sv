@@ -82,8 +82,8 @@ module bnn_window_parallel #(
   logic [StepXWidth-1:0] step_x_q;  // columns to go to the next window's end, once the first is reached
   logic [StepYWidth-1:0] step_y_q;
   logic right, low, ends;
-  assign right = 32'(column) + 1 >= SpanColumns && 32'(column) <= SpanColumns - 1 + (GridColumns - 1) * StrideColumns;
-  assign low   = 32'(row) + 1 >= SpanRows && 32'(row) <= SpanRows - 1 + (GridRows - 1) * StrideRows;
+  assign right = 32'(column) + 1 >= SpanColumns && 32'(column) + 1 <= SpanColumns + (GridColumns - 1) * StrideColumns;
+  assign low   = 32'(row) + 1 >= SpanRows && 32'(row) + 1 <= SpanRows + (GridRows - 1) * StrideRows;
   assign ends  = right && low && step_x_q == '0 && step_y_q == '0;
 
   always_ff @(posedge clk_i) begin

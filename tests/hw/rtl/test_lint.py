@@ -53,6 +53,33 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
     "bnn_argmax": [{}, {"Lanes": 1}, {"Lanes": 5, "Signed": 0}],
     "bnn_label_select": [{}, {"Elements": 1, "OutWidth": 1}, {"Lanes": 5, "Signed": 0, "InWidth": 1}],
     "bnn_width_converter": [{"Ratio": r, "Up": u, "Narrow": n} for r in (1, 3) for u in (0, 1) for n in (1, 4)],
+    "bnn_raster": [{}, {"Words": 3, "Columns": 1, "Rows": 4}, {"Words": 2, "Columns": 5, "Rows": 8}],
+    "bnn_window": [
+        {},
+        {"Width": 1, "Words": 3, "KernelRows": 1, "KernelColumns": 1},
+        {"Rows": 3, "Columns": 3},  # one window
+        {"Rows": 1, "Columns": 40, "KernelRows": 1, "KernelColumns": 5, "StrideColumns": 2, "DilationColumns": 3},
+        {"Rows": 9, "Columns": 7, "StrideRows": 4, "StrideColumns": 3, "KernelRows": 2, "DilationRows": 2},
+    ],
+    "bnn_window_parallel": [
+        {},
+        {"Width": 1, "KernelRows": 1, "KernelColumns": 1},
+        {"Rows": 3, "Columns": 3, "Queue": 2},
+        {"Rows": 1, "Columns": 40, "KernelRows": 1, "KernelColumns": 5, "StrideColumns": 2, "DilationColumns": 3},
+        {"Rows": 9, "Columns": 7, "StrideRows": 4, "StrideColumns": 3, "KernelRows": 2, "Queue": 5},
+    ],
+    "bnn_pad": [
+        {},
+        {"Top": 0, "Left": 0, "Bottom": 0, "Right": 0, "Rows": 1, "Columns": 1},
+        {"Width": 6, "Lanes": 3, "Words": 5, "Value": 2, "Queue": 7},
+        {"Width": 1, "Rows": 1, "Top": 0, "Bottom": 0, "Left": 3},
+    ],
+    "bnn_reduce": [
+        {},
+        {"Rows": 5, "Columns": 7, "KernelRows": 3, "KernelColumns": 2, "Words": 3, "Lanes": 1},
+        {"InWidth": 4, "InKind": "signed", "OutWidth": 4, "Lanes": 1, "KernelRows": 1, "KernelColumns": 1},
+        {"InWidth": 3, "InKind": "unsigned", "OutWidth": 7, "Operation": "sum", "KernelRows": 4, "KernelColumns": 4},
+    ],
     "bnn_last": [{}, {"Beats": 7}],
 }
 
@@ -77,6 +104,12 @@ ILLEGAL: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("bnn_width_converter", {"Ratio": 0}, "Narrow 4, Ratio 0: each is at least 1"),
     ("bnn_last", {"Beats": 0}, "Beats 0: a frame has at least 1"),
+    ("bnn_raster", {"Columns": 0}, "Words 1, Columns 0, Rows 1: each is at least 1"),
+    ("bnn_window", {"KernelRows": 9}, "a window of 9 x 3 pixels does not lie in an image of 8 x 8"),
+    ("bnn_window_parallel", {"DilationColumns": 4}, "a window of 3 x 9 pixels does not lie in an image of 8 x 8"),
+    ("bnn_pad", {"Width": 3, "Lanes": 2}, "Width 3, Lanes 2, Rows 4, Columns 4: Lanes divides Width and an image has"),
+    ("bnn_reduce", {"KernelRows": 5}, "KernelRows 5, KernelColumns 2, Rows 4, Columns 4: a block lies in the image"),
+    ("bnn_reduce", {"Operation": "mean"}, "Operation mean: max or sum"),
 ]
 
 

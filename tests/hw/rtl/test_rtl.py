@@ -193,7 +193,7 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
     "sum carried over": ("xnor_63", ("bnn_accumulate.sv", "first_i ? '0 : data_o", "data_o")),
     "pass not reset": ("xnor_63", ("bnn_replay.sv", "        pass_q  <= '0;\n", "")),
     "early window": ("window_3x3", ("bnn_window.sv", "load && held_q > ", "load && held_q >= ")),
-    "small ring": ("window_strided", ("bnn_window.sv", "AddrWidth = $clog2(2 * Span)", "AddrWidth = $clog2(Span) - 1")),
+    "small ring": ("window_strided", ("bnn_window.sv", "$clog2(Span + Largest)", "$clog2(Span) - 1")),
     "no drop": ("window_sparse", ("bnn_window.sv", "NextFrame);\n      start_d", "NextGrid);\n      start_d")),
     "ragged stride": ("wide_strided", ("bnn_window_parallel.sv", "if (last_column) step_x_q <= '0;\n        else", "")),
     "one pad short": ("pad_bipolar", ("bnn_pad.sv", "32'(row) < Top + Rows", "32'(row) <= Top + Rows")),
