@@ -113,6 +113,8 @@ def _report(pipeline: Pipeline) -> int:
     from adiabit.flows.report.build import report, tables
 
     folders = {stage: pipeline.folder(stage) for stage in pipeline.stages}
+    if pipeline.recipe.checkpoint is not None:  # what it tells of its training
+        folders["train"] = pipeline.train
     place = pipeline.out / "report"
     figures = report(
         folders,

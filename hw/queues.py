@@ -21,58 +21,60 @@ FRAMES = 4  # until the pair has settled
 def queued(accelerator: Accelerator) -> Accelerator:
     """The accelerator with the queues that its folding asks for."""
     stages: list[Stage] = []
-    for stage in accelerator.stages:
-        others = max((s.cycles for s in accelerator.stages if s is not stage), default=1)
+    for number, stage in enumerate(accelerator.stages):
+        before = max((s.cycles for s in accelerator.stages[:number]), default=0)
+        behind = max((s.cycles for s in accelerator.stages[number + 1 :]), default=0)
         if isinstance(stage, Pad):
-            first = stage is accelerator.stages[0]  # the host can wait
-            stages.append(dataclasses.replace(stage, queue=0 if first else _before(stage, others)))
+            stages.append(dataclasses.replace(stage, queue=_before(stage, before, behind)))
         elif isinstance(stage, Window):
-            stages.append(dataclasses.replace(stage, queue=_behind(stage, others) if stage.parallel else 0))
+            queue = _behind(stage, before, behind) if stage.parallel else 0
+            stages.append(dataclasses.replace(stage, queue=queue))
         else:
             stages.append(stage)
     return dataclasses.replace(accelerator, stages=tuple(stages))
 
 
-def _before(stage: Pad, others: int) -> int:
-    """Beats before a pad."""
+def _before(stage: Pad, before: int, behind: int) -> int:
+    """Beats before a pad, between stages of these cycles a frame."""
     height, width, channels = stage.input.shape
     (top, left), (bottom, right) = stage.before, stage.after
     across, words = left + width + right, channels // stage.input.lanes
     taken = [(top + y) * across + left + x for y in range(height) for x in range(width)]
-    bursts = _gaps(taken, (top + height + bottom) * across)
-    return words * _places(least_depth([others / words / len(taken)] * len(taken), bursts))
+    bursts = _gaps(taken, (top + height + bottom) * across, behind / words)
+    return words * _places(least_depth([before / words / len(taken)] * len(taken), bursts))
 
 
-def _behind(stage: Window, others: int) -> int:
-    """Windows behind a window that sends one a cycle."""
+def _behind(stage: Window, before: int, behind: int) -> int:
+    """Windows behind a window that sends one a cycle, between stages of these cycles a frame."""
     height, width, _ = stage.input.shape
     (rows, columns), (down, across) = stage.span, stage.grid
     sent = [
         (rows - 1 + y * stage.stride[0]) * width + columns - 1 + x * stage.stride[1]
         for y in range(down) for x in range(across)
     ]  # fmt: skip
-    return _places(least_depth(_gaps(sent, height * width), [others / len(sent)] * len(sent)))
+    return _places(least_depth(_gaps(sent, height * width, before), [behind / len(sent)] * len(sent)))
 
 
 def _places(depth: int) -> int:
-    """Without a queue a stage hands on one at a time; a FIFO has at least 2 places."""
-    return depth if depth > 1 else 0
+    """A FIFO has at least 2 places."""
+    return max(2, depth) if depth else 0
 
 
-def _gaps(cycles: Sequence[int], period: int) -> list[float]:
-    """Cycles since the one before, of events at these cycles of every period."""
-    return [float(b - a) for a, b in itertools.pairwise([cycles[-1] - period, *cycles])]
+def _gaps(cycles: Sequence[int], period: int, slowest: float) -> list[float]:
+    """Cycles since the one before, of events at these cycles of every period, where a neighbour stretches it."""
+    stretch = max(1.0, slowest / period)
+    return [stretch * (b - a) for a, b in itertools.pairwise([cycles[-1] - period, *cycles])]
 
 
 def least_depth(first: Sequence[float], second: Sequence[float]) -> int:
     """Places of a queue between two stages, with which they take no longer than the slower alone.
 
-    `first` and `second`: the least cycles that each takes for the elements of a frame, one after the other.
+    `first` and `second`: the least cycles that each takes for the elements of a frame, one after the other. Without a
+    place the first hands on an element, and goes on, when the second takes it.
     """
-    high = 1
+    low, high = -1, 0
     while not _keeps_pace(first, second, high):
-        high *= 2
-    low = high // 2  # which is too few, or none
+        low, high = high, 2 * high + 1
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if _keeps_pace(first, second, middle) else (middle, high)
@@ -83,12 +85,12 @@ def _keeps_pace(first: Sequence[float], second: Sequence[float], depth: int) -> 
     """Whether the second stage's last frames follow each other as quickly as the slower stage allows."""
     if depth >= len(first):
         return True
-    taken = [0.0] * depth  # when the second took the last `depth` elements
+    taken = [0.0] * (depth + 1)  # when the second took the last elements
     sent, ends = 0.0, []
     for number in range(FRAMES):
         for k, (gap, wait) in enumerate(zip(first, second, strict=True)):
-            place = (number * len(first) + k) % depth
-            sent = max(sent + gap, taken[place])
+            place = (number * len(first) + k) % (depth + 1)
+            sent = max(sent, taken[place]) + gap  # the element before went into the queue when that one had left it
             taken[place] = max(sent, taken[place - 1] + wait)
         ends.append(taken[place])
     return ends[-1] - ends[1] <= (FRAMES - 2) * max(sum(first), sum(second)) + 0.5

@@ -60,6 +60,16 @@ def test_run_again_every_stage_is_reused(place: Path, capsys: pytest.CaptureFixt
     assert [line.split(":")[0] for line in lines if ": reused" in line] == list(STAGES)
 
 
+def test_a_checkpoint_is_not_trained_and_tells_of_its_training(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (trained,) = (place / "out").glob("train-*")
+    command = ["run", str(place / "tiny.toml"), "--out", str(place / "out"), "--checkpoint", str(trained)]
+    assert cli.main(command) == 0
+    assert "train:" not in capsys.readouterr().out
+    report = json.loads((place / "out/report/report.json").read_text())
+    assert report["training"]["hard_test"] == json.loads((trained / "metrics.json").read_text())["hard_test"]
+    assert len(report["training"]["history"]["epoch"]) == 3
+
+
 def test_measured_cycles_a_frame_are_the_fold_of_the_slowest_stage(place: Path) -> None:
     (simulation,) = (place / "out").glob("simulate-*/simulation.json")
     figures = json.loads(simulation.read_text())
