@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from adiabit.flows.ladder import Vectors, load_rungs
 from adiabit.flows.simulate import stage as simulation
+from adiabit.flows.simulate.compare import ahead
 from adiabit.hw import emit_rtl, golden, storage
 from adiabit.hw.accelerator import Accelerator, Memory, divisors
 from adiabit.hw.queues import queued
@@ -100,6 +101,7 @@ def convolve(chain: Chain, rows: int, draw: st.DrawFn) -> None:
 def agree(drawn: Accelerator, folder: Path) -> None:
     """Every beat of every stream of the RTL is the golden model's, and a frame takes its slowest stage's fold."""
     accelerator = queued(drawn)
+    assume(not len(ahead(accelerator)[-2]))  # a network of pads alone has its label before its frame
     frames = some_frames(accelerator.input, np.random.default_rng(0), 40)
     labels = golden.run(accelerator, frames)[:, 0].astype(np.int64)
     (folder / "accelerator").mkdir()
