@@ -41,7 +41,7 @@ def _before(stage: Pad, before: int, behind: int) -> int:
     across, words = left + width + right, channels // stage.input.lanes
     taken = [(top + y) * across + left + x for y in range(height) for x in range(width)]
     bursts = _gaps(taken, (top + height + bottom) * across, behind / words)
-    return words * _places(least_depth([before / words / len(taken)] * len(taken), bursts))
+    return _places(words * least_depth([before / words / len(taken)] * len(taken), bursts))
 
 
 def _behind(stage: Window, before: int, behind: int) -> int:
@@ -56,8 +56,8 @@ def _behind(stage: Window, before: int, behind: int) -> int:
 
 
 def _places(depth: int) -> int:
-    """A FIFO has at least 2 places."""
-    return max(2, depth) if depth else 0
+    """One more, for the cycle until a full FIFO tells that it has a place again."""
+    return depth + 1 if depth else 0
 
 
 def _gaps(cycles: Sequence[int], period: int, slowest: float) -> list[float]:

@@ -58,7 +58,7 @@ def queue_of(accelerator: Accelerator, kind: type[Pad] | type[Window]) -> list[i
 
 
 def test_a_pad_that_holds_up_the_slowest_stage_has_a_queue() -> None:
-    assert queue_of(padded(1), Pad) == [10]  # 18 of 64 pixels are sent at a time, which takes 91 cycles; one comes in 9
+    assert queue_of(padded(1), Pad) == [11]  # 18 of 64 pixels go in a row, which takes 91 cycles; one comes in 9
     assert queue_of(padded(2), Pad) == [2]  # the window behind takes 576 cycles, so the others have time
 
 
@@ -68,7 +68,7 @@ def test_the_host_needs_no_queue_and_a_serial_window_has_its_ring() -> None:
     assert queue_of(accelerator, Window) == [0]
 
 
-@pytest.mark.parametrize(("rows", "queue"), [(1, 0), (2, 9), (4, 4), (16, 2)])
+@pytest.mark.parametrize(("rows", "queue"), [(1, 0), (2, 10), (4, 5), (16, 2)])
 def test_a_wide_window_has_as_many_places_as_its_reader_takes_meanwhile(rows: int, queue: int) -> None:
     accelerator = Chain("wide", (8, 8, 2), 1, B, 2).window((3, 3), parallel=True).mvu(rows, 1).end()
     assert queue_of(accelerator, Window) == [queue]  # 19 cycles without a window; one is read in 1, 2, 4, 16
@@ -76,6 +76,6 @@ def test_a_wide_window_has_as_many_places_as_its_reader_takes_meanwhile(rows: in
 
 def test_folding_places_queues_and_folding_anew_replaces_them() -> None:
     slow = fold.apply(padded(1), {})
-    assert [stage.queue for stage in slow.stages if isinstance(stage, Pad)] == [10]
+    assert [stage.queue for stage in slow.stages if isinstance(stage, Pad)] == [11]
     fast = fold.apply(slow, {stage.name: fold.Folding() for stage in fold.foldable(slow)})
-    assert [stage.queue for stage in fast.stages if isinstance(stage, Pad)] == [80]  # as many pixels, of 8 beats
+    assert [stage.queue for stage in fast.stages if isinstance(stage, Pad)] == [81]  # 10 pixels of 8 beats
