@@ -59,7 +59,7 @@ def queue_of(accelerator: Accelerator, kind: type[Pad] | type[Window]) -> list[i
 
 def test_a_pad_that_holds_up_the_slowest_stage_has_a_queue() -> None:
     assert queue_of(padded(1), Pad) == [11]  # 18 of 64 pixels go in a row, which takes 91 cycles; one comes in 9
-    assert queue_of(padded(2), Pad) == [2]  # the window behind takes 576 cycles, so the others have time
+    assert queue_of(padded(2), Pad) == [3]  # the window behind takes 576 cycles, so the others have time
 
 
 def test_the_host_needs_no_queue_and_a_serial_window_has_its_ring() -> None:
