@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from adiabit.train.config import TrainConfig
 from adiabit.train.data import Dataset
-from adiabit.train.measure import accuracy, copied, reestimate, tensors
+from adiabit.train.measure import accuracy, copied, reestimate, shuffled, tensors
 from adiabit.train.quantizers import AdiabaticQuantizer, hardened, quantizers
 from adiabit.train.schedules import Slopes, make_schedule
 
@@ -36,7 +36,7 @@ class Anneal(L.Callback):
     def __init__(self, config: TrainConfig, net: nn.Module, splits: Dataset, settings: dict[str, Any]) -> None:
         self.config, self.net, self.settings = config, net, settings
         self.frames, self.labels = tensors(splits.validation)
-        self.sample = tensors(splits.train)[0][: IMAGES if self.frames.ndim == 4 else SAMPLE]
+        self.sample = shuffled(tensors(splits.train)[0])[: IMAGES if self.frames.ndim == 4 else SAMPLE]
         self.schedule = make_schedule(config)
         self.history: dict[str, list[Any]] = {key: [] for key in HISTORY}
         self.best: dict[str, Any] = {"hard_accuracy": -1.0}
@@ -95,7 +95,7 @@ class Anneal(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Measure, keep the best, push."""
         soft = self._soft_accuracy()
-        hard = self._hard_accuracy() if self.config.method == "adiabatic" else soft
+        hard = soft if self.config.method == "real" else self._hard_accuracy()
         self._record(trainer, soft, hard)
         if hard > self.best["hard_accuracy"]:
             self.best = self.candidate()

@@ -25,6 +25,11 @@ def tensors(split: Split) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(split.frames), torch.from_numpy(split.labels)
 
 
+def shuffled(frames: Tensor) -> Tensor:
+    """The frames in a random order, always the same: data sets may be sorted by class."""
+    return frames[torch.randperm(len(frames), generator=torch.Generator().manual_seed(0))]
+
+
 def pixels(frames: Tensor) -> Tensor:
     """What a network takes, float: (N, features) as they are, images (N, H, W, C) as (N, C, H, W)."""
     return (frames.permute(0, 3, 1, 2) if frames.ndim == 4 else frames).float()
@@ -64,6 +69,7 @@ def reestimate(net: nn.Module, frames: Tensor, passes: int) -> None:
         norm.reset_running_stats()
         norm.momentum = None
         norm.train()
+    frames = shuffled(frames)  # the variances of the parts are averaged
     for _ in range(passes):
         for part in frames.chunk(-(-len(frames) // block_of(frames))):  # even parts: one frame has no variance
             net(pixels(part.to(device)))
