@@ -23,9 +23,10 @@ from adiabit.flows.compile.model_file import load
 from adiabit.flows.compile.network import Network
 from adiabit.flows.compile.normalize import normalize
 from adiabit.flows.compile.read import read
-from adiabit.flows.compile.streamline import streamline
+from adiabit.flows.compile.streamline import Streamlined, streamline
 from adiabit.flows.compile.trace import frames_for, logits
 from adiabit.flows.ladder import Rung, Vectors, save_rungs
+from adiabit.flows.toolchain import ToolError
 from adiabit.hw import storage
 from adiabit.hw.estimate import estimate
 from adiabit.hw.finn_json import to_finn_json
@@ -59,7 +60,7 @@ def compile_model(
         _check(network, vectors, model, config)
         if len(network.frame) == 3:
             vectors = dataclasses.replace(vectors, frames=vectors.frames.reshape(-1, *network.frame))
-        streamlined = streamline(network, config)
+        streamlined = _streamlined(network, config, model)
         accelerator = lower(streamlined.model, config, model)
         compared = Comparison(
             source=source,
@@ -77,6 +78,20 @@ def compile_model(
     _write(out / "folding.json", to_finn_json(result))
     _write(out / "estimate.json", estimate(result).as_dict())
     save_rungs(out, rungs)
+
+
+def _streamlined(network: Network, config: CompileConfig, model: Path) -> Streamlined:
+    """FINN's graph; where FINN fails on a network that we take, its own error, as that of any tool."""
+    try:
+        return streamline(network, config)
+    except UserError:
+        raise
+    except Exception as error:
+        told = (str(error).strip() or "no message").splitlines()[0]
+        raise ToolError(
+            f"{model}: FINN stops with {type(error).__name__}: {told}; the layers are of kinds that adiabit takes, so "
+            "this is a fault of ours or FINN's: please report it with the file"
+        ) from error
 
 
 def _write(path: Path, document: object) -> None:

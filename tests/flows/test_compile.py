@@ -24,6 +24,7 @@ from adiabit.flows.compile.folding import folded
 from adiabit.flows.compile.lower import lower
 from adiabit.flows.compile.stage import compile_model
 from adiabit.flows.ladder import Rung, Vectors, load_rungs
+from adiabit.flows.toolchain import ToolError
 from adiabit.hw import golden, storage
 from adiabit.hw.accelerator import Accelerator, Kind, MatrixVector
 
@@ -263,3 +264,14 @@ def test_a_foreign_model_on_labelled_frames(small: Path, tmp_path: Path) -> None
     assert [r.accuracy for r in load_rungs(tmp_path / "o")] == [share] * 3
     with pytest.raises(UserError, match=r"small.onnx: takes 6 elements a frame; those of \[data\] have 7; leave"):
         compile_model(small, None, tmp_path / "o", CompileConfig(), test=(np.zeros((2, 7), int), np.zeros(2, int)))
+
+
+def test_what_finn_fails_of_is_told(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise AssertionError("cycle-free graph violated\nmore")
+
+    monkeypatch.setattr(compile_stage, "streamline", fail)
+    with pytest.raises(
+        ToolError, match=r"small.onnx: FINN stops with AssertionError: cycle-free graph violated; the l"
+    ):
+        compiled(small, tmp_path / "o")
