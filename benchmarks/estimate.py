@@ -24,14 +24,18 @@ from adiabit.flows.toolchain import run_tool
 from adiabit.hw import emit_rtl, estimate
 from adiabit.hw.accelerator import (
     Accelerator,
+    GlobalSum,
     Kind,
     LabelSelect,
     MatrixVector,
     Memory,
+    Pad,
+    Pool,
     Stage,
     Stream,
     Threshold,
     WidthConverter,
+    Window,
     signed_bits,
 )
 
@@ -92,6 +96,55 @@ def label(channels: int, lanes: int, bits: int) -> LabelSelect:
     return LabelSelect(name="s", inputs=(stream("a", channels, bits, lanes, Kind.UNSIGNED),), outputs=(out,))
 
 
+def image(name: str, shape: tuple[int, int, int], bits: int, lanes: int) -> Stream:
+    kind = Kind.BIPOLAR if bits == 1 else Kind.UNSIGNED
+    return Stream(name=name, shape=shape, bits=bits, kind=kind, lanes=lanes)
+
+
+def window(side: int, channels: int, bits: int, lanes: int, *, parallel: bool = False, queue: int = 0) -> Window:
+    given, down = image("a", (side, side, channels), bits, lanes), side - 2
+    out = image("b", (down, down, 9 * channels), bits, 9 * channels if parallel else lanes)
+    return Window(name="s", inputs=(given,), outputs=(out,), kernel=(3, 3), queue=queue)
+
+
+def pad(side: int, channels: int, bits: int, lanes: int, queue: int = 0) -> Pad:
+    given, out = (
+        image("a", (side, side, channels), bits, lanes),
+        image("b", (side + 2, side + 2, channels), bits, lanes),
+    )
+    return Pad(name="s", inputs=(given,), outputs=(out,), before=(1, 1), after=(1, 1), value=1, queue=queue)
+
+
+def pool(side: int, channels: int, bits: int, lanes: int) -> Pool:
+    given, half = image("a", (side, side, channels), bits, lanes), side // 2
+    return Pool(name="s", inputs=(given,), outputs=(image("b", (half, half, channels), bits, lanes),), kernel=(2, 2))
+
+
+def total(side: int, channels: int, lanes: int) -> GlobalSum:
+    out = stream("b", channels, (side * side).bit_length(), lanes, Kind.UNSIGNED)
+    return GlobalSum(name="s", inputs=(image("a", (side, side, channels), 1, lanes),), outputs=(out,))
+
+
+def images() -> Iterator[tuple[str, Stage]]:
+    for side, channels, bits, lanes in (
+        (28, 1, 8, 1), (64, 1, 8, 1), (32, 3, 8, 3), (13, 16, 1, 4), (30, 64, 1, 32), (30, 64, 1, 4), (14, 64, 1, 32),
+        (12, 128, 1, 32), (12, 128, 1, 8), (5, 128, 1, 32), (3, 256, 1, 2),
+    ):  # fmt: skip
+        yield f"Window 3x3 of {side}x{side}x{channels}, {bits} bits, SIMD {lanes}", window(side, channels, bits, lanes)
+    for side, channels, bits, queue in ((28, 1, 8, 0), (32, 3, 8, 0), (16, 16, 1, 0), (16, 64, 1, 0), (16, 16, 1, 20)):
+        name = f"Window 3x3 of {side}x{side}x{channels}, {bits} bits, a window a cycle, queue {queue}"
+        yield name, window(side, channels, bits, channels, parallel=True, queue=queue)
+    for side, channels, bits, lanes, queue in (
+        (28, 1, 8, 1, 0), (32, 128, 1, 8, 0), (32, 128, 1, 8, 50), (8, 512, 1, 32, 20)
+    ):  # fmt: skip
+        name = f"Pad of {side}x{side}x{channels}, {bits} bits, {lanes} lanes, queue {queue}"
+        yield name, pad(side, channels, bits, lanes, queue)
+    for side, channels, bits, lanes in ((28, 64, 1, 32), (28, 64, 1, 2), (10, 128, 1, 16), (32, 4, 4, 4)):
+        yield f"Pool 2x2 of {side}x{side}x{channels}, {bits} bits, {lanes} lanes", pool(side, channels, bits, lanes)
+    for side, channels, lanes in ((8, 64, 4), (4, 128, 32)):
+        yield f"GlobalSum of {side}x{side}x{channels}, {lanes} lanes", total(side, channels, lanes)
+
+
 def grid() -> Iterator[tuple[str, Stage]]:
     for mw, mh, simd, pe in SHAPES:
         fold = (mw // simd) * (mh // pe)
@@ -114,6 +167,7 @@ def grid() -> Iterator[tuple[str, Stage]]:
     yield "Converter 16 to 4 lanes, 8 bits", converter(784, 16, 4, 8)
     for channels, lanes, bits in ((10, 1, 7), (10, 5, 10), (10, 10, 7)):
         yield f"LabelSelect of {channels}, {lanes} lanes, {bits} bits", label(channels, lanes, bits)
+    yield from images()
 
 
 def measure(stage: Stage) -> dict[str, int]:
