@@ -147,11 +147,12 @@ def table(
         f"FINN's: LUT {total['lut'] / finn_total['lut']:.2f}, BRAM18 {total['bram18'] / finn_total['bram18']:.2f}, "
         f"cycles {simulation['cycles_per_frame'] / slowest:.2f}. Our flip-flops: {total['ff']:,}; FINN estimates none.",
         "",
-        f"The ladder was equal at every rung on {rungs[-1].frames} frames, corner inputs among them; accuracy of those that "
-        f"are test images {100 * (rungs[-1].accuracy or 0):.2f} %. Simulation on {os.cpu_count()} shared cores: "
-        f"{simulation['seconds_build']:.0f} s to build, {simulation['seconds_run']:.0f} s for {simulation['frames']} frames "
-        f"back to back, {simulation['cycles_per_second']:,.0f} cycles a second; "
-        f"{simulation['random_stall_frames']} frames more with random gaps and stalls.",
+        f"The ladder was equal at every rung on {rungs[-1].frames} frames, corner inputs among them; "
+        f"{100 * (rungs[-1].accuracy or 0):.2f} % of its test images were right.",
+        f"Simulation on {os.cpu_count()} shared cores: {simulation['seconds_build']:.0f} s to build, "
+        f"{simulation['seconds_run']:.0f} s for {simulation['frames']} frames back to back, "
+        f"{simulation['cycles_per_second']:,.0f} cycles a second, then {simulation['random_stall_frames']} frames "
+        "with random gaps and stalls.",
     ]
     return "\n".join(lines) + "\n"
 
