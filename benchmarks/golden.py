@@ -15,6 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.core.onnx_exec import execute_onnx
+from qonnx.transformation.infer_shapes import InferShapes
 
 from adiabit.flows.compile.execute import run_qonnx
 from adiabit.flows.ladder import Vectors
@@ -48,15 +51,24 @@ def main() -> None:
     with torch.no_grad():
         peer = seconds(lambda: model(pixels))
     ours = seconds(lambda: golden.run(accelerator, frames))
-    few = frames[:1000]
-    qonnx = seconds(lambda: run_qonnx(pipeline.export / "model.onnx", few), rounds=3) * len(frames) / len(few)
+    onnx, few = pipeline.export / "model.onnx", frames[:1000]
+    batches = seconds(lambda: run_qonnx(onnx, few), rounds=3) * len(frames) / len(few)
+    plain = ModelWrapper(str(onnx)).transform(InferShapes())
+    source = plain.graph.input[0].name
+    inputs = [{source: frame.astype(np.float32).reshape(plain.get_tensor_shape(source))} for frame in frames[:100]]
+    single = seconds(lambda: [execute_onnx(plain, each) for each in inputs], rounds=3) * len(frames) / len(inputs)
 
-    rows = [("golden (`hw/golden.py`)", ours), ("torch float32, eval, hard", peer), ("QONNX execution", qonnx)]
+    rows = [
+        ("golden (`hw/golden.py`)", ours),
+        ("torch float32, eval, hard", peer),
+        ("QONNX execution, as the ladder runs it: our batches", batches),
+        ("QONNX execution, `qonnx.core.onnx_exec.execute_onnx` of the model as it is: a frame at a time", single),
+    ]
     lines = [
         "# Speed of the golden model",
         "",
         f"{recipe.stem}, 10,000 frames, medians; {os.cpu_count()} cores, torch {torch.__version__}, "
-        f"{torch.get_num_threads()} threads. QONNX ran 1,000 frames, in batches; its figure is scaled.",
+        f"{torch.get_num_threads()} threads. QONNX ran 1,000 frames in batches and 100 singly; its figures are scaled.",
         "",
         f"    python benchmarks/golden.py {recipe}",
         "",
