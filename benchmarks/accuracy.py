@@ -75,7 +75,7 @@ cores did in the time there was; the recipe's 200 take a GPU, and are one line (
 The settings are those of SFC and LFC, with the augmentation of each kind of data, after few trials: one of `catdog`,
 none of `cnv`. Of `spoken_digits` the test figures of four earlier runs of one seed were seen (93.7 to 97.7, 25 to 40
 epochs, without zoom), after which the schedule was changed, zoom added and the epochs raised to 60. Its 300 test frames
-tell no more than whole per cents. `digits_conv` has the long anneal of TFC; the short one was no better, in one run.""",
+tell no more than whole per cents. `digits_conv` has the long anneal of TFC; the short one was no better in one run.""",
     reduced={"cnv": "train.epochs=10"},
     anchor="BNN-PYNQ's own CNV, for comparison (1000 epochs, epoch chosen on the test split): 84.22.",
 )
