@@ -137,9 +137,10 @@ def main(argv: list[str] | None = None) -> int:
         train(run, args.out, args.data)
     for table in TABLES:
         if set(table.seeds) & set(args.recipes):
-            found = Run.every(list(table.seeds), METHODS, args.set, full=args.full)
-            (HERE / table.file).write_text(report(table, [run for run in found if finished(run, args.out)], args.out))
-            keep_checkpoints([run for run in found if finished(run, args.out)], args.out)
+            every = Run.every(list(table.seeds), METHODS, args.set, full=args.full)
+            found = [run for run in every if finished(run, args.out)]
+            (HERE / table.file).write_text(report(table, found, args.out))
+            keep_checkpoints(found, args.out)
             print(HERE / table.file)
     return 0
 

@@ -272,6 +272,11 @@ def solve_luts(accelerator: Accelerator, *, luts: int) -> Accelerator:
                 low = middle + 1
         folded = apply(accelerator, best[1])
         excess = estimate.estimate(folded).resources.luts - luts
-        if excess <= 0 or best[0] == smallest[0]:
+        if excess <= 0:
             return folded
+        if best[0] == smallest[0]:
+            raise UserError(
+                f"folding: luts={luts} is too few; the smallest folding takes about {luts + excess} with its queues; "
+                f"use luts={luts + excess} or more"
+            )
         budget = best[0] - excess

@@ -3,8 +3,8 @@
 
 Most stages work evenly. Two do not: a `Pad` takes nothing while it sends the rows around an image, and a `Window` that
 sends a window a cycle sends none while the first rows of an image come in. Where the rest of the pipeline has little
-time to spare, a queue before the one and behind the other evens this out. Its depth is the least with which the pair
-of that stage and an even one at the pace of all others is as fast as the slower of the two.
+time to spare, a queue before the one and behind the other evens this out. Its depth is the least with which the slowest
+stage on its way in and the slowest on its way out, both taken to be even, keep their pace.
 """
 
 from __future__ import annotations

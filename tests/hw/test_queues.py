@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adiabit.errors import UserError
 from adiabit.hw import fold
 from adiabit.hw.accelerator import Accelerator, Pad, Window
+from adiabit.hw.estimate import estimate
 from adiabit.hw.queues import least_depth, queued
 from tests.hw.rtl.chain import B, Chain
 
@@ -79,3 +81,17 @@ def test_folding_places_queues_and_folding_anew_replaces_them() -> None:
     assert [stage.queue for stage in slow.stages if isinstance(stage, Pad)] == [11]
     fast = fold.apply(slow, {stage.name: fold.Folding() for stage in fold.foldable(slow)})
     assert [stage.queue for stage in fast.stages if isinstance(stage, Pad)] == [81]  # 10 pixels of 8 beats
+
+
+def test_a_lut_budget_holds_with_the_queues() -> None:
+    refused = fitted = 0
+    for luts in range(380, 700, 4):
+        try:
+            folded = fold.solve_luts(padded(1), luts=luts)
+        except UserError as error:
+            assert f"luts={luts} is too few; the smallest folding takes about" in str(error)  # noqa: PT017
+            refused += 1
+        else:
+            assert estimate(folded).resources.luts <= luts
+            fitted += 1
+    assert min(refused, fitted) > 0
