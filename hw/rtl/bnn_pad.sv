@@ -43,25 +43,19 @@ module bnn_pad #(
   logic in_image, valid, ready, image_valid, image_ready;
   logic [Width-1:0] image;
 
-  if (Queue == 0) begin : gen_direct
-    assign image_valid = valid_i;
-    assign ready_o     = image_ready;
-    assign image       = data_i;
-  end else begin : gen_queue
-    bnn_fifo #(
-      .Width(Width),
-      .Depth(Queue)
-    ) u_queue (
-      .clk_i,
-      .rst_ni,
-      .valid_i,
-      .ready_o,
-      .data_i,
-      .valid_o(image_valid),
-      .ready_i(image_ready),
-      .data_o (image)
-    );
-  end
+  bnn_fifo #(
+    .Width(Width),
+    .Depth(Queue)
+  ) u_queue (
+    .clk_i,
+    .rst_ni,
+    .valid_i,
+    .ready_o,
+    .data_i,
+    .valid_o(image_valid),
+    .ready_i(image_ready),
+    .data_o (image)
+  );
 
   bnn_raster #(
     .Words  (Words),

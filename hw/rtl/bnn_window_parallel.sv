@@ -126,25 +126,19 @@ module bnn_window_parallel #(
     end
   end
 
-  if (Queue == 0) begin : gen_direct
-    assign valid_o      = window_valid;
-    assign window_ready = ready_i;
-    assign data_o       = window;
-  end else begin : gen_queue
-    bnn_fifo #(
-      .Width(WindowWidth),
-      .Depth(Queue)
-    ) u_queue (
-      .clk_i,
-      .rst_ni,
-      .valid_i(window_valid),
-      .ready_o(window_ready),
-      .data_i (window),
-      .valid_o,
-      .ready_i,
-      .data_o
-    );
-  end
+  bnn_fifo #(
+    .Width(WindowWidth),
+    .Depth(Queue)
+  ) u_queue (
+    .clk_i,
+    .rst_ni,
+    .valid_i(window_valid),
+    .ready_o(window_ready),
+    .data_i (window),
+    .valid_o,
+    .ready_i,
+    .data_o
+  );
 
   logic unused;
   assign unused = &{word, last_word, span_q};
