@@ -34,7 +34,7 @@ from adiabit.hw.accelerator import (
 )
 from adiabit.hw.memory import choose
 
-RING_IN_LUTS = 32  # beats that Yosys keeps in LUT-RAM; a deeper ring goes to block RAM
+RING_IN_LUTS = 2048  # bits that Yosys keeps in LUT-RAM; a larger ring goes to block RAM
 Terms = Mapping[str, int]  # amounts by term, see LUTS and FFS
 
 
@@ -89,39 +89,39 @@ class Product:
 
 
 LUTS = {  # 6-input LUTs for one of each term; fitted by benchmarks/estimate.py against Yosys (xc7) on our own RTL
-    "xnor": 1.63,  # a synapse: XNOR and its share of the popcount
-    "wired": 0.706,  # the same with constant weights
-    "mask": 1.403,  # a bit of an element, times a 1-bit weight
-    "multiply": 2.161,  # a bit by a bit of a product
-    "accumulate": 0.128,  # a bit of an accumulator
-    "compare": 0.467,  # a bit of a comparison with a threshold
-    "rom": 0.715,  # 64 bits of a ROM in LUTs
-    "buffer": 2.267,  # a bit of the input kept for further rows, 32 words deep
-    "fifo": 1.338,  # a bit of a stage's output buffer
-    "shift": 0.57,  # a bit of the wide side of a converter to fewer lanes
-    "ring": 0.9,  # 64 bits of a RAM in LUTs
-    "raster": 30.0,  # control of a pad, pool or sum
-    "window": 65.0,  # control of a window
-    "label": 1.253,  # a bit of value or index in a comparison of two classes
-    "product": 62.08,  # control of a matrix-vector stage
-    "stage": 27.366,  # control of any other stage
+    "xnor": 1.682,  # a synapse: XNOR and its share of the popcount
+    "wired": 0.712,  # the same with constant weights
+    "mask": 1.181,  # a bit of an element, times a 1-bit weight
+    "multiply": 2.057,  # a bit by a bit of a product
+    "accumulate": 0.155,  # a bit of an accumulator
+    "compare": 0.486,  # a bit of a comparison with a threshold
+    "rom": 0.689,  # 64 bits of a ROM in LUTs
+    "buffer": 2.307,  # a bit of the input kept for further rows, 32 words deep
+    "fifo": 1.636,  # a bit of a stage's output buffer
+    "shift": 0.549,  # a bit of the wide side of a converter to fewer lanes
+    "ring": 0.324,  # 64 bits of a RAM in LUTs
+    "raster": 32.642,  # control of a pad, pool, sum or window a cycle
+    "window": 82.932,  # control of a window sent piece by piece
+    "label": 1.269,  # a bit of value or index in a comparison of two classes
+    "product": 60.856,  # control of a matrix-vector stage
+    "stage": 25.309,  # control of any other stage
 }
 FFS = {  # flip-flops for one of each term; fitted likewise
-    "xnor": 1.651,
-    "wired": 0.721,
-    "mask": 0.17,
-    "multiply": 1.523,
-    "accumulate": 2.653,
-    "compare": 0.076,
-    "buffer": 3.843,
-    "fifo": 1.763,
-    "wide": 0.771,  # a bit of the wide side of a converter
-    "ring": 0.0,
-    "raster": 25.0,
-    "window": 45.0,
-    "label": 1.124,
-    "product": 49.865,
-    "stage": 24.337,
+    "xnor": 1.815,
+    "wired": 0.786,
+    "mask": 0.527,
+    "multiply": 1.827,
+    "accumulate": 2.109,
+    "compare": 0.091,
+    "buffer": 3.902,
+    "fifo": 1.614,
+    "wide": 0.856,  # a bit of the wide side of a converter
+    "ring": 0.367,
+    "raster": 20.691,
+    "window": 59.325,
+    "label": 1.145,
+    "product": 52.598,
+    "stage": 23.584,
 }
 
 
@@ -226,8 +226,8 @@ def resources(stage: Stage) -> Resources:
         return product(Product.of(stage), stage.pe, stage.simd)
     blocks = 0
     if isinstance(stage, Window) and not stage.parallel:
-        depth = ring_depth(stage, stage.output.lanes)
-        blocks = block_rams(stage.output.width, depth) if depth > RING_IN_LUTS else 0
+        width, depth = stage.output.width, ring_depth(stage, stage.output.lanes)
+        blocks = block_rams(width, depth) if width * depth > RING_IN_LUTS else 0
     return Resources(**_weighed(terms(stage)), bram18=blocks)
 
 
@@ -323,9 +323,9 @@ def window_terms(stage: Window, lanes: int) -> Terms:
         pixel = stream.channels * stream.bits
         ring = (rows - 1) * pixel * math.ceil(stream.shape[1] / 64)
         waiting = _queue(whole * stream.bits, stage.queue)
-        return {"ring": ring, "wide": rows * columns * pixel, "fifo": pixel + waiting, "window": 1}
-    depth = ring_depth(stage, lanes)
-    return {"ring": 0 if depth > RING_IN_LUTS else lanes * stream.bits, "window": 1}
+        return {"ring": ring, "wide": rows * columns * pixel, "fifo": pixel + waiting, "raster": 1}
+    width, depth = lanes * stream.bits, ring_depth(stage, lanes)
+    return {"ring": 0 if width * depth > RING_IN_LUTS else width * math.ceil(depth / 64), "window": 1}
 
 
 def ring_depth(stage: Window, lanes: int) -> int:
