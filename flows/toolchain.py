@@ -18,6 +18,7 @@ INSTALL = {
     "g++": "apt-get install g++",
     "make": "apt-get install make",
     "perl": "apt-get install perl",
+    "ap_types": "pip install 'adiabit[hls]'",
 }
 TAIL = 12  # lines of a log that an error shows
 
@@ -51,6 +52,16 @@ def find(name: str) -> Path:
     if found is None:
         raise UserError(f"{name}: not found on PATH; it is needed here; install it: {INSTALL[name]}")
     return Path(found)
+
+
+def ap_types() -> Path:
+    """The folder of `ap_int.h`, of which the hls4ml wheel carries AMD's free edition; hls4ml is not imported."""
+    spec = importlib.util.find_spec("hls4ml")
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        folder = Path(place) / "templates" / "vivado" / "ap_types"
+        if (folder / "ap_int.h").exists():
+            return folder
+    raise UserError(f"ap_int.h: not found; a C simulation needs hls4ml's; install it: {INSTALL['ap_types']}")
 
 
 def need(*names: str) -> None:

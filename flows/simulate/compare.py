@@ -47,25 +47,31 @@ def block_frames(accelerator: Accelerator) -> int:
     return int(max(1, BLOCK_ELEMENTS // max(s.elements for s in accelerator.streams)))
 
 
-def compare(accelerator: Accelerator, frames: npt.NDArray[Any], run: Run) -> Comparison:
-    """Compare all streams, and the AXI output port, of a run over `frames` (F, *input shape)."""
-    streams = [*accelerator.streams, accelerator.output]  # the port carries what the last stream does
+def compare(accelerator: Accelerator, frames: npt.NDArray[Any], run: Run, who: str = "RTL") -> Comparison:
+    """Compare the streams that a run over `frames` (F, *input shape) watched, and the AXI output port.
+
+    `who` computed what is compared with the golden model.
+    """
+    watched = [s.name in run.names for s in accelerator.streams] + [True]
+    allowed = list(itertools.compress(ahead(accelerator), watched))
+    streams = [*itertools.compress(accelerator.streams, watched), accelerator.output]  # the port has the last's beats
     makers = {s.name: f"stage {stage.name}" for stage in accelerator.stages for s in stage.outputs}
     names = [makers.get(s.name, "input") for s in streams[:-1]] + ["output port"]
     equal = np.ones(len(frames), np.bool_)
     outputs = np.zeros((len(frames), *accelerator.output.shape), np.int64)
-    found = [*_protocol(streams, names, run), *_stopped(streams, names, run, len(frames), ahead(accelerator))]
+    found = [*_protocol(streams, names, run), *_stopped(streams, names, run, len(frames), allowed)]
     for start in range(0, len(frames), size := block_frames(accelerator)):
         block = frames[start : start + size]
-        golden_values = [values for _, values in golden.stream_values(accelerator, block)]
+        values_of = (values for _, values in golden.stream_values(accelerator, block))
+        golden_values = list(itertools.compress(values_of, watched))
         for order, (stream, values) in enumerate(zip(streams, [*golden_values, golden_values[-1]], strict=True)):
-            got, came = read_beats(run.beats(order), stream, start, len(block))
+            got, came = read_beats(run.files[order], stream, start, len(block))
             differs = (got != pack(stream, values)).any(axis=2)  # (F, beats)
             wrong = (differs & came).any(axis=1)
             equal[start : start + size] &= ~(wrong | ~came.all(axis=1))
             if wrong.any():
                 frame = int(np.flatnonzero(wrong)[0])
-                what = _value(stream, values[frame], got[frame], came[frame])
+                what = _value(stream, values[frame], got[frame], came[frame], who)
                 found.append(Difference(start + frame, order, names[order], what))
         outputs[start : start + size] = unpack(streams[-1], got)
     first = min(found, default=None)
@@ -73,6 +79,14 @@ def compare(accelerator: Accelerator, frames: npt.NDArray[Any], run: Run) -> Com
         if difference.frame < len(equal):
             equal[difference.frame] = False
     return Comparison(equal=equal, difference=first, outputs=outputs)
+
+
+def write_beats(accelerator: Accelerator, frames: npt.NDArray[Any], path: Path) -> None:
+    """The frames' beats as the host sends them."""
+    size = block_frames(accelerator)
+    with path.open("wb") as sink:
+        for at in range(0, len(frames), size):
+            sink.write(pack(accelerator.input, frames[at : at + size]).tobytes())
 
 
 def read_beats(
@@ -89,12 +103,12 @@ def read_beats(
 
 
 def _value(
-    stream: Stream, golden_frame: npt.NDArray[Any], got: npt.NDArray[np.uint8], came: npt.NDArray[np.bool_]
+    stream: Stream, golden_frame: npt.NDArray[Any], got: npt.NDArray[np.uint8], came: npt.NDArray[np.bool_], who: str
 ) -> str:
     """Tell the first element that differs among the beats that came."""
-    rtl = unpack(stream, got[None])[0].reshape(-1)
+    theirs = unpack(stream, got[None])[0].reshape(-1)
     want = golden_frame.reshape(-1)
-    differs = np.flatnonzero((rtl != want) & np.repeat(came, stream.lanes))
+    differs = np.flatnonzero((theirs != want) & np.repeat(came, stream.lanes))
     if not differs.size:  # only padding bits of TDATA do
         return f"bits beyond the {stream.width} of a beat are not 0"
     at = int(differs[0])
@@ -102,7 +116,7 @@ def _value(
     sign = "" if stream.kind is Kind.UNSIGNED else "+"
     return (
         f"position {','.join(map(str, position)) or 0}, channel {channel}: "
-        f"golden {int(want[at]):{sign}d}, RTL {int(rtl[at]):{sign}d}"
+        f"golden {int(want[at]):{sign}d}, {who} {int(theirs[at]):{sign}d}"
     )
 
 
@@ -147,7 +161,7 @@ def _stopped(
     for order, (stream, name, traffic) in enumerate(zip(streams, names, run.streams, strict=True)):
         surplus = traffic.accepted - (expected := frames * stream.beats)
         if surplus > 0:
-            early = np.fromfile(run.beats(order), np.uint8, offset=expected * beat_bytes(stream))
+            early = np.fromfile(run.files[order], np.uint8, offset=expected * beat_bytes(stream))
             if surplus <= len(allowed[order]) and np.array_equal(early, allowed[order][:surplus].reshape(-1)):
                 continue
             what = f"the run's last: more than the {expected} beats of {frames} frames came"

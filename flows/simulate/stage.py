@@ -19,27 +19,36 @@ import numpy.typing as npt
 from adiabit.errors import UserError
 from adiabit.flows.ladder import Rung, Vectors, save_rungs
 from adiabit.flows.simulate.bench import Bench, Run, build, load_design
-from adiabit.flows.simulate.compare import Comparison, block_frames, compare
+from adiabit.flows.simulate.compare import Comparison, compare, write_beats
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.hw import golden, storage
 from adiabit.hw.accelerator import Accelerator
-from adiabit.hw.packing import pack
+
+RTL = "RTL simulation"
+EVERY = "every stream, every beat"
 
 
 def simulate(
-    accelerator_folder: Path, rtl_folder: Path, vectors: Vectors, out: Path, config: SimulateConfig | None = None
+    accelerator_folder: Path,
+    rtl_folder: Path,
+    vectors: Vectors,
+    out: Path,
+    config: SimulateConfig | None = None,
+    *,
+    rung: str = RTL,
 ) -> None:
     """Write `simulation.json`, `rungs.json`, `simulate.log` and, if asked for, waveforms into `out`.
 
     Each stream's accepted beats must equal the golden model's values for every frame, twice: frames back to back
     at full speed, from random register contents; and the first `stall_frames` with random gaps and stalls.
-    `UserError` where a tool is missing or the frames do not exist.
+    Which streams those are `design.json` of the RTL says: all of ours, the ends of RTL by another hand. `rung` is the
+    ladder's name for it. `UserError` where a tool is missing or the frames do not exist.
     """
     config = config or SimulateConfig()
     accelerator = storage.load(accelerator_folder)
-    vectors = _select(vectors, config)
+    vectors = select(vectors, config)
     golden.check_frames(accelerator.input, vectors.frames)
-    _check_design(accelerator, rtl_folder)
+    check_design(accelerator, rtl_folder)
     count = min(config.stall_frames, len(vectors.frames))
     with tempfile.TemporaryDirectory(dir=out) as name:
         start = time.monotonic()
@@ -53,7 +62,7 @@ def simulate(
         if count:
             trace = out / "stalls.vcd" if config.trace else None
             results.append(passes.run(end=count, stalls=True, trace=trace)[1])
-        difference = _difference(passes, results, config.first)
+        difference = _difference(passes, results, config.first, "" if rung == RTL else " --backend cosim")
     figures = {
         "frames": len(vectors.frames),
         "first": config.first,
@@ -67,7 +76,8 @@ def simulate(
         "cycles_per_second": round(full.cycles / max(full.seconds, 1e-9)),
     }
     (out / "simulation.json").write_text(json.dumps(figures, indent=1) + "\n")
-    save_rungs(out, [_rung(vectors, results, difference)])
+    watched = EVERY if len(full.names) == len(list(accelerator.streams)) else "what goes in and comes out, every beat"
+    save_rungs(out, [rung_of(rung, vectors, results, compared=watched, difference=difference)])
 
 
 @dataclass(frozen=True)
@@ -86,10 +96,7 @@ class _Passes:
         """Simulate and compare the frames from `start` to `end`."""
         frames = self.frames[start:end]
         work = Path(tempfile.mkdtemp(dir=self.work))
-        size = block_frames(self.accelerator)
-        with (work / "input.bin").open("wb") as sink:
-            for at in range(0, len(frames), size):
-                sink.write(pack(self.accelerator.input, frames[at : at + size]).tobytes())
+        write_beats(self.accelerator, frames, work / "input.bin")
         quiet = 1000 + 8 * max(s.cycles for s in self.accelerator.stages)  # no stage is silent that long
         run = self.bench.run(
             work / "input.bin", work / "out", frames=len(frames), quiet=quiet, seed=self.seed, stalls=stalls,
@@ -98,7 +105,7 @@ class _Passes:
         return run, compare(self.accelerator, frames, run)
 
 
-def _difference(passes: _Passes, results: list[Comparison], first: int) -> str:
+def _difference(passes: _Passes, results: list[Comparison], first: int, options: str) -> str:
     """The first difference at full speed, else the first with stalls, and the command that shows it again."""
     full, *stalled = (r.difference for r in results)
     found = full or next(iter(stalled), None)
@@ -108,11 +115,12 @@ def _difference(passes: _Passes, results: list[Comparison], first: int) -> str:
     if full:  # the shortest of these runs in which the fault comes again, for it may need frames before its own
         starts = (max(0, found.frame - back) for back in (0, 1, 8, 64))
         start = next((s for s in starts if passes.run(start=s, end=end)[1].difference), 0)
-    replay = f"adiabit simulate RECIPE --frames {first + start}:{first + end} --trace"
+    replay = f"adiabit simulate RECIPE{options} --frames {first + start}:{first + end} --trace"
     return f"{'' if full else 'with random stalls, '}{found.tell(first)}; replay: {replay}"
 
 
-def _select(vectors: Vectors, config: SimulateConfig) -> Vectors:
+def select(vectors: Vectors, config: SimulateConfig) -> Vectors:
+    """The vectors that the configuration asks for; `UserError` where there are not so many."""
     have = len(vectors.frames)
     if config.first + (config.frames or 1) > have:
         wanted = f"first={config.first}, frames={config.frames or 'all'}"
@@ -121,11 +129,11 @@ def _select(vectors: Vectors, config: SimulateConfig) -> Vectors:
     return Vectors(**{f.name: getattr(vectors, f.name)[config.first : end] for f in dataclasses.fields(vectors)})
 
 
-def _check_design(accelerator: Accelerator, rtl: Path) -> None:
-    """Refuse RTL that was emitted from another accelerator."""
+def check_design(accelerator: Accelerator, rtl: Path) -> None:
+    """Refuse RTL that was made from another accelerator."""
     want = [(s.name, s.width, s.beats) for s in accelerator.streams]
     have = [(s["name"], s["width"], s["beats"]) for s in load_design(rtl)["streams"]]
-    if want != have:
+    if have != [row for row in want if row in have] or (have[0], have[-1]) != (want[0], want[-1]):
         raise UserError(f"{rtl}: its streams are not those of accelerator {accelerator.name}; emit it anew")
 
 
@@ -150,17 +158,18 @@ def _stalls(accelerator: Accelerator, run: Run) -> dict[str, dict[str, int]]:
     }
 
 
-def _rung(vectors: Vectors, results: list[Comparison], difference: str) -> Rung:
+def rung_of(name: str, vectors: Vectors, results: list[Comparison], *, difference: str, compared: str = EVERY) -> Rung:
+    """The rung of runs that all began with the first of the vectors; the first run had them all."""
     equal = results[0].equal.copy()
     for result in results[1:]:
         equal[: len(result.equal)] &= result.equal
     outputs = results[0].outputs.reshape(len(equal), -1)
     predictions = outputs[:, 0] if outputs.shape[1] == 1 else outputs.argmax(axis=1)
     return Rung(
-        name="RTL simulation",
+        name=name,
         frames=len(equal),
         equal=int(np.count_nonzero(equal)),
         accuracy=vectors.accuracy(predictions),
-        compared="every stream, every beat",
+        compared=compared,
         difference=difference,
     )

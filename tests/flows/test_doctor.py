@@ -26,8 +26,8 @@ def by_name(checks: list[Check]) -> dict[str, Check]:
 def test_everything_that_a_stage_needs_is_looked_for() -> None:
     checks = by_name(diagnose())
     assert set(checks) == {
-        "torch", "brevitas", "lightning", "qonnx", "onnx", "finn-plus", "verilator", "pyosys", "cocotb",
-        "cocotbext-axi", "g++", "make", "perl", "ccache", "vivado", "vitis_hls",
+        "torch", "brevitas", "lightning", "qonnx", "onnx", "finn-plus", "verilator", "pyosys", "hls4ml", "cocotb",
+        "cocotbext-axi", "g++", "make", "perl", "ccache", "vivado", "vitis_hls", "v++",
     }  # fmt: skip
     assert checks["verilator"].version == metadata.version("verilator")
     assert checks["g++"].version

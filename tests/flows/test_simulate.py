@@ -205,9 +205,15 @@ def made_up(folder: Path, count: int, *, lost: int = 0, wrong_last: int = -1, **
         (folder / f"{index}.bin").write_bytes(beats.tobytes())
         quiet = {"accepted": len(beats), "waiting": 0, "starved": 0, "unheld": -1, "valid": 0, "ready": 1}
         traffic.append(Traffic(**{**quiet, **(last if index == len(values) - 1 else {})}))
+    return recorded(folder, tiny(), traffic, wrong_last)
+
+
+def recorded(folder: Path, accelerator: Accelerator, traffic: list[Traffic], wrong_last: int = -1) -> Run:
+    """A run whose beats lie in files of numbers."""
     return Run(
-        folder=folder, cycles=0, first=0, ends=np.zeros(0, np.uint64), wrong_last=wrong_last, seconds=0.0,
-        quiet=99, streams=tuple(traffic),
+        cycles=0, first=0, ends=np.zeros(0, np.uint64), wrong_last=wrong_last, seconds=0.0, quiet=99,
+        names=tuple(s.name for s in accelerator.streams), streams=tuple(traffic),
+        files=tuple(folder / f"{index}.bin" for index in range(len(traffic))),
     )  # fmt: skip
 
 
@@ -313,9 +319,7 @@ def test_a_pad_may_run_ahead_of_its_next_frame_and_no_further(tmp_path: Path) ->
             beats = pack(stream, value).tobytes() + (bytes(early) if index == 1 else b"")
             (tmp_path / f"{index}.bin").write_bytes(beats)
             traffic.append(Traffic(accepted=len(beats), waiting=0, starved=0, unheld=-1, valid=0, ready=1))
-        made = Run(folder=tmp_path, cycles=0, first=0, ends=np.zeros(0, np.uint64), wrong_last=-1, seconds=0.0,
-                   quiet=99, streams=tuple(traffic))  # fmt: skip
-        result = compare(accelerator, images, made)
+        result = compare(accelerator, images, recorded(tmp_path, accelerator, traffic))
         assert result.equal.tolist() == [True, text is None]
         told = f"stage pad, frame 1, the run's last: {text} than the 18 beats of 2 frames came"
         assert (result.difference.tell(0) if result.difference else None) == (text and told)

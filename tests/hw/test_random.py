@@ -13,9 +13,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from adiabit.flows.ladder import Vectors, load_rungs
+from adiabit.flows.simulate import csim
 from adiabit.flows.simulate import stage as simulation
 from adiabit.flows.simulate.compare import ahead
-from adiabit.hw import emit_rtl, golden, storage
+from adiabit.hw import emit_hls, emit_rtl, golden, storage
 from adiabit.hw.accelerator import Accelerator, Memory, divisors
 from adiabit.hw.queues import queued
 from tests.hw.rtl.chain import B, Chain, S, U, some_frames
@@ -99,13 +100,13 @@ def convolve(chain: Chain, rows: int, draw: st.DrawFn) -> None:
 
 
 def agree(drawn: Accelerator, folder: Path) -> None:
-    """Every beat of every stream of the RTL is the golden model's, and a frame takes its slowest stage's fold."""
+    """Every beat of every stream of either back end is the golden model's; a frame takes its slowest stage's fold."""
     accelerator = queued(drawn)
     assume(not len(ahead(accelerator)[-2]))  # a network of pads alone has its label before its frame
     frames = some_frames(accelerator.input, np.random.default_rng(0), 40)
     labels = golden.run(accelerator, frames)[:, 0].astype(np.int64)
-    (folder / "accelerator").mkdir()
-    (folder / "rtl").mkdir()
+    for name in ("accelerator", "rtl", "hls", "csim"):
+        (folder / name).mkdir()
     storage.save(accelerator, folder / "accelerator")
     emit_rtl.emit(accelerator, folder / "rtl")
     vectors = Vectors(frames=frames, labels=labels, logits=np.zeros((len(frames), 1), np.float32), predictions=labels)
@@ -114,6 +115,10 @@ def agree(drawn: Accelerator, folder: Path) -> None:
     assert (rung.status, rung.equal, rung.difference) == ("equal", len(frames), "")
     figures = json.loads((folder / "simulation.json").read_text())
     assert figures["cycles_per_frame"] == accelerator.cycles
+    emit_hls.emit(accelerator, folder / "hls", part="xc7z020clg400-1", clock_mhz=100.0)
+    csim.simulate_c(folder / "accelerator", folder / "hls", vectors, folder / "csim")
+    (rung,) = load_rungs(folder / "csim")
+    assert (rung.status, rung.equal, rung.difference) == ("equal", len(frames), "")
 
 
 @settings(max_examples=3, deadline=None, derandomize=True)

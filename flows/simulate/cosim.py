@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stage `cosim`: Vitis HLS makes RTL of the emitted C++, and that runs on the bench of our own RTL."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from adiabit.errors import UserError
+from adiabit.flows import toolchain
+from adiabit.flows.ladder import Vectors
+from adiabit.flows.simulate.config import SimulateConfig
+from adiabit.flows.simulate.stage import simulate
+from adiabit.hw import emit_hls, storage
+
+RUNG = "HLS co-simulation"
+TOOLS = ("vitis_hls", "v++")  # up to Vitis 2024.1, and later
+VERILOG = Path("vitis", "hls", "syn", "verilog")  # where either leaves it
+
+
+def tool() -> Path | None:
+    """The program that synthesizes C++, or None where Vitis HLS is not on PATH."""
+    return next((Path(path) for name in TOOLS if (path := shutil.which(name))), None)
+
+
+def cosimulate(
+    accelerator_folder: Path, hls_folder: Path, vectors: Vectors, out: Path, config: SimulateConfig | None = None
+) -> None:
+    """Write `rtl/` (what Vitis HLS made, in a module with our ports) and what :func:`simulate` writes into `out`.
+
+    `UserError` where Vitis HLS is not on PATH or cannot carry so wide a stream, `ToolError` where it fails.
+    """
+    program = tool()
+    if program is None:
+        raise UserError(f"{' and '.join(TOOLS)}: not found on PATH; co-simulation needs Vitis HLS; source its settings")
+    accelerator = storage.load(accelerator_folder)
+    widest = max(s.width for s in accelerator.streams)
+    if widest > emit_hls.MOST_BITS:
+        raise UserError(
+            f"accelerator {accelerator.name}: a stream of {widest} bits; Vitis HLS has {emit_hls.MOST_BITS} at most; "
+            "fold it more"
+        )
+    rtl = out / "rtl"
+    rtl.mkdir()
+    with tempfile.TemporaryDirectory(dir=out) as name:
+        work = Path(name) / "hls"
+        shutil.copytree(hls_folder, work)
+        _synthesize(program, accelerator.name, work, out / "vitis.log")
+        made = sorted(p for p in (work / VERILOG).glob("*") if p.suffix in (".v", ".sv", ".dat"))
+        if not any(p.stem == accelerator.name for p in made):
+            raise toolchain.ToolError(f"{program}: left no {VERILOG / accelerator.name}.v; see {out / 'vitis.log'}")
+        for path in made:
+            shutil.copy(path, rtl)
+    sources = [p.name for p in made if p.suffix != ".dat"]
+    text, design = emit_hls.shell(accelerator, sources, [p.name for p in made if p.suffix == ".dat"])
+    (rtl / f"{design['top']}.sv").write_text(text)
+    emit_hls.write_design(design, rtl)
+    simulate(accelerator_folder, rtl, vectors, out, config, rung=RUNG)
+
+
+def _synthesize(program: Path, name: str, work: Path, log: Path) -> None:
+    """C++ to RTL, and nothing else of what the scripts can do."""
+    if program.name == TOOLS[0]:
+        args: list[str | Path] = [program, "-f", f"{name}.tcl"]
+    else:
+        args = [program, "-c", "--mode", "hls", "--config", "hls_config.cfg", "--work_dir", "vitis"]
+    toolchain.run_tool(args, cwd=work, log=log, env={**os.environ, "ADIABIT_HLS_STEPS": "csynth"})

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The stages of an accelerator as functions of streams, one a header. Each works on one frame a call, a beat a cycle;
+// under `#pragma HLS DATAFLOW` they run side by side.
+#include "bnn_axis.hpp"
+#include "bnn_fifo.hpp"
+#include "bnn_label_select.hpp"
+#include "bnn_mvu.hpp"
+#include "bnn_pad.hpp"
+#include "bnn_reduce.hpp"
+#include "bnn_threshold.hpp"
+#include "bnn_types.hpp"
+#include "bnn_width_converter.hpp"
+#include "bnn_window.hpp"

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "bnn_types.hpp"
+
+namespace bnn {
+
+/// Thresholds of a vector's channels, a beat a row: Lanes channels of Steps each. They do not decrease in a channel.
+template <int Bits, int Beats, int Lanes, int Steps>
+struct Thresholds {
+  Integer<Bits> rom[Beats][Lanes * Steps];
+};
+
+/// How many of a channel's thresholds a number reaches; of one threshold, the bit of its sign.
+template <class Out, class Number, int Bits, int Beats, int Lanes, int Steps>
+typename Out::Value activate(Number number, const Thresholds<Bits, Beats, Lanes, Steps>& thresholds, int beat, int lane) {
+#pragma HLS INLINE
+  static_assert(Steps == (1 << Out::bits) - 1, "the output counts the steps");
+  typename Out::Value count = 0;
+  for (int i = 0; i < Steps; i++) {
+#pragma HLS UNROLL
+    if (number >= ap_int<Bits>(thresholds.rom[beat][lane * Steps + i])) count += 1;
+  }
+  return count;
+}
+
+/// Thresholds on each of a frame's Elements, whose vectors have Beats beats.
+template <int Elements, class In, class Out, int Lanes, int Bits, int Beats, int Steps>
+void threshold(Stream<In, Lanes>& in, Stream<Out, Lanes>& out, const Thresholds<Bits, Beats, Lanes, Steps>& thresholds) {
+  static_assert(Elements % (Beats * Lanes) == 0, "a frame holds whole vectors");
+#pragma HLS ARRAY_RESHAPE variable = thresholds.rom type = complete dim = 2
+  int beat = 0;
+  for (int i = 0; i < Elements / Lanes; i++) {
+#pragma HLS PIPELINE II = 1
+    const Beat<In, Lanes> x = in.read();
+    Beat<Out, Lanes> y;
+    for (int lane = 0; lane < Lanes; lane++) {
+#pragma HLS UNROLL
+      y.set(lane, activate<Out>(In::number(x.get(lane)), thresholds, beat, lane));
+    }
+    out.write(y);
+    beat = beat == Beats - 1 ? 0 : beat + 1;
+  }
+}
+
+}  // namespace bnn

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "ap_int.h"
+#include "hls_stream.h"
+
+namespace bnn {
+
+/// -1 or +1 as one bit: 0 stands for -1, 1 for +1.
+struct Bipolar {
+  static constexpr int bits = 1;
+  using Value = ap_uint<1>;
+  using Number = ap_int<2>;
+  static Number number(Value value) {
+#pragma HLS INLINE
+    return value == 1 ? Number(1) : Number(-1);
+  }
+};
+
+/// 0 ... 2^Bits - 1.
+template <int Bits>
+struct Unsigned {
+  static constexpr int bits = Bits;
+  using Value = ap_uint<Bits>;
+  using Number = ap_uint<Bits>;
+  static Number number(Value value) {
+#pragma HLS INLINE
+    return value;
+  }
+};
+
+/// Two's complement.
+template <int Bits>
+struct Signed {
+  static constexpr int bits = Bits;
+  using Value = ap_int<Bits>;
+  using Number = ap_int<Bits>;
+  static Number number(Value value) {
+#pragma HLS INLINE
+    return value;
+  }
+};
+
+/// What a stream carries in a cycle: Lanes elements, the first in the least significant bits.
+template <class Element, int Lanes>
+struct Beat {
+  static constexpr int width = Element::bits * Lanes;
+  ap_uint<width> bits;
+
+  typename Element::Value get(int lane) const {
+#pragma HLS INLINE
+    const ap_uint<Element::bits> code = bits.range((lane + 1) * Element::bits - 1, lane * Element::bits);
+    return typename Element::Value(code);
+  }
+  void set(int lane, typename Element::Value value) {
+#pragma HLS INLINE
+    bits.range((lane + 1) * Element::bits - 1, lane * Element::bits) = ap_uint<Element::bits>(value);
+  }
+};
+
+template <class Element, int Lanes>
+using Stream = hls::stream<Beat<Element, Lanes>>;
+
+/// Height, width and channels of an image; sound is an image of one row.
+template <int Height, int Width, int Channels>
+struct Image {
+  static constexpr int height = Height, width = Width, channels = Channels;
+};
+
+/// Pixels down and across.
+template <int Rows, int Columns>
+struct Kernel {
+  static constexpr int rows = Rows, columns = Columns;
+};
+template <int Rows, int Columns>
+struct Stride {
+  static constexpr int rows = Rows, columns = Columns;
+};
+template <int Rows, int Columns>
+struct Dilation {
+  static constexpr int rows = Rows, columns = Columns;
+};
+
+/// Rows above and columns on the left, rows below and columns on the right.
+template <int Rows, int Columns>
+struct Before {
+  static constexpr int rows = Rows, columns = Columns;
+};
+template <int Rows, int Columns>
+struct After {
+  static constexpr int rows = Rows, columns = Columns;
+};
+
+// A constant of a ROM. For a simulation it is a plain integer: a hundred thousand of them compile in no time.
+#ifdef __SYNTHESIS__
+template <int Bits>
+using Word = ap_uint<Bits>;
+template <int Bits>
+using Integer = ap_int<Bits>;
+#else
+template <int Bits>
+using Word = std::uint64_t;
+template <int Bits>
+using Integer = std::int64_t;
+#endif
+
+/// Bits that hold 0 ... n.
+constexpr int bits_for(int n) {
+  int bits = 1;
+  while (n >>= 1) bits++;
+  return bits;
+}
+
+}  // namespace bnn

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "bnn_types.hpp"
+
+namespace bnn {
+
+/// Regroups the lanes of a frame's Elements; their order stays. One number of lanes divides the other.
+template <int Elements, class Element, int InLanes, int OutLanes>
+void width_converter(Stream<Element, InLanes>& in, Stream<Element, OutLanes>& out) {
+  static_assert(InLanes % OutLanes == 0 || OutLanes % InLanes == 0, "one number of lanes divides the other");
+  constexpr int narrow = InLanes < OutLanes ? InLanes : OutLanes;
+  constexpr int ratio = (InLanes > OutLanes ? InLanes : OutLanes) / narrow;
+  constexpr int bits = narrow * Element::bits;
+  ap_uint<bits * ratio> wide = 0;
+  int part = 0;
+  for (int i = 0; i < Elements / narrow; i++) {
+#pragma HLS PIPELINE II = 1
+    const bool last = part == ratio - 1;
+    if constexpr (InLanes < OutLanes) {  // shifts the narrow beats in from above
+      wide = (wide >> bits) | (ap_uint<bits * ratio>(in.read().bits) << (bits * (ratio - 1)));
+      if (last) out.write({wide});
+    } else {
+      wide = part == 0 ? in.read().bits : ap_uint<bits * ratio>(wide >> bits);
+      out.write({ap_uint<bits>(wide)});
+    }
+    part = last ? 0 : part + 1;
+  }
+}
+
+}  // namespace bnn
