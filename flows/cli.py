@@ -80,7 +80,27 @@ def _verb(stage: str, text: str) -> None:
 
 _verb("train", "Train the network to binary weights and activations.")
 _verb("export", "Export the trained network to QONNX and save the vectors of the ladder.")
-_verb("compile", "Compile the QONNX model with FINN and fold it for the target.")
+
+
+@app.command("compile")
+def compile_(
+    recipe: RecipeArgument,
+    out: OutOption = None,
+    data: DataOption = None,
+    checkpoint: CheckpointOption = None,
+    sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
+    fresh: FreshOption = False,
+    for_finn: Annotated[
+        Path | None, typer.Option("--for-finn", metavar="DIR", help="Write what FINN's own builder goes on with.")
+    ] = None,
+) -> None:
+    """Compile the QONNX model with FINN and fold it for the target."""
+    pipeline = _pipeline(recipe, out, data, checkpoint, sets, "compile" if fresh else "")
+    _finish(pipeline, "compile", recipe)
+    if for_finn is not None:
+        for line in pipeline.hand_over(for_finn):
+            _tell(f"for FINN, {line}")
+        _tell(str(for_finn))
 
 
 @app.command()

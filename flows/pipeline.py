@@ -130,6 +130,13 @@ class Pipeline:
         }
         return self._stage("compile", key, make)
 
+    def hand_over(self, folder: Path) -> list[str]:
+        """Write what FINN's own builder goes on with into a new folder; what had to be changed for FINN."""
+        compiled = self.compile
+        from adiabit.flows.compile.handover import hand_over
+
+        return hand_over(compiled, self.board, self.clock_mhz, folder)
+
     @cached_property
     def emit(self) -> Path:
         """The SystemVerilog of the accelerator."""

@@ -29,7 +29,7 @@ FINN_KINDS: dict[type[Stage], str] = {
     LabelSelect: "LabelSelect_hls",
     Window: "ConvolutionInputGenerator_rtl",
     Pad: "FMPadding_rtl",
-    Pool: "StreamingMaxPool_hls",
+    Pool: "Pool_hls",
     GlobalSum: "GlobalAccPool_hls",
 }
 _FINN_NAMES = {
@@ -56,39 +56,52 @@ _RAM_STYLES = {"auto": Memory.AUTO, "block": Memory.BLOCK, "distributed": Memory
 _OURS = ("StreamingDataWidthConverter", "StreamingFIFO")  # what we place ourselves
 
 
-def _numbered(accelerator: Accelerator) -> dict[tuple[type[Stage], int], Stage]:
+Nodes = dict[tuple[type[Stage], int], Stage]  # stage by FINN's kind of node and its number
+
+
+def _numbered(accelerator: Accelerator, *, pool_windows: bool) -> Nodes:
+    """FINN numbers nodes in order, a kind at a time.
+
+    A pool is one node, `StreamingMaxPool`, or with `pool_windows`, as since FINN+ 1.6, a window generator and a `Pool`
+    behind it; where its blocks overlap, the window is a stage of ours too.
+    """
     counts: dict[type[Stage], int] = {}
-    found = {}
+    found: Nodes = {}
+    before: Stage | None = None
     for stage in foldable(accelerator):
-        kind = type(stage)
-        found[kind, counts.get(kind, 0)] = stage
-        counts[kind] = counts.get(kind, 0) + 1
+        own_window = pool_windows and isinstance(stage, Pool) and not isinstance(before, Window)
+        for kind in ([Window] if own_window else []) + [type(stage)]:
+            found[kind, counts.get(kind, 0)] = stage
+            counts[kind] = counts.get(kind, 0) + 1
+        before = stage
     return found
 
 
 def to_finn_json(accelerator: Accelerator) -> dict[str, dict[str, Any]]:
-    """FINN's folding configuration of the accelerator: nodes are numbered in order, a kind at a time."""
+    """FINN's folding configuration of the accelerator, for FINN+ 1.6."""
     styles = {Memory.AUTO: "auto", Memory.BLOCK: "block", Memory.LUT: "distributed", Memory.HARDWIRED: "auto"}
     document: dict[str, dict[str, Any]] = {"Defaults": {}}
     folding = folding_of(accelerator)
-    for (kind, k), stage in _numbered(accelerator).items():
+    for (kind, k), stage in _numbered(accelerator, pool_windows=True).items():
         if kind in FINN_KINDS:
             chosen = folding[stage.name]
             attributes: dict[str, Any] = {"SIMD" if kind in _SIMD_ALONE else "PE": stage.input.lanes}
             if isinstance(stage, MatrixVector):
                 attributes = {"PE": chosen.pe, "SIMD": chosen.simd, "ram_style": styles[stage.memory]}
-            elif isinstance(stage, Window):
-                attributes["parallel_window"] = int(stage.parallel)
+            elif kind is Window:
+                attributes["parallel_window"] = int(isinstance(stage, Window) and stage.parallel)
             document[f"{FINN_KINDS[kind]}_{k}"] = attributes
     return document
 
 
 def from_finn_json(accelerator: Accelerator, document: Mapping[str, Any]) -> dict[str, Folding]:
     """Folding by stage name from FINN's configuration; PE and SIMD are 1 where it says nothing."""
-    numbered = _numbered(accelerator)
+    matches = {node: _FINN_NODE.fullmatch(node) for node in document}
+    pool_windows = any(match and match["kind"] in ("Pool", "Pool_Batch") for match in matches.values())
+    numbered = _numbered(accelerator, pool_windows=pool_windows)
     folding = {stage.name: Folding() for stage in numbered.values()}
     for node, attributes in document.items():
-        match = _FINN_NODE.fullmatch(node)
+        match = matches[node]
         if node == "Defaults" or (match and match["kind"] in _OURS):
             continue
         stage = (
@@ -99,6 +112,8 @@ def from_finn_json(accelerator: Accelerator, document: Mapping[str, Any]) -> dic
         if stage is None or not isinstance(attributes, Mapping):
             names = [f"{FINN_KINDS[kind]}_{k}" for kind, k in numbered if kind in FINN_KINDS]
             raise UserError(f"folding: {node!r}: no such node of this accelerator, or no table; there are {names}")
+        if isinstance(stage, Pool) and match and _FINN_NAMES[match["kind"]] is Window:
+            continue  # its lanes are the pool's
         folding[stage.name] = _of_stage(stage, _from_attributes(node, attributes), attributes)
     return folding
 

@@ -103,5 +103,21 @@ def test_finns_json_goes_out_and_in() -> None:
     folded = solve(network(), fps=1e8 / 150, clock_hz=1e8)
     document = to_finn_json(folded)
     assert document["ConvolutionInputGenerator_rtl_1"]["SIMD"] == folding_of(folded)["window1"].pe
-    assert len(document) == 1 + len(foldable(folded))
+    pools = [s for s in folded.stages if isinstance(s, Pool)]
+    assert len(document) == 1 + len(foldable(folded)) + len(pools)
+    for k, pool in enumerate(pools):
+        assert document[f"Pool_hls_{k}"] == {"PE": pool.input.lanes}
     assert apply(network(), from_finn_json(network(), document)) == folded
+
+
+def test_a_pool_is_one_node_in_older_json_and_two_in_newer() -> None:
+    kinds = [type(s).__name__ for s in network().stages]
+    assert [k for k in kinds if k in ("Window", "Pool")] == ["Window", "Pool", "Window"]
+    older = {"ConvolutionInputGenerator_rtl_1": {"SIMD": 4}, "StreamingMaxPool_hls_0": {"PE": 2}}
+    newer = {
+        "ConvolutionInputGenerator_rtl_1": {"SIMD": 2}, "Pool_hls_0": {"PE": 2},
+        "ConvolutionInputGenerator_rtl_2": {"SIMD": 4},
+    }  # fmt: skip
+    for document in (older, newer):
+        folding = from_finn_json(network(), document)
+        assert (folding["pool0"].pe, folding["window1"].pe) == (2, 4)
