@@ -122,17 +122,14 @@ void mvu(Stream<In, Simd>& in, Stream<Out, Pe>& out, const Weights<Weight, Rows,
       const Accumulator sum = dot<Accumulator>(x, weights.get(row * words + word, pe));
       sums[pe] = word == 0 ? sum : Accumulator(sums[pe] + sum);
     }
-    if (word == words - 1) {
+    if (wraps<words>(word)) {
       Beat<Out, Pe> y;
       for (int pe = 0; pe < Pe; pe++) {
 #pragma HLS UNROLL
         y.set(pe, activate<Out>(sums[pe], thresholds, row, pe));
       }
       out.write(y);
-      row = row == folds - 1 ? 0 : row + 1;
-      word = 0;
-    } else {
-      word++;
+      wraps<folds>(row);
     }
   }
 }

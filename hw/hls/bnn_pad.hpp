@@ -22,14 +22,7 @@ void pad(Stream<Element, Lanes>& in, Stream<Element, Lanes>& out) {
     const bool inside = y >= Before::rows && y < Before::rows + Image::height && x >= Before::columns &&
                         x < Before::columns + Image::width;
     out.write(inside ? in.read() : around);
-    if (word < words - 1) {
-      word++;
-    } else if (word = 0, x < width - 1) {
-      x++;
-    } else {
-      x = 0;
-      y++;
-    }
+    if (wraps<words>(word) && wraps<width>(x)) y++;
   }
 }
 

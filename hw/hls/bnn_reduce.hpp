@@ -41,8 +41,8 @@ void reduce(Stream<In, Lanes>& in, Stream<Out, Lanes>& out) {
   static_assert(rows > 0 && columns > 0, "a block lies in the image");
   Beat<Out, Lanes> open[columns * words];  // a row of blocks that are not complete
 
-  int x = 0, y = 0, word = 0;               // block, or beyond the last
-  int row = 0, column = 0;                  // in the block
+  int x = 0, y = 0;                              // the block, or beyond the last
+  int row = 0, column = 0, pixel = 0, word = 0;  // in the block, in the image's row, in the pixel
   for (int i = 0; i < Image::height * Image::width * words; i++) {
 #pragma HLS PIPELINE II = 1
     const Beat<In, Lanes> beat = in.read();
@@ -59,22 +59,12 @@ void reduce(Stream<In, Lanes>& in, Stream<Out, Lanes>& out) {
       open[x * words + word] = joined;
       if (row == Kernel::rows - 1 && column == Kernel::columns - 1) out.write(joined);
     }
-    if (word < words - 1) {
-      word++;
-    } else {
-      word = 0;
-      const bool last = x * Kernel::columns + column == Image::width - 1;
-      if (!last && column < Kernel::columns - 1) {
-        column++;
-      } else {
-        column = 0;
-        x = last ? 0 : x + 1;
-      }
-      if (last && row < Kernel::rows - 1) {
-        row++;
-      } else if (last) {
-        row = 0;
-        y++;
+    if (wraps<words>(word)) {
+      if (wraps<Image::width>(pixel)) {
+        x = column = 0;
+        if (wraps<Kernel::rows>(row)) y++;
+      } else if (wraps<Kernel::columns>(column)) {
+        x++;
       }
     }
   }

@@ -39,7 +39,7 @@ void threshold(Stream<In, Lanes>& in, Stream<Out, Lanes>& out, const Thresholds<
       y.set(lane, activate<Out>(In::number(x.get(lane)), thresholds, beat, lane));
     }
     out.write(y);
-    beat = beat == Beats - 1 ? 0 : beat + 1;
+    wraps<Beats>(beat);
   }
 }
 

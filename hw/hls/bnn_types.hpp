@@ -113,4 +113,12 @@ constexpr int bits_for(int n) {
   return bits;
 }
 
+/// Counts 0 ... Limit - 1 and tells when it begins anew; `wraps<3>(x) && wraps<2>(y)` counts in two digits.
+template <int Limit>
+bool wraps(int& counter) {
+#pragma HLS INLINE
+  counter = counter == Limit - 1 ? 0 : counter + 1;
+  return counter == 0;
+}
+
 }  // namespace bnn

@@ -16,15 +16,14 @@ void width_converter(Stream<Element, InLanes>& in, Stream<Element, OutLanes>& ou
   int part = 0;
   for (int i = 0; i < Elements / narrow; i++) {
 #pragma HLS PIPELINE II = 1
-    const bool last = part == ratio - 1;
     if constexpr (InLanes < OutLanes) {  // shifts the narrow beats in from above
       wide = (wide >> bits) | (ap_uint<bits * ratio>(in.read().bits) << (bits * (ratio - 1)));
-      if (last) out.write({wide});
+      if (wraps<ratio>(part)) out.write({wide});
     } else {
       wide = part == 0 ? in.read().bits : ap_uint<bits * ratio>(wide >> bits);
       out.write({ap_uint<bits>(wide)});
+      wraps<ratio>(part);
     }
-    part = last ? 0 : part + 1;
   }
 }
 

@@ -37,11 +37,11 @@ void window_serial(Stream<Element, Lanes>& in, Stream<Element, Lanes>& out) {
   constexpr int depth = power_of_two((Where::span + Where::next) * words);
   Beat<Element, Lanes> ring[depth];
 
-  int loaded = 0;                             // beats of the frame
-  int start = 0;                              // the window's first beat
-  int across = 0, down = 0;                   // the window
-  int row = 0, column = 0, word = 0;          // of the window, what is sent next
-  bool done = false;                          // the last window is sent
+  int loaded = 0;                     // beats of the frame
+  int start = 0;                      // the window's first beat
+  int across = 0, down = 0;           // the window
+  int row = 0, column = 0, word = 0;  // of the window, what is sent next
+  bool done = false;                  // the last window is sent
   while (!done || loaded < beats) {
 #pragma HLS PIPELINE II = 1
     const bool send = !done && loaded >= start + Where::span * words;
@@ -53,18 +53,10 @@ void window_serial(Stream<Element, Lanes>& in, Stream<Element, Lanes>& out) {
       ring[loaded % depth] = in.read();
       loaded++;
     }
-    if (send) {
-      if (word < words - 1) {
-        word++;
-      } else if (word = 0, column < Kernel::columns - 1) {
-        column++;
-      } else if (column = 0, row < Kernel::rows - 1) {
-        row++;
-      } else if (row = 0, across < Where::columns - 1) {
-        across++;
+    if (send && wraps<words>(word) && wraps<Kernel::columns>(column) && wraps<Kernel::rows>(row)) {
+      if (!wraps<Where::columns>(across)) {
         start += Stride::columns * words;
-      } else if (across = 0, down < Where::rows - 1) {
-        down++;
+      } else if (!wraps<Where::rows>(down)) {
         start += Where::next_row * words;
       } else {
         done = true;
@@ -115,13 +107,10 @@ void window_parallel(Stream<Element, Channels>& in, Stream<Element, Lanes>& out)
       out.write(window);
       next_column += Stride::columns;
     }
-    if (x == Image::width - 1) {
+    if (wraps<Image::width>(x)) {
       if (y == next_row) next_row += Stride::rows;
       next_column = columns - 1;
-      x = 0;
       y++;
-    } else {
-      x++;
     }
   }
 }
