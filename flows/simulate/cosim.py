@@ -14,6 +14,7 @@ from adiabit.flows.ladder import Vectors
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.flows.simulate.stage import simulate
 from adiabit.hw import emit_hls, storage
+from adiabit.hw.accelerator import Accelerator
 
 RUNG = "HLS co-simulation"
 TOOLS = ("vitis_hls", "v++")  # up to Vitis 2024.1, and later
@@ -28,36 +29,40 @@ def tool() -> Path | None:
 def cosimulate(
     accelerator_folder: Path, hls_folder: Path, vectors: Vectors, out: Path, config: SimulateConfig | None = None
 ) -> None:
-    """Write `rtl/` (what Vitis HLS made, in a module with our ports) and what :func:`simulate` writes into `out`.
+    """Write `rtl/` (see :func:`make_rtl`), `vitis.log` and what :func:`simulate` writes into `out`."""
+    rtl = out / "rtl"
+    rtl.mkdir()
+    make_rtl(storage.load(accelerator_folder), hls_folder, rtl, out / "vitis.log")
+    simulate(accelerator_folder, rtl, vectors, out, config, rung=RUNG)
+
+
+def make_rtl(accelerator: Accelerator, hls_folder: Path, rtl: Path, log: Path) -> None:
+    """Fill the folder `rtl` with what Vitis HLS makes of the emitted C++, in a module with the ports of our own top.
 
     `UserError` where Vitis HLS is not on PATH or cannot carry so wide a stream, `ToolError` where it fails.
     """
     program = tool()
     if program is None:
         raise UserError(f"{' and '.join(TOOLS)}: not found on PATH; co-simulation needs Vitis HLS; source its settings")
-    accelerator = storage.load(accelerator_folder)
     widest = max(s.width for s in accelerator.streams)
     if widest > emit_hls.MOST_BITS:
         raise UserError(
             f"accelerator {accelerator.name}: a stream of {widest} bits; Vitis HLS has {emit_hls.MOST_BITS} at most; "
             "fold it more"
         )
-    rtl = out / "rtl"
-    rtl.mkdir()
-    with tempfile.TemporaryDirectory(dir=out) as name:
+    with tempfile.TemporaryDirectory(dir=log.parent) as name:
         work = Path(name) / "hls"
         shutil.copytree(hls_folder, work)
-        _synthesize(program, accelerator.name, work, out / "vitis.log")
+        _synthesize(program, accelerator.name, work, log)
         made = sorted(p for p in (work / VERILOG).glob("*") if p.suffix in (".v", ".sv", ".dat"))
         if not any(p.stem == accelerator.name for p in made):
-            raise toolchain.ToolError(f"{program}: left no {VERILOG / accelerator.name}.v; see {out / 'vitis.log'}")
+            raise toolchain.ToolError(f"{program}: left no {VERILOG / accelerator.name}.v; see {log}")
         for path in made:
             shutil.copy(path, rtl)
     sources = [p.name for p in made if p.suffix != ".dat"]
     text, design = emit_hls.shell(accelerator, sources, [p.name for p in made if p.suffix == ".dat"])
     (rtl / f"{design['top']}.sv").write_text(text)
     emit_hls.write_design(design, rtl)
-    simulate(accelerator_folder, rtl, vectors, out, config, rung=RUNG)
 
 
 def _synthesize(program: Path, name: str, work: Path, log: Path) -> None:

@@ -18,8 +18,9 @@ from adiabit.flows import toolchain
 from adiabit.flows.ladder import Rung, Vectors, load_rungs
 from adiabit.flows.simulate import cosim, csim
 from adiabit.flows.simulate.config import SimulateConfig
-from adiabit.hw import emit_hls, emit_rtl, golden, storage
+from adiabit.hw import emit_hls, golden, storage
 from adiabit.hw.accelerator import Accelerator, MatrixVector
+from tests.hw.hls.vitis import play
 from tests.hw.rtl.chain import B, Chain, U, some_frames
 
 FRAMES = 24
@@ -141,50 +142,14 @@ def test_sources_of_another_accelerator_are_refused(saved: Path, tmp_path: Path)
         run(csim.simulate_c, saved, hls, tmp_path / "out")
 
 
-# Vitis HLS, played by a script that lays our own RTL where Vitis would have left its own, under Vitis' port names.
-
-VITIS = """#!/bin/sh
-echo "$0 $*, steps $ADIABIT_HLS_STEPS"
-test -f little.cpp && test -f bnn.hpp && grep -q 'set_top little' little.tcl || exit 7
-mkdir -p vitis/hls/syn/verilog
-cp {made}/* vitis/hls/syn/verilog
-"""
-TOP = """
-module little (
-  input logic ap_clk, input logic ap_rst_n,
-  input logic [31:0] s_axis_TDATA, input logic s_axis_TVALID, output logic s_axis_TREADY,
-  output logic [7:0] m_axis_TDATA, output logic m_axis_TVALID, input logic m_axis_TREADY, output logic m_axis_TLAST
-);
-  core u_core (
-    .clk_i(ap_clk), .rst_ni(ap_rst_n), .s_axis_tdata(s_axis_TDATA), .s_axis_tvalid(s_axis_TVALID),
-    .s_axis_tready(s_axis_TREADY), .m_axis_tdata(m_axis_TDATA), .m_axis_tvalid(m_axis_TVALID),
-    .m_axis_tready(m_axis_TREADY), .m_axis_tlast(m_axis_TLAST)
-  );
-endmodule
-"""
-
-
-def play_vitis(accelerator: Accelerator, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a program of that name on PATH which makes RTL of this accelerator."""
-    (rtl := folder / "core").mkdir()
-    emit_rtl.emit(dataclasses.replace(accelerator, name="core"), rtl)
-    design = json.loads((rtl / "design.json").read_text())
-    (made := folder / "made").mkdir()
-    (made / "little.v").write_text("".join((rtl / source).read_text() for source in design["sources"]) + TOP)
-    for memory in rtl.glob("*.mem"):
-        (made / memory.name).with_suffix(".dat").write_text(memory.read_text())
-    (made / "little.v").write_text((made / "little.v").read_text().replace(".mem", ".dat"))
-    (programs := folder / "bin").mkdir()
-    (programs / name).write_text(VITIS.format(made=made))
-    (programs / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{programs}:{toolchain.search_path()}")
+# Co-simulation.
 
 
 @pytest.mark.parametrize("name", cosim.TOOLS)
 def test_rtl_by_vitis_runs_on_our_bench(
     name: str, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    play_vitis(little(), tmp_path, name, monkeypatch)
+    play(little(), tmp_path, name, monkeypatch)
     rung, figures = run(cosim.cosimulate, saved, emitted(little(), tmp_path / "hls"), tmp_path / "out")
     assert (rung.name, rung.status, rung.equal) == ("HLS co-simulation", "equal", FRAMES)
     assert rung.compared == "what goes in and comes out, every beat"
@@ -201,7 +166,7 @@ def test_rtl_by_vitis_that_differs_is_told(saved: Path, tmp_path: Path, monkeypa
         dataclasses.replace(s, weights=-s.weights) if s.name == "little_3" and isinstance(s, MatrixVector) else s
         for s in little().stages
     ))  # fmt: skip
-    play_vitis(other, tmp_path, "vitis_hls", monkeypatch)
+    play(other, tmp_path, "vitis_hls", monkeypatch)
     rung, _ = run(cosim.cosimulate, saved, emitted(little(), tmp_path / "hls"), tmp_path / "out")
     assert rung.status == "DIFFERS"
     assert rung.difference.startswith("stage little_4, frame 0, position 0, channel 0: golden ")
@@ -221,7 +186,7 @@ def test_without_vitis_one_line_tells_it(saved: Path, tmp_path: Path, monkeypatc
 def test_a_vitis_that_fails_shows_the_end_of_its_log(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    play_vitis(little(), tmp_path, "vitis_hls", monkeypatch)
+    play(little(), tmp_path, "vitis_hls", monkeypatch)
     (tmp_path / "bin" / "vitis_hls").write_text("#!/bin/sh\necho no license\nexit 4\n")
     with pytest.raises(toolchain.ToolError, match=r"vitis_hls exited with 4; the end of .*:\nno license"):
         run(cosim.cosimulate, saved, emitted(little(), tmp_path / "hls"), tmp_path / "out")
@@ -234,7 +199,7 @@ def test_a_stream_too_wide_for_vitis_is_refused(tmp_path: Path, monkeypatch: pyt
     wide = Chain("wide", (4200,), 1, B, 4200).mvu(2, 1).end()
     (made := tmp_path / "wide").mkdir()
     storage.save(wide, made)
-    play_vitis(little(), tmp_path, "vitis_hls", monkeypatch)
+    play(little(), tmp_path, "vitis_hls", monkeypatch)
     with pytest.raises(UserError) as caught:
         run(cosim.cosimulate, made, emitted(little(), tmp_path / "hls"), tmp_path / "out")
     assert str(caught.value) == ("accelerator wide: a stream of 4200 bits; Vitis HLS has 4096 at most; fold it more")

@@ -53,7 +53,7 @@ def as_ints(stream: Stream, values: npt.NDArray[Any]) -> list[int]:
 @cocotb.test()
 @cocotb.parametrize(name=NAMES, p_valid=[1.0, 0.3], p_ready=[1.0, 0.3])
 async def equals_golden(dut: Any, name: str, p_valid: float, p_ready: float) -> None:
-    """Every beat and TLAST; and where nothing stalls, exactly `cycles` from frame to frame."""
+    """Every beat and TLAST; and where nothing stalls, exactly `cycles` from frame to frame, in RTL of our own."""
     accelerator = storage.load(FOLDER / name)
     frames = some_frames(accelerator, np.random.default_rng(list(name.encode())))
     want = as_ints(accelerator.output, golden.run(accelerator, frames))
@@ -65,7 +65,7 @@ async def equals_golden(dut: Any, name: str, p_valid: float, p_ready: float) -> 
     last = accelerator.output.beats - 1
     assert [beat for _, beat, _ in got] == want
     assert [bool(mark) for _, _, mark in got] == [i % (last + 1) == last for i in range(len(want))]
-    if p_valid == p_ready == 1:
+    if p_valid == p_ready == 1 and not name.endswith("_hls"):
         ended = [cycle for cycle, _, mark in got if mark]
         assert [b - a for a, b in itertools.pairwise(ended)] == [accelerator.cycles] * (FRAMES - 1)
 

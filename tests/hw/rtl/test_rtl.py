@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +115,13 @@ def bench_top(tops: list[dict[str, Any]]) -> str:
 Mutant = tuple[str, str, str]  # file, text in it, text instead
 
 
-def build(folder: Path, names: Container[str] | None = None, mutant: Mutant | None = None) -> Any:
+def build(
+    folder: Path,
+    names: Container[str] | None = None,
+    mutant: Mutant | None = None,
+    emit: Callable[[Accelerator, Path], None] = emit_rtl.emit,
+    warnings: str = "-Wall",
+) -> Any:
     """Emit all accelerators, or those named, into one folder, and build one simulator of them."""
     from cocotb_tools.runner import get_runner
 
@@ -124,10 +130,10 @@ def build(folder: Path, names: Container[str] | None = None, mutant: Mutant | No
     tops = []
     for accelerator in designs():
         if names is None or accelerator.name in names:
-            emit_rtl.emit(accelerator, rtl)
-            (saved / accelerator.name).mkdir(parents=True)
-            storage.save(accelerator, saved / accelerator.name)
+            emit(accelerator, rtl)
             tops.append(json.loads((rtl / emit_rtl.DESIGN).read_text()))
+            (place := saved / tops[-1]["top"]).mkdir(parents=True)
+            storage.save(accelerator, place)
     (rtl / "bench.sv").write_text(bench_top(tops))
     if mutant:
         file, old, new = mutant
@@ -135,15 +141,21 @@ def build(folder: Path, names: Container[str] | None = None, mutant: Mutant | No
         assert text.count(old) == 1
         (rtl / file).write_text(text.replace(old, new))
     runner = get_runner("verilator")
-    modules = [m for m in emit_rtl.MODULES if (rtl / f"{m}.sv").exists()]
+    emitted = sorted({s for top in tops for s in top["sources"]}, key=_reading_order)
     runner.build(
-        sources=[rtl / f"{m}.sv" for m in [*modules, *(t["top"] for t in tops), "bench"]],
+        sources=[rtl / source for source in [*emitted, "bench.sv"]],
         hdl_toplevel="bench",
         build_dir=folder / "build",
-        build_args=["-Wall", "--assert", "--x-assign", "unique", "--x-initial", "unique", "-j", "2"],
+        build_args=[warnings, "--assert", "--x-assign", "unique", "--x-initial", "unique", "-j", "2"],
         always=True,
     )
     return runner
+
+
+def _reading_order(source: str) -> int:
+    """Our modules in their order, then what instantiates them."""
+    order = {f"{module}.sv": n for n, module in enumerate(emit_rtl.MODULES)}
+    return order.get(source, len(order))
 
 
 def simulate(runner: Any, folder: Path, seed: int) -> list[str]:
