@@ -62,6 +62,9 @@ MODULES: dict[str, tuple[str, ...]] = {
     "bnn_reduce": ("bnn_raster", "bnn_fifo"),
     "bnn_width_converter": ("bnn_fifo",),
     "bnn_last": ("bnn_pkg",),
+    "bnn_registers_pkg": (),
+    "bnn_registers": ("bnn_registers_pkg",),
+    "bnn_host": ("bnn_registers", "bnn_last", "bnn_fifo", "bnn_width_converter"),
 }
 
 
@@ -81,7 +84,7 @@ def emit(accelerator: Accelerator, folder: Path) -> None:
     """
     _check_name(accelerator.name)
     instances = {stage.name: instance_of(stage) for stage in accelerator.stages}
-    modules = _modules({"bnn_last", *(i.module for i in instances.values())})
+    modules = modules_of({"bnn_last", *(i.module for i in instances.values())})
     for module in modules:
         shutil.copyfile(RTL / f"{module}.sv", folder / f"{module}.sv")
     memories = {name: text for i in instances.values() for name, text in i.memories.items()}
@@ -238,7 +241,7 @@ def _file(codes: Ints, bits: int) -> str:
     return "".join(f"{word:0{digits}x}\n" for word in pack_words(codes, bits))
 
 
-def _modules(used: set[str]) -> list[str]:
+def modules_of(used: set[str]) -> list[str]:
     """The modules that are used and those that they need, in the order to be read."""
     needed = set(used)
     for module in reversed(MODULES):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import zipfile
 from pathlib import Path
@@ -20,6 +21,22 @@ JSON, NPZ = "accelerator.json", "params.npz"
 
 def save(accelerator: Accelerator, folder: Path) -> None:
     """Write `accelerator.json` and `params.npz` into an existing folder."""
+    document, arrays = _document(accelerator)
+    np.savez_compressed(folder / NPZ, **arrays)
+    (folder / JSON).write_text(json.dumps(document, indent=1) + "\n")
+
+
+def digest(accelerator: Accelerator) -> str:
+    """Sixteen hexadecimal digits of all that the accelerator is: structure, folding and parameters."""
+    document, arrays = _document(accelerator)
+    found = hashlib.sha256(json.dumps(document, sort_keys=True).encode())
+    for name, values in sorted(arrays.items()):
+        found.update(f"{name}{values.shape}".encode() + values.astype("<i8").tobytes())
+    return found.hexdigest()[:16]
+
+
+def _document(accelerator: Accelerator) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The structure, and the parameters by name."""
     stages, arrays = [], {}
     for stage in accelerator.stages:
         stages.append({
@@ -33,9 +50,7 @@ def save(accelerator: Accelerator, folder: Path) -> None:
             if (value := getattr(stage, field)) is not None:
                 arrays[f"{stage.name}.{field}"] = value
     streams = [dataclasses.asdict(s) for s in accelerator.streams]
-    document = {"version": VERSION, "name": accelerator.name, "streams": streams, "stages": stages}
-    np.savez_compressed(folder / NPZ, **arrays)
-    (folder / JSON).write_text(json.dumps(document, indent=1) + "\n")
+    return {"version": VERSION, "name": accelerator.name, "streams": streams, "stages": stages}, arrays
 
 
 def load(folder: Path) -> Accelerator:

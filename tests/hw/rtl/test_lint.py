@@ -81,6 +81,8 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
         {"InWidth": 3, "InKind": "unsigned", "OutWidth": 7, "Operation": "sum", "KernelRows": 4, "KernelColumns": 4},
     ],
     "bnn_last": [{}, {"Beats": 7}],
+    "bnn_registers": [{}],
+    "bnn_host": [{}, {"WordWidth": 64, "InRatio": 1, "OutRatio": 4, "OutWords": 8}],
 }
 
 ILLEGAL: list[tuple[str, dict[str, Any], str]] = [
@@ -104,6 +106,7 @@ ILLEGAL: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("bnn_width_converter", {"Ratio": 0}, "Narrow 4, Ratio 0: each is at least 1"),
     ("bnn_last", {"Beats": 0}, "Beats 0: a frame has at least 1"),
+    ("bnn_host", {"InRatio": 3}, "WordWidth 32, InWords 4, InRatio 3, OutWords 1, OutRatio 1: a word has whole bytes"),
     ("bnn_raster", {"Columns": 0}, "Words 1, Columns 0, Rows 1: each is at least 1"),
     ("bnn_window", {"KernelRows": 9}, "a window of 9 x 3 pixels does not lie in an image of 8 x 8"),
     ("bnn_window_parallel", {"DilationColumns": 4}, "a window of 3 x 9 pixels does not lie in an image of 8 x 8"),
@@ -131,7 +134,7 @@ RECURSIVE = {
 
 def lint(module: str, parameters: dict[str, Any], folder: Path) -> str:
     """What Verilator says of a module as its own top; nothing is what we want."""
-    files, top = [RTL / f"{m}.sv" for m in MODULES], module
+    files, top = [*RTL.glob("*.vlt"), *(RTL / f"{m}.sv" for m in MODULES)], module
     if module in RECURSIVE:
         top = f"{module}_top"
         files.append(folder / f"{top}.sv")
@@ -143,7 +146,7 @@ def lint(module: str, parameters: dict[str, Any], folder: Path) -> str:
 
 
 def test_every_module_is_listed_and_has_a_file() -> None:
-    assert {*LEGAL, "bnn_pkg"} == set(MODULES) == {path.stem for path in RTL.glob("*.sv")}
+    assert {*LEGAL, "bnn_pkg", "bnn_registers_pkg"} == set(MODULES) == {path.stem for path in RTL.glob("*.sv")}
 
 
 @pytest.mark.parametrize("module", LEGAL)

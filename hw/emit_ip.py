@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The accelerator as an IP core for a host: streams of the DMA's words with TLAST, and AXI-Lite registers.
+
+A beat of the accelerator travels in whole words, padded with zero bits to a power of two of them: so the circuit needs
+no shifter, and the host packs with a reshape.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adiabit.hw import emit_rtl
+from adiabit.hw.accelerator import Accelerator, Stream
+from adiabit.hw.packing import beat_bytes, pack, unpack
+from adiabit.hw.storage import digest
+
+IP = "ip.json"
+ADDRESS_BITS = 6  # of the registers' bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Port:
+    """How a stream travels to or from the host: each beat in `ratio` words."""
+
+    stream: Stream
+    word_bytes: int
+
+    @property
+    def ratio(self) -> int:
+        """Words of a beat: a power of two."""
+        words = -(-beat_bytes(self.stream) // self.word_bytes)
+        return 1 << (words - 1).bit_length()
+
+    @property
+    def words(self) -> int:
+        """Words of a frame."""
+        return self.stream.beats * self.ratio
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of a frame in the host's memory."""
+        return self.words * self.word_bytes
+
+    def pack(self, values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+        """Values (F, *shape) as the host lays them in memory: (F, frame_bytes)."""
+        beats = pack(self.stream, values)
+        padded = np.zeros((*beats.shape[:2], self.ratio * self.word_bytes), np.uint8)
+        padded[..., : beats.shape[2]] = beats
+        return padded.reshape(len(values), self.frame_bytes)
+
+    def unpack(self, memory: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+        """Memory (F, frame_bytes) to values (F, *shape)."""
+        beats = memory.reshape(len(memory), self.stream.beats, self.ratio * self.word_bytes)
+        return unpack(self.stream, beats[..., : beat_bytes(self.stream)])
+
+
+def ports(accelerator: Accelerator, word_bytes: int) -> tuple[Port, Port]:
+    """The way in and the way out."""
+    first, last = (Port(stream=s, word_bytes=word_bytes) for s in (accelerator.input, accelerator.output))
+    return first, last
+
+
+def emit(accelerator: Accelerator, folder: Path, *, word_bytes: int = 8) -> dict[str, Any]:
+    """Write the RTL of the accelerator, its host's side and the top NAME_ip into an existing folder, and `ip.json`.
+
+    Returns what is in `ip.json`: top, sources in the order to be read, memories, identity (16 hexadecimal digits) and
+    the ports.
+    """
+    emit_rtl.emit(accelerator, folder)
+    design = json.loads((folder / emit_rtl.DESIGN).read_text())
+    modules = emit_rtl.modules_of({"bnn_host", *(Path(s).stem for s in design["sources"])})
+    for module in modules:
+        shutil.copyfile(emit_rtl.RTL / f"{module}.sv", folder / f"{module}.sv")
+    given, result = ports(accelerator, word_bytes)
+    name, identity = f"{accelerator.name}_ip", digest(accelerator)
+    (folder / f"{name}.sv").write_text(
+        _TOP.format(
+            name=accelerator.name, identity=identity, word=8 * word_bytes, high=8 * word_bytes - 1,
+            in_words=given.words, out_words=result.words, in_ratio=given.ratio, out_ratio=result.ratio,
+            in_high=8 * word_bytes * given.ratio - 1, out_high=8 * word_bytes * result.ratio - 1,
+            core_in_high=8 * beat_bytes(given.stream) - 1, core_out_high=8 * beat_bytes(result.stream) - 1,
+            out_bits=8 * word_bytes * result.ratio, spare=_spare(given),
+        )
+    )  # fmt: skip
+    document = {
+        "top": name,
+        "sources": [*(f"{m}.sv" for m in modules), f"{accelerator.name}.sv", f"{name}.sv"],
+        "memories": design["memories"],
+        "identity": identity,
+        "word_bytes": word_bytes,
+        "address_bits": ADDRESS_BITS,
+        "input": _port(given),
+        "output": _port(result),
+    }
+    (folder / IP).write_text(json.dumps(document, indent=1) + "\n")
+    return document
+
+
+def _port(port: Port) -> dict[str, Any]:
+    """Everything that a driver without this package needs."""
+    stream = dataclasses.asdict(port.stream) | {"shape": list(port.stream.shape), "kind": port.stream.kind.value}
+    return {**stream, "words": port.words, "ratio": port.ratio, "frame_bytes": port.frame_bytes}
+
+
+def _spare(given: Port) -> str:
+    """The bits that fill a beat up to whole words."""
+    bits, wide = 8 * beat_bytes(given.stream), 8 * given.word_bytes * given.ratio
+    return "" if bits == wide else f", in_data[{wide - 1}:{bits}]"
+
+
+_TOP = """\
+// SPDX-License-Identifier: Apache-2.0
+// Written by adiabit; bnn_host.sv explains the parameters, bnn_registers.rdl the registers.
+
+module {name}_ip (
+  input  logic aclk,
+  input  logic aresetn,
+  input  logic [5:0] s_axi_awaddr,
+  input  logic [2:0] s_axi_awprot,
+  input  logic s_axi_awvalid,
+  output logic s_axi_awready,
+  input  logic [31:0] s_axi_wdata,
+  input  logic [3:0] s_axi_wstrb,
+  input  logic s_axi_wvalid,
+  output logic s_axi_wready,
+  output logic [1:0] s_axi_bresp,
+  output logic s_axi_bvalid,
+  input  logic s_axi_bready,
+  input  logic [5:0] s_axi_araddr,
+  input  logic [2:0] s_axi_arprot,
+  input  logic s_axi_arvalid,
+  output logic s_axi_arready,
+  output logic [31:0] s_axi_rdata,
+  output logic [1:0] s_axi_rresp,
+  output logic s_axi_rvalid,
+  input  logic s_axi_rready,
+  input  logic [{high}:0] s_axis_tdata,
+  input  logic s_axis_tlast,
+  input  logic s_axis_tvalid,
+  output logic s_axis_tready,
+  output logic [{high}:0] m_axis_tdata,
+  output logic m_axis_tlast,
+  output logic m_axis_tvalid,
+  input  logic m_axis_tready
+);
+  logic core_rst_n, in_valid, in_ready, out_valid, out_ready;
+  logic [{in_high}:0] in_data;
+  logic [{out_high}:0] out_data;
+
+  bnn_host #(
+    .WordWidth({word}),
+    .InWords({in_words}),
+    .OutWords({out_words}),
+    .InRatio({in_ratio}),
+    .OutRatio({out_ratio}),
+    .Identity(64'h{identity})
+  ) u_host (
+    .clk_i(aclk),
+    .rst_ni(aresetn),
+    .s_axi_awaddr, .s_axi_awprot, .s_axi_awvalid, .s_axi_awready,
+    .s_axi_wdata, .s_axi_wstrb, .s_axi_wvalid, .s_axi_wready,
+    .s_axi_bresp, .s_axi_bvalid, .s_axi_bready,
+    .s_axi_araddr, .s_axi_arprot, .s_axi_arvalid, .s_axi_arready,
+    .s_axi_rdata, .s_axi_rresp, .s_axi_rvalid, .s_axi_rready,
+    .s_axis_tdata, .s_axis_tlast, .s_axis_tvalid, .s_axis_tready,
+    .m_axis_tdata, .m_axis_tlast, .m_axis_tvalid, .m_axis_tready,
+    .core_rst_no(core_rst_n),
+    .core_valid_o(in_valid),
+    .core_ready_i(in_ready),
+    .core_data_o(in_data),
+    .core_valid_i(out_valid),
+    .core_ready_o(out_ready),
+    .core_data_i(out_data)
+  );
+
+  logic [{core_out_high}:0] result;
+  logic last;  // a frame's; the host wants a batch's
+  {name} u_core (
+    .clk_i(aclk),
+    .rst_ni(core_rst_n),
+    .s_axis_tdata(in_data[{core_in_high}:0]),
+    .s_axis_tvalid(in_valid),
+    .s_axis_tready(in_ready),
+    .m_axis_tdata(result),
+    .m_axis_tvalid(out_valid),
+    .m_axis_tready(out_ready),
+    .m_axis_tlast(last)
+  );
+  assign out_data = {out_bits}'(result);
+
+  logic unused;
+  assign unused = &{{last{spare}}};
+endmodule : {name}_ip
+"""

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The addresses in the registers' description, by name."""
+
+from __future__ import annotations
+
+import re
+
+from adiabit.hw.emit_rtl import RTL
+
+REGISTERS = {
+    name: int(address, 16) for name, address in re.findall(r"(\w+) @ (0x\w+);", (RTL / "bnn_registers.rdl").read_text())
+}
