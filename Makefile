@@ -49,7 +49,7 @@ system:
 $(VENV)/.done: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "adiabit needs Python 3.11 or newer; try: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[all,dev,driver-tests]'
 	@touch $@
 
 bench: setup

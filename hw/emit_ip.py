@@ -81,33 +81,39 @@ def emit(accelerator: Accelerator, folder: Path, *, word_bytes: int = 8) -> dict
         shutil.copyfile(emit_rtl.RTL / f"{module}.sv", folder / f"{module}.sv")
     given, result = ports(accelerator, word_bytes)
     name, identity = f"{accelerator.name}_ip", digest(accelerator)
-    (folder / f"{name}.sv").write_text(
+    (folder / f"{name}.v").write_text(
         _TOP.format(
             name=accelerator.name, identity=identity, word=8 * word_bytes, high=8 * word_bytes - 1,
             in_words=given.words, out_words=result.words, in_ratio=given.ratio, out_ratio=result.ratio,
             in_high=8 * word_bytes * given.ratio - 1, out_high=8 * word_bytes * result.ratio - 1,
             core_in_high=8 * beat_bytes(given.stream) - 1, core_out_high=8 * beat_bytes(result.stream) - 1,
-            out_bits=8 * word_bytes * result.ratio, spare=_spare(given),
+            bus=",\n".join(f"    .{port}({port})" for port in _BUS), spare=_spare(given), fill=_fill(result),
         )
     )  # fmt: skip
     document = {
         "top": name,
-        "sources": [*(f"{m}.sv" for m in modules), f"{accelerator.name}.sv", f"{name}.sv"],
+        "sources": [*(f"{m}.sv" for m in modules), f"{accelerator.name}.sv", f"{name}.v"],
         "memories": design["memories"],
         "identity": identity,
         "word_bytes": word_bytes,
         "address_bits": ADDRESS_BITS,
-        "input": _port(given),
-        "output": _port(result),
+        "input": port_row(given),
+        "output": port_row(result),
     }
     (folder / IP).write_text(json.dumps(document, indent=1) + "\n")
     return document
 
 
-def _port(port: Port) -> dict[str, Any]:
+def port_row(port: Port) -> dict[str, Any]:
     """Everything that a driver without this package needs."""
     stream = dataclasses.asdict(port.stream) | {"shape": list(port.stream.shape), "kind": port.stream.kind.value}
     return {**stream, "words": port.words, "ratio": port.ratio, "frame_bytes": port.frame_bytes}
+
+
+def _fill(result: Port) -> str:
+    """Zeros above the bits of a result."""
+    bits, wide = 8 * beat_bytes(result.stream), 8 * result.word_bytes * result.ratio
+    return "" if bits == wide else f"  assign out_data[{wide - 1}:{bits}] = {wide - bits}'b0;\n"
 
 
 def _spare(given: Port) -> str:
@@ -118,42 +124,45 @@ def _spare(given: Port) -> str:
 
 _TOP = """\
 // SPDX-License-Identifier: Apache-2.0
-// Written by adiabit; bnn_host.sv explains the parameters, bnn_registers.rdl the registers.
+// Written by adiabit, in Verilog-2001, as block designs want it; bnn_host.sv explains the parameters,
+// bnn_registers.rdl the registers.
 
 module {name}_ip (
-  input  logic aclk,
-  input  logic aresetn,
-  input  logic [5:0] s_axi_awaddr,
-  input  logic [2:0] s_axi_awprot,
-  input  logic s_axi_awvalid,
-  output logic s_axi_awready,
-  input  logic [31:0] s_axi_wdata,
-  input  logic [3:0] s_axi_wstrb,
-  input  logic s_axi_wvalid,
-  output logic s_axi_wready,
-  output logic [1:0] s_axi_bresp,
-  output logic s_axi_bvalid,
-  input  logic s_axi_bready,
-  input  logic [5:0] s_axi_araddr,
-  input  logic [2:0] s_axi_arprot,
-  input  logic s_axi_arvalid,
-  output logic s_axi_arready,
-  output logic [31:0] s_axi_rdata,
-  output logic [1:0] s_axi_rresp,
-  output logic s_axi_rvalid,
-  input  logic s_axi_rready,
-  input  logic [{high}:0] s_axis_tdata,
-  input  logic s_axis_tlast,
-  input  logic s_axis_tvalid,
-  output logic s_axis_tready,
-  output logic [{high}:0] m_axis_tdata,
-  output logic m_axis_tlast,
-  output logic m_axis_tvalid,
-  input  logic m_axis_tready
+  (* X_INTERFACE_PARAMETER = "ASSOCIATED_BUSIF s_axi:s_axis:m_axis, ASSOCIATED_RESET aresetn" *)
+  input  wire aclk,
+  (* X_INTERFACE_PARAMETER = "POLARITY ACTIVE_LOW" *)
+  input  wire aresetn,
+  input  wire [5:0] s_axi_awaddr,
+  input  wire [2:0] s_axi_awprot,
+  input  wire s_axi_awvalid,
+  output wire s_axi_awready,
+  input  wire [31:0] s_axi_wdata,
+  input  wire [3:0] s_axi_wstrb,
+  input  wire s_axi_wvalid,
+  output wire s_axi_wready,
+  output wire [1:0] s_axi_bresp,
+  output wire s_axi_bvalid,
+  input  wire s_axi_bready,
+  input  wire [5:0] s_axi_araddr,
+  input  wire [2:0] s_axi_arprot,
+  input  wire s_axi_arvalid,
+  output wire s_axi_arready,
+  output wire [31:0] s_axi_rdata,
+  output wire [1:0] s_axi_rresp,
+  output wire s_axi_rvalid,
+  input  wire s_axi_rready,
+  input  wire [{high}:0] s_axis_tdata,
+  input  wire s_axis_tlast,
+  input  wire s_axis_tvalid,
+  output wire s_axis_tready,
+  output wire [{high}:0] m_axis_tdata,
+  output wire m_axis_tlast,
+  output wire m_axis_tvalid,
+  input  wire m_axis_tready
 );
-  logic core_rst_n, in_valid, in_ready, out_valid, out_ready;
-  logic [{in_high}:0] in_data;
-  logic [{out_high}:0] out_data;
+  wire core_rst_n, in_valid, in_ready, out_valid, out_ready;
+  wire [{in_high}:0] in_data;
+  wire [{out_high}:0] out_data;
 
   bnn_host #(
     .WordWidth({word}),
@@ -165,13 +174,7 @@ module {name}_ip (
   ) u_host (
     .clk_i(aclk),
     .rst_ni(aresetn),
-    .s_axi_awaddr, .s_axi_awprot, .s_axi_awvalid, .s_axi_awready,
-    .s_axi_wdata, .s_axi_wstrb, .s_axi_wvalid, .s_axi_wready,
-    .s_axi_bresp, .s_axi_bvalid, .s_axi_bready,
-    .s_axi_araddr, .s_axi_arprot, .s_axi_arvalid, .s_axi_arready,
-    .s_axi_rdata, .s_axi_rresp, .s_axi_rvalid, .s_axi_rready,
-    .s_axis_tdata, .s_axis_tlast, .s_axis_tvalid, .s_axis_tready,
-    .m_axis_tdata, .m_axis_tlast, .m_axis_tvalid, .m_axis_tready,
+{bus},
     .core_rst_no(core_rst_n),
     .core_valid_o(in_valid),
     .core_ready_i(in_ready),
@@ -181,22 +184,27 @@ module {name}_ip (
     .core_data_i(out_data)
   );
 
-  logic [{core_out_high}:0] result;
-  logic last;  // a frame's; the host wants a batch's
+  wire last;  // a frame's; the host wants a batch's
   {name} u_core (
     .clk_i(aclk),
     .rst_ni(core_rst_n),
     .s_axis_tdata(in_data[{core_in_high}:0]),
     .s_axis_tvalid(in_valid),
     .s_axis_tready(in_ready),
-    .m_axis_tdata(result),
+    .m_axis_tdata(out_data[{core_out_high}:0]),
     .m_axis_tvalid(out_valid),
     .m_axis_tready(out_ready),
     .m_axis_tlast(last)
   );
-  assign out_data = {out_bits}'(result);
-
-  logic unused;
-  assign unused = &{{last{spare}}};
-endmodule : {name}_ip
+{fill}
+  wire unused = &{{last{spare}}};
+endmodule
 """
+_BUS = (
+    *(f"s_axi_aw{end}" for end in ("addr", "prot", "valid", "ready")),
+    *(f"s_axi_w{end}" for end in ("data", "strb", "valid", "ready")),
+    *(f"s_axi_b{end}" for end in ("resp", "valid", "ready")),
+    *(f"s_axi_ar{end}" for end in ("addr", "prot", "valid", "ready")),
+    *(f"s_axi_r{end}" for end in ("data", "resp", "valid", "ready")),
+    *(f"{side}_axis_t{end}" for side in "sm" for end in ("data", "last", "valid", "ready")),
+)

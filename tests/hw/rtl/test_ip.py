@@ -19,7 +19,7 @@ from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit_rtl import RTL
 from tests.hw.rtl.chain import B, Chain, S, U, some_frames
 from tests.hw.rtl.registers import REGISTERS
-from tests.hw.rtl.test_rtl import HERE, designs, tool_environment
+from tests.hw.rtl.test_rtl import designs, tool_environment
 
 __all__ = ["tool_environment"]  # a fixture
 
@@ -115,7 +115,7 @@ def test_the_core_serves_dma_and_processor(name: str, tmp_path: Path, tool_envir
             build_dir=tmp_path / "build",
             test_dir=rtl,
             results_xml=str(results),
-            extra_env={"ACCELERATOR": str(saved), "WORD_BYTES": str(word_bytes), "PYTHONPATH": str(HERE)},
+            extra_env={"ACCELERATOR": str(saved), "WORD_BYTES": str(word_bytes)},
             plusargs=["+verilator+rand+reset+2", "+verilator+seed+1"],
             log_file=tmp_path / "run.log",
         )

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loads the bitstream, moves frames through the DMA, and asks the circuit who it is and how it fared."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .packing import Port
+
+MAGIC = 0x41444231
+REGISTERS = {
+    "magic": 0x00, "identity_low": 0x04, "identity_high": 0x08, "word_bytes": 0x0C, "input_words": 0x10,
+    "output_words": 0x14, "control": 0x18, "status": 0x1C, "frames_in": 0x20, "frames_out": 0x24, "cycles": 0x28,
+    "input_stalls": 0x2C, "input_gaps": 0x30, "output_stalls": 0x34,
+}  # fmt: skip
+COUNTERS = ("frames_in", "frames_out", "cycles", "input_stalls", "input_gaps", "output_stalls")
+CLEAR, RESTART = 1, 2
+BUSY, MISALIGNED = 1, 2
+
+
+class DriverError(RuntimeError):
+    """The board, the bitstream and the description do not fit, or the circuit reports a fault."""
+
+
+class Job:
+    """A batch that is under way."""
+
+    def __init__(self, accelerator: Accelerator, count: int, slot: int) -> None:
+        self._accelerator, self._count, self._slot = accelerator, count, slot
+        self._values: Any = None
+
+    def result(self) -> Any:
+        """Wait for the batch; its outputs (F, *output shape), or labels (F,) where a frame has one output."""
+        if self._values is None:
+            self._values = self._accelerator._collect(self._count, self._slot)
+        return self._values
+
+
+class Verification:
+    """Saved vectors through the circuit: how many frames agree, and the first that does not."""
+
+    def __init__(self, frames: int, equal: int, first: int | None) -> None:
+        self.frames, self.equal, self.first = frames, equal, first
+
+    def __str__(self) -> str:
+        """One line."""
+        told = f"{self.equal} of {self.frames} frames equal"
+        return told if self.first is None else f"{told}; the first that differs is frame {self.first}"
+
+
+class Accelerator:
+    """An accelerator on the board.
+
+    `bitfile`: the bitstream, beside which lie the .hwh that PYNQ wants and NAME.json, the accelerator's description.
+    `batch`: most frames that travel at once. `platform`: the module that has PYNQ's Overlay, MMIO and allocate.
+    `DriverError` where the circuit is not the described one.
+    """
+
+    def __init__(self, bitfile: str, *, batch: int = 256, platform: Any = None) -> None:
+        platform = platform or importlib.import_module("pynq")
+        self.description = _load(Path(bitfile).with_suffix(".json"))
+        self.batch = batch
+        self.overlay = platform.Overlay(bitfile)
+        self.registers = platform.MMIO(self.description["address"], 4 << (self.description["address_bits"] - 2))
+        self._check(bitfile)
+        word_bytes = self.description["word_bytes"]
+        self.input, self.output = (Port(self.description[end], word_bytes) for end in ("input", "output"))
+        self.dma = getattr(self.overlay, self.description["dma"])
+        self._buffers = [
+            (platform.allocate((batch * self.input.frame_bytes // 4,), np.uint32),
+             platform.allocate((batch * self.output.frame_bytes // 4,), np.uint32))
+            for _ in range(2)
+        ]  # fmt: skip
+        self._slot = 0
+        self._running: Job | None = None
+
+    def _check(self, bitfile: str) -> None:
+        found = self.read("magic")
+        if found != MAGIC:
+            raise DriverError(
+                f"{bitfile}: no accelerator answers at {self.description['address']:#x} (read {found:#010x}, "
+                f"{MAGIC:#010x} is expected); is it the bitstream of this description?"
+            )
+        identity = f"{self.read('identity_high') << 32 | self.read('identity_low'):016x}"
+        if identity != self.description["identity"]:
+            raise DriverError(
+                f"{bitfile}: the circuit is accelerator {identity}, the description is of "
+                f"{self.description['identity']}; copy .bit, .hwh and .json of one build"
+            )
+
+    def read(self, register: str) -> int:
+        """A register by name."""
+        return int(self.registers.read(REGISTERS[register]))
+
+    def counters(self) -> dict[str, int]:
+        """Frames and cycles since the start or the last :meth:`clear`, 32 bits each, and the flags."""
+        status = self.read("status")
+        found: dict[str, int] = {name: self.read(name) for name in COUNTERS}
+        return {**found, "busy": status & BUSY, "misaligned": (status & MISALIGNED) // MISALIGNED}
+
+    def clear(self) -> None:
+        """Zero the counters and flags."""
+        self.registers.write(REGISTERS["control"], CLEAR)
+
+    def restart(self) -> None:
+        """Reset the circuit, its counters and flags, after a transfer that was broken off."""
+        self.registers.write(REGISTERS["control"], CLEAR | RESTART)
+        self._running = None
+
+    def submit(self, images: Any) -> Job:
+        """Start a batch of at most `batch` frames (F, *input shape); waits for the one before, and returns at once."""
+        values = self.input.check(images)
+        if len(values) > self.batch:
+            raise ValueError(f"{len(values)} frames are more than a batch of {self.batch}; use classify")
+        slot, self._slot = self._slot, 1 - self._slot
+        given, taken = self._buffers[slot]
+        self.input.pack(values, _bytes(given, len(values) * self.input.frame_bytes).reshape(len(values), -1))
+        if self._running is not None:
+            self._running.result()
+        self.dma.recvchannel.transfer(taken, nbytes=len(values) * self.output.frame_bytes)
+        self.dma.sendchannel.transfer(given, nbytes=len(values) * self.input.frame_bytes)
+        self._running = Job(self, len(values), slot)
+        return self._running
+
+    def _collect(self, count: int, slot: int) -> Any:
+        self.dma.sendchannel.wait()
+        self.dma.recvchannel.wait()
+        self._running = None
+        memory = _bytes(self._buffers[slot][1], count * self.output.frame_bytes)
+        values = self.output.unpack(memory.reshape(count, -1))
+        return values.reshape(count) if self.output.shape == (1,) else values
+
+    def classify(self, images: Any) -> Any:
+        """The outputs of any number of frames (F, *input shape); one batch is packed while another is under way."""
+        values = self.input.check(images)
+        jobs, found = [], []
+        for start in range(0, len(values), self.batch):
+            jobs.append(self.submit(values[start : start + self.batch]))
+            if len(jobs) > 1:
+                found.append(jobs[-2].result())
+        found.append(jobs[-1].result())
+        return np.concatenate(found)
+
+    def measure(self, images: Any, repeat: int = 10) -> dict[str, float]:
+        """Frames a second of `repeat` times these frames, seconds of a single one, cycles a frame by the counters."""
+        values = self.input.check(images)
+        self.clear()
+        start = time.perf_counter()
+        for _ in range(repeat):
+            self.classify(values)
+        seconds = time.perf_counter() - start
+        counters = self.counters()
+        start = time.perf_counter()
+        self.classify(values[:1])
+        return {
+            "frames_per_second": repeat * len(values) / seconds,
+            "latency_seconds": time.perf_counter() - start,
+            "cycles_per_frame": counters["cycles"] / counters["frames_out"],
+        }
+
+    def verify(self, vectors: str) -> Verification:
+        """Run the saved vectors (`frames`, `outputs`) and compare every integer: the last rung of the ladder."""
+        with np.load(vectors, allow_pickle=False) as saved:
+            frames, outputs = saved["frames"], saved["outputs"]
+        found = self.classify(frames).reshape(len(frames), -1)
+        differs = np.flatnonzero((found != outputs.reshape(len(frames), -1)).any(axis=1))
+        return Verification(len(frames), len(frames) - len(differs), int(differs[0]) if len(differs) else None)
+
+
+def _bytes(buffer: Any, count: int) -> Any:
+    """The first bytes of a buffer of 32-bit words, in place."""
+    return buffer.view(np.uint8).reshape(-1)[:count]
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        description: dict[str, Any] = json.loads(path.read_text())
+        return {key: description[key] for key in (
+            "identity", "word_bytes", "address", "address_bits", "dma", "input", "output"
+        )}  # fmt: skip
+    except (OSError, ValueError, KeyError) as error:
+        raise DriverError(
+            f"{path}: no description of an accelerator ({error!r}); it lies beside the bitstream"
+        ) from error
