@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from adiabit.hw import emit_rtl
+from adiabit.hw import emit_ip, emit_rtl
 from adiabit.hw.accelerator import (
     Accelerator,
     Fifo,
@@ -31,9 +31,9 @@ import sys
 from pyosys import libyosys as ys
 design = ys.Design()
 for command in (
-    f"read_slang --keep-hierarchy --top net {' '.join(sys.argv[1:])}",
+    f"read_slang --keep-hierarchy --top {sys.argv[1]} {' '.join(sys.argv[2:])}",
     "tee -q -o read.json stat -json",
-    "synth_xilinx -flatten -noiopad -noclkbuf -top net",
+    f"synth_xilinx -flatten -noiopad -noclkbuf -top {sys.argv[1]}",
     "check -assert", "select -assert-none t:LDCE t:LDPE",  # no loop, no undriven or doubly driven wire, no latch
     "tee -q -o mapped.json stat -json",
 ):
@@ -82,11 +82,14 @@ def images() -> Accelerator:
     return chain.mvu(3, 1, out=None, memory=Memory.LUT).label().end()
 
 
-def synthesized(accelerator: Accelerator, folder: Path) -> tuple[set[str], dict[str, dict[str, int]]]:
-    """Modules that Yosys read, and the cells of each module that it kept."""
-    emit_rtl.emit(accelerator, folder)
-    sources = json.loads((folder / emit_rtl.DESIGN).read_text())["sources"]
-    ran = subprocess.run([sys.executable, "-c", SCRIPT, *sources], cwd=folder, capture_output=True, text=True)
+def synthesized(
+    accelerator: Accelerator, folder: Path, *, core: bool = False
+) -> tuple[set[str], dict[str, dict[str, int]]]:
+    """Modules that Yosys read of an accelerator, or of its core for a host, and the cells of each that it kept."""
+    (emit_ip if core else emit_rtl).emit(accelerator, folder)
+    design = json.loads((folder / (emit_ip.IP if core else emit_rtl.DESIGN)).read_text())
+    command = [sys.executable, "-c", SCRIPT, design["top"], *design["sources"]]
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert ran.returncode == 0, (ran.stdout + ran.stderr)[-2000:]
     read = json.loads((folder / "read.json").read_text())["modules"]
     mapped = json.loads((folder / "mapped.json").read_text())["modules"]
@@ -94,12 +97,13 @@ def synthesized(accelerator: Accelerator, folder: Path) -> tuple[set[str], dict[
     return modules, {name: module["num_cells_by_type"] for name, module in mapped.items()}
 
 
+HOST = {"bnn_host", "bnn_registers", "bnn_registers_pkg"}
 IMAGES = {"bnn_pad", "bnn_raster", "bnn_reduce", "bnn_window", "bnn_window_parallel"}
 
 
 def test_a_network_of_every_dense_module_is_synthesized(tmp_path: Path) -> None:
     read, mapped = synthesized(network(), tmp_path)
-    assert read == {*emit_rtl.MODULES, "net"} - {"bnn_pkg"} - IMAGES
+    assert read == {*emit_rtl.MODULES, "net"} - {"bnn_pkg"} - IMAGES - HOST
     cells = Counter[str]()
     for module in mapped.values():
         cells.update(module)
@@ -116,3 +120,12 @@ def test_a_network_of_every_module_of_images_is_synthesized(tmp_path: Path) -> N
         cells.update(module)
     assert min(cells["RAM32M"], cells["RAM64M"]) > 0  # rings and rows are small memories, not flip-flops
     assert not any(cell.startswith("RAMB") for cell in cells)
+
+
+def test_the_core_for_a_host_is_synthesized(tmp_path: Path) -> None:
+    read, mapped = synthesized(network(), tmp_path, core=True)
+    assert read >= HOST - {"bnn_registers_pkg"}
+    cells = Counter[str]()
+    for module in mapped.values():
+        cells.update(module)
+    assert cells["FDRE"] > 6 * 32  # the counters
