@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stage `bitstream` for PYNQ boards: a self-contained Vivado project, built where Vivado is on PATH."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adiabit.boards.catalog import Board
+from adiabit.boards.pynq import vivado
+from adiabit.boards.pynq.block_design import block_design
+from adiabit.boards.pynq.describe import describe
+from adiabit.errors import UserError
+from adiabit.flows.ladder import Vectors
+from adiabit.flows.toolchain import TAIL, ToolError
+from adiabit.hw import emit_ip, golden, storage
+from adiabit.hw.accelerator import Accelerator
+
+WORD_BYTES = 8  # of the DMA: as wide as a Zynq's memory port
+MOST_VECTORS = 1000  # frames that travel with the bitstream for the driver's --verify
+STEPS = re.compile(r"^(Starting|Finished) (\w[\w ]+?)( Task| : |$)|^# (launch_runs|open_run)")
+
+
+def tool() -> Path | None:
+    """Vivado, or None where it is not on PATH."""
+    found = shutil.which("vivado")
+    return Path(found) if found else None
+
+
+def write_project(
+    accelerator: Accelerator, vectors: Vectors, board: Board, clock_mhz: float, name: str, folder: Path
+) -> None:
+    """Write rtl/, build.tcl, NAME.json, vectors.npz and README.md into an existing folder.
+
+    `UserError` where the board is not a Zynq.
+    """
+    (rtl := folder / "rtl").mkdir()
+    core = emit_ip.emit(accelerator, rtl, word_bytes=WORD_BYTES)
+    design = block_design(board, clock_mhz, core["top"], WORD_BYTES)
+    files = [*core["sources"], *core["memories"]]
+    (folder / vivado.SCRIPT).write_text(vivado.script(design, board, name=name, top=core["top"], sources=files))
+    (folder / f"{name}.json").write_text(json.dumps(describe(core, design), indent=1) + "\n")
+    frames = vectors.frames[:MOST_VECTORS]
+    np.savez_compressed(folder / "vectors.npz", frames=frames, outputs=golden.run(accelerator, frames))
+    (folder / "README.md").write_text(_README.format(name=name, title=board.title, part=board.part, clock=clock_mhz))
+
+
+def bitstream(
+    compiled: Path, vectors: Vectors, board: Board, clock_mhz: float, name: str, out: Path, tell: Callable[[str], None]
+) -> None:
+    """Write the project into `out` and build it where Vivado is on PATH: out/NAME.bit, .hwh, reports, `bitstream.json`.
+
+    `ToolError` where Vivado fails, `UserError` with the worst path where the timing is not met.
+    """
+    write_project(storage.load(compiled), vectors, board, clock_mhz, name, out)
+    program = tool()
+    if program is not None:
+        build(program, out, clock_mhz, tell)
+
+
+def build(program: Path, folder: Path, clock_mhz: float, tell: Callable[[str], None]) -> None:
+    """Run Vivado on the project, tell its steps as they come, and write `bitstream.json`."""
+    log = folder / "vivado.log"
+    command = [str(program), "-mode", "batch", "-nojournal", "-nolog", "-source", vivado.SCRIPT]
+    worst, lines = "", list[str]()
+    with log.open("w") as sink, subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
+        errors="replace",
+    ) as process:  # fmt: skip
+        assert process.stdout is not None  # noqa: S101  # it is a pipe
+        for line in process.stdout:
+            sink.write(line)
+            lines = [*lines[1 - TAIL :], line.rstrip()]
+            if STEPS.match(line):
+                tell(f"vivado: {line.strip()}")
+            if line.startswith("adiabit: worst slack"):
+                worst = line.removeprefix("adiabit: worst slack").strip()
+    if process.returncode == vivado.NEGATIVE_SLACK:
+        raise UserError(
+            f"{folder}: the timing is not met at {clock_mhz:g} MHz: worst slack {worst}; lower target.clock_mhz or "
+            f"fold it more; {folder / 'out' / 'timing.txt'} has the path"
+        )
+    if process.returncode:
+        raise ToolError(f"{program} exited with {process.returncode}; the end of {log}:\n" + "\n".join(lines))
+    slack = re.match(r"(-?[\d.]+) ns", worst)
+    figures: dict[str, Any] = {"slack_ns": float(slack[1]) if slack else None, "clock_mhz": clock_mhz}
+    figures.update(utilization((folder / "out" / "utilization.txt").read_text()))
+    (folder / "bitstream.json").write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def utilization(text: str) -> dict[str, float]:
+    """LUTs, flip-flops, 18 Kbit block RAMs and DSPs of the whole system, from `report_utilization -hierarchical`."""
+    rows = [[cell.strip() for cell in line.strip("| \n").split("|")] for line in text.splitlines() if "|" in line]
+    if len(rows) < 2:
+        return {}
+    found = dict(zip(rows[0], rows[1], strict=False))  # the heading, then the top
+
+    def number(*names: str) -> float:
+        return sum(float(found[name]) for name in names if name in found)
+
+    return {
+        "lut": number("Total LUTs"),
+        "ff": number("FFs"),
+        "bram18": 2 * number("RAMB36") + number("RAMB18"),
+        "dsp": number("DSP Blocks", "DSP48 Blocks"),
+    }
+
+
+_README = """\
+# {name} for {title}
+
+An accelerator with the system around it: processor, DMA, registers; {clock:g} MHz, part {part}. On any machine with
+Vivado 2022.1 or newer:
+
+    vivado -mode batch -source build.tcl
+
+leaves `out/{name}.bit` and `out/{name}.hwh`, with `utilization.txt` and `timing.txt`; exit code 3 means that the timing
+is not met. `ip/` then holds the accelerator as an IP core for other designs.
+
+On the board, with `{name}.bit`, `{name}.hwh`, `{name}.json` and `vectors.npz` in one folder and the package
+`adiabit_driver` beside them:
+
+    python3 -m adiabit_driver {name}.bit --verify vectors.npz --measure
+"""
