@@ -18,8 +18,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pyosys
 from pyosys import libyosys as ys
 
+ULTRASCALE = (  # what synth_xilinx gives to memory_libmap, but for the LUT-RAMs
+    "-lib +/xilinx/brams_xc4v.txt -lib +/xilinx/urams.txt -D HAS_SIZE_36 -D HAS_MIXWIDTH_SDP -D HAS_ADDRCE "
+    "-logic-cost-rom 0.015625"
+)
 GLUE = "bnn_last"  # an instance of the top that is no stage: it makes TLAST
 
 
@@ -29,7 +34,7 @@ def main(job_file: str, result_file: str) -> None:
     design = ys.Design()
     ys.run_pass(f"read_slang --keep-hierarchy --top {job['top']} {' '.join(job['sources'])}", design)
     instances = _keep_instances(design)
-    ys.run_pass(f"synth_xilinx -family {job['family']} -top {job['top']} -flatten -noiopad -noclkbuf", design)
+    _synthesize(job["family"], job["top"], design)
     stat = json.loads(_tee("stat -json", design))
     modules = {name.removeprefix("\\"): module["num_cells_by_type"] for name, module in stat["modules"].items()}
     whole = _expand(modules, job["top"])
@@ -41,6 +46,27 @@ def main(job_file: str, result_file: str) -> None:
         "arrival_ps": _arrival(design) if job["timing"] else None,
     }
     Path(result_file).write_text(json.dumps(result))
+
+
+def _synthesize(family: str, top: str, design: Any) -> None:
+    """`synth_xilinx`; for UltraScale with the memories mapped by ourselves.
+
+    Yosys 0.70 says there of a single-port LUT-RAM of 9 address bits that it has 16, chooses it for all that is deeper
+    than 256 words, and finds no cell for it.
+    """
+    options = f"-family {family} -top {top} -flatten -noiopad -noclkbuf"
+    if not family.startswith("xcu"):
+        ys.run_pass(f"synth_xilinx {options}", design)
+        return
+    ys.run_pass(f"synth_xilinx {options} -run begin:map_memory", design)
+    with tempfile.TemporaryDirectory() as folder:
+        fixed = Path(folder) / "lutrams.txt"
+        theirs = Path(pyosys.__file__).parent / "share" / "xilinx" / "lutrams_xcu.txt"
+        fixed.write_text(re.sub(r'option "ABITS" 16 \{\s*abits 16;', 'option "ABITS" 9 { abits 9;', theirs.read_text()))
+        ys.run_pass(f"memory_libmap -lib {fixed} {ULTRASCALE}", design)
+    for cells in ("lutrams_xc5v", "brams_xcu", "urams"):
+        ys.run_pass(f"techmap -map +/xilinx/{cells}_map.v", design)
+    ys.run_pass(f"synth_xilinx {options} -run map_ffram:", design)
 
 
 def _keep_instances(design: Any) -> dict[str, str]:

@@ -18,7 +18,7 @@ from adiabit.flows.synthesize.cells import resources, shared
 from adiabit.flows.synthesize.stage import synthesize
 from adiabit.flows.toolchain import ToolError
 from adiabit.hw import emit_rtl
-from adiabit.hw.accelerator import Accelerator, Kind, MatrixVector, Memory, Stream, Threshold
+from adiabit.hw.accelerator import Accelerator, Kind, MatrixVector, Memory, Pool, Stream, Threshold
 
 COUNTS = ("lut", "ff", "bram18", "dsp", "carry", "lutram", "lc")
 
@@ -129,3 +129,18 @@ def test_missing_yosys_is_named_with_its_remedy(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(UserError) as caught:
         synthesize(tmp_path, catalog.load("pynq-z2"), tmp_path)
     assert str(caught.value) == "pyosys: not installed; synthesis needs it; install it: pip install 'adiabit[rtl]'"
+
+
+def test_an_ultrascale_keeps_memories_of_any_depth_in_luts(tmp_path: Path) -> None:
+    """A row of 600 results is a single-port memory that Yosys' own flow for UltraScale takes for one it has not."""
+    image = Stream(name="x", shape=(2, 600, 2), bits=3, kind=Kind.UNSIGNED, lanes=1)
+    half = Stream(name="y", shape=(1, 300, 2), bits=3, kind=Kind.UNSIGNED, lanes=1)
+    pool = Pool(name="pool", inputs=(image,), outputs=(half,), kernel=(2, 2))
+    found = {}
+    for board in ("zcu104", "pynq-z2"):
+        (rtl := tmp_path / board / "rtl").mkdir(parents=True)
+        emit_rtl.emit(Accelerator(name="deep", stages=(pool,)), rtl)
+        synthesize(rtl, catalog.load(board), tmp_path / board)
+        found[board] = json.loads((tmp_path / board / "synthesis.json").read_text())["total"]
+    assert found["zcu104"]["lutram"] > 0
+    assert found["zcu104"]["bram18"] == found["pynq-z2"]["bram18"] == 0
