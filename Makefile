@@ -34,12 +34,13 @@ format: setup
 
 setup: system $(VENV)/.done
 
-# What Verilator needs from the system: told in one line, installed where we may.
+# What Verilator needs from the system, and the tests of Tcl: told in one line, installed where we may.
 system:
 	@missing=""; \
 	command -v g++ >/dev/null || missing="$$missing g++"; \
 	command -v make >/dev/null || missing="$$missing make"; \
 	perl -MFindBin -e 1 2>/dev/null || missing="$$missing perl"; \
+	command -v tclsh >/dev/null || missing="$$missing tcl"; \
 	$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq $$missing; \

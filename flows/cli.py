@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from adiabit import __version__
 from adiabit.errors import UserError
@@ -195,6 +196,70 @@ def run(
 ) -> None:
     """Go the whole way: train, export, compile, emit, simulate, synthesize, report. Exit code 1: a rung differs."""
     raise typer.Exit(_report(_pipeline(recipe, out, data, checkpoint, sets, "all" if fresh else "")))
+
+
+BoardOption = Annotated[str | None, typer.Option("--board", help="The board; the recipe's by default.")]
+
+
+def _with_board(sets: Sequence[str], board: str | None) -> list[str]:
+    return [*sets, *([f"target.board={board}"] if board else [])]
+
+
+@app.command()
+def bitstream(
+    recipe: RecipeArgument,
+    board: BoardOption = None,
+    out: OutOption = None,
+    data: DataOption = None,
+    checkpoint: CheckpointOption = None,
+    sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
+    fresh: FreshOption = False,
+) -> None:
+    """Write the project of a board around the accelerator, and build its bitstream where Vivado is on PATH."""
+    from adiabit.flows.bitstream import project
+
+    pipeline = _pipeline(recipe, out, data, checkpoint, _with_board(sets, board), "bitstream" if fresh else "")
+    folder = pipeline.bitstream
+    if project.tool() is None:
+        _tell(f"Vivado is not on PATH; on a machine that has it: cd {folder} && vivado -mode batch -source build.tcl")
+    _tell(str(folder))
+
+
+@app.command()
+def package(
+    recipe: RecipeArgument,
+    board: BoardOption = None,
+    out: OutOption = None,
+    data: DataOption = None,
+    checkpoint: CheckpointOption = None,
+    sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
+    bit: Annotated[
+        Path | None, typer.Option("--bit", help="The bitstream, built elsewhere; its .hwh lies beside it.")
+    ] = None,
+) -> None:
+    """Make the archive that goes onto a PYNQ board: bitstream, driver, vectors, notebook."""
+    from adiabit.flows.bitstream.package import package as archive
+
+    pipeline = _pipeline(recipe, out, data, checkpoint, _with_board(sets, board))
+    place = pipeline.out / f"{pipeline.recipe.name}-{pipeline.board.name}.zip"
+    archive(pipeline.bitstream, pipeline.recipe.name, bit, place)
+    _tell(str(place))
+
+
+@app.command()
+def boards() -> None:
+    """List the boards, and what building for each needs."""
+    from adiabit.boards import catalog
+    from adiabit.flows.bitstream import project
+
+    table = Table("board", "title", "part", "LUT", "BRAM18", "MHz", "needs")
+    found = "Vivado (found)" if project.tool() else "Vivado (not on PATH)"
+    for name in catalog.names():
+        board = catalog.load(name)
+        table.add_row(
+            name, board.title, board.part, f"{board.luts:,}", f"{board.bram18:,}", f"{board.clock_mhz:g}", found
+        )
+    console.print(table)
 
 
 @app.command()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from adiabit.boards import catalog
+from adiabit.flows.bitstream import project
 from adiabit.flows.ladder import Vectors
 from adiabit.flows.recipe import Recipe
 from adiabit.flows.simulate import cosim
@@ -232,6 +233,27 @@ class Pipeline:
             "tools": versions("pyosys"),
         }
         return self._stage("synthesize", key, make)
+
+    @cached_property
+    def bitstream(self) -> Path:
+        """The project for the target board, and its bitstream where the board's tools are on PATH."""
+        source = self.compile
+
+        def make(folder: Path) -> None:
+            from adiabit.flows.bitstream.project import bitstream
+
+            vectors = Vectors.load(source)
+            bitstream(source, vectors, self.board, self.clock_mhz, self.recipe.name, folder, self.tell)
+
+        key = {
+            "from": source.name,
+            "name": self.recipe.name,
+            "board": self.board,
+            "clock_mhz": self.clock_mhz,
+            "source": source_digest("hw", "boards", "flows/bitstream"),
+            "vivado": str(project.tool()),
+        }
+        return self._stage("bitstream", key, make)
 
     def folder(self, stage: str) -> Path:
         """The finished folder of a stage by name, made now if need be."""

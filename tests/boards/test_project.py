@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 from adiabit.boards import catalog
 from adiabit.boards.pynq.block_design import block_design
 from adiabit.errors import UserError
+from adiabit.flows import cli
 from adiabit.flows.bitstream import project
 from adiabit.flows.ladder import Vectors
 from adiabit.flows.toolchain import ToolError
@@ -168,3 +170,51 @@ def test_a_vivado_that_fails_shows_the_end_of_its_log(tmp_path: Path) -> None:
     folder = written(tfc(), "pynq-z2", tmp_path / "project")
     with pytest.raises(ToolError, match=r"vivado exited with 5; the end of .*vivado\.log:\n(.*\n)*no license"):
         project.build(vivado(tmp_path, "echo no license; exit 5"), folder, 100.0, print)
+
+
+# The command line, and the archive.
+
+
+def test_the_command_line_writes_the_project_and_tells_how_to_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(project, "tool", lambda: None)
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text('[model]\ntopology = "free"\nwidths = [8]\n[train]\nepochs = 1\n')
+    command = ["--out", str(tmp_path / "out"), "--board", "kv260"]
+    assert cli.main(["bitstream", str(recipe), *command]) == 0
+    *_, told, place = capsys.readouterr().out.splitlines()
+    assert told == (
+        f"Vivado is not on PATH; on a machine that has it: cd {place} && vivado -mode batch -source build.tcl"
+    )
+    assert play(Path(place)).returncode == 0
+    assert "-part xck26-sfvc784-2LV-c\n" in (Path(place) / "build.tcl").read_text()
+
+    assert cli.main(["package", str(recipe), *command, "--bit", str(tmp_path / "none.bit")]) == 2
+    assert capsys.readouterr().err == (
+        f"adiabit: {tmp_path / 'none.bit'}: not found; build the project on a machine with Vivado (vivado -mode batch "
+        f"-source build.tcl in {place}), then give the bitstream with --bit\n"
+    )
+    for end in ("bit", "hwh"):
+        (tmp_path / f"built.{end}").write_text(end)
+    assert cli.main(["package", str(recipe), *command, "--bit", str(tmp_path / "built.bit")]) == 0
+    archive = Path(capsys.readouterr().out.splitlines()[-1])
+    first = archive.read_bytes()
+    with zipfile.ZipFile(archive) as files:
+        assert sorted(files.namelist()) == sorted([
+            *(f"tiny/tiny.{end}" for end in ("bit", "hwh", "json", "ipynb")), "tiny/README.md", "tiny/vectors.npz",
+            *(f"tiny/adiabit_driver/{n}.py" for n in ("__init__", "__main__", "accelerator", "packing")),
+        ])  # fmt: skip
+        assert files.read("tiny/tiny.bit") == b"bit"
+        notebook = json.loads(files.read("tiny/tiny.ipynb"))
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            compile("".join(cell["source"]), "cell", "exec")
+    assert cli.main(["package", str(recipe), *command, "--bit", str(tmp_path / "built.bit")]) == 0
+    assert archive.read_bytes() == first
+
+
+def test_the_boards_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["boards"]) == 0
+    told = capsys.readouterr().out
+    assert all(name in told for name in catalog.names())

@@ -35,7 +35,20 @@ def fault(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
 def test_a_verb_a_stage(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--help"]) == 0
     text = capsys.readouterr().out
-    for verb in ("run", "train", "export", "compile", "emit", "simulate", "synthesize", "report", "doctor"):
+    for verb in (
+        "run",
+        "train",
+        "export",
+        "compile",
+        "emit",
+        "simulate",
+        "synthesize",
+        "report",
+        "doctor",
+        "bitstream",
+        "package",
+        "boards",
+    ):
         assert f" {verb} " in text
     assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out.strip() == f"adiabit {__version__}"
