@@ -64,6 +64,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     "bnn_last": ("bnn_pkg",),
     "bnn_registers_pkg": (),
     "bnn_registers": ("bnn_registers_pkg",),
+    "bnn_uart": (),
+    "bnn_uart_host": ("bnn_uart", "bnn_width_converter"),
     "bnn_host": ("bnn_registers", "bnn_last", "bnn_fifo", "bnn_width_converter"),
 }
 

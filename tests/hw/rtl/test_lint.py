@@ -82,6 +82,8 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
     ],
     "bnn_last": [{}, {"Beats": 7}],
     "bnn_registers": [{}],
+    "bnn_uart": [{}, {"Divider": 4}, {"Divider": 217}],
+    "bnn_uart_host": [{}, {"InBytes": 16, "InBeats": 49, "OutBytes": 3, "OutBeats": 5}, {"InBeats": 1}],
     "bnn_host": [{}, {"WordWidth": 64, "InRatio": 1, "OutRatio": 4, "OutWords": 8}],
 }
 
@@ -106,6 +108,7 @@ ILLEGAL: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("bnn_width_converter", {"Ratio": 0}, "Narrow 4, Ratio 0: each is at least 1"),
     ("bnn_last", {"Beats": 0}, "Beats 0: a frame has at least 1"),
+    ("bnn_uart", {"Divider": 3}, "Divider 3: a bit has at least 4 cycles"),
     ("bnn_host", {"InRatio": 3}, "WordWidth 32, InWords 4, InRatio 3, OutWords 1, OutRatio 1: a word has whole bytes"),
     ("bnn_raster", {"Columns": 0}, "Words 1, Columns 0, Rows 1: each is at least 1"),
     ("bnn_window", {"KernelRows": 9}, "a window of 9 x 3 pixels does not lie in an image of 8 x 8"),

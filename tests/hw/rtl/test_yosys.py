@@ -98,12 +98,13 @@ def synthesized(
 
 
 HOST = {"bnn_host", "bnn_registers", "bnn_registers_pkg"}
+SERIAL = {"bnn_uart", "bnn_uart_host"}
 IMAGES = {"bnn_pad", "bnn_raster", "bnn_reduce", "bnn_window", "bnn_window_parallel"}
 
 
 def test_a_network_of_every_dense_module_is_synthesized(tmp_path: Path) -> None:
     read, mapped = synthesized(network(), tmp_path)
-    assert read == {*emit_rtl.MODULES, "net"} - {"bnn_pkg"} - IMAGES - HOST
+    assert read == {*emit_rtl.MODULES, "net"} - {"bnn_pkg"} - IMAGES - HOST - SERIAL
     cells = Counter[str]()
     for module in mapped.values():
         cells.update(module)
