@@ -14,13 +14,21 @@ FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True, kw_only=True)
+class Uart:
+    """A board whose bitstream open tools make, with the accelerator on a serial line."""
+
+    baud: int
+    place_and_route: tuple[str, ...]  # nextpnr's options of the part
+
+
+@dataclass(frozen=True, kw_only=True)
 class Board:
     """A board's part and what the part holds (vendor data sheets' figures)."""
 
     name: str
     title: str
     part: str  # as Vivado names it
-    family: str  # Yosys' name: xc7 or xcup (UltraScale+)
+    family: str  # Yosys' name: xc7, xcup (UltraScale+) or ecp5
     clock_mhz: float  # the default clock of an accelerator on it
     shell: (
         str  # what is around an accelerator on it: zynq7000, zynqmp, or uart on parts that open tools place and route
@@ -30,6 +38,12 @@ class Board:
     ffs: int
     bram18: int
     dsps: int
+    uart: Uart | None = None  # of the shell of that name
+
+    @property
+    def pins(self) -> Path:
+        """The constraint file, of boards of the shell uart."""
+        return FOLDER / self.name / "pins.lpf"
 
 
 def names() -> list[str]:
@@ -42,4 +56,7 @@ def load(name: str) -> Board:
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=1, cutoff=0) or names()
         raise UserError(f"board {name!r}: no such board; nearest: {near[0]!r}; there are {names()}")
-    return Board(name=name, **tomllib.loads((FOLDER / name / "board.toml").read_text()))
+    document = tomllib.loads((FOLDER / name / "board.toml").read_text())
+    if (uart := document.pop("uart", None)) is not None:
+        uart = Uart(baud=uart["baud"], place_and_route=tuple(uart["place_and_route"]))
+    return Board(name=name, uart=uart, **document)

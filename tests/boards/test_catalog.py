@@ -13,7 +13,8 @@ from adiabit.errors import UserError
 def test_every_board_loads(name: str) -> None:
     board = catalog.load(name)
     assert board.name == name
-    assert board.family in ("xc7", "xcup")
+    assert board.family in ("xc7", "xcup", "ecp5")
+    assert (board.uart is not None) == (board.shell == "uart") == board.pins.exists()
     assert min(board.luts, board.ffs, board.bram18, board.dsps, board.clock_mhz) > 0
 
 

@@ -203,7 +203,7 @@ def test_the_command_line_writes_the_project_and_tells_how_to_go_on(
     with zipfile.ZipFile(archive) as files:
         assert sorted(files.namelist()) == sorted([
             *(f"tiny/tiny.{end}" for end in ("bit", "hwh", "json", "ipynb")), "tiny/README.md", "tiny/vectors.npz",
-            *(f"tiny/adiabit_driver/{n}.py" for n in ("__init__", "__main__", "accelerator", "packing")),
+            *(f"tiny/adiabit_driver/{n}.py" for n in ("__init__", "__main__", "accelerator", "packing", "serial_line")),
         ])  # fmt: skip
         assert files.read("tiny/tiny.bit") == b"bit"
         notebook = json.loads(files.read("tiny/tiny.ipynb"))

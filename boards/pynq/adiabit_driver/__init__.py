@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Driver of an accelerator by adiabit on a PYNQ board; needs numpy and pynq, and nothing of adiabit.
+"""Driver of an accelerator by adiabit; needs numpy, pynq or pyserial, and nothing of adiabit.
 
-    from adiabit_driver import Accelerator
-    labels = Accelerator("tfc.bit").classify(images)
+    from adiabit_driver import Accelerator, SerialAccelerator
+    labels = Accelerator("tfc.bit").classify(images)                         # on a PYNQ board
+    labels = SerialAccelerator("tfc.json", "/dev/ttyUSB0").classify(images)  # on a serial line
 
-`python -m adiabit_driver tfc.bit --verify vectors.npz --measure` checks and measures from the command line.
+From the command line, `python -m adiabit_driver tfc.bit --verify vectors.npz --measure` checks and measures, and
+`python -m adiabit_driver tfc.json --port /dev/ttyUSB0 --verify vectors.npz` does on a serial line.
 """
 
 from .accelerator import Accelerator, DriverError, Job, Verification
 from .packing import Port
+from .serial_line import SerialAccelerator
 
-__all__ = ["Accelerator", "DriverError", "Job", "Port", "Verification"]
+__all__ = ["Accelerator", "DriverError", "Job", "Port", "SerialAccelerator", "Verification"]

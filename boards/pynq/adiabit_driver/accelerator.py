@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ REGISTERS = {
     "input_stalls": 0x2C, "input_gaps": 0x30, "output_stalls": 0x34,
 }  # fmt: skip
 COUNTERS = ("frames_in", "frames_out", "cycles", "input_stalls", "input_gaps", "output_stalls")
+KEYS = ("identity", "word_bytes", "address", "address_bits", "dma", "input", "output")  # of NAME.json
 CLEAR, RESTART = 1, 2
 BUSY, MISALIGNED = 1, 2
 
@@ -64,7 +66,7 @@ class Accelerator:
 
     def __init__(self, bitfile: str, *, batch: int = 256, platform: Any = None) -> None:
         platform = platform or importlib.import_module("pynq")
-        self.description = _load(Path(bitfile).with_suffix(".json"))
+        self.description = load_description(Path(bitfile).with_suffix(".json"), KEYS)
         self.batch = batch
         self.overlay = platform.Overlay(bitfile)
         self.registers = platform.MMIO(self.description["address"], 4 << (self.description["address_bits"] - 2))
@@ -166,11 +168,16 @@ class Accelerator:
 
     def verify(self, vectors: str) -> Verification:
         """Run the saved vectors (`frames`, `outputs`) and compare every integer: the last rung of the ladder."""
-        with np.load(vectors, allow_pickle=False) as saved:
-            frames, outputs = saved["frames"], saved["outputs"]
-        found = self.classify(frames).reshape(len(frames), -1)
-        differs = np.flatnonzero((found != outputs.reshape(len(frames), -1)).any(axis=1))
-        return Verification(len(frames), len(frames) - len(differs), int(differs[0]) if len(differs) else None)
+        return verify(self.classify, vectors)
+
+
+def verify(classify: Callable[[Any], Any], vectors: str) -> Verification:
+    """What `classify` makes of the saved vectors (`frames`, `outputs`)."""
+    with np.load(vectors, allow_pickle=False) as saved:
+        frames, outputs = saved["frames"], saved["outputs"]
+    found = classify(frames).reshape(len(frames), -1)
+    differs = np.flatnonzero((found != outputs.reshape(len(frames), -1)).any(axis=1))
+    return Verification(len(frames), len(frames) - len(differs), int(differs[0]) if len(differs) else None)
 
 
 def _bytes(buffer: Any, count: int) -> Any:
@@ -178,12 +185,11 @@ def _bytes(buffer: Any, count: int) -> Any:
     return buffer.view(np.uint8).reshape(-1)[:count]
 
 
-def _load(path: Path) -> dict[str, Any]:
+def load_description(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
+    """These keys of NAME.json; `DriverError` where it is missing or of something else."""
     try:
         description: dict[str, Any] = json.loads(path.read_text())
-        return {key: description[key] for key in (
-            "identity", "word_bytes", "address", "address_bits", "dma", "input", "output"
-        )}  # fmt: skip
+        return {key: description[key] for key in keys}
     except (OSError, ValueError, KeyError) as error:
         raise DriverError(
             f"{path}: no description of an accelerator ({error!r}); it lies beside the bitstream"
