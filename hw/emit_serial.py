@@ -21,8 +21,8 @@ LEAST_DIVIDER = 4  # cycles a bit, see bnn_uart.sv
 def emit(accelerator: Accelerator, folder: Path, *, clock_hz: float, baud: int, idle_bits: int = 20) -> dict[str, Any]:
     """Write the RTL of the accelerator and the top NAME_serial into an existing folder, and `ip.json`.
 
-    The line runs at `clock_hz` over the nearest whole number of cycles a bit; a frame that breaks off is forgotten after
-    2**idle_bits cycles. `UserError` where the baud rate is not near.
+    The line runs at `clock_hz` over the nearest whole number of cycles a bit; a frame that breaks off is forgotten
+    after 2**idle_bits cycles. `UserError` where the baud rate is not near.
     """
     divider = round(clock_hz / baud)
     if divider < LEAST_DIVIDER or abs(clock_hz / divider - baud) > 0.02 * baud:
@@ -39,7 +39,8 @@ def emit(accelerator: Accelerator, folder: Path, *, clock_hz: float, baud: int, 
     given, result = ports(accelerator, 1)  # beats of whole bytes: any number of them
     in_bytes, out_bytes = beat_bytes(accelerator.input), beat_bytes(accelerator.output)
     (folder / f"{name}.v").write_text(_TOP.format(
-        name=accelerator.name, identity=identity, divider=divider, idle_bits=idle_bits, in_bytes=in_bytes, in_beats=accelerator.input.beats,
+        name=accelerator.name, identity=identity, divider=divider, idle_bits=idle_bits,
+        in_bytes=in_bytes, in_beats=accelerator.input.beats,
         out_bytes=out_bytes, out_beats=accelerator.output.beats, in_high=8 * in_bytes - 1, out_high=8 * out_bytes - 1,
     ))  # fmt: skip
     document = {
