@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from adiabit import __version__
@@ -215,12 +216,12 @@ def bitstream(
     sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
     fresh: FreshOption = False,
 ) -> None:
-    """Write the project of a board around the accelerator, and build its bitstream where Vivado is on PATH."""
+    """Make the bitstream of a board, with open tools or with Vivado; without Vivado, the project that it builds."""
     from adiabit.flows.bitstream import project
 
     pipeline = _pipeline(recipe, out, data, checkpoint, _with_board(sets, board), "bitstream" if fresh else "")
     folder = pipeline.bitstream
-    if project.tool() is None:
+    if pipeline.board.shell != "uart" and project.tool() is None:
         _tell(f"Vivado is not on PATH; on a machine that has it: cd {folder} && vivado -mode batch -source build.tcl")
     _tell(str(folder))
 
@@ -253,12 +254,12 @@ def boards() -> None:
     from adiabit.flows.bitstream import project
 
     table = Table("board", "title", "part", "LUT", "BRAM18", "MHz", "needs")
-    found = "Vivado (found)" if project.tool() else "Vivado (not on PATH)"
+    vivado = "Vivado (found)" if project.tool() else "Vivado (not on PATH)"
     for name in catalog.names():
         board = catalog.load(name)
-        table.add_row(
-            name, board.title, board.part, f"{board.luts:,}", f"{board.bram18:,}", f"{board.clock_mhz:g}", found
-        )
+        needs = vivado if board.uart is None else "open tools: pip install 'adiabit[ecp5]'"
+        size = (f"{board.luts:,}", f"{board.bram18:,}", f"{board.clock_mhz:g}")
+        table.add_row(name, board.title, board.part, *size, escape(needs))
     console.print(table)
 
 

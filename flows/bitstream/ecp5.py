@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One Yosys run for an ECP5 as a program of its own: it prints much, and a crash of it must not take us along.
+
+    python -m adiabit.flows.bitstream.ecp5 TOP NETLIST SOURCE...
+
+runs in the folder of the RTL and writes the netlist as JSON for nextpnr and, beside it, as Verilog.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pyosys import libyosys as ys
+
+
+def main(top: str, netlist: str, *sources: str) -> None:
+    """Read, map and write."""
+    design = ys.Design()
+    for command in (
+        f"read_slang --top {top} {' '.join(sources)}",
+        f"synth_ecp5 -top {top}",
+        f"write_json {netlist}",
+        f"write_verilog -noattr -defparam {Path(netlist).with_suffix('.v')}",
+    ):
+        ys.run_pass(command, design)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
