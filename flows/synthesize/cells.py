@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts of Xilinx cells as resources of the part."""
+"""Counts of Xilinx and ECP5 cells as resources of the part."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ LUTRAM = {
     "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM256X1D": 8,
     "RAM32M": 4, "RAM64M": 4, "RAM32M16": 8, "RAM64M8": 8, "RAM32X16DR8": 8, "RAM64X8SW": 8,
     "SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1,
+    "TRELLIS_DPR16X4": 4,  # of 4 inputs (FPGA-TN-02204)
 }  # fmt: skip
-BRAM18 = {"RAMB18E1": 1, "RAMB18E2": 1, "RAMB36E1": 2, "RAMB36E2": 2}
+BRAM18 = {"RAMB18E1": 1, "RAMB18E2": 1, "RAMB36E1": 2, "RAMB36E2": 2, "DP16KD": 1}
+LUTS_OF_CARRY = {"CCU2C": 2}  # a carry cell of an ECP5 is two LUTs with a chain
 _COUNTED = {
     "lut": re.compile(r"LUT[1-6](_2)?"),
-    "ff": re.compile(r"FD[RSCP]E(_1)?"),
-    "carry": re.compile(r"CARRY[48]"),
-    "dsp": re.compile(r"DSP48E[12]"),
+    "ff": re.compile(r"FD[RSCP]E(_1)?|TRELLIS_FF"),
+    "carry": re.compile(r"CARRY[48]|CCU2C"),
+    "dsp": re.compile(r"DSP48E[12]|MULT18X18D"),
 }
 # Neither takes anything of its own: multiplexers behind LUTs, inverters that LUTs and flip-flops take in.
-_FREE = re.compile(r"MUXF[789]|INV|VCC|GND|\$scopeinfo")
+_FREE = re.compile(r"MUXF[789]|PFUMX|L6MUX21|INV|VCC|GND|VHI|VLO|\$scopeinfo")
 
 
 def resources(cells: Mapping[str, int]) -> dict[str, int]:
@@ -38,10 +40,12 @@ def resources(cells: Mapping[str, int]) -> dict[str, int]:
             counts["bram18"] += BRAM18[cell] * count
         elif kind := next((k for k, p in _COUNTED.items() if p.fullmatch(cell)), None):
             counts[kind] += count
+            counts["lut"] += LUTS_OF_CARRY.get(cell, 0) * count
         elif not _FREE.fullmatch(cell):
             raise ValueError(f"Yosys made a cell {cell!r}, whose cost is not known")
     counts["lut"] += counts["lutram"]
-    return {**counts, "lc": shared(cells) + counts["lutram"]}
+    carries = sum(LUTS_OF_CARRY.get(cell, 0) * count for cell, count in cells.items())
+    return {**counts, "lc": shared(cells) + counts["lutram"] + carries}
 
 
 def shared(cells: Mapping[str, int]) -> int:
