@@ -19,6 +19,7 @@ from rich.table import Table
 
 from adiabit import __version__
 from adiabit.errors import UserError
+from adiabit.flows.ladder import load_rungs
 from adiabit.flows.pipeline import Pipeline
 from adiabit.flows.recipe import load
 from adiabit.flows.toolchain import ToolError
@@ -223,7 +224,11 @@ def bitstream(
     folder = pipeline.bitstream
     if pipeline.board.shell != "uart" and project.tool() is None:
         _tell(f"Vivado is not on PATH; on a machine that has it: cd {folder} && vivado -mode batch -source build.tcl")
+    rungs = load_rungs(folder)
+    for rung in rungs:
+        _tell(f"{rung.name}: {rung.equal} of {rung.frames} frames equal {rung.difference}".rstrip())
     _tell(str(folder))
+    raise typer.Exit(int(any(rung.status == "DIFFERS" for rung in rungs)))
 
 
 @app.command()

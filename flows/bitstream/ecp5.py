@@ -19,9 +19,9 @@ def main(top: str, netlist: str, *sources: str) -> None:
     design = ys.Design()
     for command in (
         f"read_slang --top {top} {' '.join(sources)}",
-        f"synth_ecp5 -top {top}",
+        f"synth_ecp5 -nodsp -top {top}",  # of whose multipliers there is no model to simulate
         f"write_json {netlist}",
-        f"write_verilog -noattr -defparam {Path(netlist).with_suffix('.v')}",
+        f"write_verilog -noattr {Path(netlist).with_suffix('.v')}",
     ):
         ys.run_pass(command, design)
 

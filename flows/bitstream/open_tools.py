@@ -15,8 +15,9 @@ from typing import Any
 from adiabit.boards.catalog import Board
 from adiabit.errors import UserError
 from adiabit.flows import toolchain
+from adiabit.flows.bitstream import netlist
 from adiabit.flows.bitstream.vectors import save_vectors
-from adiabit.flows.ladder import Vectors
+from adiabit.flows.ladder import Vectors, save_rungs
 from adiabit.hw import emit_serial
 from adiabit.hw.accelerator import Accelerator
 
@@ -37,7 +38,9 @@ def build(
     accelerator: Accelerator, vectors: Vectors, board: Board, clock_mhz: float, name: str, out: Path,
     tell: Callable[[str], None],
 ) -> None:  # fmt: skip
-    """Write NAME.bit, NAME.json, vectors.npz, `bitstream.json` and the logs into `out`.
+    """Write NAME.bit, NAME.json, vectors.npz, `bitstream.json`, `rungs.json` and the logs into `out`.
+
+    The netlist of the bitstream is simulated on the first vectors; that is the rung.
 
     `UserError` where a tool is missing, the board has another clock, or it does not fit or is too slow.
     """
@@ -75,6 +78,10 @@ def build(
     (rtl / "made.bit").rename(out / f"{name}.bit")
     (out / f"{name}.json").write_text(json.dumps(chip, indent=1) + "\n")
     save_vectors(accelerator, vectors, out)
+    tell("verilator: the netlist on the saved vectors")
+    divider = round(clock_mhz * 1e6 / board.uart.baud)
+    rung = netlist.simulate((rtl / NETLIST).with_suffix(".v"), chip, out / "vectors.npz", divider, out / "netlist.log")
+    save_rungs(out, [rung])
     (out / "bitstream.json").write_text(json.dumps(figures, indent=1) + "\n")
     tell(f"nextpnr: {figures['fmax_mhz']:.1f} MHz, {figures['lut']:,} of {figures['capacity']['lut']:,} LUT4")
 

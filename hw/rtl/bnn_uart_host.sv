@@ -4,7 +4,8 @@
 ///   I  answers the 8 bytes of Identity, the least significant first
 ///   F  takes the InBeats beats of a frame, InBytes bytes each; answers the OutBeats beats of its result, OutBytes each
 /// Any other byte is passed over. A line that is silent for 2^IdleBits cycles inside of a frame ends it: the accelerator
-/// is reset, and the next byte is a command. Results must leave before the next command is sent.
+/// is reset, and the next byte is a command. A result ends with or behind its frame; it must leave before the next
+/// command is sent, and what of it comes before the frame's end must not be longer than what has come in.
 module bnn_uart_host #(
   parameter int unsigned        Divider  = 25,  // cycles a bit
   parameter int unsigned        IdleBits = 20,
@@ -33,9 +34,8 @@ module bnn_uart_host #(
 
   typedef enum logic [1:0] {
     Idle,
-    Telling,   // the identity goes out
-    Taking,    // a frame comes in
-    Awaiting   // its result goes out
+    Telling,  // the identity goes out
+    Working   // a frame comes in, and its result goes out
   } state_e;
 
   state_e state_q;
@@ -43,7 +43,8 @@ module bnn_uart_host #(
   logic [InWidth-1:0] taken_q;
   logic [OutWidth-1:0] sent_q;
   logic [2:0] told_q;
-  logic timeout, rst_n;
+  logic taking_q, answered_q;  // more of the frame is to come; all of its result has left
+  logic timeout, rst_n, in_end, out_end;
   logic rx_valid, rx_ready, tx_valid, tx_ready, in_ready, out_valid;
   logic [7:0] rx, tx, out;
 
@@ -69,7 +70,7 @@ module bnn_uart_host #(
   ) u_in (
     .clk_i,
     .rst_ni (rst_n),
-    .valid_i(rx_valid && state_q == Taking),
+    .valid_i(rx_valid && taking_q),
     .ready_o(in_ready),
     .data_i (rx),
     .valid_o(core_valid_o),
@@ -88,52 +89,51 @@ module bnn_uart_host #(
     .ready_o(core_ready_o),
     .data_i (core_data_i),
     .valid_o(out_valid),
-    .ready_i(tx_ready && state_q == Awaiting),
+    .ready_i(tx_ready && state_q == Working && !answered_q),
     .data_o (out)
   );
 
-  assign timeout     = state_q == Taking && &idle_q;
+  assign timeout     = taking_q && &idle_q;
   assign rst_n       = rst_ni && !timeout;
   assign core_rst_no = rst_n;
-  assign busy_o      = state_q == Taking || state_q == Awaiting;
-  assign rx_ready    = state_q == Idle || (state_q == Taking && in_ready);
-  assign tx_valid    = state_q == Telling || (state_q == Awaiting && out_valid);
+  assign busy_o      = state_q == Working;
+  assign rx_ready    = state_q == Idle || (taking_q && in_ready);
+  assign tx_valid    = state_q == Telling || (state_q == Working && !answered_q && out_valid);
+  assign in_end      = taking_q && rx_valid && in_ready && taken_q == InWidth'(InBeats * InBytes - 1);
+  assign out_end     = tx_valid && tx_ready && state_q == Working && sent_q == OutWidth'(OutBeats * OutBytes - 1);
   assign tx          = state_q == Telling ? Identity[8*told_q+:8] : out;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || timeout) begin
-      state_q <= Idle;
-      taken_q <= '0;
-      sent_q  <= '0;
-      told_q  <= '0;
-      idle_q  <= '0;
+      state_q    <= Idle;
+      taking_q   <= 1'b0;
+      answered_q <= 1'b0;
+      taken_q    <= '0;
+      sent_q     <= '0;
+      told_q     <= '0;
+      idle_q     <= '0;
     end else begin
-      idle_q <= state_q != Taking || rx_valid ? '0 : idle_q + 1'b1;
+      idle_q <= !taking_q || rx_valid ? '0 : idle_q + 1'b1;
       unique case (state_q)
         Idle:
         if (rx_valid) begin
           if (rx == Identify) state_q <= Telling;
-          if (rx == Frame) state_q <= Taking;
+          if (rx == Frame) state_q <= Working;
+          taking_q <= rx == Frame;
         end
         Telling:
         if (tx_ready) begin
           told_q <= told_q + 1'b1;
           if (&told_q) state_q <= Idle;
         end
-        Taking:
-        if (rx_valid && in_ready) begin
-          taken_q <= taken_q + 1'b1;
-          if (taken_q == InWidth'(InBeats * InBytes - 1)) begin
-            taken_q <= '0;
-            state_q <= Awaiting;
-          end
-        end
-        default:
-        if (out_valid && tx_ready) begin
-          sent_q <= sent_q + 1'b1;
-          if (sent_q == OutWidth'(OutBeats * OutBytes - 1)) begin
-            sent_q  <= '0;
-            state_q <= Idle;
+        default: begin
+          if (taking_q && rx_valid && in_ready) taken_q <= in_end ? '0 : taken_q + 1'b1;
+          if (tx_valid && tx_ready) sent_q <= out_end ? '0 : sent_q + 1'b1;
+          if (in_end) taking_q <= 1'b0;
+          if (out_end) answered_q <= 1'b1;
+          if ((in_end || !taking_q) && (out_end || answered_q)) begin
+            answered_q <= 1'b0;
+            state_q    <= Idle;
           end
         end
       endcase

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import pytest
 from adiabit.boards import catalog
 from adiabit.errors import UserError
 from adiabit.flows import toolchain
-from adiabit.flows.bitstream import open_tools
+from adiabit.flows.bitstream import netlist, open_tools
+from adiabit.flows.ladder import load_rungs
 from adiabit.hw import golden, storage
 from tests.boards.test_driver import network
 from tests.boards.test_project import vectors
@@ -39,6 +41,8 @@ def test_one_call_makes_a_bitstream_with_its_description(made: tuple[Path, list[
     with np.load(folder / "vectors.npz") as saved:
         assert np.array_equal(saved["outputs"], golden.run(network(), saved["frames"]))
     assert told[:2] == ["yosys: core_serial for ULX3S-85F", "nextpnr: place and route"]
+    (rung,) = load_rungs(folder)
+    assert (rung.name, rung.status, rung.frames) == ("netlist simulation", "equal", 24)
 
 
 def test_the_figures_are_those_of_place_and_route(made: tuple[Path, list[str]]) -> None:
@@ -49,7 +53,7 @@ def test_the_figures_are_those_of_place_and_route(made: tuple[Path, list[str]]) 
     assert 0 < figures["lut"] < figures["capacity"]["lut"] == BOARD.luts
     assert 0 < figures["ff"] < figures["capacity"]["ff"] == BOARD.ffs
     assert (figures["capacity"]["bram18"], figures["capacity"]["dsp"]) == (BOARD.bram18, BOARD.dsps)
-    assert told[2] == f"nextpnr: {figures['fmax_mhz']:.1f} MHz, {figures['lut']:,} of {BOARD.luts:,} LUT4"
+    assert told[-1] == f"nextpnr: {figures['fmax_mhz']:.1f} MHz, {figures['lut']:,} of {BOARD.luts:,} LUT4"
 
 
 def test_a_chip_that_is_too_slow_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,3 +102,21 @@ def test_a_chip_that_does_not_fit_is_refused(words: str, tmp_path: Path, monkeyp
     with pytest.raises(UserError) as caught:
         open_tools.build(tfc(), vectors(tfc()), BOARD, 25.0, "tfc", tmp_path, print)
     assert str(caught.value) == "accelerator tfc: does not fit on ULX3S-85F; fold it less parallel"
+
+
+def test_a_netlist_with_a_fault_is_found(made: tuple[Path, list[str]], tmp_path: Path) -> None:
+    """The LUTs of one stage turned: results are wrong, or none comes."""
+    folder, _ = made
+    lut = re.compile(r"\.INIT\(16'h(\w+)\)(\s*\) \\u_core\.u_core_3)")
+    text, count = lut.subn(
+        lambda m: f".INIT(16'h{int(m[1], 16) ^ 0xFFFF:04x}){m[2]}", (folder / "rtl" / "netlist.v").read_text()
+    )
+    assert count > 3
+    (tmp_path / "netlist.v").write_text(text)
+    chip = json.loads((folder / "small.json").read_text())
+    try:
+        rung = netlist.simulate(tmp_path / "netlist.v", chip, folder / "vectors.npz", 25, tmp_path / "log")
+        told = rung.difference
+    except toolchain.ToolError as error:
+        told = str(error)
+    assert told.startswith("the chip's result differs, frame ") or "no result came" in told

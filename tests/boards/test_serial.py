@@ -16,13 +16,14 @@ from adiabit.errors import UserError
 from adiabit.hw import emit_serial, golden
 from adiabit.hw.accelerator import Accelerator
 from tests.boards.test_driver import network
-from tests.hw.rtl.chain import Chain, S, some_frames
+from tests.hw.rtl.chain import B, Chain, S, some_frames
 from tests.hw.rtl.test_rtl import tool_environment
 
 __all__ = ["tool_environment"]  # a fixture
 HERE = Path(__file__).parent
 CHIPS: dict[str, Accelerator] = {
     "labels": network(),
+    "pool": Chain("core", (5, 7, 4), 1, B, 2).pool((2, 3)).end(),  # its result ends before the frame does
     "sums": Chain("core", (2, 12), 4, S, 6).mvu(5, 5, out=None).end(),  # beats of 3 bytes in, of several out
 }
 

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The netlist that a bitstream is made of, as Yosys left it for nextpnr, in Verilator over its serial line."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adiabit.boards.pynq.adiabit_driver import Port
+from adiabit.flows import toolchain
+from adiabit.flows.ladder import Rung
+from adiabit.flows.simulate.bench import TOOLS
+
+RUNG = "netlist simulation"
+FRAMES = 24
+HERE = Path(__file__).parent
+
+
+def simulate(netlist: Path, chip: dict[str, Any], vectors: Path, divider: int, log: Path) -> Rung:
+    """Send the first saved vectors over the line and compare the results; `ToolError` where none come.
+
+    `chip` is the description of the chip, `divider` the cycles of a bit.
+    """
+    toolchain.need(*TOOLS)
+    with np.load(vectors, allow_pickle=False) as saved:
+        frames, outputs = saved["frames"][:FRAMES], saved["outputs"][:FRAMES]
+    given, result = (Port(chip[end], 1) for end in ("input", "output"))
+    spec = importlib.util.find_spec("pyosys")
+    assert spec is not None  # noqa: S101  # it made the netlist
+    assert spec.origin is not None  # noqa: S101
+    cells = Path(spec.origin).parent / "share" / "lattice"
+    with tempfile.TemporaryDirectory(dir=log.parent) as name:
+        work = Path(name).absolute()
+        shutil.copy(HERE / "chip_bench.cpp", work)
+        args: list[str | Path] = [
+            toolchain.find("verilator"), "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1),
+            "--prefix", "Vchip", "--top-module", chip["top"], "-Mdir", "obj", "-Wno-fatal", "-Wno-lint", "-O3",
+            "-CFLAGS", "-O1 -std=c++17",
+            "--x-assign", "unique", "--x-initial", "unique", f"-I{cells}", netlist.absolute(),
+            HERE / "dp16kd.v",  # before Yosys' cells, among which it is an empty one
+            cells / "cells_sim_ecp5.v", "chip_bench.cpp", "-o", "bench",
+        ]  # fmt: skip
+        toolchain.run_tool(args, cwd=work, log=log)
+        sent = np.zeros((len(frames), given.frame_bytes), np.uint8)
+        given.pack(given.check(frames), sent)
+        sent.tofile(work / "frames.bin")
+        sizes = [str(n) for n in (len(frames), given.frame_bytes, result.frame_bytes, divider)]
+        toolchain.run_tool([work / "obj" / "bench", "frames.bin", "results.bin", *sizes], cwd=work, log=log)
+        memory = np.fromfile(work / "results.bin", np.uint8).reshape(len(frames), -1)
+    equal = (result.unpack(memory).reshape(len(frames), -1) == outputs.reshape(len(frames), -1)).all(axis=1)
+    differs = np.flatnonzero(~equal)
+    told = (
+        f"the chip's result differs, frame {differs[0]}; see the netlist beside the bitstream" if len(differs) else ""
+    )
+    return Rung(
+        name=RUNG, frames=len(frames), equal=int(equal.sum()), compared="results over the serial line", difference=told
+    )
