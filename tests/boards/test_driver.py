@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit_rtl import RTL
 from tests.boards.hwh import AXI_LITE, STREAM, hwh
 from tests.hw.rtl.chain import B, Chain, S, U, some_frames
+from tests.hw.rtl.cocotb_run import assert_passes
 from tests.hw.rtl.registers import REGISTERS
 from tests.hw.rtl.test_rtl import tool_environment
 
@@ -100,10 +99,8 @@ def shim(top: str, word: int) -> str:
 def test_the_driver_classifies_on_our_rtl(
     tmp_path: Path, tool_environment: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cocotb_tools.runner import get_runner
-
     monkeypatch.syspath_prepend(str(HERE))  # the runner hands it to the simulator's Python
-    accelerator, rtl, results = network(), tmp_path / "rtl", tmp_path / "results.xml"
+    accelerator, rtl = network(), tmp_path / "rtl"
     rtl.mkdir()
     core = emit_ip.emit(accelerator, rtl, word_bytes=4)
     design = block_design(catalog.load("pynq-z2"), 100.0, core["top"], 4)
@@ -112,31 +109,11 @@ def test_the_driver_classifies_on_our_rtl(
     (tmp_path / "core.json").write_text(json.dumps(describe(core, design)))
     frames = some_frames(accelerator.input, np.random.default_rng(0), 20)
     np.savez(tmp_path / "vectors.npz", frames=frames, outputs=golden.run(accelerator, frames))
-    runner = get_runner("verilator")
-    runner.build(
-        sources=[RTL / "bnn_registers.vlt", *(rtl / s for s in core["sources"]), rtl / "shim.sv"],
-        hdl_toplevel=f"{core['top']}_sim",
-        build_dir=tmp_path / "build",
-        build_args=["-Wno-fatal", "--assert", "-j", "2"],
-        timescale=("1ns", "1ps"),
-        always=True,
-    )
     environment = {
         "HWH_LOCATION_DIR": str(tmp_path),
         "DRIVER_FOLDER": str(tmp_path),
         "DRIVER_PACKAGE": str(Path(adiabit_driver.__file__).parent.parent),
     }
-    with contextlib.suppress(SystemExit):  # of the runner, where a test fails
-        runner.test(
-            test_module="bench_driver",
-            hdl_toplevel=f"{core['top']}_sim",
-            build_dir=tmp_path / "build",
-            test_dir=rtl,
-            results_xml=str(results),
-            extra_env=environment,
-            log_file=tmp_path / "run.log",
-        )
-    cases = list(ET.parse(results).getroot().iter("testcase"))  # noqa: S314  # written by our own run
-    failed = [c.attrib["name"] for c in cases if c.find("failure") is not None or c.find("error") is not None]
-    assert len(cases) == 3
-    assert failed == [], (tmp_path / "run.log").read_text()[-4000:]
+    sources = [RTL / "bnn_registers.vlt", *(rtl / s for s in core["sources"]), rtl / "shim.sv"]
+    top = f"{core['top']}_sim"
+    assert_passes("bench_driver", top, sources, tmp_path, environment, tests=3, build_args=["-Wno-fatal"])

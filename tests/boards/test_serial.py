@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ from adiabit.hw import emit_serial, golden
 from adiabit.hw.accelerator import Accelerator
 from tests.boards.test_driver import network
 from tests.hw.rtl.chain import B, Chain, S, some_frames
+from tests.hw.rtl.cocotb_run import assert_passes
 from tests.hw.rtl.test_rtl import tool_environment
 
 __all__ = ["tool_environment"]  # a fixture
@@ -32,43 +31,20 @@ CHIPS: dict[str, Accelerator] = {
 def test_the_hosts_tool_and_the_chip_understand_each_other(
     name: str, tmp_path: Path, tool_environment: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cocotb_tools.runner import get_runner
-
     monkeypatch.syspath_prepend(str(HERE))  # the runner hands it to the simulator's Python
-    accelerator, rtl, results = CHIPS[name], tmp_path / "rtl", tmp_path / "results.xml"
+    accelerator, rtl = CHIPS[name], tmp_path / "rtl"
     rtl.mkdir()
     chip = emit_serial.emit(accelerator, rtl, clock_hz=8e6, baud=1_000_000, idle_bits=12)
     (tmp_path / "core.json").write_text(json.dumps(chip))
     frames = some_frames(accelerator.input, np.random.default_rng(0), 4)
     np.savez(tmp_path / "vectors.npz", frames=frames, outputs=golden.run(accelerator, frames))
-    runner = get_runner("verilator")
-    runner.build(
-        sources=[rtl / source for source in chip["sources"]],
-        hdl_toplevel=chip["top"],
-        build_dir=tmp_path / "build",
-        build_args=["-Wall", "--assert", "-j", "2"],
-        timescale=("1ns", "1ps"),
-        always=True,
-    )
     environment = {
         "DRIVER_FOLDER": str(tmp_path),
         "DRIVER_PACKAGE": str(Path(adiabit_driver.__file__).parent.parent),
         "DIVIDER": "8",
     }
-    with contextlib.suppress(SystemExit):  # of the runner, where a test fails
-        runner.test(
-            test_module="bench_serial",
-            hdl_toplevel=chip["top"],
-            build_dir=tmp_path / "build",
-            test_dir=rtl,
-            results_xml=str(results),
-            extra_env=environment,
-            log_file=tmp_path / "run.log",
-        )
-    cases = list(ET.parse(results).getroot().iter("testcase"))  # noqa: S314  # written by our own run
-    failed = [c.attrib["name"] for c in cases if c.find("failure") is not None or c.find("error") is not None]
-    assert len(cases) == 3
-    assert failed == [], (tmp_path / "run.log").read_text()[-4000:]
+    sources = [rtl / source for source in chip["sources"]]
+    assert_passes("bench_serial", chip["top"], sources, tmp_path, environment, tests=3, build_args=["-Wall"])
 
 
 def test_a_clock_that_does_not_make_the_baud_rate_is_refused(tmp_path: Path) -> None:

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import subprocess
 import sys
-import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ from adiabit.hw import emit_ip, storage
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit_rtl import RTL
 from tests.hw.rtl.chain import B, Chain, S, U, some_frames
+from tests.hw.rtl.cocotb_run import assert_passes
 from tests.hw.rtl.registers import REGISTERS
 from tests.hw.rtl.test_rtl import designs, tool_environment
 
@@ -92,34 +91,12 @@ CORES = {
 
 @pytest.mark.parametrize("name", CORES)
 def test_the_core_serves_dma_and_processor(name: str, tmp_path: Path, tool_environment: None) -> None:
-    from cocotb_tools.runner import get_runner
-
     accelerator, word_bytes = CORES[name]
-    rtl, saved, results = tmp_path / "rtl", tmp_path / "accelerator", tmp_path / "results.xml"
+    rtl, saved = tmp_path / "rtl", tmp_path / "accelerator"
     rtl.mkdir()
     saved.mkdir()
     document = emit_ip.emit(accelerator, rtl, word_bytes=word_bytes)
     storage.save(accelerator, saved)
-    runner = get_runner("verilator")
-    runner.build(
-        sources=[RTL / "bnn_registers.vlt", *(rtl / source for source in document["sources"])],
-        hdl_toplevel=document["top"],
-        build_dir=tmp_path / "build",
-        build_args=["-Wall", "--assert", "--x-assign", "unique", "--x-initial", "unique", "-j", "2"],
-        always=True,
-    )
-    with contextlib.suppress(SystemExit):  # of the runner, where a test fails
-        runner.test(
-            test_module="bench_ip",
-            hdl_toplevel=document["top"],
-            build_dir=tmp_path / "build",
-            test_dir=rtl,
-            results_xml=str(results),
-            extra_env={"ACCELERATOR": str(saved), "WORD_BYTES": str(word_bytes)},
-            plusargs=["+verilator+rand+reset+2", "+verilator+seed+1"],
-            log_file=tmp_path / "run.log",
-        )
-    cases = list(ET.parse(results).getroot().iter("testcase"))  # noqa: S314  # written by our own run
-    failed = [c.attrib["name"] for c in cases if c.find("failure") is not None or c.find("error") is not None]
-    assert cases
-    assert failed == [], (tmp_path / "run.log").read_text()[-4000:]
+    sources = [RTL / "bnn_registers.vlt", *(rtl / source for source in document["sources"])]
+    environment = {"ACCELERATOR": str(saved), "WORD_BYTES": str(word_bytes)}
+    assert_passes("bench_ip", document["top"], sources, tmp_path, environment, tests=9)
