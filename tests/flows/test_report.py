@@ -488,3 +488,18 @@ def test_one_epoch_makes_a_chart() -> None:
 
 def test_every_kind_of_stage_is_drawn_with_words_of_its_own() -> None:
     assert set(drawing._ABOUT) == set(STAGE_KINDS.values())
+
+
+def test_place_and_route_is_shown_where_it_ran(folders: dict[str, Path], tmp_path: Path) -> None:
+    figures, _ = make(folders, tmp_path / "out")
+    assert not [row for row in texts(resources(figures)) if "routed" in row[0]]
+    (tmp_path / "bitstream").mkdir()
+    document = {"tool": "nextpnr", "fmax_mhz": 108.9, "lut": 1780, "ff": 777, "bram18": 7, "dsp": 0, "clock_mhz": 25}
+    write(tmp_path / "bitstream", bitstream=document)
+    save_rungs(tmp_path / "bitstream", [Rung(name="netlist simulation", frames=24, equal=24)])
+    figures, html = make({**folders, "bitstream": tmp_path / "bitstream"}, tmp_path / "out")
+    rows = {row[0]: row[1:4] for row in texts(resources(figures)) if "routed" in row[0]}
+    assert rows["Fmax, routed"] == ["—", "108.9 MHz", "nextpnr"]
+    assert rows["LUT, routed"] == ["—", "1,780", "nextpnr"]
+    assert "netlist simulation" in Page(html).words
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["bitstream"]["fmax_mhz"] == 108.9
