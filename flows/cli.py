@@ -247,6 +247,10 @@ def package(
     from adiabit.flows.bitstream.package import package as archive
 
     pipeline = _pipeline(recipe, out, data, checkpoint, _with_board(sets, board))
+    if pipeline.board.shell == "uart":
+        raise UserError(
+            f"{pipeline.board.name}: has no PYNQ; `adiabit bitstream` leaves all that it needs in one folder"
+        )
     place = pipeline.out / f"{pipeline.recipe.name}-{pipeline.board.name}.zip"
     archive(pipeline.bitstream, pipeline.recipe.name, bit, place)
     _tell(str(place))

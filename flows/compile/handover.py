@@ -36,8 +36,12 @@ def hand_over(compiled: Path, board: Board, clock_mhz: float, out: Path) -> list
         raise UserError(f"{out}: is there and not empty; --for-finn needs a new folder")
     accelerator = storage.load(compiled)
     _check_pads(accelerator)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as name:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        beside = tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-")
+    except (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        raise UserError(f"{out}: no folder can be made there ({error.strerror}); give another --for-finn") from error
+    with beside as name:
         folder = Path(name) / "made"
         folder.mkdir()
         folding, changes = _folding(accelerator)

@@ -12,6 +12,7 @@ import pytest
 
 from adiabit.boards import catalog
 from adiabit.boards.pynq import adiabit_driver
+from adiabit.boards.pynq.adiabit_driver.__main__ import main
 from adiabit.boards.pynq.adiabit_driver.accelerator import MAGIC
 from adiabit.boards.pynq.adiabit_driver.accelerator import REGISTERS as DRIVERS
 from adiabit.boards.pynq.block_design import block_design
@@ -70,6 +71,13 @@ def test_the_driver_knows_the_registers() -> None:
 def test_a_missing_description_is_told(tmp_path: Path) -> None:
     with pytest.raises(adiabit_driver.DriverError, match=r"none\.json: no description of an accelerator"):
         adiabit_driver.Accelerator(str(tmp_path / "none.bit"), platform=object())
+
+
+def test_a_missing_package_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["none.bit"]) == 2
+    assert capsys.readouterr().err == (
+        "adiabit_driver: the Python package 'pynq' is missing; run this on the board, or give --port for a serial line\n"
+    )
 
 
 def network() -> Accelerator:

@@ -212,6 +212,14 @@ def test_the_command_line_writes_the_project_and_tells_how_to_go_on(
     assert archive.read_bytes() == first
 
 
+def test_a_board_without_pynq_is_not_packaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "tiny.toml").write_text("")
+    assert cli.main(["package", str(tmp_path / "tiny.toml"), "--board", "ulx3s-85f"]) == 2
+    assert capsys.readouterr().err == (
+        "adiabit: ulx3s-85f: has no PYNQ; `adiabit bitstream` leaves all that it needs in one folder\n"
+    )
+
+
 def test_the_boards_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["boards"]) == 0
     told = capsys.readouterr().out

@@ -137,6 +137,12 @@ def test_a_folder_that_holds_something_is_left_alone(compiled: Path, tmp_path: P
     assert [p.name for p in tmp_path.iterdir()] == ["mine"]
 
 
+def test_a_place_where_no_folder_can_be_made_is_told(compiled: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"file/finn: no folder can be made there \(.*\); give another --for-finn$"):
+        hand_over(compiled, catalog.load("pynq-z2"), 100.0, tmp_path / "file" / "finn")
+
+
 def test_the_command_line_hands_over(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["compile", str(model), "--out", str(tmp_path / "out"), "--for-finn", str(tmp_path / "finn")]
     assert cli.main([*command, "--set", "compile.fold.fps=100"]) == 0

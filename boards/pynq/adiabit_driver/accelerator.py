@@ -65,7 +65,7 @@ class Accelerator:
     """
 
     def __init__(self, bitfile: str, *, batch: int = 256, platform: Any = None) -> None:
-        platform = platform or importlib.import_module("pynq")
+        platform = platform or needed("pynq", "run this on the board, or give --port for a serial line")
         self.description = load_description(Path(bitfile).with_suffix(".json"), KEYS)
         self.batch = batch
         self.overlay = platform.Overlay(bitfile)
@@ -183,6 +183,14 @@ def verify(classify: Callable[[Any], Any], vectors: str) -> Verification:
 def _bytes(buffer: Any, count: int) -> Any:
     """The first bytes of a buffer of 32-bit words, in place."""
     return buffer.view(np.uint8).reshape(-1)[:count]
+
+
+def needed(module: str, remedy: str) -> Any:
+    """A package that is only there where it is of use."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise DriverError(f"the Python package {module!r} is missing; {remedy}") from error
 
 
 def load_description(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:

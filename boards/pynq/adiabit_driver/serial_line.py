@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .accelerator import DriverError, Verification, load_description, verify
+from .accelerator import DriverError, Verification, load_description, needed, verify
 from .packing import Port
 
 IDENTIFY, FRAME = b"I", b"F"
@@ -25,7 +24,7 @@ class SerialAccelerator:
     def __init__(self, description: str, port: str, *, timeout: float = 2.0) -> None:
         self.description = load_description(Path(description), ("identity", "baud", "input", "output"))
         self.input, self.output = (Port(self.description[end], 1) for end in ("input", "output"))
-        serial = importlib.import_module("serial")
+        serial = needed("serial", "install it: pip install pyserial")
         try:
             self.line = serial.Serial(port, self.description["baud"], timeout=timeout)
         except serial.SerialException as error:
