@@ -76,7 +76,8 @@ def test_a_missing_description_is_told(tmp_path: Path) -> None:
 def test_a_missing_package_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["none.bit"]) == 2
     assert capsys.readouterr().err == (
-        "adiabit_driver: the Python package 'pynq' is missing; run this on the board, or give --port for a serial line\n"
+        "adiabit_driver: the Python package 'pynq' is missing; run this on the board, or give --port for a serial "
+        "line\n"
     )
 
 
