@@ -30,9 +30,7 @@ class Board:
     part: str  # as Vivado names it
     family: str  # Yosys' name: xc7, xcup (UltraScale+) or ecp5
     clock_mhz: float  # the default clock of an accelerator on it
-    shell: (
-        str  # what is around an accelerator on it: zynq7000, zynqmp, or uart on parts that open tools place and route
-    )
+    shell: str  # around an accelerator: zynq7000, zynqmp, or uart on parts that open tools place and route
     board_part: str = ""  # Vivado's name of the board, for the processor's settings; not needed
     luts: int
     ffs: int

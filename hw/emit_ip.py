@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,16 +27,17 @@ ADDRESS_BITS = 6  # of the registers' bytes
 
 @dataclass(frozen=True, kw_only=True)
 class Port:
-    """How a stream travels to or from the host: each beat in `ratio` words."""
+    """How a stream travels to or from the host: each beat in `ratio` words, a power of two of them if `rounded`."""
 
     stream: Stream
     word_bytes: int
+    rounded: bool = True
 
     @property
     def ratio(self) -> int:
-        """Words of a beat: a power of two."""
+        """Words of a beat."""
         words = -(-beat_bytes(self.stream) // self.word_bytes)
-        return 1 << (words - 1).bit_length()
+        return 1 << (words - 1).bit_length() if self.rounded else words
 
     @property
     def words(self) -> int:
@@ -74,11 +74,7 @@ def emit(accelerator: Accelerator, folder: Path, *, word_bytes: int = 8) -> dict
     Returns what is in `ip.json`: top, sources in the order to be read, memories, identity (16 hexadecimal digits) and
     the ports.
     """
-    emit_rtl.emit(accelerator, folder)
-    design = json.loads((folder / emit_rtl.DESIGN).read_text())
-    modules = emit_rtl.modules_of({"bnn_host", *(Path(s).stem for s in design["sources"])})
-    for module in modules:
-        shutil.copyfile(emit_rtl.RTL / f"{module}.sv", folder / f"{module}.sv")
+    sources, memories = emit_rtl.emit_inside(accelerator, folder, "bnn_host")
     given, result = ports(accelerator, word_bytes)
     name, identity = f"{accelerator.name}_ip", digest(accelerator)
     (folder / f"{name}.v").write_text(
@@ -92,8 +88,8 @@ def emit(accelerator: Accelerator, folder: Path, *, word_bytes: int = 8) -> dict
     )  # fmt: skip
     document = {
         "top": name,
-        "sources": [*(f"{m}.sv" for m in modules), f"{accelerator.name}.sv", f"{name}.v"],
-        "memories": design["memories"],
+        "sources": [*sources, f"{name}.v"],
+        "memories": memories,
         "identity": identity,
         "word_bytes": word_bytes,
         "address_bits": ADDRESS_BITS,

@@ -99,6 +99,19 @@ def emit(accelerator: Accelerator, folder: Path) -> None:
     (folder / DESIGN).write_text(json.dumps(design, indent=1) + "\n")
 
 
+def emit_inside(accelerator: Accelerator, folder: Path, host: str) -> tuple[list[str], list[str]]:
+    """Write what `emit` writes, and `host`, the module that will stand beside the top, with all that it needs.
+
+    Returns the sources in the order to be read, and the memory files.
+    """
+    emit(accelerator, folder)
+    design = json.loads((folder / DESIGN).read_text())
+    modules = modules_of({host, *(Path(source).stem for source in design["sources"])})
+    for module in modules:
+        shutil.copyfile(RTL / f"{module}.sv", folder / f"{module}.sv")
+    return [*(f"{m}.sv" for m in modules), f"{accelerator.name}.sv"], design["memories"]
+
+
 def _check_name(name: str) -> None:
     if name in SYSTEMVERILOG:
         raise UserError(

@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 from adiabit.errors import UserError
 from adiabit.hw import emit_rtl
 from adiabit.hw.accelerator import Accelerator
-from adiabit.hw.emit_ip import IP, port_row, ports
-from adiabit.hw.packing import beat_bytes
+from adiabit.hw.emit_ip import IP, Port, port_row
 from adiabit.hw.storage import digest
 
 LEAST_DIVIDER = 4  # cycles a bit, see bnn_uart.sv
@@ -30,27 +28,23 @@ def emit(accelerator: Accelerator, folder: Path, *, clock_hz: float, baud: int, 
             f"a serial line of {baud} baud at a clock of {clock_hz / 1e6:g} MHz: no whole number of at least "
             f"{LEAST_DIVIDER} cycles a bit is within 2 %; choose another clock"
         )
-    emit_rtl.emit(accelerator, folder)
-    design = json.loads((folder / emit_rtl.DESIGN).read_text())
-    modules = emit_rtl.modules_of({"bnn_uart_host", *(Path(s).stem for s in design["sources"])})
-    for module in modules:
-        shutil.copyfile(emit_rtl.RTL / f"{module}.sv", folder / f"{module}.sv")
+    sources, memories = emit_rtl.emit_inside(accelerator, folder, "bnn_uart_host")
     name, identity = f"{accelerator.name}_serial", digest(accelerator)
-    given, result = ports(accelerator, 1)  # beats of whole bytes: any number of them
-    in_bytes, out_bytes = beat_bytes(accelerator.input), beat_bytes(accelerator.output)
+    given, result = (Port(stream=s, word_bytes=1, rounded=False) for s in (accelerator.input, accelerator.output))
     (folder / f"{name}.v").write_text(_TOP.format(
         name=accelerator.name, identity=identity, divider=divider, idle_bits=idle_bits,
-        in_bytes=in_bytes, in_beats=accelerator.input.beats,
-        out_bytes=out_bytes, out_beats=accelerator.output.beats, in_high=8 * in_bytes - 1, out_high=8 * out_bytes - 1,
+        in_bytes=given.ratio, in_beats=given.stream.beats, in_high=8 * given.ratio - 1,
+        out_bytes=result.ratio, out_beats=result.stream.beats, out_high=8 * result.ratio - 1,
     ))  # fmt: skip
     document = {
         "top": name,
-        "sources": [*(f"{m}.sv" for m in modules), f"{accelerator.name}.sv", f"{name}.v"],
-        "memories": design["memories"],
+        "sources": [*sources, f"{name}.v"],
+        "memories": memories,
         "identity": identity,
         "baud": baud,
-        "input": {**port_row(given), "ratio": in_bytes, "frame_bytes": in_bytes * accelerator.input.beats},
-        "output": {**port_row(result), "ratio": out_bytes, "frame_bytes": out_bytes * accelerator.output.beats},
+        "divider": divider,
+        "input": port_row(given),
+        "output": port_row(result),
         "word_bytes": 1,
     }
     (folder / IP).write_text(json.dumps(document, indent=1) + "\n")

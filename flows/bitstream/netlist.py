@@ -22,10 +22,10 @@ FRAMES = 24
 HERE = Path(__file__).parent
 
 
-def simulate(netlist: Path, chip: dict[str, Any], vectors: Path, divider: int, log: Path) -> Rung:
+def simulate(netlist: Path, chip: dict[str, Any], vectors: Path, log: Path) -> Rung:
     """Send the first saved vectors over the line and compare the results; `ToolError` where none come.
 
-    `chip` is the description of the chip, `divider` the cycles of a bit.
+    `chip` is the description of the chip.
     """
     toolchain.need(*TOOLS)
     with np.load(vectors, allow_pickle=False) as saved:
@@ -50,7 +50,7 @@ def simulate(netlist: Path, chip: dict[str, Any], vectors: Path, divider: int, l
         sent = np.zeros((len(frames), given.frame_bytes), np.uint8)
         given.pack(given.check(frames), sent)
         sent.tofile(work / "frames.bin")
-        sizes = [str(n) for n in (len(frames), given.frame_bytes, result.frame_bytes, divider)]
+        sizes = [str(n) for n in (len(frames), given.frame_bytes, result.frame_bytes, chip["divider"])]
         toolchain.run_tool([work / "obj" / "bench", "frames.bin", "results.bin", *sizes], cwd=work, log=log)
         memory = np.fromfile(work / "results.bin", np.uint8).reshape(len(frames), -1)
     equal = (result.unpack(memory).reshape(len(frames), -1) == outputs.reshape(len(frames), -1)).all(axis=1)

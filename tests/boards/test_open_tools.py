@@ -115,7 +115,7 @@ def test_a_netlist_with_a_fault_is_found(made: tuple[Path, list[str]], tmp_path:
     (tmp_path / "netlist.v").write_text(text)
     chip = json.loads((folder / "small.json").read_text())
     try:
-        rung = netlist.simulate(tmp_path / "netlist.v", chip, folder / "vectors.npz", 25, tmp_path / "log")
+        rung = netlist.simulate(tmp_path / "netlist.v", chip, folder / "vectors.npz", tmp_path / "log")
         told = rung.difference
     except toolchain.ToolError as error:
         told = str(error)

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +53,8 @@ def play(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("board", ZYNQ)
 @pytest.mark.parametrize("make", [tfc, conv])
-def test_the_script_builds_a_whole_system(board: str, make: object, tmp_path: Path) -> None:
-    accelerator = {tfc: tfc, conv: conv}[make]()  # type: ignore[index]
+def test_the_script_builds_a_whole_system(board: str, make: Callable[[], Accelerator], tmp_path: Path) -> None:
+    accelerator = make()
     folder = written(accelerator, board, tmp_path / "project")
     for boards in ("", catalog.load(board).board_part):  # with the board's own settings and without
         done = play(folder, STUB_BOARDS=boards)
