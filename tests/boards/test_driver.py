@@ -13,7 +13,7 @@ import pytest
 from adiabit.boards import catalog
 from adiabit.boards.pynq import adiabit_driver
 from adiabit.boards.pynq.adiabit_driver.__main__ import main
-from adiabit.boards.pynq.adiabit_driver.accelerator import MAGIC
+from adiabit.boards.pynq.adiabit_driver.accelerator import MAGIC, verify
 from adiabit.boards.pynq.adiabit_driver.accelerator import REGISTERS as DRIVERS
 from adiabit.boards.pynq.block_design import block_design
 from adiabit.boards.pynq.describe import describe
@@ -71,6 +71,31 @@ def test_the_driver_knows_the_registers() -> None:
 def test_a_missing_description_is_told(tmp_path: Path) -> None:
     with pytest.raises(adiabit_driver.DriverError, match=r"none\.json: no description of an accelerator"):
         adiabit_driver.Accelerator(str(tmp_path / "none.bit"), platform=object())
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{}", '{"word_bytes": 4, "input": [], "output": []}'])
+def test_another_files_description_is_told(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "other.json").write_text(text)
+    assert main([str(tmp_path / "other.bit")], platform=object()) == 2
+    assert capsys.readouterr().err.startswith(
+        f"adiabit_driver: {tmp_path / 'other.json'}: no description of an accelerator ("
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 broken off", None])
+def test_unreadable_vectors_are_told(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "vectors.npz"
+    if content is None:
+        np.savez(path, frames=np.zeros(1))  # and no outputs
+    else:
+        path.write_bytes(content)
+    with pytest.raises(adiabit_driver.DriverError, match=r"vectors\.npz: no vectors of an accelerator \("):
+        verify(lambda frames: frames, str(path))
+
+
+def test_a_batch_of_no_frames_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["x.bit", "--batch", "0"], platform=object()) == 2
+    assert capsys.readouterr().err == "adiabit_driver: a batch of 0 frames: at least 1 is needed\n"
 
 
 def test_a_missing_package_is_told(capsys: pytest.CaptureFixture[str]) -> None:

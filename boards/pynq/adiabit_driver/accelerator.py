@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import json
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ REGISTERS = {
     "input_stalls": 0x2C, "input_gaps": 0x30, "output_stalls": 0x34,
 }  # fmt: skip
 COUNTERS = ("frames_in", "frames_out", "cycles", "input_stalls", "input_gaps", "output_stalls")
-KEYS = ("identity", "word_bytes", "address", "address_bits", "dma", "input", "output")  # of NAME.json
+KEYS = ("identity", "address", "address_bits", "dma")  # of NAME.json, beside those of the ports
 CLEAR, RESTART = 1, 2
 BUSY, MISALIGNED = 1, 2
 
@@ -65,14 +66,14 @@ class Accelerator:
     """
 
     def __init__(self, bitfile: str, *, batch: int = 256, platform: Any = None) -> None:
+        if batch < 1:
+            raise DriverError(f"a batch of {batch} frames: at least 1 is needed")
         platform = platform or needed("pynq", "run this on the board, or give --port for a serial line")
-        self.description = load_description(Path(bitfile).with_suffix(".json"), KEYS)
+        self.description, self.input, self.output = load_description(Path(bitfile).with_suffix(".json"), KEYS)
         self.batch = batch
         self.overlay = platform.Overlay(bitfile)
         self.registers = platform.MMIO(self.description["address"], 4 << (self.description["address_bits"] - 2))
         self._check(bitfile)
-        word_bytes = self.description["word_bytes"]
-        self.input, self.output = (Port(self.description[end], word_bytes) for end in ("input", "output"))
         self.dma = getattr(self.overlay, self.description["dma"])
         self._buffers = [
             (platform.allocate((batch * self.input.frame_bytes // 4,), np.uint32),
@@ -172,9 +173,14 @@ class Accelerator:
 
 
 def verify(classify: Callable[[Any], Any], vectors: str) -> Verification:
-    """What `classify` makes of the saved vectors (`frames`, `outputs`)."""
-    with np.load(vectors, allow_pickle=False) as saved:
-        frames, outputs = saved["frames"], saved["outputs"]
+    """What `classify` makes of the saved vectors (`frames`, `outputs`); `DriverError` where they cannot be read."""
+    try:
+        with np.load(vectors, allow_pickle=False) as saved:
+            frames, outputs = saved["frames"], saved["outputs"]
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise DriverError(
+            f"{vectors}: no vectors of an accelerator ({error!r}); they lie beside the bitstream"
+        ) from error
     found = classify(frames).reshape(len(frames), -1)
     differs = np.flatnonzero((found != outputs.reshape(len(frames), -1)).any(axis=1))
     return Verification(len(frames), len(frames) - len(differs), int(differs[0]) if len(differs) else None)
@@ -193,12 +199,13 @@ def needed(module: str, remedy: str) -> Any:
         raise DriverError(f"the Python package {module!r} is missing; {remedy}") from error
 
 
-def load_description(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
-    """These keys of NAME.json; `DriverError` where it is missing or of something else."""
+def load_description(path: Path, keys: tuple[str, ...]) -> tuple[dict[str, Any], Port, Port]:
+    """These keys of NAME.json, and the ways in and out; `DriverError` where it is missing or of something else."""
     try:
         description: dict[str, Any] = json.loads(path.read_text())
-        return {key: description[key] for key in keys}
-    except (OSError, ValueError, KeyError) as error:
+        given, taken = (Port(description[end], description["word_bytes"]) for end in ("input", "output"))
+        return {key: description[key] for key in keys}, given, taken
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DriverError(
             f"{path}: no description of an accelerator ({error!r}); it lies beside the bitstream"
         ) from error

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from .accelerator import DriverError, Verification, load_description, needed, verify
-from .packing import Port
 
 IDENTIFY, FRAME = b"I", b"F"
 
@@ -22,8 +21,7 @@ class SerialAccelerator:
     """
 
     def __init__(self, description: str, port: str, *, timeout: float = 2.0) -> None:
-        self.description = load_description(Path(description), ("identity", "baud", "input", "output"))
-        self.input, self.output = (Port(self.description[end], 1) for end in ("input", "output"))
+        self.description, self.input, self.output = load_description(Path(description), ("identity", "baud"))
         serial = needed("serial", "install it: pip install pyserial")
         try:
             self.line = serial.Serial(port, self.description["baud"], timeout=timeout)
