@@ -43,13 +43,17 @@ CheckpointOption = Annotated[
     Path | None, typer.Option("--checkpoint", help="Folder of a trained network; nothing is trained then.")
 ]
 SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override, e.g. train.epochs=20.")]
+VerifiedOption = Annotated[
+    Path | None, typer.Option("--verified", help="What the driver's --save wrote on the board; the ladder's last rung.")
+]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Make this stage anew although it could be reused.")]
 
 
 def _pipeline(
-    recipe: Path, out: Path | None, data: Path | None, checkpoint: Path | None, sets: Sequence[str], fresh: str = ""
-) -> Pipeline:
-    places = {"data.dir": data, "checkpoint": checkpoint}
+    recipe: Path, out: Path | None, data: Path | None, checkpoint: Path | None, sets: Sequence[str], fresh: str = "",
+    verified: Path | None = None,
+) -> Pipeline:  # fmt: skip
+    places = {"data.dir": data, "checkpoint": checkpoint, "target.verified": verified}
     loaded = load(recipe, [*sets, *(f"{key}='{path.absolute()}'" for key, path in places.items() if path)])
     folder = out or Path("build") / loaded.name
     return Pipeline(loaded, folder, tell=_tell, progress=sys.stdout.isatty(), fresh=fresh)
@@ -182,9 +186,10 @@ def report(
     data: DataOption = None,
     checkpoint: CheckpointOption = None,
     sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
+    verified: VerifiedOption = None,
 ) -> None:
     """Make the report; the same as `run`, whose stages it reuses."""
-    raise typer.Exit(_report(_pipeline(recipe, out, data, checkpoint, sets)))
+    raise typer.Exit(_report(_pipeline(recipe, out, data, checkpoint, sets, verified=verified)))
 
 
 @app.command()
@@ -195,9 +200,10 @@ def run(
     checkpoint: CheckpointOption = None,
     sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
     fresh: FreshOption = False,
+    verified: VerifiedOption = None,
 ) -> None:
     """Go the whole way: train, export, compile, emit, simulate, synthesize, report. Exit code 1: a rung differs."""
-    raise typer.Exit(_report(_pipeline(recipe, out, data, checkpoint, sets, "all" if fresh else "")))
+    raise typer.Exit(_report(_pipeline(recipe, out, data, checkpoint, sets, "all" if fresh else "", verified)))
 
 
 BoardOption = Annotated[str | None, typer.Option("--board", help="The board; the recipe's by default.")]

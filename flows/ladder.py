@@ -13,6 +13,9 @@ import numpy.typing as npt
 
 from adiabit.errors import UserError
 
+STAGES = (  # in the order of their work
+    "train", "export", "compile", "emit", "hls", "csim", "simulate", "synthesize", "cosim", "bitstream", "verified",
+)  # fmt: skip
 RUNGS = (
     "torch", "QONNX", "FINN graph", "golden", "HLS C simulation", "RTL simulation", "HLS co-simulation", "board",
 )  # fmt: skip

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from adiabit.boards import catalog
+from adiabit.errors import UserError
 from adiabit.flows.bitstream import open_tools, project
 from adiabit.flows.bitstream.families import FAMILIES
-from adiabit.flows.ladder import Vectors
+from adiabit.flows.ladder import STAGES, Vectors
 from adiabit.flows.recipe import Recipe
 from adiabit.flows.simulate import cosim
 from adiabit.flows.store import Made, Store, file_digest, source_digest, versions
-
-STAGES = ("train", "export", "compile", "emit", "hls", "csim", "simulate", "synthesize", "cosim", "bitstream")
 
 
 @dataclass
@@ -51,6 +50,8 @@ class Pipeline:
             left_out.add("cosim")
         if not open_tools.available(self.board):
             left_out.add("bitstream")
+        if self.recipe.target.verified is None:
+            left_out.add("verified")
         return tuple(s for s in STAGES if s not in left_out)
 
     @property
@@ -264,6 +265,26 @@ class Pipeline:
             "tools": versions("pyosys", *family.packages) if family else None,
         }
         return self._stage("bitstream", key, make)
+
+    @cached_property
+    def verified(self) -> Path:
+        """What the driver found on a board."""
+        source, file = self.compile, self.recipe.target.verified
+        if file is None:
+            raise UserError("target.verified: not given; the driver's --save writes the file on the board")
+
+        def make(folder: Path) -> None:
+            from adiabit.flows.bitstream.verified import take_in
+            from adiabit.hw import storage
+
+            take_in(file, storage.load(source), folder)
+
+        key = {
+            "from": source.name,
+            "file": file_digest(file),
+            "source": source_digest("hw", "flows/bitstream"),
+        }
+        return self._stage("verified", key, make)
 
     def folder(self, stage: str) -> Path:
         """The finished folder of a stage by name, made now if need be."""

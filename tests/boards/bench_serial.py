@@ -102,7 +102,8 @@ async def the_hosts_tool_classifies_and_verifies(dut: Any) -> None:
         told = line.verify(str(FOLDER / "vectors.npz"))
         assert str(told) == f"{len(frames)} of {len(frames)} frames equal"
         line.close()
-        assert main([str(DESCRIPTION), "--port", port, "--verify", str(FOLDER / "vectors.npz")]) == 0
+        saved = ["--verify", str(FOLDER / "vectors.npz"), "--save", str(FOLDER / "board.json")]
+        assert main([str(DESCRIPTION), "--port", port, *saved]) == 0
 
     await beside(dut, host)
     await settle(dut)

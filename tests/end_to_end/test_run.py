@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from adiabit.flows import cli
-from adiabit.flows.pipeline import STAGES
+from adiabit.flows.ladder import STAGES
 from adiabit.flows.simulate import cosim
+from adiabit.hw.storage import digest, load
 from adiabit.train.anneal import Anneal
 from adiabit.train.checkpoint import load_tensors
 
@@ -66,7 +67,7 @@ def test_run_again_every_stage_is_reused(place: Path, capsys: pytest.CaptureFixt
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1].endswith("report.html")
     assert [line.split(":")[0] for line in lines if ": reused" in line] == [
-        s for s in STAGES if s not in ("cosim", "bitstream")
+        s for s in STAGES if s not in ("cosim", "bitstream", "verified")
     ]
 
 
@@ -78,6 +79,22 @@ def test_a_checkpoint_is_not_trained_and_tells_of_its_training(place: Path, caps
     report = json.loads((place / "out/report/report.json").read_text())
     assert report["training"]["hard_test"] == json.loads((trained / "metrics.json").read_text())["hard_test"]
     assert len(report["training"]["history"]["epoch"]) == 3
+
+
+def test_what_a_board_found_is_the_last_rung(place: Path) -> None:
+    (compiled,) = (place / "out").glob("compile-*")
+    record = {"identity": digest(load(compiled)), "frames": 1034, "equal": 1034, "first": None, "measured": {}}
+    (place / "board.json").write_text(json.dumps(record))
+    command = ["report", str(place / "tiny.toml"), "--out", str(place / "out"), "--verified", str(place / "board.json")]
+    assert cli.main(command) == 0
+    assert last_rung(place)["status"] == "equal"
+    (place / "board.json").write_text(json.dumps(record | {"equal": 1033, "first": 4}))
+    assert cli.main(command) == 1
+    assert last_rung(place)["difference"] == "frame 4: the board's result differs"
+
+
+def last_rung(place: Path) -> Any:
+    return json.loads((place / "out/report/report.json").read_text())["rungs"][-1]
 
 
 def test_measured_cycles_a_frame_are_the_fold_of_the_slowest_stage(place: Path) -> None:

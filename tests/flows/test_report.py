@@ -313,6 +313,19 @@ def test_measured_cycles_other_than_the_fold_are_marked(folders: dict[str, Path]
     assert cells["Latency in cycles"][2].text == "—"
 
 
+def test_what_a_board_measured_is_shown(folders: dict[str, Path], tmp_path: Path) -> None:
+    (verified := tmp_path / "verified").mkdir()
+    write(verified, board={"frames_per_second": 98765.4, "latency_seconds": 0.00125})
+    save_rungs(verified, [Rung(name="board", frames=256, equal=256, compared="results over the driver")])
+    figures, _ = make({**folders, "verified": verified}, tmp_path / "out")
+    assert texts(ladder(figures))[-1] == ["board", "equal", "256", "256", "—", "results over the driver"]
+    assert texts(resources(figures))[-3:] == [
+        ["Cycles a frame, board", "—", "—", "driver", "—", "—"],
+        ["Frames a second, board", "—", "98,765", "driver", "—", "—"],
+        ["Latency, board, host included", "—", "1,250 µs", "driver", "—", "—"],
+    ]
+
+
 def test_notes_tell_how_figures_were_come_by(folders: dict[str, Path], tmp_path: Path) -> None:
     assert resources(make(folders, tmp_path / "out")[0]).notes == (
         "Logic delay: logic alone, without routing & clock skew.",

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ladder's last rung: what the driver found on a board, taken in from the file that it saved there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from adiabit.errors import UserError
+from adiabit.flows.ladder import Rung, save_rungs
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.storage import digest
+
+RUNG, RECORD = "board", "board.json"
+
+
+class Record(BaseModel):
+    """The file that `adiabit_driver --verify NPZ --save FILE` writes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    identity: str  # as the circuit tells it
+    frames: int = Field(ge=1)
+    equal: int = Field(ge=0)
+    first: int | None  # the first frame that differs
+    measured: dict[str, float]  # on a PYNQ board with --measure: frames_per_second, latency_seconds, cycles_per_frame
+
+    @model_validator(mode="after")
+    def _counts(self) -> Record:
+        if self.equal > self.frames:
+            raise ValueError(f"equal = {self.equal} of {self.frames} frames")
+        return self
+
+
+def take_in(file: Path, accelerator: Accelerator, folder: Path) -> None:
+    """Write `rungs.json` and `board.json` into the stage's folder.
+
+    `UserError` where the file is none of the driver's, or of another accelerator.
+    """
+    try:
+        record = Record.model_validate_json(file.read_text())
+    except (OSError, UnicodeDecodeError, ValidationError) as error:
+        raise UserError(
+            f"{file}: no record of a board ({_reason(error)}); on the board, "
+            "python3 -m adiabit_driver NAME.bit --verify vectors.npz --save FILE writes one"
+        ) from error
+    if record.identity != (here := digest(accelerator)):
+        raise UserError(
+            f"{file}: of accelerator {record.identity}, and this run's is {here}; make the bitstream of this run and "
+            "verify that"
+        )
+    told = "" if record.first is None else f"frame {record.first}: the board's result differs"
+    rung = Rung(
+        name=RUNG, frames=record.frames, equal=record.equal, compared="results over the driver", difference=told
+    )
+    save_rungs(folder, [rung])
+    (folder / RECORD).write_text(json.dumps(record.measured, indent=1) + "\n")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return ": ".join([".".join(map(str, first["loc"])), first["msg"]]) if first["loc"] else first["msg"]
+    return str(getattr(error, "strerror", None) or error)
