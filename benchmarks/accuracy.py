@@ -24,13 +24,13 @@ from typing import Any, Literal
 import torch
 
 from adiabit.flows.recipe import Recipe, load
-from adiabit.train.config import Budget, TrainConfig
+from adiabit.train.config import TrainConfig
 from adiabit.train.loop import fit
+from adiabit.train.methods.tables import Real, method_table
 
 HERE = Path(__file__).parent
 Method = Literal["adiabatic", "ste", "real"]
 METHODS: tuple[Method, ...] = ("adiabatic", "ste", "real")
-REAL = {"learning_rate": 0.001, "weight_decay": 0.01}
 KEPT = ("model.pt", "model.json", "metrics.json", "history.json")
 
 
@@ -104,11 +104,11 @@ class Run:
     def recipe(self) -> Recipe:
         """The recipe, trained by this method."""
         recipe = load(HERE.parent / "recipes" / f"{self.name}.toml", self.overrides)
-        changes: dict[str, Any] = {"method": self.method, "seed": self.seed, "threads": None}
+        changes: dict[str, Any] = {"seed": self.seed, "threads": None}
         if self.method != "adiabatic":
-            changes["schedule"] = Budget()  # which the others do not use
+            changes["method"] = method_table(self.method)
         if self.method == "real":
-            changes |= REAL
+            changes |= {"learning_rate": Real.learning_rate, "weight_decay": Real.weight_decay}
         return recipe.model_copy(update={"train": recipe.train.model_copy(update=changes)})
 
     def folder(self, out: Path) -> Path:

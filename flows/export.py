@@ -17,9 +17,10 @@ from adiabit.errors import UserError
 from adiabit.flows.compile.execute import run_qonnx
 from adiabit.flows.ladder import Rung, Vectors, save_rungs
 from adiabit.train.checkpoint import load_card, load_model
-from adiabit.train.config import HARD, DataConfig
+from adiabit.train.config import DataConfig
 from adiabit.train.data import load
 from adiabit.train.measure import logits, pixels
+from adiabit.train.methods.tables import HARD
 from adiabit.train.topology import Shape
 
 MODEL = "model.onnx"
@@ -34,10 +35,10 @@ def export(train_folder: Path, data: DataConfig, out: Path, frames: int | None =
     the QONNX rung.
     """
     card = load_card(train_folder)
-    if card.method == "real":
+    if card.method.why_not:
         raise UserError(
-            f'{train_folder}: method = "real" trains real-valued weights, which have no binary hardware; '
-            'train with method = "adiabatic" or "ste" to export'
+            f'{train_folder}: method = "{card.method.name}" has no binary hardware, for {card.method.why_not}; '
+            'train with another, e.g. "adiabatic", to export'
         )
     if not card.hard:
         raise UserError(

@@ -127,14 +127,20 @@ def _override(document: dict[str, Any], override: str) -> None:
 
 def _message(path: Path, error: ValidationError) -> str:
     first, more = error.errors()[0], error.error_count() - 1
-    place, key, owner = _place(first["loc"])
+    loc, value = first["loc"], first["input"]
+    if isinstance(value, dict) and loc[-1] in (value.get("name"), value.get("kind")):
+        loc = loc[:-1]  # the tag of a union
+    place, key, owner = _place(loc)
     where = f"{path}: [{place}]: {key}" if place else f"{path}: {key}"
     if first["type"] == "extra_forbidden":
         known = [*owner.model_fields] if owner else []
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
         text = f"{where}: unknown key; " + (f"did you mean {near[0]!r}?" if near else f"known keys: {sorted(known)}")
+    elif first["type"] == "union_tag_invalid":
+        field, tag, there = (str(first["ctx"][k]) for k in ("discriminator", "tag", "expected_tags"))
+        text = f"{path}: [{place}.{key}]: {field.strip(chr(39))} = {tag!r}: must be one of {there}"
+        text += _nearest({"ctx": {"expected": there}}, tag)
     else:
-        value = first["input"]
         reason = str(first["msg"]).removeprefix("Value error, ")
         text = f"{where} = {value!r}: {reason[0].lower()}{reason[1:]}" + _nearest(first, value)
     return text + (f" (and {more} more)" if more else "")

@@ -6,18 +6,18 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict
 from typing import Any
 
 import lightning as L  # noqa: N812  (its customary name)
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from adiabit.train.config import TrainConfig
 from adiabit.train.data import Dataset
+from adiabit.train.layers import Network
 from adiabit.train.measure import accuracy, copied, reestimate, shuffled, tensors
-from adiabit.train.quantizers import AdiabaticQuantizer, hardened, quantizers
-from adiabit.train.schedules import Slopes, make_schedule
+from adiabit.train.methods.base import latent_weights
+from adiabit.train.quantizers import hardened, set_quantizers
 
 HISTORY = (
     "epoch", "soft_accuracy", "hard_accuracy", "k_weights", "k_activations", "loss", "flip_ratio", "unsaturated", "lr",
@@ -33,11 +33,12 @@ class Anneal(L.Callback):
     equals an uninterrupted one bit for bit.
     """
 
-    def __init__(self, config: TrainConfig, net: nn.Module, splits: Dataset, settings: dict[str, Any]) -> None:
+    def __init__(self, config: TrainConfig, net: Network, splits: Dataset, settings: dict[str, Any]) -> None:
         self.config, self.net, self.settings = config, net, settings
         self.frames, self.labels = tensors(splits.validation)
         self.sample = shuffled(tensors(splits.train)[0])[: IMAGES if self.frames.ndim == 4 else SAMPLE]
-        self.schedule = make_schedule(config)
+        self.method = net.method
+        self.schedule = self.method.schedule()
         self.history: dict[str, list[Any]] = {key: [] for key in HISTORY}
         self.best: dict[str, Any] = {"hard_accuracy": -1.0}
         self.seconds = 0.0
@@ -76,26 +77,29 @@ class Anneal(L.Callback):
         if batch_idx == 0:
             torch.manual_seed(self.config.seed * 1_000_003 + epoch)
             self.started, self.losses = time.monotonic(), []
-            self.signs = [layer.weight.detach() >= 0 for layer in self._products()]
-        share = (epoch + batch_idx / max(1, int(trainer.num_training_batches))) / self.config.epochs
-        self.schedule.at(share)
+            self.signs = [weight.detach() >= 0 for weight in latent_weights(self.net)]
+        batches = max(1, int(trainer.num_training_batches))
+        share = (epoch + batch_idx / batches) / self.config.epochs
+        self.schedule.at(share, epoch * batches + batch_idx)
         self._apply()
         rate = self.config.learning_rate * self.schedule.learning_rate_factor
         if self.config.learning_rate_schedule == "cosine":
             rate *= 0.5 * (1 + math.cos(math.pi * share))
         for group in trainer.optimizers[0].param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("rate", 1.0)
+        self.method.before_step(trainer.optimizers[0], epoch)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Keep the loss."""
+        """The method's part of the update; keep the loss."""
+        self.method.after_step(self.net, trainer.optimizers[0].param_groups[-1]["lr"], self.schedule)
         self.losses.append(outputs["loss"].detach())
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Measure, keep the best, push."""
         soft = self._soft_accuracy()
-        hard = soft if self.config.method == "real" else self._hard_accuracy()
+        hard = self._hard_accuracy() if self.method.binary else soft
         self._record(trainer, soft, hard)
         if hard > self.best["hard_accuracy"]:
             self.best = self.candidate()
@@ -109,14 +113,15 @@ class Anneal(L.Callback):
         return {
             "epoch": self.history["epoch"][-1],
             "hard_accuracy": self.history["hard_accuracy"][-1],
-            "slopes": asdict(self.schedule.slopes),
+            "settings": self.schedule.settings,
+            "slopes": (self.schedule.k_weights, self.schedule.k_activations),
             "state": copied(self.net),
         }
 
     # the rest ---------------------------------------------------------------------------------------------------
 
     def _apply(self) -> None:
-        set_slopes(self.net, self.schedule.slopes)
+        set_quantizers(self.net, self.schedule.settings)
 
     def _soft_accuracy(self) -> float:
         self._apply()
@@ -132,16 +137,13 @@ class Anneal(L.Callback):
             buffer.copy_(before)
         return measured
 
-    def _products(self) -> list[nn.Linear | nn.Conv2d]:
-        return [module for module in self.net.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
-
     def _record(self, trainer: L.Trainer, soft: float, hard: float) -> None:
-        weights = [layer.weight.detach() for layer in self._products()]
+        weights = [weight.detach() for weight in latent_weights(self.net)]
         total = sum(w.numel() for w in weights)
         flips = sum(int(((w >= 0) != s).sum()) for w, s in zip(weights, self.signs, strict=True))
         k = self.schedule.k_weights
         soft_weights = total if k is None else sum(int((torch.tanh(k * w).abs() < SATURATED).sum()) for w in weights)
-        if self.schedule.slopes.hard_weights:
+        if self.schedule.settings.get("weight", {}).get("hard"):
             soft_weights = 0
         row = {
             "epoch": trainer.current_epoch + 1,
@@ -159,15 +161,3 @@ class Anneal(L.Callback):
         if trainer.logger:
             logged = {key: value for key, value in row.items() if value is not None} | {"gap": soft - hard}
             trainer.logger.log_metrics(logged, step=trainer.current_epoch + 1)
-
-
-def set_slopes(net: nn.Module, slopes: Slopes) -> None:
-    """Give every adiabatic quantizer of a network its k, and whether its forward is hard."""
-    for quantizer in quantizers(net):
-        if isinstance(quantizer, AdiabaticQuantizer):
-            weight = quantizer.role == "weight"
-            k = slopes.weights if weight else slopes.activations
-            if k is not None:
-                quantizer.k = k
-            quantizer.hard = slopes.hard_weights if weight else slopes.hard_activations
-            quantizer.noise = 0.0 if weight else slopes.noise

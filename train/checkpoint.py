@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 from torch import Tensor, nn
 
 from adiabit.errors import UserError
 from adiabit.train.layers import BinaryConv2d, BinaryLinear, Network
+from adiabit.train.methods.tables import MethodConfig, named
 from adiabit.train.quantizers import quantizers, sign
 from adiabit.train.topology import ModelConfig, Shape, Table
 
@@ -27,16 +28,21 @@ class ModelCard(Table):
     model: ModelConfig
     frame: Shape = (784,)  # (features,) or (H, W, C)
     classes: int = 10
-    method: Literal["adiabatic", "ste", "real"]
+    method: MethodConfig
     hard: bool  # every weight and activation is -1 or +1
     k_weights: float | None = None
     k_activations: float | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_method_may_be_its_name(cls, card: Any) -> Any:
+        return {**card, "method": named(card.get("method"))} if isinstance(card, dict) else card
 
 
 def save_model(folder: Path, net: nn.Module, card: ModelCard) -> None:
     """Write `model.pt`, then `model.json`; a hard network's weights are kept as signs, one byte each."""
     state = dict(net.state_dict())
-    if card.hard and card.method != "real":
+    if card.hard:
         for name, module in net.named_modules():
             if isinstance(module, BinaryLinear | BinaryConv2d):
                 state[f"{name}.weight"] = sign(module.weight.detach()).to(torch.int8)
@@ -70,9 +76,9 @@ def check_topology(folder: Path, model: ModelConfig) -> None:
 
 
 def load_model(folder: Path) -> nn.Module:
-    """The network of a training folder in eval mode, hard if its card says so."""
+    """The network of a training folder in eval mode: the hardware's if its card says hard, else as it was trained."""
     card = load_card(folder)
-    net = Network(card.model, card.method, frame=card.frame, classes=card.classes)
+    net = Network(card.model, "ste" if card.hard else card.method, frame=card.frame, classes=card.classes)
     path = folder / TENSORS
     state = load_tensors(path)
     theirs = {name: tuple(value.shape) for name, value in state.items() if isinstance(value, Tensor)}
@@ -81,7 +87,7 @@ def load_model(folder: Path) -> nn.Module:
         name = sorted(n for n in theirs.keys() | ours.keys() if theirs.get(n) != ours.get(n))[0]
         raise UserError(
             f"{path}: tensor {name} is {theirs.get(name, 'missing')}, but {MODEL} ({card.model.topology}, "
-            f"{card.method}) needs {ours.get(name, 'none')}; the two files must come from one training"
+            f"{card.method.name}) needs {ours.get(name, 'none')}; the two files must come from one training"
         )
     net.load_state_dict(state)
     for quantizer in quantizers(net):

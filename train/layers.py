@@ -14,44 +14,57 @@ import brevitas.nn as qnn
 import torch
 from torch import Tensor, nn
 
-from adiabit.train.quantizers import BipolarQuantizer, act_quant, weight_quant
+from adiabit.train.methods.base import Method
+from adiabit.train.methods.build import method as method_of
+from adiabit.train.methods.tables import MethodTable
+from adiabit.train.quantizers import BipolarQuantizer, SignQuantizer, act_quant, weight_quant
 from adiabit.train.topology import Layer, ModelConfig, Shape
 
 
 class BinaryLinear(qnn.QuantLinear):
-    """y_BO = x_BI @ sign(W_OI).T, one XNOR-popcount in hardware; no bias, scale 1 (Umuroglu et al., FINN, 2017)."""
+    """y_BO = x_BI @ sign(W_OI).T, one XNOR-popcount in hardware; no bias (Umuroglu et al., FINN, 2017)."""
 
-    def __init__(self, inputs: int, outputs: int, method: str, init: float) -> None:
-        super().__init__(inputs, outputs, bias=False, weight_quant=weight_quant(method))
+    def __init__(self, inputs: int, outputs: int, quantizer: BipolarQuantizer, init: float) -> None:
+        super().__init__(inputs, outputs, bias=False, weight_quant=weight_quant(quantizer))
         nn.init.normal_(self.weight, std=init)
+
+    @property
+    def quantizer(self) -> BipolarQuantizer:
+        """Of the weights."""
+        return self.weight_quant.tensor_quant  # type: ignore[no-any-return]
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's name)
         """Dot products; Brevitas' wrapping is left to the export, it would take half of a small step."""
         if self.weight_quant.export_mode:
             return super().forward(input)  # type: ignore[no-any-return]
-        quantizer: BipolarQuantizer = self.weight_quant.tensor_quant
-        return nn.functional.linear(input, quantizer.quantize(self.weight))
+        return nn.functional.linear(input, self.quantizer.quantize(self.weight))
 
 
 class BinaryConv2d(qnn.QuantConv2d):
     """y_BOHW = x_BIHW * sign(W_OIRS): windows of x, each an XNOR-popcount with every row of weights in hardware.
 
-    No bias, scale 1. `padding` adds zeros, which 8-bit pixels have; -1 and +1 have none: see :class:`Pad`.
+    No bias. `padding` adds zeros, which 8-bit pixels have; -1 and +1 have none: see :class:`Pad`.
     """
 
-    def __init__(self, inputs: int, layer: Layer, padding: tuple[int, int], method: str, init: float) -> None:
+    def __init__(
+        self, inputs: int, layer: Layer, padding: tuple[int, int], quantizer: BipolarQuantizer, init: float
+    ) -> None:
         super().__init__(
             inputs, layer.conv, layer.kernel, layer.stride, padding, layer.dilation, bias=False,
-            weight_quant=weight_quant(method),
+            weight_quant=weight_quant(quantizer),
         )  # fmt: skip
         nn.init.normal_(self.weight, std=init)
+
+    @property
+    def quantizer(self) -> BipolarQuantizer:
+        """Of the weights."""
+        return self.weight_quant.tensor_quant  # type: ignore[no-any-return]
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's name)
         """Dot products; Brevitas' wrapping is left to the export."""
         if self.weight_quant.export_mode:
             return super().forward(input)  # type: ignore[no-any-return]
-        quantizer: BipolarQuantizer = self.weight_quant.tensor_quant
-        weight = quantizer.quantize(self.weight)
+        weight = self.quantizer.quantize(self.weight)
         return nn.functional.conv2d(input, weight, None, self.stride, self.padding, self.dilation)
 
 
@@ -102,15 +115,19 @@ class RisingNorm2d(nn.BatchNorm2d):
 class BinaryActivation(qnn.QuantIdentity):
     """y in {-1, +1}, any shape; after a batch norm it is one integer threshold a neuron in hardware."""
 
-    def __init__(self, method: str) -> None:
-        super().__init__(act_quant=act_quant(method))
+    def __init__(self, quantizer: BipolarQuantizer) -> None:
+        super().__init__(act_quant=act_quant(quantizer))
+
+    @property
+    def quantizer(self) -> BipolarQuantizer:
+        """What computes the sign."""
+        return self.act_quant.fused_activation_quant_proxy.tensor_quant  # type: ignore[no-any-return]
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's name)
         """Quantize; Brevitas' wrapping is left to the export."""
         if self.act_quant.export_mode:
             return super().forward(input)  # type: ignore[no-any-return]
-        quantizer: BipolarQuantizer = self.act_quant.fused_activation_quant_proxy.tensor_quant
-        return quantizer.quantize(input)
+        return self.quantizer.quantize(input)
 
 
 class PixelSign(nn.Module):
@@ -118,7 +135,7 @@ class PixelSign(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.sign = BinaryActivation("ste")
+        self.sign = BinaryActivation(SignQuantizer("input"))
 
     def forward(self, x_BP: Tensor) -> Tensor:  # noqa: N803  (shape suffix)
         """(B, P) -> (B, P)."""
@@ -151,32 +168,34 @@ class Network(nn.Sequential):
     """Each hidden layer's product, max pool, batch norm and activation; then a dense layer and :class:`TensorNorm`.
 
     Pixels as float 0...255, (B, features) or (B, C, H, W) -> logits (B, classes). `frame` is the shape of what the
-    host sends, (features,) or (H, W, C). Binary where `method` is adiabatic or ste, the real-valued twin of the same
-    topology where it is real. `UserError` where a layer does not fit its input.
+    host sends, (features,) or (H, W, C). `method`, or the name of one with its defaults, tells which weights and
+    activations are binary, and how they are learnt. `UserError` where a layer does not fit its input.
     """
 
     def __init__(
-        self, config: ModelConfig, method: str, dropout: float = 0.0, *, frame: Shape = (784,), classes: int = 10
-    ) -> None:
+        self, config: ModelConfig, method: str | MethodTable, dropout: float = 0.0, *, frame: Shape = (784,),
+        classes: int = 10,
+    ) -> None:  # fmt: skip
+        chosen = method_of(method)
         layers: list[nn.Module] = [PixelSign()] if config.input_bits == 1 else []
         first = config.input_bits == 8  # zeros may come in
         shapes = config.shapes(frame)
         for layer, shape in zip(config.blocks, shapes, strict=False):
-            layers += _hidden(layer, shape, config, method, zero_pad=first or method == "real")
+            layers += _hidden(layer, shape, config, chosen, zero_pad=first or not chosen.binary_activations)
             layers += [nn.Dropout(dropout)] if dropout else []
             first = False
         layers += [nn.Flatten()] if len(shapes[-1]) > 1 else []
         width = math.prod(shapes[-1])
-        layers += [_linear(width, classes, config, method), TensorNorm(width)]
+        layers += [_linear(width, classes, config, chosen, last=True), TensorNorm(width)]
         super().__init__(*layers)
-        self.frame, self.classes = frame, classes
+        self.config, self.method, self.frame, self.classes = config, chosen, frame, classes
 
 
-def _hidden(layer: Layer, shape: Shape, config: ModelConfig, method: str, *, zero_pad: bool) -> list[nn.Module]:
+def _hidden(layer: Layer, shape: Shape, config: ModelConfig, method: Method[Any], *, zero_pad: bool) -> list[nn.Module]:
     if layer.dense is not None:
         flat: list[nn.Module] = [nn.Flatten()] if len(shape) > 1 else []
-        norm = nn.BatchNorm1d(layer.dense)
-        return [*flat, _linear(math.prod(shape), layer.dense, config, method), norm, _activation(config, method)]
+        product = _linear(math.prod(shape), layer.dense, config, method)
+        return [*flat, product, nn.BatchNorm1d(layer.dense), _activation(config, method, layer.dense)]
     assert layer.conv is not None  # noqa: S101  (a layer is one of the two)
     made: list[nn.Module] = []
     if any(layer.pad) and not zero_pad:
@@ -184,25 +203,26 @@ def _hidden(layer: Layer, shape: Shape, config: ModelConfig, method: str, *, zer
     made.append(_conv(shape[-1], layer, layer.pad if zero_pad else (0, 0), config, method))
     pools: list[nn.Module] = [nn.MaxPool2d(layer.pool)] if max(layer.pool) > 1 else []
     if pools and config.pool == "before":
-        return [*made, *pools, RisingNorm2d(layer.conv), _activation(config, method)]
-    return [*made, nn.BatchNorm2d(layer.conv), _activation(config, method), *pools]
+        return [*made, *pools, RisingNorm2d(layer.conv), _activation(config, method, layer.conv)]
+    return [*made, nn.BatchNorm2d(layer.conv), _activation(config, method, layer.conv), *pools]
 
 
-def _conv(inputs: int, layer: Layer, padding: tuple[int, int], config: ModelConfig, method: str) -> nn.Module:
-    if method != "real":
-        return BinaryConv2d(inputs, layer, padding, method, config.init)
-    return nn.Conv2d(inputs, layer.conv or 0, layer.kernel, layer.stride, padding, layer.dilation, bias=False)
+def _conv(inputs: int, layer: Layer, padding: tuple[int, int], config: ModelConfig, method: Method[Any]) -> nn.Module:
+    channels = layer.conv or 0
+    if method.binary_weights:
+        return BinaryConv2d(inputs, layer, padding, method.weight(channels), config.init)
+    return nn.Conv2d(inputs, channels, layer.kernel, layer.stride, padding, layer.dilation, bias=False)
 
 
-def _linear(inputs: int, outputs: int, config: ModelConfig, method: str) -> nn.Module:
-    if method == "real":
-        return nn.Linear(inputs, outputs, bias=False)
-    return BinaryLinear(inputs, outputs, method, config.init)
+def _linear(inputs: int, outputs: int, config: ModelConfig, method: Method[Any], *, last: bool = False) -> nn.Module:
+    if method.binary_weights:
+        return BinaryLinear(inputs, outputs, method.weight(1 if last else outputs), config.init)
+    return nn.Linear(inputs, outputs, bias=False)
 
 
-def _activation(config: ModelConfig, method: str) -> nn.Module:
-    if method != "real":
-        return BinaryActivation(method)
+def _activation(config: ModelConfig, method: Method[Any], channels: int) -> nn.Module:
+    if method.binary_activations:
+        return BinaryActivation(method.activation(channels))
     return nn.ReLU() if config.activation == "relu" else nn.Tanh()
 
 

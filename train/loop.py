@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import sys
 import warnings
@@ -18,15 +19,15 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
 from adiabit.errors import UserError
-from adiabit.train.anneal import Anneal, set_slopes
+from adiabit.train.anneal import Anneal
 from adiabit.train.augment import Affine, Crop, Flip
 from adiabit.train.checkpoint import ModelCard, load_model, load_tensors, save_model, write_json
 from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
 from adiabit.train.data import Dataset, Split, load
+from adiabit.train.fold import folded
 from adiabit.train.layers import Network, clear_thresholds
-from adiabit.train.measure import accuracy, copied, pixels, reestimate, tensors
-from adiabit.train.quantizers import hardened
-from adiabit.train.schedules import Slopes
+from adiabit.train.measure import accuracy, pixels, reestimate, tensors
+from adiabit.train.quantizers import hardened, set_quantizers
 from adiabit.train.topology import Shape
 
 __all__ = ["fit", "load_model"]
@@ -60,6 +61,7 @@ def _fit(
     net = Network(model, train.method, train.dropout, frame=model.frame(source.shape), classes=source.classes)
     # The format in which a convolution of one channel takes half the time:
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net.method.start(net)
     settings = {"data": data.model_dump(mode="json", exclude={"dir"}), "model": model.model_dump(mode="json"),
                 "train": train.model_dump(mode="json")}  # fmt: skip
     anneal = Anneal(train, net, splits, settings)
@@ -98,30 +100,26 @@ class Batches:
 class Learner(L.LightningModule):
     """Loss and optimizer; everything that changes with time is the :class:`Anneal` callback's."""
 
-    def __init__(self, net: nn.Module, config: TrainConfig) -> None:
+    def __init__(self, net: Network, config: TrainConfig) -> None:
         super().__init__()
         self.net, self.config = net, config
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """One batch of uint8 frames (B, features) or (B, H, W, C), and labels (B,)."""
         frames, labels = batch
-        out = self.net(pixels(frames))
+        loss, penalty = self._loss(self.net(pixels(frames)), labels), self.net.method.penalty(self.net)
+        return loss if penalty is None else loss + penalty
+
+    def _loss(self, out: Tensor, labels: Tensor) -> Tensor:
         if self.config.loss == "cross-entropy":
             return nn.functional.cross_entropy(out, labels)
         signs = nn.functional.one_hot(labels, out.shape[1]) * 2.0 - 1.0
         return nn.functional.relu(1 - signs * out).square().sum(dim=1).mean()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Weight decay goes to the weights alone."""
-        weights = [p for p in self.net.parameters() if p.ndim > 1]
-        others = [p for p in self.net.parameters() if p.ndim <= 1]
-        groups = [
-            {"params": weights, "weight_decay": self.config.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
-        if self.config.optimizer == "sgd":
-            return torch.optim.SGD(groups, lr=self.config.learning_rate, momentum=0.9)
-        return torch.optim.AdamW(groups, lr=self.config.learning_rate, fused=True)
+        """The method's."""
+        config = self.config
+        return self.net.method.optimizer(self.net, config.optimizer, config.learning_rate, config.weight_decay)
 
 
 class Lines(Callback):
@@ -172,16 +170,13 @@ def _finish(
     """Re-estimate, choose by hard validation accuracy, touch the test split once, write the results."""
     net.to(config.device)  # Lightning has put it back on the CPU
     candidates = [anneal.best, anneal.candidate()]
-    kept = max((_reestimated(net, c, splits, config) for c in candidates), key=lambda c: float(c["hard_validation"]))
+    kept = max((_hardened(net, c, splits, config) for c in candidates), key=lambda c: float(c["hard_validation"]))
     validation, test = tensors(splits.validation), tensors(splits.test)
-    net.load_state_dict(kept["hard_state"])  # Brevitas makes new quantizers at each load: harden after it
-    with hardened(net):
-        hard_test = accuracy(net, *test)
+    hard_test = _accuracy(kept["hard_net"], test)
     net.load_state_dict(kept["state"])
-    slopes = Slopes(**{**kept["slopes"], "noise": 0.0})
-    set_slopes(net, slopes)
+    set_quantizers(net, kept["settings"])
     metrics = {
-        "method": config.method,
+        "method": config.method.name,
         "soft_validation": accuracy(net, *validation),
         "hard_validation": kept["hard_validation"],
         "soft_test": accuracy(net, *test),
@@ -193,21 +188,31 @@ def _finish(
     }
     write_json(folder / "history.json", anneal.history)
     write_json(folder / "metrics.json", metrics)
-    hard = anneal.schedule.finished and config.method != "real"
-    net.load_state_dict(kept["state"] if not anneal.schedule.finished else kept["hard_state"])
+    hard = anneal.schedule.finished and net.method.foldable
+    k_weights, k_activations = kept["slopes"]
     card = ModelCard(model=model, frame=net.frame, classes=net.classes, method=config.method, hard=hard,
-                     k_weights=slopes.weights, k_activations=slopes.activations)  # fmt: skip
-    save_model(folder, net.cpu(), card)
+                     k_weights=k_weights, k_activations=k_activations)  # fmt: skip
+    result = net if not anneal.schedule.finished else kept["hard_net"]
+    save_model(folder, result.cpu(), card)
     (folder / LAST).unlink()
 
 
-def _reestimated(net: nn.Module, candidate: dict[str, Any], splits: Dataset, config: TrainConfig) -> dict[str, Any]:
-    """A candidate, the state of its hard network, and that network's validation accuracy."""
+def _hardened(net: Network, candidate: dict[str, Any], splits: Dataset, config: TrainConfig) -> dict[str, Any]:
+    """A candidate, its hard network and that one's validation accuracy.
+
+    The hard network is the hardware's where the method has one; else a copy of the network with its binary weights.
+    """
     net.load_state_dict(candidate["state"])
+    set_quantizers(net, candidate["settings"])
     with hardened(net):
         if config.reestimation:
             reestimate(net, tensors(splits.train)[0], config.reestimation)
-        if config.method != "real":
-            clear_thresholds(net)
-        measured = accuracy(net, *tensors(splits.validation))
-    return {**candidate, "hard_state": copied(net), "hard_validation": measured}
+    hard = folded(net) if net.method.foldable else copy.deepcopy(net)
+    if net.method.foldable:
+        clear_thresholds(hard)
+    return {**candidate, "hard_net": hard, "hard_validation": _accuracy(hard, tensors(splits.validation))}
+
+
+def _accuracy(net: Network, split: tuple[Tensor, Tensor]) -> float:
+    with hardened(net):
+        return accuracy(net, *split)

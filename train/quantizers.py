@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quantizers to -1 and +1 with scale 1, as Brevitas `tensor_quant` modules: (y, scale, zero_point, bit_width).
+"""Quantizers to -1 and +1 as Brevitas `tensor_quant` modules: (y, scale, zero_point, bit_width).
 
 The one `sign` of the project is here: sign(0) = sign(-0) = +1, which is what QONNX's BipolarQuant and the
 hardware's `popcount >= threshold` compute (`torch.sign(0)` is 0).
@@ -7,7 +7,7 @@ hardware's `popcount >= threshold` compute (`torch.sign(0)` is 0).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -16,9 +16,9 @@ from brevitas.inject import ExtendedInjector
 from brevitas.proxy import ActQuantProxyFromInjector, WeightQuantProxyFromInjector
 from torch import Tensor, nn
 
-from adiabit.train.config import HARD
+from adiabit.train.schedules import Settings
 
-Role = Literal["weight", "activation"]
+Role = Literal["weight", "activation", "input"]
 Quantized = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
@@ -27,39 +27,59 @@ def sign(x: Tensor) -> Tensor:
     return (x >= 0).to(x.dtype).mul_(2).sub_(1)  # half the time of torch.where
 
 
-class _SignTanhBackward(torch.autograd.Function):
-    """Forward sign(x); backward k * (1 - tanh(k * x)**2)."""
+class _SignWithSlope(torch.autograd.Function):
+    """Forward sign(x); backward slope(x) in the place of sign's derivative."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, k: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, slope: Callable[[Tensor], Tensor]) -> Tensor:
         ctx.save_for_backward(x)
-        ctx.k = k
+        ctx.slope = slope
         return sign(x)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         (x,) = ctx.saved_tensors
-        slope: Tensor = ctx.k * (1 - torch.tanh(ctx.k * x).square())
-        return grads[0] * slope, None
+        return grads[0] * ctx.slope(x), None
 
 
-class _SignClippedBackward(torch.autograd.Function):
-    """Forward sign(x); backward 1 where |x| <= 1, else 0."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return sign(x)
+class _Passed(torch.autograd.Function):
+    """Forward value; backward 1, to x."""
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        passes: Tensor = x.abs() <= 1
-        return grads[0] * passes
+    def forward(ctx: Any, x: Tensor, value: Tensor) -> Tensor:  # noqa: ARG004
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:  # noqa: ARG004
+        return grads[0], None
+
+
+def sign_with_slope(x: Tensor, slope: Callable[[Tensor], Tensor]) -> Tensor:
+    """sign(x), whose derivative is taken to be slope(x)."""
+    return _SignWithSlope.apply(x, slope)  # type: ignore[no-any-return]
+
+
+def passed(x: Tensor, value: Tensor) -> Tensor:
+    """`value`, a constant made from x, whose derivative by x is taken to be 1."""
+    return _Passed.apply(x, value)  # type: ignore[no-any-return]
+
+
+def clipped(x: Tensor) -> Tensor:
+    """1(|x| <= 1): the derivative of the hard tanh (Courbariaux et al., 2016)."""
+    return x.abs() <= 1
+
+
+def tanh_slope(k: float) -> Callable[[Tensor], Tensor]:
+    """K * (1 - tanh(k * x)**2): the derivative of tanh(k * x)."""
+    return lambda x: k * (1 - torch.tanh(k * x).square())
 
 
 class BipolarQuantizer(nn.Module):
-    """What weights and activations share: the export contract, and `hard`, which makes the forward sign(x)."""
+    """What weights and activations share: the export contract, and `hard`, which makes the forward binary.
+
+    Its value is factor(x) * sign(latent(x)), where the hardware has the sign alone: positive or negative factors of
+    rows of weights, and shifts in `latent` of activations, go into the batch norm (`train/fold.py`).
+    """
 
     def __init__(self, role: Role) -> None:
         super().__init__()
@@ -76,38 +96,25 @@ class BipolarQuantizer(nn.Module):
         """The value alone."""
         raise NotImplementedError
 
+    def latent(self, x: Tensor) -> Tensor:
+        """What the sign is taken of."""
+        return x
 
-class AdiabaticQuantizer(BipolarQuantizer):
-    """y = tanh(k * x) with its true derivative k * (1 - tanh(k * x)**2); y = sign(x) once k >= 1e3 or `hard`.
+    def factor(self, x: Tensor) -> Tensor | None:  # noqa: ARG002
+        """Of weights (O, ...): what multiplies the sign, (O, 1, ...) or a scalar; None where it is 1."""
+        return None
 
-    Zhao & Xiao, Scientific Reports 11, 19797 (2021). While training, Gaussian noise of std `noise / k` joins x
-    before the tanh, which lets the network feel the hard sign that is to come. A `hard` quantizer keeps the
-    derivative of tanh(k * x) as its pseudo-gradient, the schedules' hard-forward variant.
-    """
-
-    def __init__(self, role: Role) -> None:
-        super().__init__(role)
-        self.k = 1.0
-        self.noise = 0.0
-
-    def quantize(self, x: Tensor) -> Tensor:
-        """tanh(k * x), or sign(x)."""
-        if self.hard or self.k >= HARD:
-            return _SignTanhBackward.apply(x, self.k)  # type: ignore[no-any-return]
-        if self.noise and self.training:
-            x = x + torch.randn_like(x) * (self.noise / self.k)
-        return torch.tanh(self.k * x)
+    def shift(self) -> Tensor | None:
+        """Of activations: latent(x) - x, (C,) or a scalar; None where it is 0."""
+        return None
 
 
-class STEQuantizer(BipolarQuantizer):
-    """y = sign(x), pseudo-gradient 1(|x| <= 1): BinaryNet's straight-through estimator (Courbariaux et al., 2016)."""
+class SignQuantizer(BipolarQuantizer):
+    """y = sign(x), pseudo-gradient 1(|x| <= 1)."""
 
     def quantize(self, x: Tensor) -> Tensor:
         """sign(x)."""
-        return _SignClippedBackward.apply(x)  # type: ignore[no-any-return]
-
-
-QUANTIZERS: dict[str, type[BipolarQuantizer]] = {"adiabatic": AdiabaticQuantizer, "ste": STEQuantizer}
+        return sign_with_slope(x, clipped)
 
 
 class _Bipolar(ExtendedInjector):
@@ -118,14 +125,14 @@ class _Bipolar(ExtendedInjector):
     rounding_mode = "ROUND"
 
 
-def weight_quant(method: str) -> type[ExtendedInjector]:
-    """The `weight_quant` of a Brevitas layer that is trained by `method`."""
-    return _Bipolar.let(proxy_class=WeightQuantProxyFromInjector, tensor_quant=QUANTIZERS[method], role="weight")  # type: ignore[no-any-return]
+def weight_quant(quantizer: BipolarQuantizer) -> type[ExtendedInjector]:
+    """The `weight_quant` of a Brevitas layer."""
+    return _Bipolar.let(proxy_class=WeightQuantProxyFromInjector, tensor_quant=quantizer)  # type: ignore[no-any-return]
 
 
-def act_quant(method: str) -> type[ExtendedInjector]:
-    """The `act_quant` of a Brevitas QuantIdentity that is trained by `method`."""
-    return _Bipolar.let(proxy_class=ActQuantProxyFromInjector, tensor_quant=QUANTIZERS[method], role="activation")  # type: ignore[no-any-return]
+def act_quant(quantizer: BipolarQuantizer) -> type[ExtendedInjector]:
+    """The `act_quant` of a Brevitas QuantIdentity."""
+    return _Bipolar.let(proxy_class=ActQuantProxyFromInjector, tensor_quant=quantizer)  # type: ignore[no-any-return]
 
 
 def quantizers(net: nn.Module, role: Role | None = None) -> Iterator[BipolarQuantizer]:
@@ -135,9 +142,16 @@ def quantizers(net: nn.Module, role: Role | None = None) -> Iterator[BipolarQuan
             yield module
 
 
+def set_quantizers(net: nn.Module, settings: Settings) -> None:
+    """Give every quantizer of a network the attributes of its role."""
+    for quantizer in quantizers(net):
+        for name, value in settings.get(quantizer.role, {}).items():
+            setattr(quantizer, name, value)
+
+
 @contextmanager
 def hardened(net: nn.Module) -> Iterator[None]:
-    """Within the context every quantizer computes sign(x)."""
+    """Within the context every quantizer is hard."""
     before = [(q, q.hard) for q in quantizers(net)]
     for quantizer, _ in before:
         quantizer.hard = True

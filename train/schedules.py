@@ -1,43 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The annealing schedules as state machines: which k the quantizers have, and what an epoch's accuracy changes.
+"""What changes with time, as state machines: which k the quantizers have, and what an epoch's accuracy changes.
 
-They know nothing of torch: the loop asks for k before each step and tells the accuracies after each epoch.
+They know nothing of torch: the loop asks for settings before each step and tells the accuracies after each epoch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
-from adiabit.train.config import HARD, Budget, Patience, Target, TrainConfig
+from adiabit.train.methods.tables import HARD, Budget, Patience, Target
 
-
-@dataclass(frozen=True)
-class Slopes:
-    """What the quantizers are told; None leaves them as they are."""
-
-    weights: float | None = None  # k
-    activations: float | None = None
-    hard_weights: bool = False  # forward sign, backward with k
-    hard_activations: bool = False
-    noise: float = 0.0  # std of the noise before an activation, in units of 1 / k
+Settings = Mapping[str, Mapping[str, float | bool]]  # attributes of the quantizers of each role
 
 
 class Schedule:
-    """Nothing to anneal (the methods ste and real): done when the epochs are."""
+    """Nothing changes: done when the epochs are."""
 
     k_weights: float | None = None
     k_activations: float | None = None
     learning_rate_factor = 1.0
+    state: ClassVar[tuple[str, ...]] = ()  # attributes that neither the table nor `at` gives
 
     @property
-    def slopes(self) -> Slopes:
+    def settings(self) -> Settings:
         """What the quantizers are to compute with now."""
-        return Slopes(self.k_weights, self.k_activations)
+        return {}
 
-    def at(self, share: float) -> None:
-        """Set k for the share 0...1 of the epochs that is done."""
+    def at(self, share: float, step: int) -> None:
+        """Set what follows from the share 0...1 of the epochs, and the number of steps, that are done."""
 
     def after_epoch(self, soft: float, hard: float, evaluate: Callable[[], float]) -> bool:  # noqa: ARG002
         """Learn an epoch's validation accuracies; True where k was pushed. `evaluate` gives soft accuracy anew."""
@@ -54,9 +45,8 @@ class Schedule:
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that changes, as plain numbers."""
-        constant = ("factor", "k_base", "power", "config")
-        return {key: value for key, value in vars(self).items() if key not in constant}
+        """What a resumed run needs, as plain numbers."""
+        return {key: getattr(self, key) for key in self.state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a saved state."""
@@ -65,37 +55,51 @@ class Schedule:
 
 
 class BudgetSchedule(Schedule):
-    """k follows the share of the epochs that is done; see :class:`adiabit.train.config.Budget`."""
+    """k follows the share of the epochs that is done; see :class:`adiabit.train.methods.tables.Budget`."""
+
+    k_weights: float
+    k_activations: float
 
     def __init__(self, config: Budget) -> None:
         self.config = config
-        self.at(0.0)
+        self.at(0.0, 0)
 
-    def at(self, share: float) -> None:
+    def at(self, share: float, step: int) -> None:  # noqa: ARG002
         """Set k for a share; it depends on nothing else."""
         c = self.config
         self.hard_activations = share >= c.activations_until
         self.hard_weights = c.weights_backward is not None and share >= c.weights_until
-        soft_k = _geometric(c.activations, share / c.activations_until if c.activations_until else 1.0)
+        soft_k = geometric(c.activations, share / c.activations_until if c.activations_until else 1.0)
         self.k_activations = c.backward if self.hard_activations else soft_k
-        soft_k = _geometric(c.weights, (share - c.weights_from) / (c.weights_until - c.weights_from))
+        soft_k = geometric(c.weights, (share - c.weights_from) / (c.weights_until - c.weights_from))
         self.k_weights = c.weights_backward if c.weights_backward is not None and self.hard_weights else soft_k
 
     @property
-    def slopes(self) -> Slopes:
+    def settings(self) -> Settings:
         """Noise goes with soft activations alone."""
         noise = 0.0 if self.hard_activations else self.config.noise
-        return Slopes(self.k_weights, self.k_activations, self.hard_weights, self.hard_activations, noise)
+        return {
+            "weight": {"k": self.k_weights, "hard": self.hard_weights},
+            "activation": {"k": self.k_activations, "hard": self.hard_activations, "noise": noise},
+        }
 
 
 class _PushedSchedule(Schedule):
     """Weights and activations are pushed in turn: k becomes k * factor, until both exceed 1e3."""
 
+    k_weights: float
+    k_activations: float
+    state: ClassVar[tuple[str, ...]] = ("k_weights", "k_activations", "weights_next")
+
     def __init__(self, config: Target | Patience) -> None:
         self.factor, self.k_base, self.power = config.factor, config.k_base, config.power
-        self.k_weights: float = config.k
-        self.k_activations: float = config.k
+        self.k_weights = self.k_activations = config.k
         self.weights_next = True
+
+    @property
+    def settings(self) -> Settings:
+        """Both k."""
+        return {"weight": {"k": self.k_weights}, "activation": {"k": self.k_activations, "noise": 0.0}}
 
     @property
     def learning_rate_factor(self) -> float:  # type: ignore[override]
@@ -122,7 +126,9 @@ class _PushedSchedule(Schedule):
 
 
 class TargetSchedule(_PushedSchedule):
-    """Schedule A; see :class:`adiabit.train.config.Target`."""
+    """Schedule A; see :class:`adiabit.train.methods.tables.Target`."""
+
+    state = (*_PushedSchedule.state, "target", "best", "short")
 
     def __init__(self, config: Target) -> None:
         super().__init__(config)
@@ -150,7 +156,9 @@ class TargetSchedule(_PushedSchedule):
 
 
 class PatienceSchedule(_PushedSchedule):
-    """Schedule B; see :class:`adiabit.train.config.Patience`."""
+    """Schedule B; see :class:`adiabit.train.methods.tables.Patience`."""
+
+    state = (*_PushedSchedule.state, "best", "waited", "since_best")
 
     def __init__(self, config: Patience) -> None:
         super().__init__(config)
@@ -176,18 +184,17 @@ class PatienceSchedule(_PushedSchedule):
         return True
 
 
-def make_schedule(config: TrainConfig) -> Schedule:
-    """The schedule that a configuration names; ste and real have nothing to anneal."""
-    if config.method != "adiabatic":
-        return Schedule()
+def adiabatic_schedule(config: Budget | Target | Patience) -> Schedule:
+    """The schedule of a table."""
     kinds: dict[str, Callable[[Any], Schedule]] = {
         "budget": BudgetSchedule,
         "target": TargetSchedule,
         "patience": PatienceSchedule,
     }
-    return kinds[config.schedule.kind](config.schedule)
+    return kinds[config.kind](config)
 
 
-def _geometric(ends: tuple[float, float], share: float) -> float:
+def geometric(ends: tuple[float, float], share: float) -> float:
+    """From the first end to the last, by a constant factor for each equal part of 0...1; outside, the nearer end."""
     first, last = ends
     return float(first * (last / first) ** min(max(share, 0.0), 1.0))

@@ -206,8 +206,8 @@ def test_a_soft_network_is_refused(tmp_path: Path) -> None:
 
 def test_a_real_valued_network_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "train", method="real", hard=False)
-    with pytest.raises(UserError, match='method = "real" trains real-valued weights, which have no binary hardware; '
-                                        'train with method = "adiabatic" or "ste" to export'):  # fmt: skip
+    with pytest.raises(UserError, match='method = "real" has no binary hardware, for its weights and activations are '
+                                        'real; train with another, e.g. "adiabatic", to export'):  # fmt: skip
         exporting.export(tmp_path / "train", DataConfig(), tmp_path)
 
 

@@ -33,7 +33,7 @@ def test_everything_has_a_default(tmp_path: Path) -> None:
 def test_overrides_come_before_the_check(tmp_path: Path) -> None:
     path = write(tmp_path, "[train]\nepochs = 3\n")
     recipe = load(path, ["train.epochs=5", "train.method=ste", "model.topology='sfc'"])
-    assert (recipe.train.epochs, recipe.train.method, recipe.model.topology) == (5, "ste", "sfc")
+    assert (recipe.train.epochs, recipe.train.method.name, recipe.model.topology) == (5, "ste", "sfc")
     for bad in ("epochs", "train.epochs.x=1", "=3"):
         with pytest.raises(UserError, match=re.escape(f"--set {bad!r}: must read table.key=value")):
             load(path, [bad])
@@ -51,10 +51,18 @@ def test_a_bare_model_is_a_recipe_of_defaults(tmp_path: Path) -> None:
         ("[trian]\nepochs = 3", "my_net.toml: trian: unknown key; did you mean 'train'?"),
         ("[train]\nepochs = 0", "[train]: epochs = 0: input should be greater than or equal to 1"),
         ("[train]\nepochs = 0\nbatch_size = 0", "(and 1 more)"),
-        ("[train]\nmethod = 'adiabtic'", "[train]: method = 'adiabtic': input should be 'adiabatic', 'ste' or 'real'"),
+        (
+            "[train]\nmethod = 'adiabtic'",
+            "[train.method]: name = 'adiabtic': must be one of 'adiabatic', 'ste', ",
+        ),
+        ("[train.method]\nname = 'bnn+'\nbetta = 6", "[train.method]: betta: unknown key; did you mean 'beta'?"),
+        (
+            "[train.method]\nname = 'abc-net'\nbases = 3",
+            "[train]: method = {'name': 'abc-net', 'bases': 3}: more than one base is a sum of binary products, which",
+        ),
         ("[train]\nmethod = 'adiabtic'", "nearest: 'adiabatic'"),
         ("[train]\nepochs = 'many'", "[train]: epochs = 'many': input should be a valid integer"),
-        ("[train.schedule]\nkind = 'budget'\nnois = 1", "[train.schedule]: nois: unknown key; did you mean 'noise'?"),
+        ("[train.method.schedule]\nnois = 1", "[train.method.schedule]: nois: unknown key; did you mean 'noise'?"),
         ("[model]\nwidths = [64, -1]", "[model.widths]: 1 = -1: input should be greater than or equal to 1"),
         (
             "[model]\ntopology = 'free'\nlayers = [{ conv = 4 }, { conv = 4, kernal = 5 }]",

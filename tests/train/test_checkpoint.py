@@ -12,6 +12,7 @@ from adiabit.errors import UserError
 from adiabit.train.checkpoint import ModelCard, check_topology, load_model, save_model
 from adiabit.train.config import ModelConfig
 from adiabit.train.layers import BinaryConv2d, BinaryLinear, Network
+from adiabit.train.methods.tables import Adiabatic
 from adiabit.train.quantizers import hardened, quantizers
 
 BEFORE_IMAGES = """{"format": 1, "model": {"topology": "free", "widths": [5, 4], "input_bits": 1, "activation": "relu",
@@ -19,7 +20,7 @@ BEFORE_IMAGES = """{"format": 1, "model": {"topology": "free", "widths": [5, 4],
 
 
 def test_a_checkpoint_of_another_topology_is_refused(tmp_path: Path) -> None:
-    card = ModelCard(model=ModelConfig(topology="tfc"), method="adiabatic", hard=True)
+    card = ModelCard(model=ModelConfig(topology="tfc"), method=Adiabatic(), hard=True)
     (tmp_path / "model.json").write_text(card.model_dump_json())
     check_topology(tmp_path, ModelConfig(topology="tfc"))
     check_topology(tmp_path, ModelConfig(topology="free", widths=(64, 64, 64)))
@@ -67,7 +68,7 @@ def test_a_convolutional_model_survives_saving(tmp_path: Path, pool: str) -> Non
     table = {"topology": "free", "layers": [{"conv": 4, "pad": 1, "pool": 2}, {"conv": 3, "pad": 1}, {"dense": 5}]}
     model = ModelConfig.model_validate({**table, "pool": pool})
     net = Network(model, "adiabatic", frame=(8, 6, 3), classes=2).eval()
-    card = ModelCard(model=model, frame=(8, 6, 3), classes=2, method="adiabatic", hard=True)
+    card = ModelCard(model=model, frame=(8, 6, 3), classes=2, method=Adiabatic(), hard=True)
     frames = torch.randint(0, 256, (5, 3, 8, 6)).float()
     with hardened(net):
         expected = net(frames)

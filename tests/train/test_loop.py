@@ -18,6 +18,7 @@ from adiabit.train.checkpoint import ModelCard, load_card, load_model, save_mode
 from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
 from adiabit.train.data import load
 from adiabit.train.layers import BinaryLinear, Network
+from adiabit.train.methods.tables import Adiabatic, Real
 from adiabit.train.quantizers import quantizers
 
 SMALL = ModelConfig(topology="free", widths=(32, 16))
@@ -89,25 +90,27 @@ def test_the_history_has_a_value_for_each_epoch(trained: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "schedule", "model"),
+    ("method", "model"),
     [
-        ("adiabatic", {"kind": "budget"}, SMALL),
-        (
-            "adiabatic",
-            {"kind": "budget", "weights_from": 0.0, "weights_until": 0.4, "weights_backward": 1.0},
-            SMALL,
-        ),
-        ("adiabatic", {"kind": "target", "target": 0.5, "factor": 4.0}, SMALL),
-        ("adiabatic", {"kind": "patience", "patience": 1}, SMALL),
-        ("ste", {}, SMALL),
-        ("real", {}, SMALL),
-        ("adiabatic", {"kind": "budget"}, SMALL_CONV),
+        ({"schedule": {"kind": "budget"}}, SMALL),
+        ({"schedule": {"weights_from": 0.0, "weights_until": 0.4, "weights_backward": 1.0}}, SMALL),
+        ({"schedule": {"kind": "target", "target": 0.5, "factor": 4.0}}, SMALL),
+        ({"schedule": {"kind": "patience", "patience": 1}}, SMALL),
+        ("ste", SMALL),
+        ("real", SMALL),
+        ({"name": "binaryconnect", "stochastic": True}, SMALL),
+        ({"name": "bop", "gamma": 1e-2, "gamma_every": 2}, SMALL),
+        ({"name": "bnew", "lock": 0.6}, SMALL),
+        ({"name": "mirror-descent", "interval": 10}, SMALL),
+        ("reactnet", SMALL),
+        ("bnn+", SMALL),
+        ({"schedule": {"kind": "budget"}}, SMALL_CONV),
     ],
 )
 def test_a_resumed_run_equals_an_uninterrupted_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, schedule: dict[str, Any], model: ModelConfig
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: Any, model: ModelConfig
 ) -> None:
-    settings: dict[str, Any] = {"method": method, "schedule": schedule, "shift": 1, "dropout": 0.1, "model": model}
+    settings: dict[str, Any] = {"method": method, "shift": 1, "dropout": 0.1, "model": model}
     settings |= {"crop": (1, 2), "flip": True} if model.convolutional else {}
     run(tmp_path / "whole", **settings)
     record = anneal.Anneal._record
@@ -142,7 +145,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
 def test_a_run_cut_off_after_its_last_epoch_only_finishes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schedule: dict[str, Any]
 ) -> None:
-    run(tmp_path / "whole", schedule=schedule)
+    run(tmp_path / "whole", method={"schedule": schedule})
 
     def cut(*_: object) -> None:
         raise OSError("disk full")
@@ -151,8 +154,8 @@ def test_a_run_cut_off_after_its_last_epoch_only_finishes(
         patch.setattr(loop, "save_model", cut)
         (tmp_path / "parts").mkdir()
         with pytest.raises(OSError, match="disk full"):
-            run(tmp_path / "parts", schedule=schedule)
-    run(tmp_path / "parts", schedule=schedule)
+            run(tmp_path / "parts", method={"schedule": schedule})
+    run(tmp_path / "parts", method={"schedule": schedule})
     for name in ("history.json", "model.json"):
         assert (tmp_path / "parts" / name).read_text() == (tmp_path / "whole" / name).read_text()
     whole, parts = (json.loads((tmp_path / f / "metrics.json").read_text()) for f in ("whole", "parts"))
@@ -174,7 +177,7 @@ def test_a_truncated_checkpoint_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_schedule_cut_short_leaves_a_soft_network(tmp_path: Path) -> None:
-    metrics = run(tmp_path, epochs=2, schedule={"kind": "target"})
+    metrics = run(tmp_path, epochs=2, method={"schedule": {"kind": "target"}})
     card = load_card(tmp_path)
     assert not card.hard
     assert card.k_weights == 1.0
@@ -183,7 +186,7 @@ def test_a_schedule_cut_short_leaves_a_soft_network(tmp_path: Path) -> None:
 
 
 def test_a_target_schedule_ends_hard_before_the_epochs_do(tmp_path: Path) -> None:
-    metrics = run(tmp_path, epochs=30, schedule={"kind": "target", "target": 0.1, "k": 50, "factor": 3.0})
+    metrics = run(tmp_path, epochs=30, method={"schedule": {"kind": "target", "target": 0.1, "k": 50, "factor": 3.0}})
     assert metrics["epochs"] < 30
     assert load_card(tmp_path).hard
 
@@ -308,7 +311,7 @@ def test_a_damaged_description_is_told(tmp_path: Path) -> None:
 
 def test_tensors_of_another_topology_are_told(trained: Path, tmp_path: Path) -> None:
     shutil.copy(trained / "model.pt", tmp_path)
-    card = ModelCard(model=ModelConfig(), method="adiabatic", hard=True)
+    card = ModelCard(model=ModelConfig(), method=Adiabatic(), hard=True)
     (tmp_path / "model.json").write_text(card.model_dump_json())
     with pytest.raises(UserError) as caught:
         load_model(tmp_path)
@@ -341,6 +344,6 @@ def test_code_in_a_checkpoint_is_not_run(trained: Path, tmp_path: Path) -> None:
 def test_a_model_survives_saving(tmp_path: Path) -> None:
     torch.manual_seed(0)
     net = Network(SMALL, "real").eval()
-    save_model(tmp_path, net, ModelCard(model=SMALL, method="real", hard=False))
+    save_model(tmp_path, net, ModelCard(model=SMALL, method=Real(), hard=False))
     frames = torch.randint(0, 256, (5, 784)).float()
     assert torch.equal(load_model(tmp_path)(frames), net(frames))

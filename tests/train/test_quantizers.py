@@ -8,7 +8,8 @@ import math
 import pytest
 import torch
 
-from adiabit.train.quantizers import AdiabaticQuantizer, BipolarQuantizer, STEQuantizer, sign
+from adiabit.train.methods.adiabatic import AdiabaticQuantizer
+from adiabit.train.quantizers import BipolarQuantizer, SignQuantizer, sign
 
 POINTS = torch.tensor([-2.0, -1.0, -0.3, -1e-9, 0.0, 1e-9, 0.3, 1.0, 2.0])
 
@@ -49,7 +50,7 @@ def test_hard_quantizer_is_sign_with_the_derivative_of_tanh(k: float, hard: bool
 
 
 def test_straight_through_passes_the_gradient_within_one() -> None:
-    y, slope = forward_backward(STEQuantizer("weight"), POINTS)
+    y, slope = forward_backward(SignQuantizer("weight"), POINTS)
     assert y.tolist() == [-1.0] * 4 + [1.0] * 5
     assert slope.tolist() == [0, 1, 1, 1, 1, 1, 1, 1, 0]
 

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from adiabit.train.config import Budget, Patience, Target, TrainConfig
-from adiabit.train.schedules import BudgetSchedule, PatienceSchedule, Schedule, TargetSchedule, make_schedule
+from adiabit.train.methods.build import method
+from adiabit.train.methods.tables import Adiabatic, Budget, Patience, Target
+from adiabit.train.schedules import BudgetSchedule, PatienceSchedule, Schedule, TargetSchedule
 
 
 def unasked() -> float:
@@ -26,10 +27,10 @@ def test_budget_anneals_activations_first_then_weights() -> None:
                                      weights=(3, 300), weights_from=0.4, weights_until=0.8))  # fmt: skip
     seen = []
     for share in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
-        schedule.at(share)
-        slopes = schedule.slopes
-        assert not slopes.hard_weights
-        seen.append((slopes.activations, slopes.hard_activations, slopes.noise, slopes.weights))
+        schedule.at(share, 0)
+        weights, activations = schedule.settings["weight"], schedule.settings["activation"]
+        assert not weights["hard"]
+        seen.append((activations["k"], activations["hard"], activations["noise"], weights["k"]))
     assert seen == [
         (1.0, False, 0.5, 3.0),
         (pytest.approx(4.0), False, 0.5, 3.0),
@@ -47,8 +48,9 @@ def test_budget_hardens_weights_too_where_they_have_a_backward_slope() -> None:
     schedule = BudgetSchedule(Budget(weights=(1, 16), weights_from=0.0, weights_until=0.5, weights_backward=1.2))
     seen = []
     for share in (0.0, 0.25, 0.5, 1.0):
-        schedule.at(share)
-        seen.append((schedule.slopes.weights, schedule.slopes.hard_weights))
+        schedule.at(share, 0)
+        weights = schedule.settings["weight"]
+        seen.append((weights["k"], weights["hard"]))
     assert seen == [(1.0, False), (pytest.approx(4.0), False), (1.2, True), (1.2, True)]
 
 
@@ -100,8 +102,8 @@ def test_patience_pushes_after_stale_epochs_and_ends() -> None:
 
 @pytest.mark.parametrize("kind", ["target", "patience"])
 def test_a_state_that_was_saved_goes_on_where_it_was(kind: str) -> None:
-    config = TrainConfig.model_validate({"schedule": {"kind": kind, "patience": 2}})
-    one, other = make_schedule(config), make_schedule(config)
+    table = Adiabatic.model_validate({"schedule": {"kind": kind, "patience": 2}})
+    one, other = method(table).schedule(), method(table).schedule()
     accuracies = [0.5, 0.5, 0.7, 0.6, 0.6, 0.6]
     for accuracy in accuracies:
         one.after_epoch(accuracy, accuracy, lambda: 0.0)
@@ -110,6 +112,6 @@ def test_a_state_that_was_saved_goes_on_where_it_was(kind: str) -> None:
 
 
 def test_methods_without_an_anneal_are_hard_when_the_epochs_end() -> None:
-    schedule = make_schedule(TrainConfig(method="ste"))
+    schedule = method("ste").schedule()
     assert type(schedule) is Schedule
     assert (schedule.k_weights, schedule.finished, schedule.learning_rate_factor) == (None, True, 1.0)

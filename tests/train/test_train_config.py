@@ -8,16 +8,18 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from adiabit.train.config import Budget, DataConfig, ModelConfig, Patience, Target, TrainConfig
+from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
+from adiabit.train.methods.tables import Adiabatic, Budget, Patience, Target
 
 
 @pytest.mark.parametrize(("kind", "table"), [("budget", Budget), ("target", Target), ("patience", Patience)])
 def test_a_schedule_is_told_apart_by_its_kind(kind: str, table: type) -> None:
-    assert type(TrainConfig.model_validate({"schedule": {"kind": kind}}).schedule) is table
+    assert type(Adiabatic.model_validate({"schedule": {"kind": kind}}).schedule) is table
 
 
 def test_a_schedule_without_a_kind_is_a_budget() -> None:
-    assert TrainConfig.model_validate({"schedule": {"noise": 0.5}}).schedule == Budget(noise=0.5)
+    method = TrainConfig.model_validate({"method": {"schedule": {"noise": 0.5}}}).method
+    assert method == Adiabatic(schedule=Budget(noise=0.5))
 
 
 def test_a_crop_is_of_rows_and_columns() -> None:
@@ -43,8 +45,8 @@ def test_hidden_widths() -> None:
         (ModelConfig, {"topology": "free", "widths": [0]}, "greater than or equal to 1"),
         (ModelConfig, {"input_bits": 2}, "Input should be 1 or 8"),
         (TrainConfig, {"epoch": 3}, "Extra inputs are not permitted"),
-        (TrainConfig, {"schedule": {"kind": "sudden"}}, "'budget', 'target', 'patience'"),
-        (TrainConfig, {"schedule": {"weights_from": 0.9, "weights_until": 0.3}}, "must be less than weights_until"),
+        (Adiabatic, {"schedule": {"kind": "sudden"}}, "'budget', 'target', 'patience'"),
+        (Adiabatic, {"schedule": {"weights_from": 0.9, "weights_until": 0.3}}, "must be less than weights_until"),
         (DataConfig, {"validation": 1.0}, "less than 1"),
         (DataConfig, {"dataset": "spoken-digits", "split": "index"}, "'upstream' or 'speaker'"),
         (TrainConfig, {"crop": -1}, "greater than or equal to 0"),

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every method's network, folded, computes what the network computed: weights, scales, shifts and all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from adiabit.train.fold import folded
+from adiabit.train.layers import BinaryConv2d, BinaryLinear, Network
+from adiabit.train.measure import reestimate
+from adiabit.train.methods.bnn_plus import ScaledSwishQuantizer
+from adiabit.train.methods.build import method
+from adiabit.train.methods.tables import TABLES
+from adiabit.train.quantizers import hardened, quantizers
+from adiabit.train.topology import ModelConfig
+
+LAYERS = [{"conv": 6, "pad": 1, "pool": 2}, {"conv": 5, "pad": 1}, {"dense": 7}]
+FOLDABLE = [t.model_fields["name"].default for t in TABLES if not t.why_not]
+
+
+def lively(name: str, pool: str = "before") -> Network:
+    """A network whose norms, scales and shifts are not what they start with."""
+    torch.manual_seed(1)
+    config = ModelConfig.model_validate({"topology": "free", "layers": LAYERS, "pool": pool})
+    net = Network(config, name, 0.1, frame=(9, 8, 3), classes=4)
+    net.method.start(net)
+    with torch.no_grad():
+        for module in net.modules():
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                module.weight.uniform_(0.5, 2)
+                module.bias.normal_()
+        for quantizer in quantizers(net):
+            for parameter in quantizer.parameters():
+                parameter.normal_()
+        with hardened(net):
+            reestimate(net, torch.randint(0, 256, (200, 9, 8, 3), dtype=torch.uint8), 1)
+    return net.eval()
+
+
+@pytest.mark.parametrize("pool", ["before", "behind"])
+@pytest.mark.parametrize("name", FOLDABLE)
+def test_the_folded_network_computes_the_same(name: str, pool: str) -> None:
+    net = lively(name, pool)
+    made = folded(net)
+    x = torch.randint(0, 256, (64, 3, 9, 8)).float()
+    with hardened(net), hardened(made), torch.no_grad():
+        ours, theirs = net(x), made(x)
+    torch.testing.assert_close(theirs, ours, atol=1e-4, rtol=1e-4)
+    assert len(ours.unique(dim=0)) > 4  # frames are told apart
+    for module in made:
+        if isinstance(module, BinaryLinear | BinaryConv2d):
+            assert set(module.weight.unique().tolist()) == {-1.0, 1.0}
+            assert module.quantizer.factor(module.weight) is None
+    assert made.method.table.name == "ste"
+
+
+def test_negative_scales_turn_rows_and_a_scale_of_zero_makes_a_constant() -> None:
+    net = lively("bnn+", "behind")
+    first: Any = next(m for m in net if isinstance(m, BinaryConv2d))
+    assert isinstance(first.quantizer, ScaledSwishQuantizer)
+    with torch.no_grad():
+        first.quantizer.alpha.copy_(torch.tensor([-0.5, 0.0, 1.0, -2.0, 0.1, 0.0]))
+    made = folded(net)
+    x = torch.randint(0, 256, (64, 3, 9, 8)).float()
+    with hardened(net), hardened(made), torch.no_grad():
+        torch.testing.assert_close(made(x), net(x), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", [t.model_fields["name"].default for t in TABLES if t.why_not])
+def test_what_has_no_hardware_is_not_folded(name: str) -> None:
+    with pytest.raises(ValueError, match=f"method '{name}': {method(name).table.why_not}"):
+        folded(lively(name))

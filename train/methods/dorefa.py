@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DoReFa-Net with one bit for weights and activations, gradients in full.
+
+Zhou et al., "DoReFa-Net", arXiv 1606.06160 (2016), equations 5 to 8 and 11.
+
+    weights       y = E|w| * sign(w), E over the layer; dL/dw = dL/dy
+    activations   q = round(clip(x, 0, 1)), dq/dx taken to be 1(0 <= x <= 1); y = 2q - 1
+
+The paper's activations are the q, 0 or 1; the hardware's are -1 or +1, which differ by a constant that the next batch
+norm takes up. y is sign(x - 1/2), a half rounded up.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from adiabit.train.methods.base import Method
+from adiabit.train.methods.tables import DoReFa
+from adiabit.train.quantizers import BipolarQuantizer, passed, sign, sign_with_slope
+
+
+class MeanScaledQuantizer(BipolarQuantizer):
+    """y = E|w| * sign(w), dy/dw = 1."""
+
+    def __init__(self) -> None:
+        super().__init__("weight")
+
+    def factor(self, x: Tensor) -> Tensor:
+        """A scalar."""
+        return x.detach().abs().mean()
+
+    def quantize(self, x: Tensor) -> Tensor:
+        """E|w| * sign(w)."""
+        return passed(x, self.factor(x) * sign(x))
+
+
+def rounding_slope(x: Tensor) -> Tensor:
+    """d(2q - 1)/dx of x - 1/2: 2 * 1(-1/2 <= x <= 1/2)."""
+    return 2.0 * (x.abs() <= 0.5)
+
+
+class RoundingQuantizer(BipolarQuantizer):
+    """y = sign(x - 1/2), dy/dx = 2 * 1(0 <= x <= 1)."""
+
+    HALF = 0.5
+
+    def __init__(self) -> None:
+        super().__init__("activation")
+
+    def latent(self, x: Tensor) -> Tensor:
+        """X - 1/2."""
+        return x - self.HALF
+
+    def quantize(self, x: Tensor) -> Tensor:
+        """sign(x - 1/2)."""
+        return sign_with_slope(self.latent(x), rounding_slope)
+
+    def shift(self) -> Tensor:
+        """-1/2."""
+        return torch.tensor(-self.HALF)
+
+
+class DoReFaMethod(Method[DoReFa]):
+    """See the module."""
+
+    def weight(self, outputs: int) -> BipolarQuantizer:  # noqa: ARG002
+        """Scaled by the layer's mean."""
+        return MeanScaledQuantizer()
+
+    def activation(self, channels: int) -> BipolarQuantizer:  # noqa: ARG002
+        """Rounded from 0...1."""
+        return RoundingQuantizer()

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IR-Net: weights balanced and standardized before their sign (Libra-PB), and an estimator whose error decays (EDE).
+
+Qin et al., "Forward and backward information retention for accurate binary neural networks", CVPR 2020.
+
+    Libra-PB   w^ = (w - mean(w)) / std(w) over a filter; y = 2**s * sign(w^), s = round(log2(mean|w^|))
+    EDE        d sign(x)/dx taken to be k t (1 - tanh(t x)**2), for w^ and for activations;
+               t = t0 * (t1 / t0)**(share of the epochs that is done), 1e-2 to 10, k = max(1 / t, 1)
+
+The forward is hard throughout, the gradient is annealed: the control experiment of the adiabatic method.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from adiabit.train.methods.base import Method
+from adiabit.train.methods.tables import IrNet
+from adiabit.train.quantizers import BipolarQuantizer, Role, sign_with_slope
+from adiabit.train.schedules import Schedule, Settings, geometric
+
+
+class DecayQuantizer(BipolarQuantizer):
+    """y = sign(x), dy/dx = max(1 / t, 1) * t * (1 - tanh(t x)**2)."""
+
+    def __init__(self, role: Role) -> None:
+        super().__init__(role)
+        self.t = 1.0
+
+    def slope(self, x: Tensor) -> Tensor:
+        """EDE."""
+        return max(1.0, self.t) * (1 - torch.tanh(self.t * x).square())
+
+    def quantize(self, x: Tensor) -> Tensor:
+        """sign(x)."""
+        return sign_with_slope(x, self.slope)
+
+
+class LibraQuantizer(DecayQuantizer):
+    """y = 2**s * sign(w^): the gradient goes through the mean and the deviation, not through s."""
+
+    def __init__(self, *, whole: bool) -> None:
+        super().__init__("weight")
+        self.whole = whole
+
+    def latent(self, x: Tensor) -> Tensor:
+        """w^, of weights (O, ...)."""
+        rows = x.flatten(1)
+        return ((rows - rows.mean(1, keepdim=True)) / rows.std(1, keepdim=True)).view_as(x)
+
+    def factor(self, x: Tensor) -> Tensor:
+        """2**s, (O, 1, ...), or a scalar for a whole layer."""
+        magnitude = self.latent(x.detach()).abs()
+        mean = magnitude.mean() if self.whole else magnitude.mean(dim=tuple(range(1, x.ndim)), keepdim=True)
+        return torch.exp2(mean.log2().round())
+
+    def quantize(self, x: Tensor) -> Tensor:
+        """2**s * sign(w^)."""
+        return self.factor(x) * super().quantize(self.latent(x))
+
+
+class DecaySchedule(Schedule):
+    """t grows geometrically."""
+
+    def __init__(self, ends: tuple[float, float]) -> None:
+        self.ends, self.t = ends, ends[0]
+
+    def at(self, share: float, step: int) -> None:  # noqa: ARG002
+        """Set t for the share of the epochs that is done."""
+        self.t = geometric(self.ends, share)
+
+    @property
+    def settings(self) -> Settings:
+        """t, of weights and activations."""
+        return {"weight": {"t": self.t}, "activation": {"t": self.t}}
+
+
+class IrNetMethod(Method[IrNet]):
+    """See the module."""
+
+    def weight(self, outputs: int) -> BipolarQuantizer:
+        """Libra-PB."""
+        return LibraQuantizer(whole=outputs == 1)
+
+    def activation(self, channels: int) -> BipolarQuantizer:  # noqa: ARG002
+        """Sign with EDE."""
+        return DecayQuantizer("activation")
+
+    def schedule(self) -> Schedule:
+        """That of t."""
+        return DecaySchedule(self.table.t)
