@@ -263,6 +263,35 @@ def package(
 
 
 @app.command()
+def compare(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A comparison, e.g. recipes/compare_digits.toml.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the trainings; build/FILE by default.")] = None,
+    data: DataOption = None,
+    sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Trainings at a time.")] = 1,
+    report_only: Annotated[bool, typer.Option("--report", help="Train nothing; tell what is finished.")] = False,
+) -> None:
+    """Train methods x networks x seeds and put them into one table; interrupted, it goes on where it was."""
+    from adiabit.flows.compare import plan, run, table
+    from adiabit.flows.report.tables import rich_table
+
+    runs = plan.load_runs(file, data, sets)
+    place = out or Path("build") / file.stem
+    command = shlex.join(["adiabit", *sys.argv[1:]])
+
+    def write() -> None:
+        table.write(runs, place, file.stem, command)
+
+    if not report_only:
+        run.train(runs, place, jobs, _tell, write)
+    write()
+    made = table.rows(runs, place)
+    for network in dict.fromkeys(row.network for row in made):
+        console.print(rich_table(table.table(network, made)))
+    _tell(str(place / "compare.html"))
+
+
+@app.command()
 def boards() -> None:
     """List the boards, and what building for each needs."""
     from adiabit.boards import catalog

@@ -36,11 +36,14 @@ LAST = "last.ckpt"
 PRECISIONS: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 
-def fit(data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, *, progress: bool) -> None:
+def fit(
+    data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, *, progress: bool, quiet: bool = False
+) -> None:
     """Train into `folder`, which exists; a `last.ckpt` of the same configuration in it is resumed.
 
     Leaves model.pt, model.json, history.json, metrics.json and tensorboard/. `progress` draws a bar, else one line
-    is printed for every tenth of the epochs. `UserError` for data that is missing and checkpoints of other runs.
+    is printed for every tenth of the epochs, unless `quiet`. `UserError` for data that is missing and checkpoints of
+    other runs.
     """
     if train.device == "cuda" and not torch.cuda.is_available():
         raise UserError('recipe: [train]: device = "cuda": torch finds no CUDA device; use device = "cpu"')
@@ -48,13 +51,13 @@ def fit(data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, 
     threads = torch.get_num_threads()
     torch.set_num_threads(train.threads or threads)
     try:
-        _fit(splits, data, model, train, folder, progress)
+        _fit(splits, data, model, train, folder, progress, quiet)
     finally:
         torch.set_num_threads(threads)
 
 
 def _fit(
-    splits: Dataset, data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, progress: bool
+    splits: Dataset, data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, progress: bool, quiet: bool
 ) -> None:
     torch.manual_seed(train.seed)
     source = data.source
@@ -66,7 +69,7 @@ def _fit(
                 "train": train.model_dump(mode="json")}  # fmt: skip
     anneal = Anneal(train, net, splits, settings)
     learner = Learner(net, train)
-    _train(learner, Batches(splits.train, source.shape, train, learner), anneal, folder, progress)
+    _train(learner, Batches(splits.train, source.shape, train, learner), anneal, folder, progress, quiet)
     _finish(net, splits, model, train, anneal, folder)
 
 
@@ -137,7 +140,7 @@ class Lines(Callback):
                   f"hard {row['hard_accuracy']:.4f}", file=sys.stderr, flush=True)  # fmt: skip
 
 
-def _train(learner: Learner, batches: Batches, anneal: Anneal, folder: Path, progress: bool) -> None:
+def _train(learner: Learner, batches: Batches, anneal: Anneal, folder: Path, progress: bool, quiet: bool) -> None:
     """Run Lightning's loop, resuming `last.ckpt` where there is one."""
     config = learner.config
     last = folder / LAST
@@ -145,13 +148,13 @@ def _train(learner: Learner, batches: Batches, anneal: Anneal, folder: Path, pro
         _check_resumable(last, anneal)
     keep = ModelCheckpoint(folder, filename=last.stem, save_top_k=1, every_n_epochs=1, save_on_train_epoch_end=True,
                            enable_version_counter=False)  # fmt: skip
-    bar = RichProgressBar(refresh_rate=20) if progress else Lines(anneal)
+    bars: list[Callback] = [RichProgressBar(refresh_rate=20)] if progress else [] if quiet else [Lines(anneal)]
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning.*")
         trainer = L.Trainer(
             accelerator=config.device, devices=1, precision=PRECISIONS[config.precision], max_epochs=config.epochs,
-            callbacks=[anneal, bar, keep], logger=TensorBoardLogger(folder, name="tensorboard", version=""),
+            callbacks=[anneal, *bars, keep], logger=TensorBoardLogger(folder, name="tensorboard", version=""),
             enable_model_summary=False, enable_progress_bar=progress, log_every_n_steps=10**9,
         )  # fmt: skip
         trainer.fit(learner, batches, ckpt_path=str(last) if last.exists() else None, weights_only=True)

@@ -49,15 +49,19 @@ def render(figures: Figures, out: Path) -> None:
     """Write `report.html`, which loads nothing, and `report.json` with the same figures, into the folder `out`."""
     out.mkdir(parents=True, exist_ok=True)
     (out / JSON).write_text(json.dumps(figures.document(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    page = environment.get_template("report.html.j2").render(
+    page = environment().get_template("report.html.j2").render(
         figures=figures, verdict=verdict(figures), cards=_cards(figures), drawings=_drawings(figures), rows=rows,
         charts=training_charts(figures.training.history if figures.training else {}), bars=_bars(figures),
     )  # fmt: skip
     (out / HTML).write_text(page, encoding="utf-8")
+
+
+def environment() -> jinja2.Environment:
+    """That of the pages of this folder."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
 
 
 def verdict(figures: Figures) -> rows.Cell:

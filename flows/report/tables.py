@@ -49,10 +49,11 @@ class Table:
 
 def tables(figures: Figures) -> list[rich.table.Table]:
     """The ladder, accuracy, and resources and speed, for the terminal."""
-    return [_rich(table) for table in (ladder(figures), accuracy(figures), resources(figures))]
+    return [rich_table(table) for table in (ladder(figures), accuracy(figures), resources(figures))]
 
 
-def _rich(table: Table) -> rich.table.Table:
+def rich_table(table: Table) -> rich.table.Table:
+    """For the terminal."""
     made = rich.table.Table(title=table.title, title_justify="left", title_style="bold", box=rich.box.SIMPLE_HEAD,
                             caption="\n".join(table.notes) or None, caption_justify="left")  # fmt: skip
     for column in table.columns:

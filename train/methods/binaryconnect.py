@@ -54,6 +54,12 @@ class _ClippedMethod(Method[T]):
         own = [{"params": [w], "weight_decay": decay, "rate": glorot(w)} for w in latent_weights(net)]
         return [*own, made[-1]]
 
+    def start(self, net: nn.Module) -> None:
+        """Weights uniform in -1...1, as the authors' code has them."""
+        with torch.no_grad():
+            for weight in latent_weights(net):
+                weight.uniform_(-1, 1)
+
     def after_step(self, net: nn.Module, rate: float, schedule: Schedule) -> None:  # noqa: ARG002
         """Clip."""
         with torch.no_grad():

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is compared: a file names recipes, seeds and methods; each combination is a recipe of its own.
+
+    networks = ["tfc.toml", "sfc.toml"]  # recipes beside the file: data, model, budget
+    seeds = [0, 1, 2]
+    [train]                              # for all: what the recipes' [train] is overridden with
+    [methods.adiabatic]                  # the recipe's own [train], where that is its method
+    [methods.ste]
+    [methods."bnn+"]
+    learning_rate = 0.003                # for this method: keys of [train]
+    [methods."stochastic BinaryConnect"]
+    method = { name = "binaryconnect", stochastic = true }
+
+A method that is not the recipe's own has its own learning rate and weight decay, and the recipe's other settings.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from adiabit.errors import UserError
+from adiabit.flows.recipe import Recipe, load
+from adiabit.train.config import TrainConfig
+
+OWN = ("method", "learning_rate", "weight_decay")  # of [train]: they go with the method
+
+
+class Comparison(BaseModel):
+    """The file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    networks: tuple[Path, ...] = Field(min_length=1)
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    train: dict[str, Any] = Field(default_factory=dict)
+    methods: dict[str, dict[str, Any]] = Field(min_length=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training."""
+
+    network: str  # the recipe's name
+    label: str  # of the method
+    seed: int
+    recipe: Recipe
+
+
+def load_runs(path: Path, data: Path | None = None, sets: Sequence[str] = ()) -> list[Run]:
+    """Every run of a comparison: network by network, then seed by seed, so that one that is cut off tells the most.
+
+    `data` is where the data sets lie, `sets` overrides the recipes (`table.key=value`). `UserError` tells file, method
+    and key of what cannot be.
+    """
+    comparison = _read(path)
+    places = [*sets, *([f"data.dir='{data.absolute()}'"] if data else [])]
+    recipes = [load(path.parent / network, places) for network in comparison.networks]
+    return [
+        Run(network=recipe.name, label=label, seed=seed, recipe=changed)
+        for recipe in recipes
+        for seed in comparison.seeds
+        for label, changed in _methods(path, comparison, recipe, seed)
+    ]
+
+
+def _methods(path: Path, comparison: Comparison, recipe: Recipe, seed: int) -> Iterator[tuple[str, Recipe]]:
+    own = recipe.train.model_dump()
+    for label, changes in comparison.methods.items():
+        kept = own
+        if "method" in changes or label != recipe.train.method.name:
+            kept = {key: value for key, value in own.items() if key not in OWN} | {"method": {"name": label}}
+        try:
+            train = TrainConfig.model_validate({**kept, **comparison.train, **changes, "seed": seed})
+        except ValidationError as error:
+            raise UserError(f"{path}: [methods.{label!r}]: {_first(error)}") from error
+        yield label, recipe.model_copy(update={"train": train})
+
+
+def _read(path: Path) -> Comparison:
+    try:
+        return Comparison.model_validate(tomllib.loads(path.read_text()))
+    except OSError as error:
+        raise UserError(
+            f"{path}: {error.strerror}; give the path of a comparison, e.g. recipes/compare_mnist.toml"
+        ) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UserError(f"{path}: not TOML: {error}") from error
+    except ValidationError as error:
+        raise UserError(f"{path}: {_first(error)}; see flows/compare/plan.py for the form") from error
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"

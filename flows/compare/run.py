@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trainings of a comparison, several at a time; what is finished is kept, and what was cut off is resumed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import re
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from adiabit.flows.compare.plan import Run
+from adiabit.train.checkpoint import MODEL
+
+
+def folder_of(run: Run, out: Path) -> Path:
+    """Where a run's files lie; other settings have another folder."""
+    recipe = run.recipe
+    settings = [
+        recipe.data.model_dump(mode="json", exclude={"dir"}, exclude_defaults=True),
+        recipe.model.model_dump(mode="json", exclude_defaults=True),
+        recipe.train.method.name,
+        recipe.train.model_dump(mode="json", exclude={"threads", "device"}, exclude_defaults=True),
+    ]
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+    label = re.sub(r"[^a-z0-9+]+", "-", run.label.lower())
+    return out / f"{run.network}-{label}-{run.seed}-{digest}"
+
+
+def finished(run: Run, out: Path) -> bool:
+    """Whether a run was trained to its end."""
+    return (folder_of(run, out) / MODEL).exists()
+
+
+def train(runs: Sequence[Run], out: Path, jobs: int, tell: Callable[[str], None], after: Callable[[], None]) -> None:
+    """Train what is not finished, `jobs` at a time; `after` is called when one is."""
+    left = [run for run in runs if not finished(run, out)]
+
+    def told(number: int, run: Run) -> None:
+        tell(f"{number}/{len(left)}  {run.network}, {run.label}, seed {run.seed}")
+        after()
+
+    if jobs == 1:
+        for number, run in enumerate(left, 1):
+            _train(run, out)
+            told(number, run)
+        return
+    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent) as pool:
+        futures = {pool.submit(_train, run, out): run for run in left}
+        try:
+            for number, future in enumerate(as_completed(futures), 1):
+                future.result()
+                told(number, futures[future])
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed stops at once, so that another run can take its training up."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _train(run: Run, out: Path) -> None:
+    from adiabit.train.loop import fit
+
+    folder = folder_of(run, out)
+    folder.mkdir(parents=True, exist_ok=True)
+    recipe = run.recipe
+    fit(recipe.data, recipe.model, recipe.train, folder, progress=False, quiet=True)

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A comparison is planned, trained, interrupted, resumed and told."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from adiabit.errors import UserError
+from adiabit.flows import cli
+from adiabit.flows.compare import run as running
+from adiabit.flows.compare.plan import Run, load_runs
+from adiabit.flows.compare.table import Row, markdown, rows, words
+from adiabit.train import loop
+
+NETWORK = """
+[model]
+topology = "free"
+widths = [12]
+[train]
+epochs = 2
+batch_size = 400
+threads = 1
+learning_rate = 0.02
+[train.method.schedule]
+noise = 0.5
+"""
+COMPARISON = """
+networks = ["tiny.toml"]
+seeds = [0, 1]
+[methods.ste]
+[methods.adiabatic]
+[methods.bwn]
+learning_rate = 0.005
+[methods.drawn]
+method = { name = "binaryconnect", stochastic = true }
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "tiny.toml").write_text(NETWORK)
+    (tmp_path / "some.toml").write_text(COMPARISON)
+    return tmp_path / "some.toml"
+
+
+def test_methods_get_their_own_rates_and_the_recipes_budget(file: Path) -> None:
+    runs = load_runs(file, sets=["train.epochs=5"])
+    assert [(r.seed, r.label) for r in runs[:5]] == [
+        (0, "ste"), (0, "adiabatic"), (0, "bwn"), (0, "drawn"), (1, "ste"),
+    ]  # fmt: skip
+    trains = {r.label: r.recipe.train for r in runs if r.seed == 1}
+    assert {t.epochs for t in trains.values()} == {5}
+    assert {t.seed for t in trains.values()} == {1}
+    assert {label: t.learning_rate for label, t in trains.items()} == {
+        "ste": 0.01, "adiabatic": 0.02, "bwn": 0.005, "drawn": 0.001,
+    }  # fmt: skip
+    assert {label: t.weight_decay for label, t in trains.items()} == {"ste": 1, "adiabatic": 1, "bwn": 0, "drawn": 0}
+    own: Any = trains["adiabatic"].method
+    assert own.schedule.noise == 0.5
+    drawn: Any = trains["drawn"].method
+    assert (drawn.name, drawn.stochastic) == ("binaryconnect", True)
+
+
+def test_other_settings_have_another_folder_and_a_place_of_the_data_has_not(file: Path, tmp_path: Path) -> None:
+    one, other = load_runs(file)[0], load_runs(file, sets=["train.epochs=3"])[0]
+    assert running.folder_of(one, tmp_path) != running.folder_of(other, tmp_path)
+    moved = load_runs(file, data=tmp_path)[0]
+    assert running.folder_of(moved, tmp_path) == running.folder_of(one, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("networks = []\n[methods.ste]", "networks = []: tuple should have at least 1 item"),
+        ('networks = ["tiny.toml"]\n', "methods = {"),
+        (COMPARISON + "[methods.stee]\n", "[methods.'stee']: method = {'name': 'stee'}: input tag 'stee' found"),
+        (COMPARISON + "[methods.bop]\nepoch = 3\n", "[methods.'bop']: epoch = 3: extra inputs are not permitted"),
+        (COMPARISON + "[methods", "not TOML"),
+    ],
+)
+def test_what_cannot_be_compared_is_told(file: Path, text: str, message: str) -> None:
+    file.write_text(text)
+    with pytest.raises(UserError) as caught:
+        load_runs(file)
+    assert str(caught.value).startswith(str(file))
+    assert message in str(caught.value)
+
+
+def test_a_comparison_that_is_interrupted_goes_on(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, fit, done = tmp_path / "out", loop.fit, list[str]()
+
+    def some(data: Any, model: Any, train: Any, folder: Path, **rest: Any) -> None:
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(folder.name)
+        fit(data, model, train, folder, **rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "fit", some)
+        assert cli.main(["compare", str(file), "--out", str(out)]) == 130
+    assert len(done) == 3
+    assert cli.main(["compare", str(file), "--out", str(out), "--report"]) == 0
+    with (out / "compare.csv").open() as source:
+        assert [row["seeds"] for row in csv.DictReader(source)] == ["1", "1", "1", "0"]
+    capsys.readouterr()
+    assert cli.main(["compare", str(file), "--out", str(out), "--jobs", "2"]) == 0
+    told = capsys.readouterr().out
+    assert "5/5  tiny, " in told
+    found = json.loads((out / "compare.json").read_text())
+    assert [(row["method"], row["seeds"], row["why_not"]) for row in found] == [
+        ("ste", 2, ""), ("adiabatic", 2, ""), ("bwn", 2, "its activations are real"),
+        ("drawn", 2, "its activations are real"),
+    ]  # fmt: skip
+    metrics = [json.loads((folder / "metrics.json").read_text()) for folder in sorted(out.glob("tiny-ste-*"))]
+    assert found[0]["hard"] == pytest.approx(sum(m["hard_test"] for m in metrics) / 2)
+    assert found[0]["hard_spread"] == pytest.approx(abs(metrics[0]["hard_test"] - metrics[1]["hard_test"]) / 2**0.5)
+    assert found[0]["cost"] == 1
+    page = (out / "compare.html").read_text()
+    assert page.count("<figure>") == 4
+    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_workers_end_with_a_killed_parent(file: Path, tmp_path: Path) -> None:
+    file.write_text(COMPARISON.replace("[methods.ste]", "[train]\nepochs = 100000\n[methods.ste]"))
+    command = [sys.executable, "-m", "adiabit", "compare", str(file), "--out", str(tmp_path / "out"), "--jobs", "2"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while len(list((tmp_path / "out").glob("tiny-*/last.ckpt"))) < 2:
+            assert process.poll() is None, "ended before it could be killed"
+            time.sleep(0.05)
+        workers = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+        process.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while any(psutil.pid_exists(worker) for worker in workers):
+        assert time.monotonic() < deadline, "a worker goes on"
+        time.sleep(0.05)
+
+
+def test_rows_are_worded() -> None:
+    row = Row(network="n", method="m", seeds=2, of=3, epochs=60, hard=0.95123, hard_spread=0.0021, soft=0.96,
+              validation=0.94, nearly=7.5, seconds=2.0, cost=1.25)  # fmt: skip
+    assert words(row) == ("m", "95.12 ± 0.21", "96.00", "94.00", "2 of 3", "60", "7.5", "1.25", "yes")
+    nothing = Row(network="n", method="m", seeds=0, of=3, why_not="it is slow")
+    assert words(nothing) == ("m", "—", "—", "—", "0 of 3", "—", "—", "—", "no: it is slow")
+    assert "| m | 95.12 ± 0.21 |" in markdown([row])
+
+
+def test_nothing_trained_is_told_as_nothing(file: Path, tmp_path: Path) -> None:
+    runs: list[Run] = load_runs(file)
+    assert [row.hard for row in rows(runs, tmp_path)] == [None] * 4
