@@ -30,6 +30,7 @@ class ModelCard(Table):
     classes: int = 10
     method: MethodConfig
     hard: bool  # every weight and activation is -1 or +1
+    dropout: float = 0.0  # of a network that is not
     k_weights: float | None = None
     k_activations: float | None = None
 
@@ -78,7 +79,8 @@ def check_topology(folder: Path, model: ModelConfig) -> None:
 def load_model(folder: Path) -> nn.Module:
     """The network of a training folder in eval mode: the hardware's if its card says hard, else as it was trained."""
     card = load_card(folder)
-    net = Network(card.model, "ste" if card.hard else card.method, frame=card.frame, classes=card.classes)
+    method, dropout = ("ste", 0.0) if card.hard else (card.method, card.dropout)
+    net = Network(card.model, method, dropout, frame=card.frame, classes=card.classes)
     path = folder / TENSORS
     state = load_tensors(path)
     theirs = {name: tuple(value.shape) for name, value in state.items() if isinstance(value, Tensor)}

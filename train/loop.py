@@ -193,8 +193,10 @@ def _finish(
     write_json(folder / "metrics.json", metrics)
     hard = anneal.schedule.finished and net.method.foldable
     k_weights, k_activations = kept["slopes"]
-    card = ModelCard(model=model, frame=net.frame, classes=net.classes, method=config.method, hard=hard,
-                     k_weights=k_weights, k_activations=k_activations)  # fmt: skip
+    card = ModelCard(
+        model=model, frame=net.frame, classes=net.classes, method=config.method, hard=hard,
+        dropout=0.0 if hard else config.dropout, k_weights=k_weights, k_activations=k_activations,
+    )  # fmt: skip
     result = net if not anneal.schedule.finished else kept["hard_net"]
     save_model(folder, result.cpu(), card)
     (folder / LAST).unlink()

@@ -347,3 +347,18 @@ def test_a_model_survives_saving(tmp_path: Path) -> None:
     save_model(tmp_path, net, ModelCard(model=SMALL, method=Real(), hard=False))
     frames = torch.randint(0, 256, (5, 784)).float()
     assert torch.equal(load_model(tmp_path)(frames), net(frames))
+
+
+@pytest.mark.parametrize(
+    ("method", "key"),
+    [
+        ("real", "hard_test"),
+        ("bwn", "hard_test"),
+        ({"schedule": {"kind": "target"}}, "soft_test"),
+        ("bnn+", "hard_test"),
+    ],
+)
+def test_a_network_with_dropout_is_loaded_as_it_was_measured(tmp_path: Path, method: Any, key: str) -> None:
+    metrics = run(tmp_path, method=method, dropout=0.2, epochs=2)
+    frames, labels = measure.tensors(load(DataConfig()).shaped((784,)).test)
+    assert measure.accuracy(load_model(tmp_path), frames, labels) == pytest.approx(metrics[key])
