@@ -263,6 +263,17 @@ def package(
 
 
 @app.command()
+def summary(
+    recipe: RecipeArgument,
+    sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
+) -> None:
+    """Print a network layer by layer: parameters of one bit and others, memory, operations a frame."""
+    from adiabit.flows.summary import table
+
+    console.print(table(load(recipe, sets)))
+
+
+@app.command()
 def compare(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A comparison, e.g. recipes/compare_digits.toml.")],
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the trainings; build/FILE by default.")] = None,

@@ -79,9 +79,11 @@ class Pipeline:
 
             fit(recipe.data, recipe.model, recipe.train, folder, progress=self.progress)
 
+        teacher = recipe.train.distill.teacher if recipe.train.distill else None
         key = {
             **self._settings("data", "model", "train"),
             "data_digest": self._data_digest(),
+            "teacher": file_digest(teacher / "model.pt") if teacher else None,
             "source": source_digest("train"),
             "tools": versions("torch", "brevitas", "lightning"),
         }

@@ -89,6 +89,9 @@ def _beside(recipe: Recipe, folder: Path) -> Recipe:
     if (place := recipe.compile.fold.finn_json) is not None:
         fold = recipe.compile.fold.model_copy(update={"finn_json": folder / place})
         update["compile"] = recipe.compile.model_copy(update={"fold": fold})
+    if (distill := recipe.train.distill) is not None and distill.teacher is not None:
+        distill = distill.model_copy(update={"teacher": folder / distill.teacher})
+        update["train"] = recipe.train.model_copy(update={"distill": distill})
     if (place := recipe.target.verified) is not None:
         update["target"] = recipe.target.model_copy(update={"verified": folder / place})
     return recipe.model_copy(update=update)

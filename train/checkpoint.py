@@ -76,7 +76,7 @@ def check_topology(folder: Path, model: ModelConfig) -> None:
             )
 
 
-def load_model(folder: Path) -> nn.Module:
+def load_model(folder: Path) -> Network:
     """The network of a training folder in eval mode: the hardware's if its card says hard, else as it was trained."""
     card = load_card(folder)
     method, dropout = ("ste", 0.0) if card.hard else (card.method, card.dropout)

@@ -48,6 +48,16 @@ class DataConfig(Table):
         return SOURCES[self.dataset]
 
 
+class Distill(Table):
+    """What is learnt from a teacher; `train/distill.py` has the formulas."""
+
+    teacher: Path | None = None  # a training folder; else the real-valued twin, which is trained first
+    logits: Share = 0.5  # a: what of the loss comes from the teacher's logits, the rest from the labels
+    temperature: Annotated[float, Field(gt=0)] = 4.0
+    features: Annotated[float, Field(ge=0)] = 0.0  # b
+    compare: Literal["l2", "attention"] = "l2"
+
+
 class TrainConfig(Table):
     """How the network is learnt. Learning rate and weight decay are the method's own where they are not given."""
 
@@ -71,6 +81,7 @@ class TrainConfig(Table):
     precision: Literal["float32", "bfloat16"] = "float32"  # of products while training; what is measured is float32
     threads: Annotated[int, Field(ge=1)] | None = None  # of torch, else its own choice; 1 is quickest for a TFC
     seed: int = 0
+    distill: Distill | None = None
 
     @model_validator(mode="before")
     @classmethod

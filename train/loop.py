@@ -21,9 +21,10 @@ from torch import Tensor, nn
 from adiabit.errors import UserError
 from adiabit.train.anneal import Anneal
 from adiabit.train.augment import Affine, Crop, Flip
-from adiabit.train.checkpoint import ModelCard, load_model, load_tensors, save_model, write_json
+from adiabit.train.checkpoint import MODEL, ModelCard, load_model, load_tensors, save_model, write_json
 from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
 from adiabit.train.data import Dataset, Split, load
+from adiabit.train.distill import Teacher, watched
 from adiabit.train.fold import folded
 from adiabit.train.layers import Network, clear_thresholds
 from adiabit.train.measure import accuracy, pixels, reestimate, tensors
@@ -32,7 +33,7 @@ from adiabit.train.topology import Shape
 
 __all__ = ["fit", "load_model"]
 
-LAST = "last.ckpt"
+LAST, TWIN = "last.ckpt", "twin"
 PRECISIONS: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 
@@ -68,9 +69,24 @@ def _fit(
     settings = {"data": data.model_dump(mode="json", exclude={"dir"}), "model": model.model_dump(mode="json"),
                 "train": train.model_dump(mode="json")}  # fmt: skip
     anneal = Anneal(train, net, splits, settings)
-    learner = Learner(net, train)
+    learner = Learner(net, train, _teacher(data, model, train, folder, net))
     _train(learner, Batches(splits.train, source.shape, train, learner), anneal, folder, progress, quiet)
     _finish(net, splits, model, train, anneal, folder)
+
+
+def _teacher(data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, net: Network) -> Teacher | None:
+    """The teacher that is wanted; the twin is trained now, of the same budget, where it is not finished yet."""
+    if train.distill is None:
+        return None
+    if train.distill.teacher is not None:
+        return Teacher(train.distill, train.distill.teacher, net)
+    if not (place := folder / TWIN).joinpath(MODEL).exists():
+        place.mkdir(exist_ok=True)
+        own = train.model_dump(exclude={"method", "learning_rate", "weight_decay", "distill"})
+        state = torch.get_rng_state()
+        fit(data, model, TrainConfig.model_validate({**own, "method": "real"}), place, progress=False, quiet=True)
+        torch.set_rng_state(state)
+    return Teacher(train.distill, place, net)
 
 
 class Batches:
@@ -103,14 +119,21 @@ class Batches:
 class Learner(L.LightningModule):
     """Loss and optimizer; everything that changes with time is the :class:`Anneal` callback's."""
 
-    def __init__(self, net: Network, config: TrainConfig) -> None:
+    def __init__(self, net: Network, config: TrainConfig, teacher: Teacher | None = None) -> None:
         super().__init__()
-        self.net, self.config = net, config
+        self.net, self.config, self.teacher = net, config, teacher
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """One batch of uint8 frames (B, features) or (B, H, W, C), and labels (B,)."""
         frames, labels = batch
-        loss, penalty = self._loss(self.net(pixels(frames)), labels), self.net.method.penalty(self.net)
+        x = pixels(frames)
+        if self.teacher is None:
+            loss = self._loss(self.net(x), labels)
+        else:
+            with watched(self.net) as seen:
+                out = self.net(x)
+            loss = self.teacher.loss(self._loss(out, labels), out, seen, x)
+        penalty = self.net.method.penalty(self.net)
         return loss if penalty is None else loss + penalty
 
     def _loss(self, out: Tensor, labels: Tensor) -> Tensor:

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`adiabit summary`: a recipe's network, layer by layer, before anything is trained."""
+
+from __future__ import annotations
+
+import rich.table
+
+from adiabit.errors import UserError
+from adiabit.flows.recipe import Recipe
+from adiabit.flows.report.tables import NONE, Cell, Column, Table, count, rich_table
+from adiabit.train.layers import Network
+from adiabit.train.summary import LayerSummary, summary
+
+HEADS = (
+    Column("Layer"), Column("Weights"), Column("Output"), Column("1-bit", True), Column("float", True),
+    Column("KiB", True), Column("XNOR", True), Column("1 x 8 bit or real", True), Column("float ops", True),
+)  # fmt: skip
+
+
+def table(recipe: Recipe) -> rich.table.Table:
+    """`UserError` for a model by someone else, whose layers a recipe does not tell."""
+    if recipe.onnx is not None:
+        raise UserError(f"{recipe.onnx}: a summary is of a recipe's [model]; `adiabit compile` tells a model's stages")
+    source = recipe.data.source
+    frame = recipe.model.frame(source.shape)
+    rows = summary(Network(recipe.model, recipe.train.method, frame=frame, classes=source.classes))
+    keys = ("binary", "real", "xnor", "mixed", "full")
+    total = LayerSummary(name="all", shape=(), out=(), **{key: sum(getattr(row, key) for row in rows) for key in keys})
+    note = (
+        "Operations are those of one frame, a multiplication and its addition counted as one. In hardware the floats "
+        "become integer thresholds."
+    )
+    title = f"{recipe.name}: {recipe.train.method.name}, {' x '.join(map(str, frame))} in, {source.classes} classes"
+    shown = Table(title=title, columns=HEADS, rows=tuple(_cells(row) for row in [*rows, total]), notes=(note,))
+    return rich_table(shown)
+
+
+def _cells(row: LayerSummary) -> tuple[Cell, ...]:
+    shapes = (" x ".join(map(str, shape)) or NONE for shape in (row.shape, row.out))
+    figures = (count(n) if n else NONE for n in (row.binary, row.real))
+    operations = (count(n) if n else NONE for n in (row.xnor, row.mixed, row.full))
+    return tuple(Cell(text) for text in (row.name, *shapes, *figures, f"{row.memory / 1024:,.1f}", *operations))

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a network consists of, as engineers ask for it: parameters of one bit and others, memory, operations a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from adiabit.train.layers import BinaryActivation, BinaryConv2d, BinaryLinear, Network, PixelSign, TensorNorm
+from adiabit.train.measure import pixels
+from adiabit.train.topology import Shape
+
+REAL_BITS = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerSummary:
+    """A product of the network and the norm behind it; operations count a multiplication and its addition as one."""
+
+    name: str  # conv0, fc2, …
+    shape: Shape  # of the weights: (O, I) or (O, I, rows, columns)
+    out: Shape  # of the product's output: (O,) or (H, W, O)
+    binary: int  # 1-bit parameters
+    real: int  # float ones: weights of layers that are not binary, scales, norms
+    xnor: int = 0  # operations a frame of 1 bit by 1 bit
+    mixed: int = 0  # of 1-bit weights by 8-bit pixels or real activations
+    full: int = 0  # of real weights
+
+    @property
+    def memory(self) -> float:
+        """Bytes of the parameters."""
+        return (self.binary + REAL_BITS * self.real) / 8
+
+
+def summary(net: Network) -> list[LayerSummary]:
+    """A row a layer, in order; norms and scales count to the layer before them."""
+    outs: dict[int, Shape] = {}
+    with _watched(net, outs), torch.no_grad():
+        training = net.training
+        net.eval()(pixels(torch.zeros(1, *net.frame)))
+        net.train(training)
+    rows: list[LayerSummary] = []
+    binary_input = False  # whether what comes in is -1 and +1
+    for module in net:
+        if isinstance(module, PixelSign | BinaryActivation):
+            binary_input = True
+            rows[-1:] = [_with(row, module) for row in rows[-1:]]
+        elif isinstance(module, nn.Linear | nn.Conv2d):
+            rows.append(_row(module, outs[id(module)], len(rows), binary_input=binary_input))
+            binary_input = False
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | TensorNorm):
+            rows[-1:] = [_with(row, module) for row in rows[-1:]]
+    return rows
+
+
+def _row(module: nn.Linear | nn.Conv2d, out: Shape, number: int, *, binary_input: bool) -> LayerSummary:
+    weights, binary = module.weight.numel(), isinstance(module, BinaryLinear | BinaryConv2d)
+    operations = weights // module.weight.shape[0]
+    for side in out:
+        operations *= side
+    kind = "full" if not binary else "xnor" if binary_input else "mixed"
+    real = sum(p.numel() for p in module.parameters()) - (weights if binary else 0)
+    return LayerSummary(
+        name=f"{'fc' if isinstance(module, nn.Linear) else 'conv'}{number}", shape=tuple(module.weight.shape), out=out,
+        binary=weights if binary else 0, real=real, **{kind: operations},
+    )  # fmt: skip
+
+
+def _with(row: LayerSummary, module: nn.Module) -> LayerSummary:
+    added = sum(p.numel() for p in module.parameters())
+    return LayerSummary(**{**vars(row), "real": row.real + added})
+
+
+@contextmanager
+def _watched(net: Network, outs: dict[int, Shape]) -> Iterator[None]:
+    """Within the context the shapes of what the products put out, (H, W, O) for images."""
+
+    def see(module: nn.Module, _: object, out: Tensor) -> None:
+        shape = tuple(out.shape[1:])
+        outs[id(module)] = (*shape[1:], shape[0])
+
+    hooks = [m.register_forward_hook(see) for m in net.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
