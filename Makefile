@@ -57,6 +57,7 @@ bench: setup
 	$(BIN)/python benchmarks/golden.py
 	$(BIN)/python benchmarks/simulation.py
 	$(BIN)/python benchmarks/estimate.py
+	$(BIN)/python benchmarks/step.py
 
 clean:
 	rm -rf build $(VENV) src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -42,7 +42,7 @@ class BaseQuantizer(BipolarQuantizer):
 
 def step_slope(x: Tensor) -> Tensor:
     """1(0 <= x + v <= 1) of x + v - 1/2."""
-    return (x.abs() <= 0.5).to(x.dtype)
+    return x.abs().le_(0.5)
 
 
 class ShiftedStepQuantizer(BipolarQuantizer):

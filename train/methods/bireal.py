@@ -18,7 +18,7 @@ from adiabit.train.quantizers import BipolarQuantizer, clipped, sign_with_slope
 
 def quadratic(x: Tensor) -> Tensor:
     """2 - 2|x| where that is positive, else 0."""
-    return (2 - 2 * x.abs()).clamp_(min=0)
+    return x.abs().mul_(-2).add_(2).clamp_(min=0)
 
 
 class ApproxSignQuantizer(BipolarQuantizer):

@@ -24,12 +24,13 @@ from adiabit.train.quantizers import BipolarQuantizer, Role, sign_with_slope
 
 
 def sign_swish_slope(beta: float) -> Callable[[Tensor], Tensor]:
-    """SS'; 1 + cosh(y) = 2 / (1 - tanh(y / 2)**2) keeps it finite."""
+    """SS' as 2 b (2 - y (2 s - 1)) s (1 - s), s the logistic function of y = -b |x|: it is even, and stays finite."""
 
     def slope(x: Tensor) -> Tensor:
-        y = beta * x
-        half = torch.tanh(y / 2)
-        return (beta / 2) * (2 - y * half) * (1 - half.square())
+        y = x.abs().mul_(-beta)
+        s = y.sigmoid()
+        left = torch.addcmul(y, y, s, value=-2).add_(2)
+        return torch.addcmul(s, s, s, value=-1).mul_(left).mul_(2 * beta)
 
     return slope
 

@@ -37,7 +37,7 @@ class MeanScaledQuantizer(BipolarQuantizer):
 
 def rounding_slope(x: Tensor) -> Tensor:
     """d(2q - 1)/dx of x - 1/2: 2 * 1(-1/2 <= x <= 1/2)."""
-    return 2.0 * (x.abs() <= 0.5)
+    return x.abs().le_(0.5).mul_(2)
 
 
 class RoundingQuantizer(BipolarQuantizer):

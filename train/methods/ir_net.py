@@ -17,7 +17,7 @@ from torch import Tensor
 
 from adiabit.train.methods.base import Method
 from adiabit.train.methods.tables import IrNet
-from adiabit.train.quantizers import BipolarQuantizer, Role, sign_with_slope
+from adiabit.train.quantizers import BipolarQuantizer, Role, sign_with_slope, tanh_slope
 from adiabit.train.schedules import Schedule, Settings, geometric
 
 
@@ -30,7 +30,7 @@ class DecayQuantizer(BipolarQuantizer):
 
     def slope(self, x: Tensor) -> Tensor:
         """EDE."""
-        return max(1.0, self.t) * (1 - torch.tanh(self.t * x).square())
+        return tanh_slope(self.t)(x).mul_(max(1.0 / self.t, 1.0))
 
     def quantize(self, x: Tensor) -> Tensor:
         """sign(x)."""

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cost of a training step by method, in steps of plain PyTorch layers of the same shape; writes benchmarks/step.md.
+
+    python benchmarks/step.py [--networks NAME ...] [--rounds N]
+
+A step is forward, loss, backward, the optimizer's update and what the method does after it, on random frames. In each
+round every method takes a few steps, in turn, so that what else the machine does falls on all; a ratio is the median
+over the rounds of a method's time by the plain network's time in the same round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from adiabit.flows.recipe import Recipe, load
+from adiabit.train.config import TrainConfig
+from adiabit.train.layers import Network, TensorNorm
+from adiabit.train.loop import Learner
+from adiabit.train.measure import pixels
+from adiabit.train.methods.tables import TABLES
+from adiabit.train.quantizers import set_quantizers
+
+HERE = Path(__file__).parent
+NETWORKS = {"tfc": 100, "sfc": 100, "digits_conv": 100, "spoken_digits": 50, "cnv": 50}  # recipes, frames of a batch
+PLAIN = "plain PyTorch"
+STEPS = {"tfc": 20, "sfc": 10, "digits_conv": 4, "spoken_digits": 1, "cnv": 1}  # of a method in a round
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--methods", nargs="+", default=[t.model_fields["name"].default for t in TABLES])
+    parser.add_argument("--out", type=Path, default=HERE / "step.md")
+    args = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    found = {}
+    for network in args.networks:
+        recipe = load(HERE.parent / "recipes" / f"{network}.toml")
+        steps = {PLAIN: plain(recipe, NETWORKS[network])}
+        steps |= {method: ours(recipe, method, NETWORKS[network]) for method in args.methods}
+        found[network] = ratios(steps, args.rounds, STEPS[network])
+        print(network, {k: round(v, 2) for k, v in found[network].items()}, file=sys.stderr, flush=True)
+    args.out.write_text(report(found, args.methods))
+    print(args.out)
+    return 0
+
+
+def ratios(steps: dict[str, Callable[[], None]], rounds: int, count: int) -> dict[str, float]:
+    """Median over the rounds of each one's time by the plain one's; seconds of a step of the plain one itself."""
+    taken: dict[str, list[float]] = {name: [] for name in steps}
+    for number in range(rounds + 1):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            for _ in range(count):
+                step()
+            if number:  # the first warms up
+                taken[name].append((time.perf_counter() - start) / count)
+    base = taken.pop(PLAIN)
+    found = {name: statistics.median(t / b for t, b in zip(times, base, strict=True)) for name, times in taken.items()}
+    return {PLAIN: statistics.median(base), **found}
+
+
+def batch(recipe: Recipe, frames: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    source = recipe.data.source
+    shape = (frames, *recipe.model.frame(source.shape))
+    return (torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator),
+            torch.randint(0, source.classes, (frames,), generator=generator))  # fmt: skip
+
+
+def ours(recipe: Recipe, method: str, frames: int) -> Callable[[], None]:
+    """A step of our network by a method, as its schedule has it half-way."""
+    train = TrainConfig.model_validate(
+        {"method": recipe.train.method if method == recipe.train.method.name else method}
+    )
+    source = recipe.data.source
+    net = Network(recipe.model, train.method, frame=recipe.model.frame(source.shape), classes=source.classes)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net.method.start(net)
+    schedule = net.method.schedule()
+    schedule.at(0.5, 1000)
+    set_quantizers(net, schedule.settings)
+    learner = Learner(net, train)
+    optimizer, data = learner.configure_optimizers(), batch(recipe, frames)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        learner.training_step(data, 0).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        net.method.after_step(net, train.learning_rate, schedule)
+
+    return step
+
+
+def plain(recipe: Recipe, frames: int) -> Callable[[], None]:
+    """The same shapes in torch.nn alone: linear or convolution, max pool, batch norm, hard tanh."""
+    source = recipe.data.source
+    frame = recipe.model.frame(source.shape)
+    layers: list[nn.Module] = []
+    for module in Network(recipe.model, "real", frame=frame, classes=source.classes):
+        if isinstance(module, nn.BatchNorm2d):
+            layers.append(nn.BatchNorm2d(module.num_features))
+        elif isinstance(module, nn.ReLU | nn.Tanh):
+            layers.append(nn.Hardtanh())
+        elif not isinstance(module, TensorNorm) and type(module).__module__.startswith("torch."):
+            layers.append(module)
+    net = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, fused=True)
+    images, labels = batch(recipe, frames)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(pixels(images)), labels).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return step
+
+
+def report(found: dict[str, dict[str, float]], methods: Sequence[str]) -> str:
+    lines = [
+        "# Cost of a training step", "",
+        f"Made by `python benchmarks/step.py`: one thread of {platform.machine()}, torch {torch.__version__}. A step's",
+        "time in that of a plain PyTorch network of the same shapes (linear or convolution, max pool, batch norm, hard",
+        "tanh, AdamW), both in one run; the median over rounds. Quantization, penalties and a method's own update are",
+        "in it. `adiabatic` is half-way through its schedule.", "",
+        "| method | " + " | ".join(f"{n}, batch {NETWORKS[n]}" for n in found) + " |",
+        "| --- |" + " ---: |" * len(found),
+        f"| {PLAIN}, milliseconds | " + " | ".join(f"{1e3 * f[PLAIN]:.1f}" for f in found.values()) + " |",
+    ]  # fmt: skip
+    lines += [f"| {m} | " + " | ".join(f"{f[m]:.2f}" for f in found.values()) + " |" for m in methods]
+    if {"adiabatic", "ste"} <= set(methods):
+        row = " | ".join(f"{f['adiabatic'] / f['ste']:.2f}" for f in found.values())
+        lines.append(f"| adiabatic by ste | {row} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
