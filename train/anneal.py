@@ -41,6 +41,10 @@ class Anneal(L.Callback):
         self.schedule = self.method.schedule()
         self.history: dict[str, list[Any]] = {key: [] for key in HISTORY}
         self.best: dict[str, Any] = {"hard_accuracy": -1.0}
+        self.settled = {
+            "best": -1.0,
+            "waited": 0.0,
+        }  # since nothing anneals: hard accuracy, epochs without a better one
         self.seconds = 0.0
         self.losses: list[Tensor] = []
         self.signs: list[Tensor] = []
@@ -55,19 +59,21 @@ class Anneal(L.Callback):
             "schedule": self.schedule.state_dict(),
             "history": self.history,
             "best": self.best,
+            "settled": self.settled,
             "seconds": self.seconds,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up where a checkpoint left off."""
         self.schedule.load_state_dict(state_dict["schedule"])
-        self.history, self.best, self.seconds = state_dict["history"], state_dict["best"], state_dict["seconds"]
+        for key in ("history", "best", "settled", "seconds"):
+            setattr(self, key, state_dict[key])
 
     # hooks ------------------------------------------------------------------------------------------------------
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """A run that was cut off after its schedule's end trains no further."""
-        trainer.should_stop = self.schedule.done
+        trainer.should_stop = self.schedule.done or self._stops_early()
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -105,7 +111,13 @@ class Anneal(L.Callback):
             self.best = self.candidate()
         if self.schedule.after_epoch(soft, hard, self._soft_accuracy):
             trainer.optimizers[0].state.clear()
-        trainer.should_stop = trainer.should_stop or self.schedule.done
+        if not self.schedule.annealing:
+            better = hard > self.settled["best"]
+            self.settled = {
+                "best": max(hard, self.settled["best"]),
+                "waited": 0 if better else self.settled["waited"] + 1,
+            }
+        trainer.should_stop = trainer.should_stop or self.schedule.done or self._stops_early()
         self.seconds += time.monotonic() - self.started
 
     def candidate(self) -> dict[str, Any]:
@@ -119,6 +131,9 @@ class Anneal(L.Callback):
         }
 
     # the rest ---------------------------------------------------------------------------------------------------
+
+    def _stops_early(self) -> bool:
+        return self.config.early_stopping is not None and self.settled["waited"] >= self.config.early_stopping
 
     def _apply(self) -> None:
         set_quantizers(self.net, self.schedule.settings)

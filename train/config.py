@@ -63,6 +63,8 @@ class TrainConfig(Table):
 
     method: MethodConfig = Adiabatic()
     epochs: Annotated[int, Field(ge=1)] = 60  # at most; the target and patience schedules may end before
+    early_stopping: Annotated[int, Field(ge=1)] | None = None  # epochs without a better hard validation accuracy,
+    # counted from where nothing anneals any more
     batch_size: Annotated[int, Field(ge=2)] = 256
     learning_rate: Annotated[float, Field(gt=0)] = 0.01  # else the method's
     learning_rate_schedule: Literal["cosine", "constant"] = "cosine"

@@ -35,6 +35,11 @@ class Schedule:
         return False
 
     @property
+    def annealing(self) -> bool:
+        """Whether the network is still being changed, so that a fall in accuracy says nothing yet."""
+        return False
+
+    @property
     def done(self) -> bool:
         """Whether training ends before its epochs do."""
         return False
@@ -66,13 +71,18 @@ class BudgetSchedule(Schedule):
 
     def at(self, share: float, step: int) -> None:  # noqa: ARG002
         """Set k for a share; it depends on nothing else."""
-        c = self.config
+        c, self.share = self.config, share
         self.hard_activations = share >= c.activations_until
         self.hard_weights = c.weights_backward is not None and share >= c.weights_until
         soft_k = geometric(c.activations, share / c.activations_until if c.activations_until else 1.0)
         self.k_activations = c.backward if self.hard_activations else soft_k
         soft_k = geometric(c.weights, (share - c.weights_from) / (c.weights_until - c.weights_from))
         self.k_weights = c.weights_backward if c.weights_backward is not None and self.hard_weights else soft_k
+
+    @property
+    def annealing(self) -> bool:
+        """Until both have come to where they stay."""
+        return self.share < max(self.config.weights_until, self.config.activations_until)
 
     @property
     def settings(self) -> Settings:
@@ -95,6 +105,11 @@ class _PushedSchedule(Schedule):
         self.factor, self.k_base, self.power = config.factor, config.k_base, config.power
         self.k_weights = self.k_activations = config.k
         self.weights_next = True
+
+    @property
+    def annealing(self) -> bool:
+        """To the schedule's own end."""
+        return not self.done
 
     @property
     def settings(self) -> Settings:

@@ -362,3 +362,23 @@ def test_a_network_with_dropout_is_loaded_as_it_was_measured(tmp_path: Path, met
     metrics = run(tmp_path, method=method, dropout=0.2, epochs=2)
     frames, labels = measure.tensors(load(DataConfig()).shaped((784,)).test)
     assert measure.accuracy(load_model(tmp_path), frames, labels) == pytest.approx(metrics[key])
+
+
+@pytest.mark.parametrize(
+    ("method", "settles"),  # the epoch, from 1, that is the first to count
+    [
+        ("ste", 1),
+        ({"schedule": {"weights_from": 0.1, "weights_until": 0.25, "activations_until": 0.2}}, 6),
+        ({"name": "reactnet", "weights_from": 0.3}, 7),
+        ({"name": "bnew", "lock": 0.4}, 9),
+        ("ir-net", 21),
+    ],
+)
+def test_early_stopping_waits_until_nothing_anneals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: Any, settles: int
+) -> None:
+    """With hard accuracies that fall from the first epoch on."""
+    falling = iter(range(99, 0, -1))
+    monkeypatch.setattr(anneal.Anneal, "_hard_accuracy", lambda _: next(falling) / 100)
+    metrics = run(tmp_path, method=method, epochs=20, early_stopping=3, batch_size=400)
+    assert metrics["epochs"] == min(20, settles + 3)  # the first to count is the best of them

@@ -47,6 +47,11 @@ class BnewSchedule(Schedule):
         self.strength = table.strength * min(max((share - table.push_from) / (table.lock - table.push_from), 0.0), 1.0)
 
     @property
+    def annealing(self) -> bool:
+        """Until the weights are locked."""
+        return not self.locked
+
+    @property
     def settings(self) -> Settings:
         """Whether the weights are locked."""
         return {"weight": {"locked": self.locked}}

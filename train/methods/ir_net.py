@@ -64,11 +64,16 @@ class DecaySchedule(Schedule):
     """t grows geometrically."""
 
     def __init__(self, ends: tuple[float, float]) -> None:
-        self.ends, self.t = ends, ends[0]
+        self.ends, self.t, self.share = ends, ends[0], 0.0
 
     def at(self, share: float, step: int) -> None:  # noqa: ARG002
         """Set t for the share of the epochs that is done."""
-        self.t = geometric(self.ends, share)
+        self.t, self.share = geometric(self.ends, share), share
+
+    @property
+    def annealing(self) -> bool:
+        """To the last epoch."""
+        return self.share < 1
 
     @property
     def settings(self) -> Settings:

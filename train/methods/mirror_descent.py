@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from adiabit.train.methods.base import Method
-from adiabit.train.methods.tables import MirrorDescent
+from adiabit.train.methods.tables import HARD, MirrorDescent
 from adiabit.train.quantizers import BipolarQuantizer, passed, sign
 from adiabit.train.schedules import Schedule, Settings
 
@@ -43,6 +43,11 @@ class MirrorSchedule(Schedule):
     def at(self, share: float, step: int) -> None:  # noqa: ARG002
         """Set beta for the number of steps that were done."""
         self.beta = self.table.beta * self.table.growth ** (step // self.table.interval)
+
+    @property
+    def annealing(self) -> bool:
+        """Until tanh counts as sign."""
+        return self.beta < HARD
 
     @property
     def settings(self) -> Settings:

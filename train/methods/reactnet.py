@@ -66,6 +66,11 @@ class StepSchedule(Schedule):
         self.second = share >= self.weights_from
 
     @property
+    def annealing(self) -> bool:
+        """In the first step."""
+        return not self.second
+
+    @property
     def settings(self) -> Settings:
         """The weights' step."""
         return {"weight": {"second": self.second}}
