@@ -41,10 +41,7 @@ class Anneal(L.Callback):
         self.schedule = self.method.schedule()
         self.history: dict[str, list[Any]] = {key: [] for key in HISTORY}
         self.best: dict[str, Any] = {"hard_accuracy": -1.0}
-        self.settled = {
-            "best": -1.0,
-            "waited": 0.0,
-        }  # since nothing anneals: hard accuracy, epochs without a better one
+        self.settled = {"best": -1.0, "waited": 0.0}  # since nothing anneals: accuracy, epochs without a better one
         self.seconds = 0.0
         self.losses: list[Tensor] = []
         self.signs: list[Tensor] = []
@@ -112,11 +109,8 @@ class Anneal(L.Callback):
         if self.schedule.after_epoch(soft, hard, self._soft_accuracy):
             trainer.optimizers[0].state.clear()
         if not self.schedule.annealing:
-            better = hard > self.settled["best"]
-            self.settled = {
-                "best": max(hard, self.settled["best"]),
-                "waited": 0 if better else self.settled["waited"] + 1,
-            }
+            best, waited = self.settled["best"], self.settled["waited"]
+            self.settled = {"best": max(hard, best), "waited": 0 if hard > best else waited + 1}
         trainer.should_stop = trainer.should_stop or self.schedule.done or self._stops_early()
         self.seconds += time.monotonic() - self.started
 
