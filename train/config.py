@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from adiabit.train.methods.tables import TABLES, Adiabatic, MethodConfig, Share, named
+from adiabit.train.methods.tables import Adiabatic, MethodConfig, Share, named, rules
 from adiabit.train.topology import ModelConfig, Pads, Shape, Table
 
 __all__ = ["DataConfig", "ModelConfig", "Table", "TrainConfig"]
@@ -90,13 +90,6 @@ class TrainConfig(Table):
     def _method_gives_what_is_left_out(cls, table: Any) -> Any:
         if not isinstance(table, dict):
             return table
-        method = named(table.get("method", {"name": "adiabatic"}))
-        if isinstance(method, dict):
-            method = {"name": "adiabatic", **method}
-        rules = next((t for t in TABLES if t.model_fields["name"].default == _name(method)), Adiabatic)
-        rest = {"learning_rate": rules.learning_rate, "weight_decay": rules.weight_decay}
-        return {**rest, **table, "method": method}
-
-
-def _name(method: Any) -> Any:
-    return method.get("name") if isinstance(method, dict) else getattr(method, "name", None)
+        method = named(table.get("method", "adiabatic"))
+        own = {key: getattr(rules(method), key) for key in ("learning_rate", "weight_decay")}
+        return {**own, **table, "method": method}

@@ -18,7 +18,8 @@ from adiabit.train.methods.dorefa import DoReFaMethod
 from adiabit.train.methods.ir_net import IrNetMethod
 from adiabit.train.methods.mirror_descent import MirrorDescentMethod
 from adiabit.train.methods.reactnet import ReActNetMethod
-from adiabit.train.methods.ste import RealMethod, SteMethod
+from adiabit.train.methods.real import RealMethod
+from adiabit.train.methods.ste import SteMethod
 from adiabit.train.methods.xnor_net import BwnMethod, XnorNetMethod
 
 METHODS: dict[type[tables.MethodTable], type[Method[Any]]] = {

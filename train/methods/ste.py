@@ -8,15 +8,8 @@ decoupled weight decay, not a clip, hold the latent weights, so that all of them
 from __future__ import annotations
 
 from adiabit.train.methods.base import Method
-from adiabit.train.methods.tables import Real, Ste
+from adiabit.train.methods.tables import Ste
 
 
 class SteMethod(Method[Ste]):
     """See the module; it is what :class:`Method` does."""
-
-
-class RealMethod(Method[Real]):
-    """The real-valued twin: the same topology with ReLU or tanh."""
-
-    binary_weights = False
-    binary_activations = False

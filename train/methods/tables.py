@@ -249,8 +249,16 @@ _METHODS: TypeAdapter[MethodTable] = TypeAdapter(MethodConfig)
 
 
 def named(method: Any) -> Any:
-    """A method's table; of its name alone, that of its defaults."""
-    return {"name": method} if isinstance(method, str) else method
+    """A method as a table with a name: given as its name alone, or without one, which is adiabatic."""
+    if isinstance(method, str):
+        return {"name": method}
+    return {"name": "adiabatic", **method} if isinstance(method, dict) else method
+
+
+def rules(method: Any) -> type[MethodTable]:
+    """The class of a table as :func:`named` gives it; of what is none, that of adiabatic."""
+    name = method.get("name") if isinstance(method, dict) else getattr(method, "name", None)
+    return next((table for table in TABLES if table.model_fields["name"].default == name), Adiabatic)
 
 
 def method_table(method: str | MethodTable) -> MethodTable:
