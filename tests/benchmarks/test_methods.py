@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark of methods tells what is finished, and what was not run."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+
+from adiabit.flows.compare.plan import load_runs
+from adiabit.flows.compare.run import folder_of
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_table_tells_what_is_finished(tmp_path: Path) -> None:
+    bench = runpy.run_path(str(ROOT / "benchmarks/methods.py"))
+    first = load_runs(bench["COMPARISON"])[0]
+    (folder := folder_of(first, tmp_path)).mkdir()
+    metrics = {"hard_test": 0.9512, "soft_test": 0.96, "hard_validation": 0.95, "epochs": 2, "seconds": 8.0}
+    for name, content in {"model": {}, "metrics": metrics, "history": {"hard_accuracy": [0.5, 0.95]}}.items():
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    assert bench["main"](["--report", "--out", str(tmp_path), "--table", str(tmp_path / "methods.md")]) == 0
+    text = (tmp_path / "methods.md").read_text()
+    assert "| ste | 95.12 | 96.00 | 95.00 | 1 of 3 | 2 | 2.0 | 1.00 | yes |" in text
+    assert "Not run: sfc." in text
+    assert "## sfc" not in text
