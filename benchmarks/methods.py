@@ -26,10 +26,12 @@ HEAD = """\
 Made by `python benchmarks/methods.py --data DIR --jobs 2` from `recipes/compare_mnist.toml`: fully binary networks,
 except where the last column says otherwise, on all 54,000 training frames; 6,000 of validation choose the epoch, and
 the 10,000 of the test were touched once a run. All methods of a network have the same epochs, batches, augmentation and
-cosine of the learning rate. The cost is of a busy machine; [step.md](step.md) measures it side by side. `adiabatic` has the schedule of the recipe, which was searched in 91 trials
-([mnist.md](mnist.md)); what is set for others in `recipes/compare_mnist.toml` was found in few trials on the 5,000
-embedded digits, so those might gain from a search of their own. `real` is the real-valued twin. Differences within a
-standard deviation say nothing, nor does a single seed.
+cosine of the learning rate. The cost is of a busy machine; [step.md](step.md) measures it side by side.
+
+`adiabatic` has the schedule of the recipe, which was searched in 91 trials ([mnist.md](mnist.md)); what is set for
+others in `recipes/compare_mnist.toml` was found in few trials on the 5,000 embedded digits, so those might gain from a
+search of their own. `real` is the real-valued twin. Differences within a standard deviation say nothing, nor does a
+single seed.
 """
 
 
