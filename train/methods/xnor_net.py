@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from adiabit.train.methods.base import Method, T
-from adiabit.train.methods.bireal import mean_magnitude
+from adiabit.train.methods.bireal import MagnitudeQuantizer
 from adiabit.train.methods.tables import Bwn, XnorNet
 from adiabit.train.quantizers import BipolarQuantizer, clipped, sign
 
@@ -38,16 +38,8 @@ class _Approximation(torch.autograd.Function):
         return grads[0] * (1 / count + scale * clipped(weight)), None
 
 
-class ApproximationQuantizer(BipolarQuantizer):
+class ApproximationQuantizer(MagnitudeQuantizer):
     """y = mean|W| * sign(W), of each filter or (`whole`) of the layer."""
-
-    def __init__(self, *, whole: bool) -> None:
-        super().__init__("weight")
-        self.whole = whole
-
-    def factor(self, x: Tensor) -> Tensor:
-        """(O, 1, ...), or a scalar."""
-        return mean_magnitude(x.detach(), whole=self.whole)
 
     def quantize(self, x: Tensor) -> Tensor:
         """A * sign(W)."""
