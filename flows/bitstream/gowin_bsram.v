@@ -114,160 +114,93 @@ module gowin_bsram #(
   end
 endmodule
 
-module SP #(
-  `INIT_PARAMETERS
-  parameter BIT_WIDTH = 32,
-  parameter [2:0] BLK_SEL = 3'd0,
-  parameter READ_MODE = 1'b0,
-  parameter [1:0] WRITE_MODE = 2'b00,
-  parameter RESET_MODE = "SYNC"
-) (
-  input  wire CLK, CE, OCE, RESET, WRE,
-  input  wire [2:0] BLKSEL,
-  input  wire [13:0] AD,
-  input  wire [31:0] DI,
-  output wire [31:0] DO
-);
-  gowin_bsram #(
-    .Unit(8), .Init(`INIT_ROWS), .WidthA(BIT_WIDTH), .WriteModeA(WRITE_MODE), .Registers(READ_MODE),
-    .ResetMode(RESET_MODE)
-  ) u_memory (
-    .clk_a(CLK), .on_a(CE && BLKSEL == BLK_SEL), .write_a(WRE), .reset_a(RESET), .address_a(AD), .data_a(DI), .read_a(DO),
-    .clk_b(1'b0), .on_b(1'b0), .write_b(1'b0), .reset_b(1'b0), .address_b(14'd0), .data_b(32'd0), .read_b()
-  );
+// One port.
+`define SINGLE(NAME, UNIT, WIDTH) \
+module NAME #( \
+  `INIT_PARAMETERS \
+  parameter BIT_WIDTH = WIDTH, \
+  parameter [2:0] BLK_SEL = 3'd0, \
+  parameter READ_MODE = 1'b0, \
+  parameter [1:0] WRITE_MODE = 2'b00, \
+  parameter RESET_MODE = "SYNC" \
+) ( \
+  input  wire CLK, CE, OCE, RESET, WRE, \
+  input  wire [2:0] BLKSEL, \
+  input  wire [13:0] AD, \
+  input  wire [WIDTH-1:0] DI, \
+  output wire [WIDTH-1:0] DO \
+); \
+  gowin_bsram #( \
+    .Unit(UNIT), .Init(`INIT_ROWS), .WidthA(BIT_WIDTH), .WriteModeA(WRITE_MODE), .Registers(READ_MODE), \
+    .ResetMode(RESET_MODE) \
+  ) u_memory ( \
+    .clk_a(CLK), .on_a(CE && BLKSEL == BLK_SEL), .write_a(WRE), .reset_a(RESET), .address_a(AD), .data_a(DI), .read_a(DO), \
+    .clk_b(1'b0), .on_b(1'b0), .write_b(1'b0), .reset_b(1'b0), .address_b(14'd0), .data_b({WIDTH{1'b0}}), .read_b() \
+  ); \
 endmodule
+`SINGLE(SP, 8, 32)
+`SINGLE(SPX9, 9, 36)
 
-module SPX9 #(
-  `INIT_PARAMETERS
-  parameter BIT_WIDTH = 36,
-  parameter [2:0] BLK_SEL = 3'd0,
-  parameter READ_MODE = 1'b0,
-  parameter [1:0] WRITE_MODE = 2'b00,
-  parameter RESET_MODE = "SYNC"
-) (
-  input  wire CLK, CE, OCE, RESET, WRE,
-  input  wire [2:0] BLKSEL,
-  input  wire [13:0] AD,
-  input  wire [35:0] DI,
-  output wire [35:0] DO
-);
-  gowin_bsram #(
-    .Unit(9), .Init(`INIT_ROWS), .WidthA(BIT_WIDTH), .WriteModeA(WRITE_MODE), .Registers(READ_MODE),
-    .ResetMode(RESET_MODE)
-  ) u_memory (
-    .clk_a(CLK), .on_a(CE && BLKSEL == BLK_SEL), .write_a(WRE), .reset_a(RESET), .address_a(AD), .data_a(DI), .read_a(DO),
-    .clk_b(1'b0), .on_b(1'b0), .write_b(1'b0), .reset_b(1'b0), .address_b(14'd0), .data_b(36'd0), .read_b()
-  );
+// Two ports that read and write.
+`define DUAL(NAME, UNIT, WIDTH) \
+module NAME #( \
+  `INIT_PARAMETERS \
+  parameter BIT_WIDTH_0 = WIDTH, \
+  parameter BIT_WIDTH_1 = WIDTH, \
+  parameter [2:0] BLK_SEL_0 = 3'd0, \
+  parameter [2:0] BLK_SEL_1 = 3'd0, \
+  parameter READ_MODE0 = 1'b0, \
+  parameter READ_MODE1 = 1'b0, \
+  parameter [1:0] WRITE_MODE0 = 2'b00, \
+  parameter [1:0] WRITE_MODE1 = 2'b00, \
+  parameter RESET_MODE = "SYNC" \
+) ( \
+  input  wire CLKA, CEA, CLKB, CEB, OCEA, OCEB, RESETA, RESETB, WREA, WREB, \
+  input  wire [2:0] BLKSELA, BLKSELB, \
+  input  wire [13:0] ADA, ADB, \
+  input  wire [WIDTH-1:0] DIA, DIB, \
+  output wire [WIDTH-1:0] DOA, DOB \
+); \
+  wire [WIDTH-1:0] high_a, high_b; \
+  gowin_bsram #( \
+    .Unit(UNIT), .Init(`INIT_ROWS), .WidthA(BIT_WIDTH_0), .WidthB(BIT_WIDTH_1), .WriteModeA(WRITE_MODE0), \
+    .WriteModeB(WRITE_MODE1), .Registers(READ_MODE0 || READ_MODE1), .ResetMode(RESET_MODE) \
+  ) u_memory ( \
+    .clk_a(CLKA), .on_a(CEA && BLKSELA == BLK_SEL_0), .write_a(WREA), .reset_a(RESETA), .address_a(ADA), \
+    .data_a({{WIDTH{1'b0}}, DIA}), .read_a({high_a, DOA}), \
+    .clk_b(CLKB), .on_b(CEB && BLKSELB == BLK_SEL_1), .write_b(WREB), .reset_b(RESETB), .address_b(ADB), \
+    .data_b({{WIDTH{1'b0}}, DIB}), .read_b({high_b, DOB}) \
+  ); \
 endmodule
+`DUAL(DPB, 8, 16)
+`DUAL(DPX9B, 9, 18)
 
-module DPB #(
-  `INIT_PARAMETERS
-  parameter BIT_WIDTH_0 = 16,
-  parameter BIT_WIDTH_1 = 16,
-  parameter [2:0] BLK_SEL_0 = 3'd0,
-  parameter [2:0] BLK_SEL_1 = 3'd0,
-  parameter READ_MODE0 = 1'b0,
-  parameter READ_MODE1 = 1'b0,
-  parameter [1:0] WRITE_MODE0 = 2'b00,
-  parameter [1:0] WRITE_MODE1 = 2'b00,
-  parameter RESET_MODE = "SYNC"
-) (
-  input  wire CLKA, CEA, CLKB, CEB, OCEA, OCEB, RESETA, RESETB, WREA, WREB,
-  input  wire [2:0] BLKSELA, BLKSELB,
-  input  wire [13:0] ADA, ADB,
-  input  wire [15:0] DIA, DIB,
-  output wire [15:0] DOA, DOB
-);
-  wire [15:0] high_a, high_b;
-  gowin_bsram #(
-    .Unit(8), .Init(`INIT_ROWS), .WidthA(BIT_WIDTH_0), .WidthB(BIT_WIDTH_1), .WriteModeA(WRITE_MODE0),
-    .WriteModeB(WRITE_MODE1), .Registers(READ_MODE0 || READ_MODE1), .ResetMode(RESET_MODE)
-  ) u_memory (
-    .clk_a(CLKA), .on_a(CEA && BLKSELA == BLK_SEL_0), .write_a(WREA), .reset_a(RESETA), .address_a(ADA),
-    .data_a({16'd0, DIA}), .read_a({high_a, DOA}),
-    .clk_b(CLKB), .on_b(CEB && BLKSELB == BLK_SEL_1), .write_b(WREB), .reset_b(RESETB), .address_b(ADB),
-    .data_b({16'd0, DIB}), .read_b({high_b, DOB})
-  );
+// One port that writes and one that reads.
+`define SIMPLE_DUAL(NAME, UNIT, WIDTH) \
+module NAME #( \
+  `INIT_PARAMETERS \
+  parameter BIT_WIDTH_0 = WIDTH, \
+  parameter BIT_WIDTH_1 = WIDTH, \
+  parameter [2:0] BLK_SEL_0 = 3'd0, \
+  parameter [2:0] BLK_SEL_1 = 3'd0, \
+  parameter READ_MODE = 1'b0, \
+  parameter RESET_MODE = "SYNC" \
+) ( \
+  input  wire CLKA, CEA, CLKB, CEB, OCE, RESETA, RESETB, \
+  input  wire [2:0] BLKSELA, BLKSELB, \
+  input  wire [13:0] ADA, ADB, \
+  input  wire [WIDTH-1:0] DI, \
+  output wire [WIDTH-1:0] DO \
+); \
+  gowin_bsram #( \
+    .Unit(UNIT), .Init(`INIT_ROWS), .WidthA(BIT_WIDTH_0), .WidthB(BIT_WIDTH_1), .Registers(READ_MODE), \
+    .ResetMode(RESET_MODE) \
+  ) u_memory ( \
+    .clk_a(CLKA), .on_a(CEA && BLKSELA == BLK_SEL_0), .write_a(1'b1), .reset_a(1'b0), .address_a(ADA), .data_a(DI), \
+    .read_a(), \
+    .clk_b(CLKB), .on_b(CEB && BLKSELB == BLK_SEL_1), .write_b(1'b0), .reset_b(RESETB), .address_b(ADB), \
+    .data_b({WIDTH{1'b0}}), .read_b(DO) \
+  ); \
 endmodule
-
-module DPX9B #(
-  `INIT_PARAMETERS
-  parameter BIT_WIDTH_0 = 18,
-  parameter BIT_WIDTH_1 = 18,
-  parameter [2:0] BLK_SEL_0 = 3'd0,
-  parameter [2:0] BLK_SEL_1 = 3'd0,
-  parameter READ_MODE0 = 1'b0,
-  parameter READ_MODE1 = 1'b0,
-  parameter [1:0] WRITE_MODE0 = 2'b00,
-  parameter [1:0] WRITE_MODE1 = 2'b00,
-  parameter RESET_MODE = "SYNC"
-) (
-  input  wire CLKA, CEA, CLKB, CEB, OCEA, OCEB, RESETA, RESETB, WREA, WREB,
-  input  wire [2:0] BLKSELA, BLKSELB,
-  input  wire [13:0] ADA, ADB,
-  input  wire [17:0] DIA, DIB,
-  output wire [17:0] DOA, DOB
-);
-  wire [17:0] high_a, high_b;
-  gowin_bsram #(
-    .Unit(9), .Init(`INIT_ROWS), .WidthA(BIT_WIDTH_0), .WidthB(BIT_WIDTH_1), .WriteModeA(WRITE_MODE0),
-    .WriteModeB(WRITE_MODE1), .Registers(READ_MODE0 || READ_MODE1), .ResetMode(RESET_MODE)
-  ) u_memory (
-    .clk_a(CLKA), .on_a(CEA && BLKSELA == BLK_SEL_0), .write_a(WREA), .reset_a(RESETA), .address_a(ADA),
-    .data_a({18'd0, DIA}), .read_a({high_a, DOA}),
-    .clk_b(CLKB), .on_b(CEB && BLKSELB == BLK_SEL_1), .write_b(WREB), .reset_b(RESETB), .address_b(ADB),
-    .data_b({18'd0, DIB}), .read_b({high_b, DOB})
-  );
-endmodule
-
-module SDPB #(
-  `INIT_PARAMETERS
-  parameter BIT_WIDTH_0 = 32,
-  parameter BIT_WIDTH_1 = 32,
-  parameter [2:0] BLK_SEL_0 = 3'd0,
-  parameter [2:0] BLK_SEL_1 = 3'd0,
-  parameter READ_MODE = 1'b0,
-  parameter RESET_MODE = "SYNC"
-) (
-  input  wire CLKA, CEA, CLKB, CEB, OCE, RESETA, RESETB,
-  input  wire [2:0] BLKSELA, BLKSELB,
-  input  wire [13:0] ADA, ADB,
-  input  wire [31:0] DI,
-  output wire [31:0] DO
-);
-  gowin_bsram #(
-    .Unit(8), .Init(`INIT_ROWS), .WidthA(BIT_WIDTH_0), .WidthB(BIT_WIDTH_1), .Registers(READ_MODE),
-    .ResetMode(RESET_MODE)
-  ) u_memory (
-    .clk_a(CLKA), .on_a(CEA && BLKSELA == BLK_SEL_0), .write_a(1'b1), .reset_a(1'b0), .address_a(ADA), .data_a(DI),
-    .read_a(),
-    .clk_b(CLKB), .on_b(CEB && BLKSELB == BLK_SEL_1), .write_b(1'b0), .reset_b(RESETB), .address_b(ADB),
-    .data_b(32'd0), .read_b(DO)
-  );
-endmodule
-
-module SDPX9B #(
-  `INIT_PARAMETERS
-  parameter BIT_WIDTH_0 = 36,
-  parameter BIT_WIDTH_1 = 36,
-  parameter [2:0] BLK_SEL_0 = 3'd0,
-  parameter [2:0] BLK_SEL_1 = 3'd0,
-  parameter READ_MODE = 1'b0,
-  parameter RESET_MODE = "SYNC"
-) (
-  input  wire CLKA, CEA, CLKB, CEB, OCE, RESETA, RESETB,
-  input  wire [2:0] BLKSELA, BLKSELB,
-  input  wire [13:0] ADA, ADB,
-  input  wire [35:0] DI,
-  output wire [35:0] DO
-);
-  gowin_bsram #(
-    .Unit(9), .Init(`INIT_ROWS), .WidthA(BIT_WIDTH_0), .WidthB(BIT_WIDTH_1), .Registers(READ_MODE),
-    .ResetMode(RESET_MODE)
-  ) u_memory (
-    .clk_a(CLKA), .on_a(CEA && BLKSELA == BLK_SEL_0), .write_a(1'b1), .reset_a(1'b0), .address_a(ADA), .data_a(DI),
-    .read_a(),
-    .clk_b(CLKB), .on_b(CEB && BLKSELB == BLK_SEL_1), .write_b(1'b0), .reset_b(RESETB), .address_b(ADB),
-    .data_b(36'd0), .read_b(DO)
-  );
-endmodule
+`SIMPLE_DUAL(SDPB, 8, 32)
+`SIMPLE_DUAL(SDPX9B, 9, 36)
