@@ -85,7 +85,29 @@ def _verb(stage: str, text: str) -> None:
     app.command(stage, help=text)(command)
 
 
-_verb("train", "Train the network to binary weights and activations.")
+@app.command()
+def train(
+    recipe: RecipeArgument,
+    out: OutOption = None,
+    data: DataOption = None,
+    checkpoint: CheckpointOption = None,
+    sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
+    fresh: FreshOption = False,
+    meet: Annotated[
+        str, typer.Option("--meet", metavar="HOST:PORT", help="Machine 0, where those of train.machines meet.")
+    ] = "",
+    machine: Annotated[int, typer.Option("--machine", help="Which of them this is; 0 keeps the results.")] = 0,
+) -> None:
+    """Train the network to binary weights and activations."""
+    pipeline = _pipeline(recipe, out, data, checkpoint, sets, "train" if fresh else "")
+    pipeline.meet, pipeline.machine = meet, machine
+    if machine:
+        pipeline.join()
+        _tell(f"machine {machine} of {pipeline.recipe.train.machines}: done; the results are on machine 0")
+    else:
+        _finish(pipeline, "train", recipe)
+
+
 _verb("export", "Export the trained network to QONNX and save the vectors of the ladder.")
 
 

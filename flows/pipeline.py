@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from adiabit.boards import catalog
@@ -31,6 +32,8 @@ class Pipeline:
     out: Path
     tell: Callable[[str], None] = print
     progress: bool = False
+    machine: int = 0  # which of those that train together this one is,
+    meet: str = ""  # and where they meet
     fresh: str = ""  # a stage's name, or "all": made anew although it could be reused
     made: dict[str, Made] = field(default_factory=dict)
 
@@ -74,11 +77,6 @@ class Pipeline:
             check_topology(recipe.checkpoint, recipe.model)
             return recipe.checkpoint
 
-        def make(folder: Path) -> None:
-            from adiabit.train.loop import fit
-
-            fit(recipe.data, recipe.model, recipe.train, folder, progress=self.progress)
-
         teacher = recipe.train.distill.teacher if recipe.train.distill else None
         key = {
             **self._settings("data", "model", "train"),
@@ -87,7 +85,19 @@ class Pipeline:
             "source": source_digest("train"),
             "tools": versions("torch", "brevitas", "lightning"),
         }
-        return self._stage("train", key, make, resumes=True)
+        return self._stage("train", key, self._fit, resumes=True)
+
+    def join(self) -> None:
+        """Help to train as machine 1 or a later one; the results are machine 0's."""
+        with TemporaryDirectory(prefix="adiabit-") as folder:
+            self._fit(Path(folder))
+
+    def _fit(self, folder: Path) -> None:
+        from adiabit.train.distributed import Meeting
+        from adiabit.train.loop import fit
+
+        recipe, meeting = self.recipe, Meeting(machine=self.machine, place=self.meet)
+        fit(recipe.data, recipe.model, recipe.train, folder, progress=self.progress, meeting=meeting)
 
     @cached_property
     def export(self) -> Path:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from adiabit.train.config import TrainConfig
 from adiabit.train.data import Dataset
+from adiabit.train.distributed import agreed, mean, rank
 from adiabit.train.layers import Network
 from adiabit.train.measure import accuracy, copied, reestimate, shuffled, tensors
 from adiabit.train.methods.base import latent_weights
@@ -23,6 +24,7 @@ HISTORY = (
     "epoch", "soft_accuracy", "hard_accuracy", "k_weights", "k_activations", "loss", "flip_ratio", "unsaturated", "lr",
 )  # fmt: skip
 SAMPLE, IMAGES = 10_000, 2_000  # training frames that give the hard network's batch-norm statistics after each epoch
+EPOCHS, FAR = 1_000_003, 2**40  # an epoch's random numbers are of seed * EPOCHS + epoch + process * FAR
 SATURATED = 0.99  # |tanh(k * w)| from which on a weight counts as saturated
 
 
@@ -78,7 +80,7 @@ class Anneal(L.Callback):
         """Set k and the learning rate; at the first step of an epoch, the seed."""
         epoch = trainer.current_epoch
         if batch_idx == 0:
-            torch.manual_seed(self.config.seed * 1_000_003 + epoch)
+            torch.manual_seed(self.config.seed * EPOCHS + epoch + rank() * FAR)
             self.started, self.losses = time.monotonic(), []
             self.signs = [weight.detach() >= 0 for weight in latent_weights(self.net)]
         batches = max(1, int(trainer.num_training_batches))
@@ -100,7 +102,10 @@ class Anneal(L.Callback):
         self.losses.append(outputs["loss"].detach())
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Measure, keep the best, push."""
+        """Measure, keep the best, push; each process with the batch norms' statistics of process 0."""
+        buffers = list(self.net.buffers())
+        for buffer, first in zip(buffers, agreed([buffer.cpu() for buffer in buffers]), strict=True):
+            buffer.copy_(first)
         soft = self._soft_accuracy()
         hard = self._hard_accuracy() if self.method.binary else soft
         self._record(trainer, soft, hard)
@@ -134,7 +139,7 @@ class Anneal(L.Callback):
 
     def _soft_accuracy(self) -> float:
         self._apply()
-        return accuracy(self.net, self.frames, self.labels)
+        return float(agreed(accuracy(self.net, self.frames, self.labels)))
 
     def _hard_accuracy(self) -> float:
         """With batch-norm statistics of the hard network: those of the soft one would not do it justice."""
@@ -144,7 +149,7 @@ class Anneal(L.Callback):
             measured = accuracy(self.net, self.frames, self.labels)
         for buffer, before in buffers:
             buffer.copy_(before)
-        return measured
+        return float(agreed(measured))
 
     def _record(self, trainer: L.Trainer, soft: float, hard: float) -> None:
         weights = [weight.detach() for weight in latent_weights(self.net)]
@@ -160,7 +165,7 @@ class Anneal(L.Callback):
             "hard_accuracy": hard,
             "k_weights": k,
             "k_activations": self.schedule.k_activations,
-            "loss": float(torch.stack(self.losses).mean()),
+            "loss": float(mean(torch.stack(self.losses).mean())),
             "flip_ratio": flips / total,
             "unsaturated": soft_weights / total,
             "lr": trainer.optimizers[0].param_groups[0]["lr"],

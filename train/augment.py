@@ -32,17 +32,21 @@ class Affine:
         if not (self.shift or self.rotate or self.zoom):
             return frames
         batch, height, width = frames.shape[:3]
-        angle, zoom, dy, dx = (2 * torch.rand(4, batch, generator=generator) - 1) * torch.tensor(
+        draws = (2 * torch.rand(4, batch, generator=generator) - 1) * torch.tensor(
             [[math.radians(self.rotate)], [self.zoom], [2 * self.shift / height], [2 * self.shift / width]]
         )
-        still = torch.rand(batch, generator=generator) >= self.share
-        angle, zoom, dy, dx = (draw.masked_fill(still, 0.0) for draw in (angle, zoom, dy, dx))
+        rows = torch.nonzero(torch.rand(batch, generator=generator) < self.share)[:, 0]
+        angle, zoom, dy, dx = draws[:, rows, None, None]
         cos, sin = angle.cos() * (1 + zoom), angle.sin() * (1 + zoom)
-        maps = torch.stack([cos, -sin, dx, sin, cos, dy], dim=1).view(batch, 2, 3)
-        grid = F.affine_grid(maps, [batch, 1, height, width], align_corners=False)
-        images = frames.view(batch, height, width, -1).permute(0, 3, 1, 2)
+        y, x = (((2 * torch.arange(size) + 1) / size - 1).view(-1, 1) for size in (height, width))
+        along = x * torch.cat([cos, sin], dim=-1)  # (B, W, 2); affine_grid takes five times as long
+        down = y * torch.cat([-sin, cos], dim=-1) + torch.cat([dx, dy], dim=-1)  # (B, H, 2)
+        grid = along[:, None] + down[:, :, None]
+        images = frames[rows].view(-1, height, width, math.prod(frames.shape[3:])).permute(0, 3, 1, 2)
         moved = F.grid_sample(images.float(), grid, align_corners=False)
-        return moved.permute(0, 2, 3, 1).round().to(torch.uint8).reshape(frames.shape)
+        result = frames.clone()
+        result[rows] = moved.permute(0, 2, 3, 1).round().to(torch.uint8).reshape(-1, *frames.shape[1:])
+        return result
 
 
 @dataclass(frozen=True)

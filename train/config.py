@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -79,6 +79,9 @@ class TrainConfig(Table):
     crop: Pads = (0, 0)  # up to so many whole rows and columns, which cuts them off; then
     flip: bool = False  # half of them are mirrored, left to right
     reestimation: Annotated[int, Field(ge=0)] = 1  # passes that re-estimate batch-norm statistics at the end
+    devices: Annotated[int, Field(ge=1)] = 1  # of each machine, a process each, which share each batch;
+    machines: Annotated[int, Field(ge=1)] = 1  # `adiabit train --machine --meet` tells how they come together
+    compile: bool = False  # the steps by torch.compile: slow to start, then quicker where small kernels cost most
     device: Literal["cpu", "cuda"] = "cpu"  # a GPU is quicker for large networks, and its runs differ in rounding
     precision: Literal["float32", "bfloat16"] = "float32"  # of products while training; what is measured is float32
     threads: Annotated[int, Field(ge=1)] | None = None  # of torch, else its own choice; 1 is quickest for a TFC
@@ -93,3 +96,17 @@ class TrainConfig(Table):
         method = named(table.get("method", "adiabatic"))
         own = {key: getattr(rules(method), key) for key in ("learning_rate", "weight_decay")}
         return {**own, **table, "method": method}
+
+    @model_validator(mode="after")
+    def _batches_can_be_shared(self) -> Self:
+        if self.batch_size % self.processes or self.batch_size == self.processes:
+            raise ValueError(
+                f"batch_size = {self.batch_size} must be a multiple of devices x machines = {self.processes}, and "
+                "greater"
+            )
+        return self
+
+    @property
+    def processes(self) -> int:
+        """How many train together."""
+        return self.devices * self.machines

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import logging
 import sys
 import warnings
@@ -16,15 +18,17 @@ import lightning as L  # noqa: N812  (its customary name)
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from adiabit.errors import UserError
-from adiabit.train.anneal import Anneal
+from adiabit.train.anneal import EPOCHS, FAR, Anneal
 from adiabit.train.augment import Affine, Crop, Flip
-from adiabit.train.checkpoint import MODEL, ModelCard, load_model, load_tensors, save_model, write_json
+from adiabit.train.checkpoint import MODEL, TENSORS, ModelCard, load_model, load_tensors, save_model, write_json
 from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
 from adiabit.train.data import Dataset, Split, load
 from adiabit.train.distill import Teacher, watched
+from adiabit.train.distributed import Meeting, launch, rank, share_file, size
 from adiabit.train.fold import folded
 from adiabit.train.layers import Network, clear_thresholds
 from adiabit.train.measure import accuracy, pixels, reestimate, tensors
@@ -34,63 +38,80 @@ from adiabit.train.topology import Shape
 __all__ = ["fit", "load_model"]
 
 LAST, TWIN = "last.ckpt", "twin"
+ALONE = Meeting()
 PRECISIONS: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 
 def fit(
-    data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, *, progress: bool, quiet: bool = False
-) -> None:
+    data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, *, progress: bool, quiet: bool = False,
+    meeting: Meeting = ALONE,
+) -> None:  # fmt: skip
     """Train into `folder`, which exists; a `last.ckpt` of the same configuration in it is resumed.
 
-    Leaves model.pt, model.json, history.json, metrics.json and tensorboard/. `progress` draws a bar, else one line
-    is printed for every tenth of the epochs, unless `quiet`. `UserError` for data that is missing and checkpoints of
-    other runs.
+    Leaves model.pt, model.json, history.json, metrics.json and tensorboard/, on machine 0 of the `meeting`. `progress`
+    draws a bar, else one line is printed for every tenth of the epochs, unless `quiet`. `UserError` for data that is
+    missing, devices that are, and checkpoints of other runs.
     """
-    if train.device == "cuda" and not torch.cuda.is_available():
-        raise UserError('recipe: [train]: device = "cuda": torch finds no CUDA device; use device = "cpu"')
+    if train.device == "cuda" and (found := torch.cuda.device_count()) < train.devices:
+        raise UserError(f'recipe: [train]: device = "cuda", devices = {train.devices}: torch finds {found} CUDA '
+                        'devices; use fewer, or device = "cpu"')  # fmt: skip
     splits = load(data).shaped(model.frame(data.source.shape))
+    settings = {"data": data.model_dump(mode="json", exclude={"dir"}), "model": model.model_dump(mode="json"),
+                "train": train.model_dump(mode="json")}  # fmt: skip
+    if (folder / LAST).exists():
+        _check_resumable(folder / LAST, settings)
+    _train_twin(data, model, train, folder, meeting)
     threads = torch.get_num_threads()
-    torch.set_num_threads(train.threads or threads)
     try:
-        _fit(splits, data, model, train, folder, progress, quiet)
+        if train.processes == 1:
+            _fit(splits, data, model, train, settings, folder, progress, quiet)
+        else:
+            name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+            launch(_fit_shared, (data, model, train, settings, folder, progress, quiet), devices=train.devices,
+                   machines=train.machines, meeting=meeting, name=name)  # fmt: skip
     finally:
         torch.set_num_threads(threads)
 
 
-def _fit(
-    splits: Dataset, data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, progress: bool, quiet: bool
+def _fit_shared(
+    data: DataConfig, model: ModelConfig, train: TrainConfig, settings: dict[str, Any], folder: Path, *shown: bool
 ) -> None:
+    for place in (folder / LAST, folder / TWIN / MODEL, folder / TWIN / TENSORS):
+        share_file(place)
+    _fit(load(data).shaped(model.frame(data.source.shape)), data, model, train, settings, folder, *shown)
+
+
+def _fit(
+    splits: Dataset, data: DataConfig, model: ModelConfig, train: TrainConfig, settings: dict[str, Any], folder: Path,
+    progress: bool, quiet: bool,
+) -> None:  # fmt: skip
+    torch.set_num_threads(train.threads or torch.get_num_threads())
     torch.manual_seed(train.seed)
     source = data.source
     net = Network(model, train.method, train.dropout, frame=model.frame(source.shape), classes=source.classes)
     # The format in which a convolution of one channel takes half the time:
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     net.method.start(net)
-    settings = {"data": data.model_dump(mode="json", exclude={"dir"}), "model": model.model_dump(mode="json"),
-                "train": train.model_dump(mode="json")}  # fmt: skip
     anneal = Anneal(train, net, splits, settings)
-    learner = Learner(net, train, _teacher(data, model, train, folder, net))
+    teacher = Teacher(train.distill, train.distill.teacher or folder / TWIN, net) if train.distill else None
+    learner = Learner(net, train, teacher)
     _train(learner, Batches(splits.train, source.shape, train, learner), anneal, folder, progress, quiet)
-    _finish(net, splits, model, train, anneal, folder)
+    if rank() == 0:
+        _finish(net, splits, model, train, anneal, folder)
 
 
-def _teacher(data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, net: Network) -> Teacher | None:
-    """The teacher that is wanted; the twin is trained now, of the same budget, where it is not finished yet."""
-    if train.distill is None:
-        return None
-    if train.distill.teacher is not None:
-        return Teacher(train.distill, train.distill.teacher, net)
-    if not (place := folder / TWIN).joinpath(MODEL).exists():
-        place.mkdir(exist_ok=True)
-        own = train.model_dump(exclude={"method", "learning_rate", "weight_decay", "distill"})
-        state = torch.get_rng_state()
-        fit(data, model, TrainConfig.model_validate({**own, "method": "real"}), place, progress=False, quiet=True)
-        torch.set_rng_state(state)
-    return Teacher(train.distill, place, net)
+def _train_twin(data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, meeting: Meeting) -> None:
+    """The real-valued twin, of the same budget, where it is the teacher and not finished yet."""
+    if train.distill is None or train.distill.teacher is not None or (folder / TWIN / MODEL).exists():
+        return
+    (folder / TWIN).mkdir(exist_ok=True)
+    own = train.model_dump(exclude={"method", "learning_rate", "weight_decay", "distill"})
+    twin = TrainConfig.model_validate({**own, "method": "real"})
+    fit(data, model, twin, folder / TWIN, progress=False, quiet=True, meeting=meeting)
 
 
 class Batches:
-    """The training split in memory, shuffled anew each epoch by seed and epoch alone."""
+    """The training split in memory, shuffled anew each epoch by seed and epoch alone; each process has its part."""
 
     def __init__(self, split: Split, image: Shape, config: TrainConfig, learner: L.LightningModule) -> None:
         self.frames, self.labels = tensors(split)
@@ -105,10 +126,13 @@ class Batches:
         return len(self.labels) // self.config.batch_size
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        seed = self.config.seed * 1_000_003 + self.learner.current_epoch
+        seed = self.config.seed * EPOCHS + self.learner.current_epoch
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(len(self.labels), generator=generator)
-        for rows in order.split(self.config.batch_size)[: len(self)]:
+        if rank():
+            generator.manual_seed(seed + rank() * FAR)
+        for batch in order.split(self.config.batch_size)[: len(self)]:
+            rows = batch[rank() :: size()]
             frames = self.frames[rows]
             images = frames.view(-1, *self.image)
             for move in self.augment:
@@ -122,16 +146,17 @@ class Learner(L.LightningModule):
     def __init__(self, net: Network, config: TrainConfig, teacher: Teacher | None = None) -> None:
         super().__init__()
         self.net, self.config, self.teacher = net, config, teacher
+        self.run = torch.compile(net.forward) if config.compile else net
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """One batch of uint8 frames (B, features) or (B, H, W, C), and labels (B,)."""
         frames, labels = batch
         x = pixels(frames)
         if self.teacher is None:
-            loss = self._loss(self.net(x), labels)
+            loss = self._loss(self.run(x), labels)
         else:
             with watched(self.net) as seen:
-                out = self.net(x)
+                out = self.run(x)
             loss = self.teacher.loss(self._loss(out, labels), out, seen, x)
         penalty = self.net.method.penalty(self.net)
         return loss if penalty is None else loss + penalty
@@ -157,6 +182,8 @@ class Lines(Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the last row of the history."""
         epoch, epochs = trainer.current_epoch + 1, int(trainer.max_epochs or 1)
+        if not trainer.is_global_zero:
+            return
         if epoch % max(1, epochs // 10) == 0 or epoch == epochs:
             row = {key: values[-1] for key, values in self.anneal.history.items()}
             print(f"epoch {epoch}/{epochs}  loss {row['loss']:.4f}  soft {row['soft_accuracy']:.4f}  "
@@ -167,8 +194,6 @@ def _train(learner: Learner, batches: Batches, anneal: Anneal, folder: Path, pro
     """Run Lightning's loop, resuming `last.ckpt` where there is one."""
     config = learner.config
     last = folder / LAST
-    if last.exists():
-        _check_resumable(last, anneal)
     keep = ModelCheckpoint(folder, filename=last.stem, save_top_k=1, every_n_epochs=1, save_on_train_epoch_end=True,
                            enable_version_counter=False)  # fmt: skip
     bars: list[Callback] = [RichProgressBar(refresh_rate=20)] if progress else [] if quiet else [Lines(anneal)]
@@ -176,17 +201,19 @@ def _train(learner: Learner, batches: Batches, anneal: Anneal, folder: Path, pro
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning.*")
         trainer = L.Trainer(
-            accelerator=config.device, devices=1, precision=PRECISIONS[config.precision], max_epochs=config.epochs,
-            callbacks=[anneal, *bars, keep], logger=TensorBoardLogger(folder, name="tensorboard", version=""),
-            enable_model_summary=False, enable_progress_bar=progress, log_every_n_steps=10**9,
+            accelerator=config.device, devices=config.devices, num_nodes=config.machines,
+            strategy=DDPStrategy(find_unused_parameters=learner.net.method.locks) if config.processes > 1 else "auto",
+            precision=PRECISIONS[config.precision], max_epochs=config.epochs, callbacks=[anneal, *bars, keep],
+            logger=TensorBoardLogger(folder, name="tensorboard", version=""), enable_model_summary=False,
+            enable_progress_bar=progress, log_every_n_steps=10**9,
         )  # fmt: skip
         trainer.fit(learner, batches, ckpt_path=str(last) if last.exists() else None, weights_only=True)
 
 
-def _check_resumable(last: Path, anneal: Anneal) -> None:
+def _check_resumable(last: Path, settings: dict[str, Any]) -> None:
     state = load_tensors(last)
     saved = state.get("callbacks", {}).get("Anneal", {}).get("settings")
-    if saved != anneal.settings:
+    if saved != settings:
         raise UserError(f"{last}: is of another configuration and cannot be resumed; delete it to start anew")
 
 

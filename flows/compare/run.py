@@ -21,10 +21,9 @@ def folder_of(run: Run, out: Path) -> Path:
     """Where a run's files lie; other settings have another folder."""
     recipe = run.recipe
     settings = [
-        recipe.data.model_dump(mode="json", exclude={"dir"}, exclude_defaults=True),
-        recipe.model.model_dump(mode="json", exclude_defaults=True),
-        recipe.train.method.name,
-        recipe.train.model_dump(mode="json", exclude={"threads", "device"}, exclude_defaults=True),
+        recipe.data.model_dump(mode="json", exclude={"dir"}),
+        recipe.model.model_dump(mode="json"),
+        recipe.train.model_dump(mode="json", exclude={"threads", "device"}),
     ]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
     label = re.sub(r"[^a-z0-9+]+", "-", run.label.lower())

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from adiabit.train.methods.base import Method
 from adiabit.train.methods.tables import HARD, Adiabatic
-from adiabit.train.quantizers import BipolarQuantizer, Role, sign_with_slope, tanh_slope
+from adiabit.train.quantizers import BipolarQuantizer, Role, sign_with_slope, soft_sign, tanh_slope
 from adiabit.train.schedules import Schedule, adiabatic_schedule
 
 
@@ -40,7 +40,7 @@ class AdiabaticQuantizer(BipolarQuantizer):
             return sign_with_slope(x, tanh_slope(self.k))
         if self.noise and self.training:
             x = x + torch.randn_like(x) * (self.noise / self.k)
-        return torch.tanh(self.k * x)
+        return soft_sign(x, self.k)
 
 
 class AdiabaticMethod(Method[Adiabatic]):

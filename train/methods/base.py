@@ -20,6 +20,7 @@ class Method(Generic[T]):
 
     binary_weights = True
     binary_activations = True
+    locks = False  # whether weights are learnt no more at some time, so that DDP has to look for them
 
     def __init__(self, table: T) -> None:
         self.table = table

@@ -60,6 +60,8 @@ class BnewSchedule(Schedule):
 class BnewMethod(Method[Bnew]):
     """See the module."""
 
+    locks = True
+
     def weight(self, outputs: int) -> BipolarQuantizer:  # noqa: ARG002
         """The weight itself, until it is locked."""
         return PushedQuantizer()

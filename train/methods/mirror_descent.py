@@ -13,12 +13,11 @@ in the update it would be the adiabatic method's weights.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from adiabit.train.methods.base import Method
 from adiabit.train.methods.tables import HARD, MirrorDescent
-from adiabit.train.quantizers import BipolarQuantizer, passed, sign
+from adiabit.train.quantizers import BipolarQuantizer, passed, sign, soft_sign
 from adiabit.train.schedules import Schedule, Settings
 
 
@@ -31,7 +30,7 @@ class MirrorQuantizer(BipolarQuantizer):
 
     def quantize(self, x: Tensor) -> Tensor:
         """The primal variable."""
-        return passed(x, sign(x) if self.hard else torch.tanh(self.beta * x))
+        return passed(x, sign(x) if self.hard else soft_sign(x, self.beta))
 
 
 class MirrorSchedule(Schedule):

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several processes train one network: what they share, agree on and leave; two machines meet over a port."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from adiabit.errors import UserError
+from adiabit.train import loop
+from adiabit.train.checkpoint import load_model
+from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
+from adiabit.train.data import load
+from adiabit.train.distributed import Meeting, agreed, launch, mean, rank, share_file, size
+from adiabit.train.measure import accuracy, tensors
+
+SMALL = ModelConfig(topology="free", widths=(32, 16))
+SETTINGS: dict[str, Any] = {"epochs": 4, "batch_size": 100, "threads": 1}
+
+
+def two(work: Any, *args: Any) -> None:
+    launch(work, args, devices=2, machines=1, meeting=Meeting(), name="test")
+
+
+def test_one_process_is_alone(tmp_path: Path) -> None:
+    assert (rank(), size(), agreed("mine")) == (0, 1, "mine")
+    assert mean(torch.tensor(3.0)) == 3.0
+    share_file(tmp_path / "missing")
+    assert not list(tmp_path.iterdir())
+
+
+def _tell_all(folder: Path) -> None:
+    """Each process as if it had a folder of its own, which those of two machines have."""
+    number, own = rank(), folder / str(rank())
+    os.environ["LOCAL_RANK"] = "0"
+    own.mkdir()
+    if number == 0:
+        (own / "file").write_bytes(b"of process 0")
+    share_file(own / "file")
+    share_file(own / "missing")
+    data = DataConfig()
+    config = TrainConfig(batch_size=100, seed=1)
+    learner = loop.L.LightningModule()
+    batches = loop.Batches(load(data).train, data.source.shape, config, learner)
+    frames, labels = next(iter(batches))
+    told = {
+        "size": size(), "agreed": agreed(f"of process {number}"), "mean": float(mean(torch.tensor(float(number)))),
+        "files": sorted(p.name for p in own.iterdir()), "content": (own / "file").read_text(),
+        "batches": len(batches), "labels": labels.tolist(), "brightness": frames.sum(1).tolist(),
+    }  # fmt: skip
+    (folder / f"{number}.json").write_text(json.dumps(told))
+
+
+def test_what_processes_share_and_agree_on(tmp_path: Path) -> None:
+    two(_tell_all, tmp_path)
+    first, second = (json.loads((tmp_path / f"{number}.json").read_text()) for number in range(2))
+    for told in (first, second):
+        assert (told["size"], told["agreed"], told["mean"]) == (2, "of process 0", 0.5)
+        assert (told["files"], told["content"]) == (["file"], "of process 0")
+        assert len(told["labels"]) == 50
+    config = TrainConfig(batch_size=100, seed=1)
+    batches = loop.Batches(load(DataConfig()).train, DataConfig().source.shape, config, loop.L.LightningModule())
+    frames, labels = next(iter(batches))
+    assert len(batches) == first["batches"] == second["batches"]
+    for part, told in enumerate((first, second)):  # disjoint, and together the whole batch
+        assert told["labels"] == labels[part::2].tolist()
+        assert told["brightness"] == frames.sum(1)[part::2].tolist()
+
+
+def _fail() -> None:
+    if rank() == 1:
+        os._exit(3)
+    time.sleep(60)
+
+
+def test_a_process_that_ends_ends_all() -> None:
+    with pytest.raises(UserError, match="process 1 ended with exit code 3; .* run again"):
+        two(_fail)
+
+
+def _fit(folder: Path, machine: int, place: str, settings: dict[str, Any]) -> None:
+    train, meeting = TrainConfig.model_validate(settings), Meeting(machine=machine, place=place)
+    loop.fit(DataConfig(), SMALL, train, folder, progress=False, quiet=True, meeting=meeting)
+
+
+def test_two_processes_learn_and_resume_exactly(tmp_path: Path) -> None:
+    whole, half = tmp_path / "whole", tmp_path / "half"
+    for folder in (whole, half):
+        folder.mkdir()
+    settings = {**SETTINGS, "devices": 2, "shift": 1, "dropout": 0.1}
+    context = multiprocessing.get_context("spawn")
+    training = context.Process(target=_fit, args=(whole, 0, "", settings))
+    training.start()
+    while not (last := whole / loop.LAST).exists() and training.is_alive():
+        time.sleep(0.002)
+    shutil.copy(last, half)  # as a run leaves it that is killed after an epoch
+    training.join()
+    assert training.exitcode == 0
+    assert 1 <= torch.load(half / loop.LAST, weights_only=True)["epoch"] + 1 < SETTINGS["epochs"]
+    _fit(half, 0, "", settings)
+    nets = [load_model(folder).state_dict() for folder in (whole, half)]
+    assert all(torch.equal(nets[0][key], nets[1][key]) for key in nets[0])
+    metrics, resumed = (json.loads((folder / "metrics.json").read_text()) for folder in (whole, half))
+    assert metrics | {"seconds": 0} == resumed | {"seconds": 0}
+    assert metrics["hard_test"] > 0.7  # chance is 0.1
+    assert accuracy(load_model(whole), *tensors(load(DataConfig()).test)) == metrics["hard_test"]
+
+
+def test_two_machines_train_with_a_twin_for_a_teacher(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{free.getsockname()[1]}"
+    settings = {**SETTINGS, "machines": 2, "method": "ste", "epochs": 2, "distill": {}}
+    context = multiprocessing.get_context("spawn")
+    machines = []
+    for machine in range(2):
+        (tmp_path / str(machine)).mkdir()
+        machines.append(context.Process(target=_fit, args=(tmp_path / str(machine), machine, place, settings)))
+        machines[-1].start()
+    for process in machines:
+        process.join()
+        assert process.exitcode == 0
+    metrics = json.loads((tmp_path / "0" / "metrics.json").read_text())
+    assert metrics["hard_test"] > 0.5
+    assert not (tmp_path / "1" / "metrics.json").exists()  # they are machine 0's
+
+
+@pytest.mark.parametrize(
+    ("meeting", "message"),
+    [
+        (Meeting(), "--meet is missing: .* give HOST:PORT of machine 0"),
+        (Meeting(place="somewhere"), "--meet somewhere: .* give HOST:PORT"),
+        (Meeting(place="somewhere:1", machine=2), "--machine 2: .* must be less"),
+    ],
+)
+def test_machines_that_do_not_know_where_to_meet(meeting: Meeting, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        launch(print, (), devices=1, machines=2, meeting=meeting, name="test")
+
+
+def test_machines_that_do_not_come() -> None:
+    with pytest.raises(UserError, match="the 2 machines did not come together"):
+        launch(print, (), devices=1, machines=2, meeting=Meeting(place="127.0.0.1:9", machine=1), name="test", wait=2)
+
+
+def test_a_batch_must_go_into_the_processes() -> None:
+    with pytest.raises(ValueError, match="batch_size = 100 must be a multiple of devices x machines = 6"):
+        TrainConfig(batch_size=100, devices=3, machines=2)
