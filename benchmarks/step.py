@@ -32,6 +32,9 @@ from adiabit.train.quantizers import set_quantizers
 HERE = Path(__file__).parent
 NETWORKS = {"tfc": 100, "sfc": 100, "digits_conv": 100, "spoken_digits": 50, "cnv": 50}  # recipes, frames of a batch
 PLAIN = "plain PyTorch"
+COMPILED = "{}, compiled"
+METHODS = [t.model_fields["name"].default for t in TABLES]
+METHODS += [COMPILED.format(name) for name in ("adiabatic", "ste", "bnn+", "ir-net")]
 STEPS = {"tfc": 20, "sfc": 10, "digits_conv": 4, "spoken_digits": 1, "cnv": 1}  # of a method in a round
 
 
@@ -39,10 +42,11 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--methods", nargs="+", default=[t.model_fields["name"].default for t in TABLES])
+    parser.add_argument("--methods", nargs="+", default=METHODS)
     parser.add_argument("--out", type=Path, default=HERE / "step.md")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
+    torch._dynamo.config.recompile_limit = 1000  # many networks in one process
     found = {}
     for network in args.networks:
         recipe = load(HERE.parent / "recipes" / f"{network}.toml")
@@ -80,9 +84,9 @@ def batch(recipe: Recipe, frames: int) -> tuple[Tensor, Tensor]:
 
 def ours(recipe: Recipe, method: str, frames: int) -> Callable[[], None]:
     """A step of our network by a method, as its schedule has it half-way."""
-    train = TrainConfig.model_validate(
-        {"method": recipe.train.method if method == recipe.train.method.name else method}
-    )
+    name = method.removesuffix(COMPILED.format(""))
+    own = recipe.train.method if name == recipe.train.method.name else name
+    train = TrainConfig.model_validate({"method": own, "compile": name != method})
     source = recipe.data.source
     net = Network(recipe.model, train.method, frame=recipe.model.frame(source.shape), classes=source.classes)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -132,7 +136,8 @@ def report(found: dict[str, dict[str, float]], methods: Sequence[str]) -> str:
         f"Made by `python benchmarks/step.py`: one thread of {platform.machine()}, torch {torch.__version__}. A step's",
         "time in that of a plain PyTorch network of the same shapes (linear or convolution, max pool, batch norm, hard",
         "tanh, AdamW), both in one run; the median over rounds. Quantization, penalties and a method's own update are",
-        "in it. `adiabatic` is half-way through its schedule.", "",
+        "in it. `adiabatic` is half-way through its schedule. `compiled` is `[train] compile = true`, once it has",
+        "started.", "",
         "| method | " + " | ".join(f"{n}, batch {NETWORKS[n]}" for n in found) + " |",
         "| --- |" + " ---: |" * len(found),
         f"| {PLAIN}, milliseconds | " + " | ".join(f"{1e3 * f[PLAIN]:.1f}" for f in found.values()) + " |",

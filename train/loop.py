@@ -8,6 +8,8 @@ import copy
 import hashlib
 import json
 import logging
+import os
+import shutil
 import sys
 import warnings
 from collections.abc import Iterator
@@ -55,6 +57,8 @@ def fit(
     if train.device == "cuda" and (found := torch.cuda.device_count()) < train.devices:
         raise UserError(f'recipe: [train]: device = "cuda", devices = {train.devices}: torch finds {found} CUDA '
                         'devices; use fewer, or device = "cpu"')  # fmt: skip
+    if train.compile and not shutil.which(os.environ.get("CXX", "g++")):
+        raise UserError("recipe: [train]: compile = true needs g++; apt-get install g++, or leave it out")
     splits = load(data).shaped(model.frame(data.source.shape))
     settings = {"data": data.model_dump(mode="json", exclude={"dir"}), "model": model.model_dump(mode="json"),
                 "train": train.model_dump(mode="json")}  # fmt: skip
@@ -87,6 +91,7 @@ def _fit(
 ) -> None:  # fmt: skip
     torch.set_num_threads(train.threads or torch.get_num_threads())
     torch.manual_seed(train.seed)
+    torch.compiler.reset()  # it counts what was compiled for other networks against its limit
     source = data.source
     net = Network(model, train.method, train.dropout, frame=model.frame(source.shape), classes=source.classes)
     # The format in which a convolution of one channel takes half the time:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from lightning import LightningModule
 
 from adiabit.errors import UserError
 from adiabit.train import loop
@@ -49,7 +50,7 @@ def _tell_all(folder: Path) -> None:
     share_file(own / "missing")
     data = DataConfig()
     config = TrainConfig(batch_size=100, seed=1)
-    learner = loop.L.LightningModule()
+    learner = LightningModule()
     batches = loop.Batches(load(data).train, data.source.shape, config, learner)
     frames, labels = next(iter(batches))
     told = {
@@ -68,7 +69,7 @@ def test_what_processes_share_and_agree_on(tmp_path: Path) -> None:
         assert (told["files"], told["content"]) == (["file"], "of process 0")
         assert len(told["labels"]) == 50
     config = TrainConfig(batch_size=100, seed=1)
-    batches = loop.Batches(load(DataConfig()).train, DataConfig().source.shape, config, loop.L.LightningModule())
+    batches = loop.Batches(load(DataConfig()).train, DataConfig().source.shape, config, LightningModule())
     frames, labels = next(iter(batches))
     assert len(batches) == first["batches"] == second["batches"]
     for part, told in enumerate((first, second)):  # disjoint, and together the whole batch

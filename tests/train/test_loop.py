@@ -382,3 +382,17 @@ def test_early_stopping_waits_until_nothing_anneals(
     monkeypatch.setattr(anneal.Anneal, "_hard_accuracy", lambda _: next(falling) / 100)
     metrics = run(tmp_path, method=method, epochs=20, early_stopping=3, batch_size=400)
     assert metrics["epochs"] == min(20, settles + 3)  # the first to count is the best of them
+
+
+@pytest.mark.full
+def test_compiled_steps_learn_the_same(tmp_path: Path) -> None:
+    plain, compiled = (run(tmp_path / str(c), compile=c, method="adiabatic", epochs=2) for c in (False, True))
+    first, second = (json.loads((tmp_path / str(c) / "history.json").read_text()) for c in (False, True))
+    assert first["loss"] == pytest.approx(second["loss"], rel=0.2)  # rounding turns signs, which turn others
+    assert compiled["hard_test"] == pytest.approx(plain["hard_test"], abs=0.15)
+
+
+def test_compiling_needs_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(UserError, match="compile = true needs g\\+\\+; apt-get install g"):
+        run(tmp_path, compile=True)

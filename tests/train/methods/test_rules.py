@@ -26,7 +26,7 @@ from adiabit.train.methods.mirror_descent import MirrorQuantizer
 from adiabit.train.methods.reactnet import RSignQuantizer, SecondStepQuantizer
 from adiabit.train.methods.tables import TABLES, Bnew, BnnPlus, Bop, MirrorDescent
 from adiabit.train.methods.xnor_net import ApproximationQuantizer
-from adiabit.train.quantizers import BipolarQuantizer
+from adiabit.train.quantizers import BipolarQuantizer, set_quantizers
 from adiabit.train.topology import ModelConfig
 
 POINTS = [-1.5, -1.0, -0.75, -0.25, 0.0, 0.25, 0.5, 1.0, 1.5]
@@ -366,3 +366,28 @@ def test_brevitas_layers_carry_the_methods_quantizers() -> None:
     assert [type(m.weight_quant.tensor_quant) for m in products(net)] == [ApproximationQuantizer] * 3
     assert [m.quantizer.whole for m in products(net)] == [False, False, True]
     assert isinstance(net.method, Method)
+
+
+@pytest.mark.parametrize("name", [t.model_fields["name"].default for t in TABLES])
+def test_a_method_compiles_as_one_graph_through_its_schedule(name: str) -> None:
+    """`[train] compile = true`; the graph is computed op by op here, which takes a second and not a minute."""
+    torch.compiler.reset()
+    torch.manual_seed(0)
+    layers = {"topology": "free", "layers": [{"conv": 4, "pool": 2}, {"conv": 4, "pad": 1}, {"dense": 8}]}
+    net = Network(ModelConfig.model_validate(layers), name, frame=(8, 8, 1))
+    net.method.start(net)
+    compiled = torch.compile(net.forward, backend="aot_eager", fullgraph=True)
+    schedule = net.method.schedule()
+    x = torch.randint(0, 256, (4, 1, 8, 8)).float()
+    for share in (0.01, 0.5, 0.99):
+        schedule.at(share, int(1000 * share))
+        set_quantizers(net, schedule.settings)
+        found = []
+        for forward in (net.forward, compiled):
+            torch.manual_seed(1)
+            net.zero_grad()
+            y = forward(x)
+            y.square().sum().backward()
+            found.append([y.detach(), *(p.grad.clone() for p in net.parameters() if p.grad is not None)])
+        for eager, graph in zip(*found, strict=True):
+            torch.testing.assert_close(graph, eager)
