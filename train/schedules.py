@@ -73,11 +73,11 @@ class BudgetSchedule(Schedule):
         """Set k for a share; it depends on nothing else."""
         c, self.share = self.config, share
         self.hard_activations = share >= c.activations_until
-        self.hard_weights = c.weights_backward is not None and share >= c.weights_until
+        self.hard_weights = bool(c.weights_backward) and share >= c.weights_until
         soft_k = geometric(c.activations, share / c.activations_until if c.activations_until else 1.0)
         self.k_activations = c.backward if self.hard_activations else soft_k
         soft_k = geometric(c.weights, (share - c.weights_from) / (c.weights_until - c.weights_from))
-        self.k_weights = c.weights_backward if c.weights_backward is not None and self.hard_weights else soft_k
+        self.k_weights = c.weights_backward if self.hard_weights else soft_k
 
     @property
     def annealing(self) -> bool:

@@ -23,8 +23,11 @@ def answers(values: Iterable[float]) -> tuple[list[float], object]:
 
 
 def test_budget_anneals_activations_first_then_weights() -> None:
-    schedule = BudgetSchedule(Budget(activations=(1, 16), activations_until=0.4, backward=1.6, noise=0.5,
-                                     weights=(3, 300), weights_from=0.4, weights_until=0.8))  # fmt: skip
+    config = Budget(
+        activations=(1, 16), activations_until=0.4, backward=1.6, noise=0.5, weights=(3, 300), weights_from=0.4,
+        weights_until=0.8, weights_backward=False,
+    )  # fmt: skip
+    schedule = BudgetSchedule(config)
     seen = []
     for share in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
         schedule.at(share, 0)
@@ -52,6 +55,10 @@ def test_budget_hardens_weights_too_where_they_have_a_backward_slope() -> None:
         weights = schedule.settings["weight"]
         seen.append((weights["k"], weights["hard"]))
     assert seen == [(1.0, False), (pytest.approx(4.0), False), (1.2, True), (1.2, True)]
+
+
+def test_null_of_earlier_versions_is_no_backward_slope() -> None:
+    assert Budget.model_validate({"weights_backward": None}).weights_backward is False
 
 
 def test_target_pushes_in_turn_while_the_target_holds_at_most_three_times() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import Field, TypeAdapter, field_validator, model_validator
 
 from adiabit.train.topology import Table
 
@@ -17,23 +17,30 @@ Slope = Annotated[float, Field(gt=0)]
 class Budget(Table):
     """k as a function of the share of the epochs that is done: the anneal fits any budget.
 
-    Activations go first, geometrically from `activations[0]` to `activations[1]` until `activations_until`,
-    with Gaussian noise of std `noise / k` before the tanh. From there on their forward is sign and their
-    backward k * (1 - tanh(k * x)**2) with k = `backward`. The weights' k goes geometrically through `weights`
-    between the shares `weights_from` and `weights_until`. It is a variant of the adiabatic method with a
-    hard forward and a soft backward in the activations. The weights' gradient is true throughout; or, where
-    `weights_backward` is given, their forward is sign too from `weights_until` on, and it is their backward's k.
+    Activations go geometrically from `activations[0]` to `activations[1]` until `activations_until`, with Gaussian
+    noise of std `noise / k` before the tanh. From there on their forward is sign and their backward
+    k * (1 - tanh(k * x)**2) with k = `backward`. The weights' k goes geometrically through `weights` between the
+    shares `weights_from` and `weights_until`; from there on their forward is sign too, and `weights_backward` is
+    their backward's k. With `weights_backward = false` their gradient is the true one throughout, and their last k
+    is to be large.
+
+    The default is a short anneal of both (benchmarks/methods.md compares it with others).
     """
 
     kind: Literal["budget"] = "budget"
-    activations: tuple[Slope, Slope] = (1.0, 10.0)
-    activations_until: Share = 0.3
+    activations: tuple[Slope, Slope] = (1.0, 2.0)
+    activations_until: Share = 0.05
     backward: Slope = 1.6
     noise: Annotated[float, Field(ge=0)] = 1.0
-    weights: tuple[Slope, Slope] = (3.0, 300.0)
-    weights_from: Share = 0.4
-    weights_until: Share = 0.95
-    weights_backward: Slope | None = None
+    weights: tuple[Slope, Slope] = (1.0, 20.0)
+    weights_from: Share = 0.0
+    weights_until: Share = 0.05
+    weights_backward: Slope | Literal[False] = 1.0
+
+    @field_validator("weights_backward", mode="before")
+    @classmethod
+    def _models_of_earlier_versions_say_null(cls, value: object) -> object:
+        return False if value is None else value
 
     @model_validator(mode="after")
     def _weights_end_after_they_begin(self) -> Self:
