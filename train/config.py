@@ -81,7 +81,7 @@ class TrainConfig(Table):
     reestimation: Annotated[int, Field(ge=0)] = 1  # passes that re-estimate batch-norm statistics at the end
     devices: Annotated[int, Field(ge=1)] = 1  # of each machine, a process each, which share each batch;
     machines: Annotated[int, Field(ge=1)] = 1  # `adiabit train --machine --meet` tells how they come together
-    compile: bool = False  # the steps by torch.compile: slow to start, then quicker where small kernels cost most
+    compile: bool = False  # the steps by torch.compile: slow to start; benchmarks/step.md tells what it brings
     device: Literal["cpu", "cuda"] = "cpu"  # a GPU is quicker for large networks, and its runs differ in rounding
     precision: Literal["float32", "bfloat16"] = "float32"  # of products while training; what is measured is float32
     threads: Annotated[int, Field(ge=1)] | None = None  # of torch, else its own choice; 1 is quickest for a TFC

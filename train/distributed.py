@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import distributed
 from torch.distributed.elastic.multiprocessing.api import SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure, record
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from adiabit.errors import UserError
@@ -54,11 +54,7 @@ def launch(
             "start `adiabit train` of the same recipe on each, and name machine 0 as all can reach it"
         ) from error
     except ChildFailedError as error:
-        number, failure = error.get_first_failure()
-        raise UserError(
-            f"training: process {number} ended with exit code {failure.exitcode}; its own words are above; mend that "
-            "and run again, which goes on after the last whole epoch"
-        ) from error
+        raise UserError(_why(*error.get_first_failure())) from error
     except SignalException as error:
         raise KeyboardInterrupt from error
 
@@ -73,6 +69,18 @@ def _check(machines: int, meeting: Meeting) -> None:
         raise UserError(f"--machine {meeting.machine}: [train] machines = {machines}, so it must be less than that")
 
 
+def _why(number: int, failure: ProcessFailure) -> str:
+    """One line; a `UserError` of the process has its own."""
+    said = failure.message["message"] if isinstance(failure.message, dict) else ""
+    if said.startswith(prefix := f"{UserError.__name__}: "):
+        return said.removeprefix(prefix)
+    return (
+        f"training: process {number} ended with exit code {failure.exitcode}{f' ({said})' if said else ''}; mend that "
+        "and run again, which goes on after the last whole epoch"
+    )
+
+
+@record
 def _member(work: Callable[..., None], devices: int, *args: Any) -> None:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // devices))
     distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
@@ -97,7 +105,7 @@ def agreed(value: Any) -> Any:
     if size() == 1:
         return value
     holder = [value]
-    distributed.broadcast_object_list(holder, src=0)
+    distributed.broadcast_object_list(holder, src=0, device=torch.device("cpu"))
     return holder[0]
 
 
@@ -117,5 +125,4 @@ def share_file(path: Path) -> None:
     if content is not None and int(os.environ.get("LOCAL_RANK", "0")) == 0 and rank():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    if size() > 1:
-        distributed.barrier()
+    mean(torch.zeros(1))  # the machine's other processes wait for it

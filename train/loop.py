@@ -30,7 +30,7 @@ from adiabit.train.checkpoint import MODEL, TENSORS, ModelCard, load_model, load
 from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
 from adiabit.train.data import Dataset, Split, load
 from adiabit.train.distill import Teacher, watched
-from adiabit.train.distributed import Meeting, launch, rank, share_file, size
+from adiabit.train.distributed import Meeting, agreed, launch, rank, share_file, size
 from adiabit.train.fold import folded
 from adiabit.train.layers import Network, clear_thresholds
 from adiabit.train.measure import accuracy, pixels, reestimate, tensors
@@ -60,35 +60,30 @@ def fit(
     if train.compile and not shutil.which(os.environ.get("CXX", "g++")):
         raise UserError("recipe: [train]: compile = true needs g++; apt-get install g++, or leave it out")
     splits = load(data).shaped(model.frame(data.source.shape))
-    settings = {"data": data.model_dump(mode="json", exclude={"dir"}), "model": model.model_dump(mode="json"),
-                "train": train.model_dump(mode="json")}  # fmt: skip
-    if (folder / LAST).exists():
-        _check_resumable(folder / LAST, settings)
-    _train_twin(data, model, train, folder, meeting)
     threads = torch.get_num_threads()
     try:
         if train.processes == 1:
-            _fit(splits, data, model, train, settings, folder, progress, quiet)
+            _fit(splits, data, model, train, folder, progress, quiet)
         else:
-            name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-            launch(_fit_shared, (data, model, train, settings, folder, progress, quiet), devices=train.devices,
+            name = hashlib.sha256(json.dumps(_settings(data, model, train), sort_keys=True).encode()).hexdigest()
+            launch(_fit_together, (data, model, train, folder, progress, quiet), devices=train.devices,
                    machines=train.machines, meeting=meeting, name=name)  # fmt: skip
     finally:
         torch.set_num_threads(threads)
 
 
-def _fit_shared(
-    data: DataConfig, model: ModelConfig, train: TrainConfig, settings: dict[str, Any], folder: Path, *shown: bool
-) -> None:
-    for place in (folder / LAST, folder / TWIN / MODEL, folder / TWIN / TENSORS):
-        share_file(place)
-    _fit(load(data).shaped(model.frame(data.source.shape)), data, model, train, settings, folder, *shown)
+def _fit_together(data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, *shown: bool) -> None:
+    _fit(load(data).shaped(model.frame(data.source.shape)), data, model, train, folder, *shown)
 
 
 def _fit(
-    splits: Dataset, data: DataConfig, model: ModelConfig, train: TrainConfig, settings: dict[str, Any], folder: Path,
-    progress: bool, quiet: bool,
-) -> None:  # fmt: skip
+    splits: Dataset, data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, progress: bool, quiet: bool
+) -> None:
+    settings = _settings(data, model, train)
+    share_file(last := folder / LAST)
+    if last.exists():
+        _check_resumable(last, settings)
+    _train_twin(splits, data, model, train, folder / TWIN)
     torch.set_num_threads(train.threads or torch.get_num_threads())
     torch.manual_seed(train.seed)
     torch.compiler.reset()  # it counts what was compiled for other networks against its limit
@@ -105,14 +100,22 @@ def _fit(
         _finish(net, splits, model, train, anneal, folder)
 
 
-def _train_twin(data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, meeting: Meeting) -> None:
-    """The real-valued twin, of the same budget, where it is the teacher and not finished yet."""
-    if train.distill is None or train.distill.teacher is not None or (folder / TWIN / MODEL).exists():
+def _settings(data: DataConfig, model: ModelConfig, train: TrainConfig) -> dict[str, Any]:
+    """What a run that is resumed must have in common with what began."""
+    return {"data": data.model_dump(mode="json", exclude={"dir"}), "model": model.model_dump(mode="json"),
+            "train": train.model_dump(mode="json")}  # fmt: skip
+
+
+def _train_twin(splits: Dataset, data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path) -> None:
+    """The real-valued twin, of the same budget, where it is the teacher; in every machine's `folder`."""
+    if train.distill is None or train.distill.teacher is not None:
         return
-    (folder / TWIN).mkdir(exist_ok=True)
-    own = train.model_dump(exclude={"method", "learning_rate", "weight_decay", "distill"})
-    twin = TrainConfig.model_validate({**own, "method": "real"})
-    fit(data, model, twin, folder / TWIN, progress=False, quiet=True, meeting=meeting)
+    if not agreed((folder / MODEL).exists()):
+        folder.mkdir(exist_ok=True)
+        own = train.model_dump(exclude={"method", "learning_rate", "weight_decay", "distill"})
+        _fit(splits, data, model, TrainConfig.model_validate({**own, "method": "real"}), folder, False, True)
+    for name in (TENSORS, MODEL):
+        share_file(folder / name)
 
 
 class Batches:

@@ -77,15 +77,24 @@ def test_what_processes_share_and_agree_on(tmp_path: Path) -> None:
         assert told["brightness"] == frames.sum(1)[part::2].tolist()
 
 
-def _fail() -> None:
-    if rank() == 1:
-        os._exit(3)
-    time.sleep(60)
+def _fail(how: str) -> None:
+    if rank() == 0:
+        time.sleep(60)
+    if how == "UserError":
+        raise UserError("recipe: it is wrong; mend it")
+    os._exit(3)
 
 
-def test_a_process_that_ends_ends_all() -> None:
-    with pytest.raises(UserError, match="process 1 ended with exit code 3; .* run again"):
-        two(_fail)
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("UserError", r"^recipe: it is wrong; mend it$"),
+        ("exit", r"^training: process 1 ended with exit code 3; mend that and run again"),
+    ],
+)
+def test_a_process_that_ends_ends_all(how: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        two(_fail, how)
 
 
 def _fit(folder: Path, machine: int, place: str, settings: dict[str, Any]) -> None:
