@@ -33,7 +33,7 @@ class Method(Generic[T]):
     @property
     def foldable(self) -> bool:
         """Whether its networks become XNOR, popcount and threshold."""
-        return self.binary_weights and self.binary_activations
+        return not self.table.why_not
 
     def weight(self, outputs: int) -> BipolarQuantizer:  # noqa: ARG002
         """A new quantizer of weights (outputs, ...); `outputs` is 1 in the last layer: one scale must serve all."""
