@@ -21,7 +21,7 @@ from adiabit.flows.compare import run as running
 from adiabit.flows.compare.plan import Run, load_runs
 from adiabit.flows.compare.table import Row, markdown, rows, words
 from adiabit.train import loop
-from adiabit.train.methods.tables import TABLES
+from adiabit.train.methods.tables import TABLES, Adiabatic
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 NETWORK = """
@@ -73,11 +73,18 @@ def test_methods_get_their_own_rates_and_the_recipes_budget(file: Path) -> None:
     assert (drawn.name, drawn.stochastic) == ("binaryconnect", True)
 
 
-@pytest.mark.parametrize("path", sorted(RECIPES.glob("compare_*.toml")), ids=lambda p: p.stem)
-def test_every_comparison_of_the_project_has_every_method(path: Path) -> None:
-    runs = load_runs(path)
+@pytest.mark.parametrize("name", ["digits", "mnist", "sfc", "spoken_digits"])
+def test_a_comparison_of_methods_has_every_method(name: str) -> None:
+    runs = load_runs(RECIPES / f"compare_{name}.toml")
     assert {run.recipe.train.method.name for run in runs} == {t.model_fields["name"].default for t in TABLES}
     assert {run.seed for run in runs} == {0, 1, 2}
+
+
+def test_the_comparison_of_schedules_has_every_schedule() -> None:
+    runs = load_runs(RECIPES / "compare_anneal.toml")
+    methods = [run.recipe.train.method for run in runs]
+    assert {m.schedule.kind for m in methods if isinstance(m, Adiabatic)} == {"budget", "target", "patience"}
+    assert {run.seed for run in runs} == {0, 1, 2, 3, 4}
 
 
 def test_other_settings_have_another_folder_and_a_place_of_the_data_has_not(file: Path, tmp_path: Path) -> None:
