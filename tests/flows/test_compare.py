@@ -84,7 +84,7 @@ def test_the_comparison_of_schedules_has_every_schedule() -> None:
     runs = load_runs(RECIPES / "compare_anneal.toml")
     methods = [run.recipe.train.method for run in runs]
     assert {m.schedule.kind for m in methods if isinstance(m, Adiabatic)} == {"budget", "target", "patience"}
-    assert {run.seed for run in runs} == {0, 1, 2, 3, 4}
+    assert {run.seed for run in runs} == {0, 1, 2}
 
 
 def test_other_settings_have_another_folder_and_a_place_of_the_data_has_not(file: Path, tmp_path: Path) -> None:
