@@ -23,6 +23,8 @@ from adiabit.train.quantizers import quantizers
 
 SMALL = ModelConfig(topology="free", widths=(32, 16))
 LAYERS = [{"conv": 8, "kernel": 5, "stride": 3, "pad": 1, "pool": 2}, {"conv": 16, "pad": 1}, {"dense": 16}]
+LONG = {"schedule": {"activations": [1, 10], "activations_until": 0.3, "weights": [3, 300], "weights_from": 0.4,
+                     "weights_until": 0.95, "weights_backward": False}}  # fmt: skip
 SMALL_CONV = ModelConfig.model_validate({"topology": "free", "layers": LAYERS})
 
 
@@ -46,7 +48,7 @@ def _digits_are_read_once() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    run(folder, epochs=12)
+    run(folder, epochs=12, method=LONG)
     return folder
 
 
@@ -92,8 +94,8 @@ def test_the_history_has_a_value_for_each_epoch(trained: Path) -> None:
 @pytest.mark.parametrize(
     ("method", "model"),
     [
-        ({"schedule": {"kind": "budget"}}, SMALL),
-        ({"schedule": {"weights_from": 0.0, "weights_until": 0.4, "weights_backward": 1.0}}, SMALL),
+        (LONG, SMALL),
+        ({"schedule": {"activations_until": 0.4, "weights_until": 0.6}}, SMALL),
         ({"schedule": {"kind": "target", "target": 0.5, "factor": 4.0}}, SMALL),
         ({"schedule": {"kind": "patience", "patience": 1}}, SMALL),
         ("ste", SMALL),
@@ -104,7 +106,7 @@ def test_the_history_has_a_value_for_each_epoch(trained: Path) -> None:
         ({"name": "mirror-descent", "interval": 10}, SMALL),
         ("reactnet", SMALL),
         ("bnn+", SMALL),
-        ({"schedule": {"kind": "budget"}}, SMALL_CONV),
+        (LONG, SMALL_CONV),
     ],
 )
 def test_a_resumed_run_equals_an_uninterrupted_one(
@@ -138,7 +140,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     "schedule",
     [
         {"kind": "budget"},
-        {"kind": "budget", "weights_until": 0.5, "weights_backward": 1.0},
+        LONG["schedule"],
         {"kind": "target", "target": 0.1, "k": 500, "factor": 3.0},
     ],
 )
@@ -201,11 +203,15 @@ def test_a_batch_must_not_exceed_the_training_split(tmp_path: Path) -> None:
         run(tmp_path, batch_size=4000)
 
 
-def test_a_missing_gpu_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+@pytest.mark.parametrize(("devices", "found"), [(1, 0), (4, 2)])
+def test_missing_gpus_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, devices: int, found: int) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: found)
     with pytest.raises(UserError) as caught:
-        run(tmp_path, device="cuda")
-    assert str(caught.value) == 'recipe: [train]: device = "cuda": torch finds no CUDA device; use device = "cpu"'
+        run(tmp_path, device="cuda", devices=devices)
+    assert str(caught.value) == (
+        f'recipe: [train]: device = "cuda", devices = {devices}: torch finds {found} CUDA devices; use fewer, or '
+        'device = "cpu"'
+    )
 
 
 @pytest.mark.parametrize("method", ["adiabatic", "ste", "real"])
