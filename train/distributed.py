@@ -30,6 +30,18 @@ class Meeting:
     machine: int = 0
     place: str = ""  # machine 0, HOST:PORT as every machine sees it; empty where there is no other machine
 
+    def check(self, machines: int) -> None:
+        """`UserError` where so many cannot meet here."""
+        if machines > 1 and not re.fullmatch(r".+:[1-9]\d{0,4}", self.place):
+            raise UserError(
+                f"--meet {self.place or 'is missing'}: [train] machines = {machines} must know where they meet; give "
+                "HOST:PORT of machine 0, the same on each, and --machine 1, 2, ... on the others"
+            )
+        if not 0 <= self.machine < machines:
+            raise UserError(
+                f"--machine {self.machine}: [train] machines = {machines}, so it must be less than that, and at least 0"
+            )
+
 
 def launch(
     work: Callable[..., None], args: Sequence[Any], *, devices: int, machines: int, meeting: Meeting, name: str,
@@ -40,7 +52,7 @@ def launch(
     All give the same `name`. A process that fails ends all. `UserError` where one does, or where the others do not come
     within `wait` seconds.
     """
-    _check(machines, meeting)
+    meeting.check(machines)
     config = LaunchConfig(
         min_nodes=machines, max_nodes=machines, nproc_per_node=devices, run_id=name, max_restarts=0,
         rdzv_backend="static" if machines > 1 else "c10d", rdzv_endpoint=meeting.place or "127.0.0.1:0",
@@ -57,16 +69,6 @@ def launch(
         raise UserError(_why(*error.get_first_failure())) from error
     except SignalException as error:
         raise KeyboardInterrupt from error
-
-
-def _check(machines: int, meeting: Meeting) -> None:
-    if machines > 1 and not re.fullmatch(r".+:[1-9]\d{0,4}", meeting.place):
-        raise UserError(
-            f"--meet {meeting.place or 'is missing'}: [train] machines = {machines} must know where they meet; give "
-            "HOST:PORT of machine 0, the same on each, and --machine 1, 2, ... on the others"
-        )
-    if not 0 <= meeting.machine < machines:
-        raise UserError(f"--machine {meeting.machine}: [train] machines = {machines}, so it must be less than that")
 
 
 def _why(number: int, failure: ProcessFailure) -> str:

@@ -63,6 +63,7 @@ def fit(
     threads = torch.get_num_threads()
     try:
         if train.processes == 1:
+            meeting.check(train.machines)
             _fit(splits, data, model, train, folder, progress, quiet)
         else:
             name = hashlib.sha256(json.dumps(_settings(data, model, train), sort_keys=True).encode()).hexdigest()

@@ -157,6 +157,12 @@ def test_machines_that_do_not_know_where_to_meet(meeting: Meeting, message: str)
         launch(print, (), devices=1, machines=2, meeting=meeting, name="test")
 
 
+def test_a_second_machine_of_one_trains_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^--machine 1: \[train\] machines = 1, so it must be less than that"):
+        _fit(tmp_path, 1, "", SETTINGS)
+    assert not list(tmp_path.iterdir())
+
+
 def test_machines_that_do_not_come() -> None:
     with pytest.raises(UserError, match="the 2 machines did not come together"):
         launch(print, (), devices=1, machines=2, meeting=Meeting(place="127.0.0.1:9", machine=1), name="test", wait=2)
