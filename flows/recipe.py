@@ -13,6 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from adiabit import files
 from adiabit.boards import catalog
 from adiabit.errors import UserError
 from adiabit.flows.compile.config import CompileConfig
@@ -101,13 +102,10 @@ def _read(path: Path) -> dict[str, Any]:
     name = re.sub(r"[^a-z0-9_]", "_", path.stem.lower())
     if path.suffix == ".onnx":
         return {"name": name if name[:1].isalpha() else f"net_{name}", "onnx": path.name}
+    text = files.read_text(path, "give the path of a recipe, e.g. recipes/digits.toml")
     try:
-        return {"name": name} | tomllib.loads(path.read_text())
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; give the path of a recipe, e.g. recipes/digits.toml") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not text ({error.reason}); a recipe is a TOML file") from error
-    except tomllib.TOMLDecodeError as error:
+        return {"name": name} | tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UserError(f"{path}: not TOML: {error}; see recipes/digits.toml for the form") from error
 
 

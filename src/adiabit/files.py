@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading files that a user named: whatever is wrong with one is told in one line."""
+
+from __future__ import annotations
+
+import errno
+import stat
+from pathlib import Path
+
+from adiabit.errors import UserError
+
+TEXT = 16 << 20  # bytes of a text file at most; ours are far smaller
+
+
+def regular(path: Path, remedy: str) -> Path:
+    """The path itself; `UserError`, ending in `remedy`, where no regular file is there.
+
+    A pipe or a device would be read for ever.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise UserError(f"{path}: {_reason(path, error)}; {remedy}") from error
+    except ValueError as error:  # a NUL in the path
+        raise UserError(f"{path}: {error}; {remedy}") from error
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+        raise UserError(f"{path}: {what}, not a file; {remedy}")
+    return path
+
+
+def read_bytes(path: Path, remedy: str) -> bytes:
+    """The content of a regular file; `UserError`, ending in `remedy`, where it cannot be read."""
+    try:
+        return regular(path, remedy).read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: {_reason(path, error)}; {remedy}") from error
+    except MemoryError as error:
+        raise UserError(f"{path}: {path.stat().st_size:,} bytes do not fit into memory; {remedy}") from error
+
+
+def read_text(path: Path, remedy: str) -> str:
+    """The text of a regular UTF-8 file of at most `TEXT` bytes; `UserError`, ending in `remedy`, where it is none."""
+    if (size := regular(path, remedy).stat().st_size) > TEXT:
+        raise UserError(f"{path}: {size:,} bytes; at most {TEXT:,} are read; {remedy}")
+    try:
+        return read_bytes(path, remedy).decode()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not text ({error.reason} at byte {error.start}); {remedy}") from error
+
+
+def _reason(path: Path, error: OSError) -> str:
+    """The system's own words; a dangling link is told as one."""
+    if error.errno == errno.ENOENT and path.is_symlink():
+        return f"a link to {path.readlink()}, which does not exist"
+    return error.strerror or str(error)
