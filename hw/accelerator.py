@@ -18,7 +18,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -113,9 +113,7 @@ class Stage:
         for field in self.arrays:
             value = getattr(self, field)
             if value is not None:
-                value = np.array(value, dtype=np.int64)
-                value.setflags(write=False)
-                object.__setattr__(self, field, value)
+                object.__setattr__(self, field, self._integers(field, value))
         self.check()
 
     def check(self) -> None:
@@ -149,8 +147,17 @@ class Stage:
 
     __hash__ = None  # type: ignore[assignment]  # arrays inside
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, why: str) -> NoReturn:
         raise UserError(f"stage {self.name}: {why}")
+
+    def _integers(self, field: str, value: Any) -> Ints:
+        """A read-only copy; nothing is rounded to get it."""
+        given = np.asarray(value)
+        if given.dtype.kind not in "biuf" or not np.array_equal(given, np.rint(given)) or np.any(abs(given) >= 2.0**53):
+            self._refuse(f"{field} are of {given.dtype}; integers below 2**53 are needed")
+        made = given.astype(np.int64)
+        made.setflags(write=False)
+        return made
 
     def _same_elements(self) -> None:
         a, b = self.input, self.output
@@ -247,8 +254,8 @@ class MatrixVector(Stage):
 
     @property
     def weight_bits(self) -> int:
-        """Bits of one weight: 1 if bipolar, else two's complement."""
-        return 1 if self.bipolar_weights else signed_bits(int(self.weights.min()), int(self.weights.max()))
+        """Bits of one weight: 1 if bipolar, else two's complement of at least 2, for one bit is read as -1 or +1."""
+        return 1 if self.bipolar_weights else max(2, signed_bits(int(self.weights.min()), int(self.weights.max())))
 
     @property
     def accumulator_range(self) -> tuple[int, int]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +67,7 @@ def load(folder: Path) -> Accelerator:
         raise UserError(f"{error.filename}: not found; `adiabit compile` makes it") from error
     except UserError as error:
         raise error if str(path) in str(error) else UserError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
+    except Exception as error:  # json, zipfile, zlib and numpy raise whatever they meet
         raise UserError(f"{folder}: {JSON} or {NPZ} is damaged ({error!r}); compile it anew") from error
 
 

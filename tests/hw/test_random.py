@@ -35,7 +35,8 @@ def multiply(chain: Chain, rows: int, draw: st.DrawFn, **fields: Any) -> Chain:
     parallel = chain.here.lanes == chain.here.channels
     memory = draw(st.sampled_from([m for m in Memory if parallel or m is not Memory.HARDWIRED]))
     pe = rows if memory is Memory.HARDWIRED else draw(st.sampled_from(divisors(rows)))
-    return chain.mvu(rows, pe, out=draw(st.sampled_from([(1, B), (2, U)])), memory=memory, **fields)
+    weights = draw(st.sampled_from([(-1, 1), (-1, 1), (-1, 0), (0, 1), (-1, 0, 1), (-4, 3)]))
+    return chain.mvu(rows, pe, weights=weights, out=draw(st.sampled_from([(1, B), (2, U)])), memory=memory, **fields)
 
 
 side = st.integers(2, 9)

@@ -64,3 +64,22 @@ def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
     np.savez(tmp_path / storage.NPZ, **arrays)  # type: ignore[arg-type]  # numpy types allow_pickle first
     with pytest.raises(UserError, match=r"damaged .*allow_pickle=False"):
         storage.load(tmp_path)
+
+
+@pytest.mark.parametrize("values", [[[0.5]], [[np.nan]], [[np.inf]], [["1"]], [[2.0**60]], [[1 + 2j]]])
+def test_parameters_that_are_no_integers_are_refused_not_cast(values: list[list[object]], tmp_path: Path) -> None:
+    storage.save(net(), tmp_path)
+    with np.load(tmp_path / storage.NPZ) as archive:
+        arrays = {**archive, "binarize.thresholds": np.array(values).repeat(12, axis=0)}
+    np.savez(tmp_path / storage.NPZ, **arrays)
+    with pytest.raises(UserError, match="stage binarize: thresholds are of .*; integers below 2"):
+        storage.load(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"{"])
+def test_an_emptied_file_is_damage(content: bytes, tmp_path: Path) -> None:
+    for name in (storage.JSON, storage.NPZ):
+        storage.save(net(), tmp_path)
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UserError, match="is damaged"):
+            storage.load(tmp_path)

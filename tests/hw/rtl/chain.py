@@ -76,17 +76,21 @@ class Chain:
         rows: int,
         pe: int,
         *,
-        weights: int = 1,
+        weights: int | tuple[int, ...] = 1,
         out: tuple[int, Kind] | None = (1, B),
         flat: bool = False,
         **fields: Any,
     ) -> Chain:
-        """A matrix: `weights` bits a weight; `out` None puts out the accumulator; `flat` drops the image's shape."""
+        """A matrix: `weights` bits a weight, or their values; `out` None puts out the accumulator.
+
+        `flat` drops the image's shape.
+        """
         shape = (rows, self.here.channels)
-        high = 2 ** (weights - 1)
-        values = self.rng.choice([-1, 1], shape) if weights == 1 else self.rng.integers(-high, high, shape)
-        if weights > 1:
-            values.flat[0] = -high
+        if isinstance(weights, int):
+            half = 2 ** (weights - 1)
+            weights = (-1, 1) if weights == 1 else tuple(range(-half, half))
+        values = self.rng.choice(weights, shape)
+        values.flat[0] = weights[0]
         probe = MatrixVector.__new__(MatrixVector)  # to ask for the accumulator's range before the thresholds are there
         for field, value in {"name": "probe", "weights": values, "inputs": (self.here,)}.items():
             object.__setattr__(probe, field, value)

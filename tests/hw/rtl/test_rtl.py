@@ -47,6 +47,9 @@ def designs() -> Iterator[Accelerator]:
     yield Chain("multiply_u4", (8,), 4, U, 2).mvu(4, 2, weights=3).end()
     yield Chain("multiply_s5", (8,), 5, S, 8).mvu(4, 4, weights=4, out=None).end()
     yield Chain("multiply_bipolar", (8,), 1, B, 4).mvu(4, 1, weights=2, out=(1, U)).end()
+    yield Chain("multiply_pruned", (8,), 1, B, 4).mvu(4, 1, weights=(-1, 0), out=None).end()  # fits one bit, is none
+    yield Chain("multiply_zeros", (6,), 4, U, 3).mvu(2, 1, weights=(0,), out=None).end()
+    yield Chain("multiply_s1", (8,), 1, S, 4).mvu(4, 2, weights=(0, 1), out=(2, U)).end()
 
     yield Chain("label_serial", (10,), 3, S, 1).label().end()  # few bits: many ties
     yield Chain("label_lanes", (15,), 2, U, 5).label().end()
