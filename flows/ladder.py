@@ -27,12 +27,12 @@ class Vectors:
 
     `frames` (F, *input shape) integers as the host sends them, `labels` (F,) with -1 for corner inputs,
     `logits` (F, classes) float32 and `predictions` (F,) as torch (eval, hard) computed them; a model by someone
-    else has no torch rung, then both hold what QONNX execution computed.
+    else has no torch rung, then both hold what exact execution of the QONNX model computed, in float64.
     """
 
     frames: npt.NDArray[Any]
     labels: npt.NDArray[np.int64]
-    logits: npt.NDArray[np.float32]
+    logits: npt.NDArray[np.floating[Any]]
     predictions: npt.NDArray[np.int64]
 
     FILE = "vectors.npz"
@@ -59,6 +59,14 @@ class Vectors:
         return float(np.mean(predictions[known] == self.labels[known])) if known.any() else None
 
 
+def predicted(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
+    """Labels (F,) of logits (F, classes): the largest, the lowest index of equal ones; of a single logit its sign."""
+    if logits.shape[1] == 1:
+        return np.asarray(logits[:, 0] > 0, np.int64)
+    labels: npt.NDArray[np.int64] = logits.argmax(axis=1).astype(np.int64)
+    return labels
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rung:
     """One row of the ladder: `equal` of `frames` agreed with the rung before in every compared integer."""
@@ -70,6 +78,7 @@ class Rung:
     compared: str = ""  # what was compared, e.g. "labels, logits"
     difference: str = ""  # the first difference: stage, frame, position, channel, both values, replay command
     why_not: str = ""  # for a rung that was not run
+    warnings: tuple[str, ...] = ()  # what makes the equality worth less, e.g. labels that are constant over all frames
 
     @property
     def status(self) -> str:
@@ -87,4 +96,6 @@ def save_rungs(folder: Path, rungs: list[Rung]) -> None:
 def load_rungs(folder: Path) -> list[Rung]:
     """Rungs that a stage wrote; none where it wrote none."""
     path = folder / "rungs.json"
-    return [Rung(**fields) for fields in json.loads(path.read_text())] if path.exists() else []
+    if not path.exists():
+        return []
+    return [Rung(**{**fields, "warnings": tuple(fields["warnings"])}) for fields in json.loads(path.read_text())]

@@ -6,7 +6,9 @@ Shapes: N rows, C channels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from adiabit.errors import UserError
 
@@ -80,34 +82,10 @@ class Chain:
 
     def __call__(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The chain's value for each element of x (N, C), as onnxruntime computes it."""
-        if not self.steps:
-            return x
-        nodes, constants = self._nodes()
-        graph = helper.make_graph(
-            nodes,
-            "chain",
-            [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, x.shape)],
-            [helper.make_tensor_value_info(nodes[-1].output[0], onnx.TensorProto.FLOAT, None)],
-            [numpy_helper.from_array(value, name) for name, value in constants.items()],
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
-        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-        return np.asarray(session.run(None, {"x": x.astype(np.float32)})[0])
-
-    def _nodes(self) -> tuple[list[onnx.NodeProto], dict[str, npt.NDArray[np.float32]]]:
-        nodes, constants, tensor = [], {}, "x"
-        for k, step in enumerate(self.steps):
-            node = onnx.NodeProto()
-            node.CopyFrom(step.node)
-            node.input[step.data] = tensor
-            for i, value in step.constants.items():
-                node.input[i] = f"x_{k}_{i}"
-                constants[node.input[i]] = value
-            tensor = f"x_{k}"
-            del node.output[1:]
-            node.output[0] = tensor
-            nodes.append(node)
-        return nodes, constants
+        for step in self.steps:
+            inputs = {step.data: x.astype(np.float32), **step.constants}
+            x = run_node(step.node, [inputs[i] for i in sorted(inputs)], self.opset)
+        return x
 
     @property
     def linear(self) -> Chain:
@@ -129,6 +107,31 @@ class Chain:
             a, b = step.affine(channels)
             factor, addend = factor * a, addend * a + b
         return factor, addend
+
+
+def run_node(node: onnx.NodeProto, inputs: Sequence[npt.NDArray[Any]], opset: int) -> npt.NDArray[Any]:
+    """A node's first output, computed by onnxruntime from all of its inputs; no other node is merged into it."""
+    session = _session(node.SerializeToString(), opset, tuple((str(x.dtype), x.ndim) for x in inputs))
+    made = session.run(None, {f"x{k}": np.ascontiguousarray(x) for k, x in enumerate(inputs)})
+    return np.asarray(made[0])
+
+
+@lru_cache(maxsize=512)
+def _session(content: bytes, opset: int, kinds: tuple[tuple[str, int], ...]) -> onnxruntime.InferenceSession:
+    node = onnx.NodeProto.FromString(content)
+    names = iter(f"x{k}" for k in range(len(kinds)))
+    for i, name in enumerate(node.input):
+        node.input[i] = next(names) if name or len(node.input) == len(kinds) else ""
+    del node.output[1:]
+    node.output[0] = "y"
+    types = [helper.np_dtype_to_tensor_dtype(np.dtype(kind)) for kind, _ in kinds]
+    sources = [
+        helper.make_tensor_value_info(f"x{k}", kind, [None] * rank)
+        for k, (kind, (_, rank)) in enumerate(zip(types, kinds, strict=True))
+    ]
+    graph = helper.make_graph([node], "node", sources, [helper.make_tensor_value_info("y", types[0], None)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
 def constant(value: Any) -> npt.NDArray[np.float32]:

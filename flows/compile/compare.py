@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from adiabit.flows.compile.network import Network, Pool
 from adiabit.flows.compile.run_finn import run_finn
 from adiabit.flows.compile.streamline import Streamlined
 from adiabit.flows.compile.trace import trace
+from adiabit.flows.compile.vacuous import Changes
 from adiabit.flows.ladder import Rung, Vectors
 from adiabit.hw import accelerator as hw
 from adiabit.hw import golden
@@ -30,17 +32,27 @@ GOLDEN_ELEMENTS = 1 << 24  # of the largest stream of a block of frames
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What one rung computed: labels (F,), and the last layer's accumulators (F, classes) where they are known."""
+    """What one rung computed: labels (F,), and the last layer's accumulators (F, classes) where they are known.
 
-    labels: Array
+    With one class there is no label, but its accumulator alone.
+    """
+
+    labels: Array | None
     accumulators: Array | None
 
     def equal(self, before: Outcome) -> npt.NDArray[np.bool_]:
-        """Which frames agree with the rung before in every integer that it has."""
-        same = np.asarray(self.labels == before.labels)
-        if self.accumulators is not None and before.accumulators is not None:
-            same &= np.all(self.accumulators == before.accumulators, axis=1)
-        return same
+        """Which frames agree with the rung before in every integer that both have."""
+        same = [np.asarray(self.labels == before.labels)] if self._both("labels", before) else []
+        if self._both("accumulators", before):
+            same.append(np.all(self.accumulators == before.accumulators, axis=1))
+        return np.asarray(np.logical_and.reduce(same))
+
+    def _both(self, what: str, before: Outcome) -> bool:
+        return getattr(self, what) is not None and getattr(before, what) is not None
+
+    def compared(self, before: Outcome) -> str:
+        """What `equal` compares."""
+        return ", ".join(what for what in ("labels", "accumulators") if self._both(what, before))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +69,8 @@ class Comparison:
     def rungs(self, vectors: Vectors) -> list[Rung]:
         """Run FINN's graph and the golden model on all frames; each is compared with the rung before."""
         frames = vectors.frames.reshape(len(vectors.frames), *self.accelerator.input.shape).astype(np.int32)
-        model, finn, ours = self._expected(vectors), self._run_finn(frames), self._run_golden(frames)
+        changes = Changes()
+        model, finn, ours = self._expected(vectors), self._run_finn(frames), self._run_golden(frames, changes)
         rows = (("FINN graph", finn, model, self._model_stages), ("golden", ours, finn, self._finn_stages))
         found = []
         widths = {s.name: s.output.channels for s in self.accelerator.stages}
@@ -73,12 +86,13 @@ class Comparison:
                     name=name,
                     frames=len(frames),
                     equal=int(same.sum()),
-                    accuracy=vectors.accuracy(outcome.labels),
-                    compared="labels" if before.accumulators is None else "labels, accumulators",
+                    accuracy=None if outcome.labels is None else vectors.accuracy(outcome.labels),
+                    compared=outcome.compared(before),
                     difference=text,
                 )
             )
-        return found
+        vacuous = changes.warnings(self.accelerator, ours.labels, len(frames))
+        return [found[0], dataclasses.replace(found[1], warnings=vacuous)]
 
     def _expected(self, vectors: Vectors) -> Outcome:
         """What the model's logits say of the last accumulators: logit = factor * product + addend, undone.
@@ -86,14 +100,13 @@ class Comparison:
         The product of quantized inputs is an integer, so rounding recovers it exactly from float32 logits.
         """
         layer, levels = self.network.layers[-1], layer_inputs(self.network, self.config)[-1]
-        if not self.network.quantizers:
-            return Outcome(labels=vectors.predictions, accumulators=None)
+        labels = vectors.predictions if len(layer.dense.weights) > 1 else None
         factor, addend = factors(layer, levels)
         pixels = 1 if self.network.tail is None else self.network.tail.count
         products = np.rint((vectors.logits.astype(float) - addend) * pixels / factor) * self.streamlined.flips[-1]
         stage = self._product
         return Outcome(
-            labels=vectors.predictions,
+            labels=labels,
             accumulators=(products + pixels * stage.weights.shape[1]) / 2 if stage.xnor else products,
         )
 
@@ -112,19 +125,30 @@ class Comparison:
         sums, labels = [], []
         for _, results in run_finn(self.streamlined.model, frames, {last, end}):
             sums.append(results[last])
-            labels.append(results[end][:, 0] if self.config.label_select else results[end].argmax(axis=1))
-        return Outcome(labels=np.concatenate(labels), accumulators=np.concatenate(sums))
+            labels.append(results[end])
+        return self._outcome(labels, sums)
 
-    def _run_golden(self, frames: Array) -> Outcome:
+    def _outcome(self, results: list[Array], sums: list[Array]) -> Outcome:
+        """Of the blocks of what came out, (F, 1) labels or (F, classes) accumulators, and of the last accumulators."""
+        labels: Array | None
+        out = np.concatenate(results)
+        if isinstance(self.accelerator.stages[-1], hw.LabelSelect):
+            labels = out[:, 0]
+        else:
+            labels = out.argmax(axis=1) if out.shape[1] > 1 else None
+        return Outcome(labels=labels, accumulators=np.concatenate(sums))
+
+    def _run_golden(self, frames: Array, changes: Changes) -> Outcome:
         sums, labels, name = [], [], self._sums.output.name
         block = max(1, GOLDEN_ELEMENTS // max(stream.elements for stream in self.accelerator.streams))
         for start in range(0, len(frames), block):
             for stream, values in golden.stream_values(self.accelerator, frames[start : start + block]):
+                changes.watch(stream, values)
                 if stream.name == name:
                     sums.append(values.reshape(len(values), -1))
                 last = values.reshape(len(values), -1)
-            labels.append(last[:, 0] if self.config.label_select else last.argmax(axis=1))
-        return Outcome(labels=np.concatenate(labels), accumulators=np.concatenate(sums))
+            labels.append(last)
+        return self._outcome(labels, sums)
 
     def _golden_stages(self, frame: Array) -> Iterator[tuple[str, Array]]:
         values = {s.name: v for s, v in golden.stream_values(self.accelerator, frame[None])}
@@ -146,7 +170,9 @@ class Comparison:
             pools = 0 if layer is None else sum(isinstance(move, Pool) for move in layer.pools)
             behind = [s for s in stages[k:] if isinstance(s, hw.Pool)]
             stage = behind[pools - 1] if pools else stages[k]
-            values = np.rint(tensors[quantizer.tensor][0] / quantizer.scale).astype(np.int64)
+            integers = tensors[quantizer.tensor].integers
+            assert integers is not None  # noqa: S101  # a quantizer has put them out
+            values = integers[0].astype(np.int64)
             if quantizer.kind is not Kind.BIPOLAR:
                 values -= quantizer.low
             values = _channel_last(values)
@@ -185,4 +211,5 @@ def _labels(name: str, here: Outcome, before: Outcome, k: int) -> str:
             c = int(unequal[0])
             values = f"{name} has {here.accumulators[k, c]:g}, the rung before {before.accumulators[k, c]:g}"
             return f"last layer, frame {k}, position 0, channel {c}: {values}"
+    assert here.labels is not None and before.labels is not None  # noqa: S101, PT018  # nothing else is left to differ
     return f"label, frame {k}: {name} has {here.labels[k]:g}, the rung before {before.labels[k]:g}"

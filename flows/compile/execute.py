@@ -27,16 +27,21 @@ def run_qonnx(model_path: Path, frames: npt.NDArray[Any]) -> npt.NDArray[np.floa
         model = ModelWrapper(str(model_path))
     except Exception as error:  # protobuf and onnx raise their own
         raise UserError(f"{model_path}: cannot be read as ONNX ({error}); export it again") from error
-    source, sink = model.graph.input[0].name, model.graph.output[0].name
-    shape = tuple(model.get_tensor_shape(source))
+    shape = tuple(model.get_tensor_shape(model.graph.input[0].name))
     frames = _torch_order(frames, shape)
     if frames.shape[1:] != shape[1:]:
         raise UserError(f"{model_path}: takes frames of shape {shape[1:]}, these are {frames.shape[1:]}; reshape them")
+    return run_model(model, frames)
+
+
+def run_model(model: ModelWrapper, frames: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Logits (F, ...) of a model in float32, for frames (F, *input shape) as it has them."""
+    source, sink = model.graph.input[0].name, model.graph.output[0].name
     block = min(BLOCK, frames_at_once(model), len(frames))
     model = batched(model, block)
     made = []
     for start in range(0, len(frames), block):
-        part = np.zeros((block, *shape[1:]), dtype=np.float32)
+        part = np.zeros((block, *frames.shape[1:]), dtype=np.float32)
         wanted = frames[start : start + block]
         part[: len(wanted)] = wanted
         made.append(execute_onnx(model, {source: part})[sink][: len(wanted)])

@@ -36,9 +36,11 @@ def input_levels(network: Network, config: CompileConfig) -> Levels:
         return network.quantizer.levels
     if network.reads is not None:
         return network.reads
-    host = host_levels(config)
-    factor, addend = (float(v[0]) for v in network.head.affine(network.channels))
-    return dataclasses.replace(host, scale=host.scale * factor, offset=host.offset * factor + addend)
+    levels = host_levels(config)
+    for step in network.head.steps:  # one after the other, as exact execution rounds them
+        factor, addend = (float(v[0]) for v in step.affine(network.channels))
+        levels = dataclasses.replace(levels, scale=levels.scale * factor, offset=levels.offset * factor + addend)
+    return levels
 
 
 def layer_inputs(network: Network, config: CompileConfig) -> list[Levels]:

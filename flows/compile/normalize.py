@@ -62,7 +62,7 @@ def _check_classes(network: Network, config: CompileConfig) -> None:
         )
 
 
-def _host_range(network: Network, config: CompileConfig) -> tuple[Ints, npt.NDArray[np.float32]]:
+def host_range(network: Network, config: CompileConfig) -> tuple[Ints, npt.NDArray[np.float32]]:
     """All integers of the host (N,) and the reals (N, C) that the model sees for them."""
     host = host_levels(config)
     n = np.arange(host.low, host.high + 1, 2 if host.bipolar else 1)
@@ -75,7 +75,7 @@ def _keep_integers(network: Network, config: CompileConfig) -> Network:
     quantizer = network.quantizer
     if quantizer is None or quantizer.kind is Kind.BIPOLAR:
         return network
-    n, reals = _host_range(network, config)
+    n, reals = host_range(network, config)
     levels = quantizer.reached(network.head(reals))
     a = int(levels[1, 0] - levels[0, 0])
     b = int(levels[0, 0] - a * n[0])
@@ -101,7 +101,7 @@ def _head_moves(network: Network, config: CompileConfig) -> tuple[Move, ...]:
 
 
 def _padded_input(pad: Pad, network: Network, config: CompileConfig) -> Pad:
-    n, reals = _host_range(network, config)
+    n, reals = host_range(network, config)
     if pad.value is None:
         return dataclasses.replace(pad, level=int(n[0]))
     assert pad.behind is not None  # noqa: S101  # a Pad node has it; a Conv's zeros come behind the head

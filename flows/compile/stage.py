@@ -15,6 +15,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from adiabit.errors import UserError
 from adiabit.flows.compile.compare import Comparison
 from adiabit.flows.compile.config import CompileConfig
+from adiabit.flows.compile.execute import run_model
 from adiabit.flows.compile.finn_setup import finn
 from adiabit.flows.compile.folding import folded
 from adiabit.flows.compile.levels import host_levels
@@ -24,8 +25,9 @@ from adiabit.flows.compile.network import Network
 from adiabit.flows.compile.normalize import normalize
 from adiabit.flows.compile.read import read
 from adiabit.flows.compile.streamline import Streamlined, streamline
-from adiabit.flows.compile.trace import frames_for, logits
-from adiabit.flows.ladder import Rung, Vectors, save_rungs
+from adiabit.flows.compile.trace import frames_for, logits, seen
+from adiabit.flows.compile.vacuous import unfit_input
+from adiabit.flows.ladder import Rung, Vectors, predicted, save_rungs
 from adiabit.flows.toolchain import ToolError
 from adiabit.hw import storage
 from adiabit.hw.estimate import estimate
@@ -48,12 +50,14 @@ def compile_model(
 
     Writes dataflow.onnx (FINN's hardware graph), accelerator.json and params.npz (folded as `config` says for
     `clock_mhz`), folding.json (the same folding in FINN's form), estimate.json, vectors.npz (made where none are
-    given: the labelled frames of `test`, corners and noise, with the logits of QONNX execution, which is the
+    given: the labelled frames of `test`, corners and noise, with the logits of exact execution, which is the
     reference then), rungs.json and finn.log. A rung that differs is told in rungs.json; what cannot be compiled
     raises `UserError` with file, node and position.
     """
     with finn(out / LOG):
-        network, source = normalize(read(model), config), load(model)
+        given, source = read(model), load(model)
+        network = normalize(given, config)
+        config = _with_label(config, network)
         foreign = vectors is None
         if vectors is None:
             vectors = _vectors(network, config, source, test)
@@ -70,7 +74,8 @@ def compile_model(
             accelerator=accelerator,
             theirs=lowered(streamlined.model, config, model),
         )
-        rungs = [*([_reference(vectors)] if foreign else []), *compared.rungs(vectors)]
+        rungs = [*([_reference(vectors, source, network, config)] if foreign else []), *compared.rungs(vectors)]
+        rungs[0] = dataclasses.replace(rungs[0], warnings=unfit_input(given, config))
         streamlined.model.save(str(out / "dataflow.onnx"))
     result = folded(accelerator, config.fold, clock_mhz)
     vectors.save(out)
@@ -110,14 +115,24 @@ def _vectors(network: Network, config: CompileConfig, source: ModelWrapper, test
         frames = np.concatenate([test[0].reshape(len(test[0]), *network.frame).astype(np.int64), frames])
         labels = np.concatenate([test[1], labels])
     found = logits(source, network, config, frames)
-    return Vectors(frames=frames, labels=labels, logits=found, predictions=found.argmax(axis=1))
+    return Vectors(frames=frames, labels=labels, logits=found, predictions=predicted(found))
 
 
-def _reference(vectors: Vectors) -> Rung:
-    """The first rung of a model by someone else."""
+def _with_label(config: CompileConfig, network: Network) -> CompileConfig:
+    """There is no label to select from one output: its accumulator is the result."""
+    several = len(network.layers[-1].dense.weights) > 1
+    return config.model_copy(update={"label_select": config.label_select and several})
+
+
+def _reference(vectors: Vectors, source: ModelWrapper, network: Network, config: CompileConfig) -> Rung:
+    """The first rung of a model by someone else: exact execution, and beside it what float32 sums make of it."""
     count = len(vectors.frames)
-    accuracy = vectors.accuracy(vectors.predictions)
-    return Rung(name="QONNX", frames=count, equal=count, accuracy=accuracy, compared="the reference")
+    rounded = predicted(run_model(source, seen(vectors.frames, network, config)).reshape(count, -1))
+    alike = int(np.sum(rounded == vectors.predictions))
+    return Rung(
+        name="QONNX", frames=count, equal=count, accuracy=vectors.accuracy(vectors.predictions),
+        compared=f"the reference, exact; in float32 the same label for {alike:,}",
+    )  # fmt: skip
 
 
 def _check(network: Network, vectors: Vectors, model: Path, config: CompileConfig) -> None:

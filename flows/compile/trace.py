@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""QONNX execution with every tensor kept: for a model by someone else, and to find a difference."""
+"""Exact execution of a model with every tensor kept, some frames at a time, and frames that meet its corners."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.infer_shapes import InferShapes
 
+from adiabit.flows.compile.chain import Reals
 from adiabit.flows.compile.config import CompileConfig
+from adiabit.flows.compile.exact import Tensor, execute
 from adiabit.flows.compile.levels import host_levels
 from adiabit.flows.compile.network import Network
 
@@ -22,28 +23,35 @@ RANDOM = 96  # frames of each kind of noise
 SINGLES = 16  # frames with one element at the other extreme
 
 
-def trace(model: ModelWrapper, network: Network, config: CompileConfig, frames: Array) -> dict[str, Array]:
+def trace(model: ModelWrapper, network: Network, config: CompileConfig, frames: Array) -> dict[str, Tensor]:
     """Every tensor of the model for frames (F, *network.frame) of integers, all at once."""
-    feed = {network.input_name: torch_order(frames, network, config)}
-    return dict(execute_onnx(batched(model, len(frames)), feed, return_full_exec_context=True))
+    scale, offset = np.array(config.input_scale), np.array(config.input_offset)
+    real = seen(frames, network, config)
+    integers = _model_order(frames, network).astype(float)
+    return execute(model, Tensor(real=real, integers=integers, scale=scale, offset=offset))
 
 
-def torch_order(frames: Array, network: Network, config: CompileConfig) -> npt.NDArray[np.float32]:
-    """What the model sees of the host's integers (F, H, W, C) or (F, features): reals, channels first."""
-    real = frames.astype(np.float32) * np.float32(config.input_scale) + np.float32(config.input_offset)
-    real = real.reshape(len(frames), *network.frame)
-    if real.ndim == 4:
-        real = real.transpose(0, 3, 1, 2)
-    return np.ascontiguousarray(real).reshape(len(frames), *network.input_shape[1:])
+def seen(frames: Array, network: Network, config: CompileConfig) -> npt.NDArray[np.float32]:
+    """What the model sees of the host's integers (F, *network.frame), in its own layout."""
+    integers = _model_order(frames, network).astype(np.float32)
+    return integers * np.float32(config.input_scale) + np.float32(config.input_offset)
 
 
-def logits(model: ModelWrapper, network: Network, config: CompileConfig, frames: Array) -> npt.NDArray[np.float32]:
-    """The model's output (F, classes) for frames (F, *network.frame), some at a time."""
+def _model_order(frames: Array, network: Network) -> Array:
+    """The host's integers (F, H, W, C) or (F, features) as the model has them, channels first."""
+    frames = frames.reshape(len(frames), *network.frame)
+    if frames.ndim == 4:
+        frames = frames.transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(frames).reshape(len(frames), *network.input_shape[1:])
+
+
+def logits(model: ModelWrapper, network: Network, config: CompileConfig, frames: Array) -> Reals:
+    """The model's exact output (F, classes) for frames (F, *network.frame), some at a time."""
     block, made = frames_at_once(model), []
     for start in range(0, len(frames), block):
         part = frames[start : start + block]
         output = trace(model, network, config, part)[model.graph.output[0].name]
-        made.append(output.reshape(len(part), -1).astype(np.float32))
+        made.append(output.exact.reshape(len(part), -1))
     return np.concatenate(made)
 
 

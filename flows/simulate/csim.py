@@ -66,7 +66,7 @@ def simulate_c(
         "frames_per_second": round(len(vectors.frames) / max(result.seconds, 1e-9), 1),
     }
     (out / "simulation.json").write_text(json.dumps(figures, indent=1) + "\n")
-    save_rungs(out, [rung_of(RUNG, vectors, [compared], difference=difference)])
+    save_rungs(out, [rung_of(RUNG, accelerator, vectors, [compared], difference=difference)])
 
 
 def build(accelerator: Accelerator, sources: Path, folder: Path, log: Path, options: tuple[str, ...] = ()) -> Path:

@@ -22,7 +22,7 @@ from adiabit.flows.simulate.bench import Bench, Run, build, load_design
 from adiabit.flows.simulate.compare import Comparison, compare, write_beats
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.hw import golden, storage
-from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.accelerator import Accelerator, LabelSelect
 
 RTL = "RTL simulation"
 EVERY = "every stream, every beat"
@@ -77,7 +77,7 @@ def simulate(
     }
     (out / "simulation.json").write_text(json.dumps(figures, indent=1) + "\n")
     watched = EVERY if len(full.names) == len(list(accelerator.streams)) else "what goes in and comes out, every beat"
-    save_rungs(out, [rung_of(rung, vectors, results, compared=watched, difference=difference)])
+    save_rungs(out, [rung_of(rung, accelerator, vectors, results, compared=watched, difference=difference)])
 
 
 @dataclass(frozen=True)
@@ -158,18 +158,25 @@ def _stalls(accelerator: Accelerator, run: Run) -> dict[str, dict[str, int]]:
     }
 
 
-def rung_of(name: str, vectors: Vectors, results: list[Comparison], *, difference: str, compared: str = EVERY) -> Rung:
-    """The rung of runs that all began with the first of the vectors; the first run had them all."""
+def rung_of(
+    name: str, accelerator: Accelerator, vectors: Vectors, results: list[Comparison], *, difference: str,
+    compared: str = EVERY,
+) -> Rung:  # fmt: skip
+    """The rung of runs that all began with the first of the vectors; the first run had them all.
+
+    With one accumulator as the result, its accuracy is not known here.
+    """
     equal = results[0].equal.copy()
     for result in results[1:]:
         equal[: len(result.equal)] &= result.equal
     outputs = results[0].outputs.reshape(len(equal), -1)
-    predictions = outputs[:, 0] if outputs.shape[1] == 1 else outputs.argmax(axis=1)
+    selected = isinstance(accelerator.stages[-1], LabelSelect)
+    predictions = outputs[:, 0] if selected else outputs.argmax(axis=1)
     return Rung(
         name=name,
         frames=len(equal),
         equal=int(np.count_nonzero(equal)),
-        accuracy=vectors.accuracy(predictions),
+        accuracy=vectors.accuracy(predictions) if selected or outputs.shape[1] > 1 else None,
         compared=compared,
         difference=difference,
     )

@@ -23,7 +23,7 @@ from adiabit.flows.compile.config import CompileConfig, FoldConfig
 from adiabit.flows.compile.folding import folded
 from adiabit.flows.compile.lower import lower
 from adiabit.flows.compile.stage import compile_model
-from adiabit.flows.ladder import Rung, Vectors, load_rungs
+from adiabit.flows.ladder import Rung, Vectors, load_rungs, predicted
 from adiabit.flows.toolchain import ToolError
 from adiabit.hw import golden, storage
 from adiabit.hw.accelerator import Accelerator, Kind, MatrixVector
@@ -61,7 +61,11 @@ def test_what_a_compile_leaves(net: Make, tmp_path: Path) -> None:
     fold = FoldConfig.model_validate({"stages": {"threshold0": {"pe": 6}, "fc0": {"pe": 4, "simd": 4}}})
     accelerator, rungs = compiled(model.save(tmp_path / "net.onnx"), tmp_path / "out", name="tiny", fold=fold)
     assert all_equal(rungs)
-    assert [r.compared for r in rungs] == ["the reference", "labels, accumulators", "labels, accumulators"]
+    assert [r.compared for r in rungs] == [
+        "the reference, exact; in float32 the same label for 323",
+        "labels, accumulators",
+        "labels, accumulators",
+    ]
     assert accelerator.name == "tiny"
     names = ["threshold0", "fc0_width0", "fc0_width1", "fc0", "fc1_width", "fc1", "fc2", "label"]
     assert [s.name for s in accelerator.stages] == names
@@ -126,12 +130,17 @@ def test_random_networks(
         if k < len(layers) - 1:
             x = np.where(gamma * (x - mean) / np.sqrt(variance + 1e-5) + beta >= 0, 1.0, -1.0)
     logits = (x * tail).astype(np.float32)
-    vectors = Vectors(frames=frames, labels=np.full(200, -1), logits=logits, predictions=logits.argmax(axis=1))
+    vectors = Vectors(frames=frames, labels=np.full(200, -1), logits=logits, predictions=predicted(logits))
     accelerator, rungs = compiled(
         model.save(folder / "net.onnx"), folder, vectors, input_bits=bits, input_signed=kind == "int4"
     )
     assert all_equal(rungs), rungs
-    np.testing.assert_array_equal(golden.run(accelerator, frames)[:, 0], vectors.predictions)
+    result = golden.run(accelerator, frames)[:, 0]
+    if widths[-1] > 1:
+        np.testing.assert_array_equal(result, vectors.predictions)
+    else:  # an accumulator, which rises with the logit
+        ranks = [np.unique(values, return_inverse=True)[1] for values in (result, logits[:, 0])]
+        np.testing.assert_array_equal(ranks[0], ranks[1])
 
 
 def test_multi_bit_activations_and_weights(net: Make, tmp_path: Path) -> None:
