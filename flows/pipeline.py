@@ -21,7 +21,7 @@ from adiabit.flows.bitstream.families import FAMILIES
 from adiabit.flows.ladder import STAGES, Vectors
 from adiabit.flows.recipe import Recipe
 from adiabit.flows.simulate import cosim
-from adiabit.flows.store import Made, Store, file_digest, source_digest, versions
+from adiabit.flows.store import Made, Store, file_digest, identity, source_digest, versions
 
 
 @dataclass
@@ -140,11 +140,11 @@ class Pipeline:
             compile_model(model, vectors, folder, self.recipe.compile, clock_mhz=self.clock_mhz, test=test)
 
         key = {
-            **self._settings("compile"),
+            **self._settings("compile", *(["data"] if labelled else [])),
             "model": file_digest(model),
             "folding": file_digest(folding) if folding else None,
             "test": self._data_digest() if labelled else None,
-            "from": None if self.recipe.onnx else self.export.name,
+            "from": None if self.recipe.onnx else identity(self.export),
             "clock_mhz": self.clock_mhz,
             "source": source_digest("hw", "flows/compile", "flows/ladder.py"),
             "tools": versions("finn-plus", "qonnx", "onnx"),
@@ -168,7 +168,7 @@ class Pipeline:
 
             emit_rtl.emit(storage.load(source), folder)
 
-        return self._stage("emit", {"from": source.name, "source": source_digest("hw")}, make)
+        return self._stage("emit", {"from": identity(source), "source": source_digest("hw")}, make)
 
     @cached_property
     def hls(self) -> Path:
@@ -184,7 +184,7 @@ class Pipeline:
             share_vectors(accelerator, Vectors.load(source), folder)
 
         key = {
-            "from": source.name,
+            "from": identity(source),
             "part": self.board.part,
             "clock_mhz": self.clock_mhz,
             "source": source_digest("hw", "flows/simulate/csim.py"),
@@ -219,7 +219,7 @@ class Pipeline:
         """What every simulation of these folders is keyed by."""
         return {
             **self._settings("simulate"),
-            "from": [folder.name for folder in sources],
+            "from": [identity(folder) for folder in sources],
             "source": source_digest("flows/simulate", "flows/toolchain.py", "flows/ladder.py"),
         }
 
@@ -247,7 +247,7 @@ class Pipeline:
             synthesize(rtl, self.board, folder)
 
         key = {
-            "from": rtl.name,
+            "from": identity(rtl),
             "board": self.board,
             "source": source_digest("flows/synthesize", "flows/toolchain.py", "flows/simulate/bench.py"),
             "tools": versions("pyosys"),
@@ -268,7 +268,7 @@ class Pipeline:
 
         family = FAMILIES.get(self.board.family)
         key = {
-            "from": source.name,
+            "from": identity(source),
             "name": self.recipe.name,
             "board": self.board,
             "clock_mhz": self.clock_mhz,
@@ -292,7 +292,7 @@ class Pipeline:
             take_in(file, storage.load(source), folder)
 
         key = {
-            "from": source.name,
+            "from": identity(source),
             "file": file_digest(file),
             "source": source_digest("hw", "flows/bitstream"),
         }
@@ -318,7 +318,9 @@ class Pipeline:
             self.tell(f"{name}: at work")
             make(folder)
 
-        made = Store(self.out).stage(name, key, announced, resumes=resumes, fresh=self.fresh in (name, "all"))
+        made = Store(self.out, self.tell).stage(
+            name, key, announced, resumes=resumes, fresh=self.fresh in (name, "all")
+        )
         self.made[name] = made
         self.tell(f"{name}: {'reused' if made.reused else f'{made.seconds:.1f} s'}  {made.folder}")
         return made.folder

@@ -3,6 +3,9 @@
 
 A stage writes into `.<stage>-<key>.partial`; when it returns, the folder is renamed to `<stage>-<key>`. A killed
 run leaves the partial folder alone: a stage that can resume (training) goes on in it, others start it anew.
+
+`stage.json` holds a digest of each file that the stage left. A folder whose files have changed since is not reused: it
+is set aside as `<stage>-<key>.changed`, and the stage is made anew.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from adiabit import files
 from adiabit.errors import UserError
 
 PACKAGE = Path(__file__).parent.parent  # the folder that holds train, hw, boards and flows
@@ -36,9 +40,10 @@ class Made:
 
 @dataclass(frozen=True)
 class Store:
-    """The stage folders of one recipe, below `root`."""
+    """The stage folders of one recipe, below `root`; `tell` gets a line about a folder that cannot be reused."""
 
     root: Path
+    tell: Callable[[str], None] = print
 
     def stage(
         self,
@@ -61,27 +66,76 @@ class Store:
             ) from error
         with _lock(self.root / f".{done.name}.lock"):
             if fresh:
-                shutil.rmtree(done, ignore_errors=True)
-                shutil.rmtree(partial, ignore_errors=True)
-            if (manifest := done / MANIFEST).exists():
-                return Made(folder=done, reused=True, seconds=_seconds(manifest))
+                _remove(done)
+                _remove(partial)
+            if done.exists():
+                if not (fault := changed(done)):
+                    return Made(folder=done, reused=True, seconds=_manifest(done)["seconds"])
+                aside = _set_aside(done)
+                self.tell(f"{name}: {done}: {fault}; set aside as {aside.name} and made anew")
             if not resumes:
-                shutil.rmtree(partial, ignore_errors=True)
+                _remove(partial)
             partial.mkdir(exist_ok=True)
             start = time.monotonic()
             make(partial)
             seconds = time.monotonic() - start
-            document = {"stage": name, "seconds": round(seconds, 3), "key": key}
+            document = {"stage": name, "seconds": round(seconds, 3), "key": key, "files": _digests(partial)}
             (partial / MANIFEST).write_text(json.dumps(document, indent=1, default=str) + "\n")
             partial.rename(done)
         return Made(folder=done, reused=False, seconds=seconds)
 
 
-def _seconds(manifest: Path) -> float:
+def changed(folder: Path) -> str:
+    """What is no longer as the stage left it in its finished folder; empty where all is. Files beside do not matter."""
     try:
-        return float(json.loads(manifest.read_text())["seconds"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{manifest}: damaged ({error}); delete the folder {manifest.parent} and run again") from error
+        kept = _manifest(folder)["files"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"{MANIFEST} is damaged ({str(error) or type(error).__name__})"
+    for name, digest in kept.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if _digest(path) != digest:
+            return f"{name} has changed"
+    return ""
+
+
+def identity(folder: Path) -> str:
+    """Of a finished folder's content, logs apart: what a stage that reads it is keyed by."""
+    kept = {name: digest for name, digest in _manifest(folder)["files"].items() if not name.endswith(".log")}
+    return f"{folder.name} {hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]}"
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a finished folder."""
+    document = json.loads((folder / MANIFEST).read_text())
+    return {"seconds": float(document["seconds"]), "files": dict(document["files"])}
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): _digest(path) for path in paths}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def _set_aside(folder: Path) -> Path:
+    """Keep a changed folder, and only the last one."""
+    aside = folder.with_name(f"{folder.name}.changed")
+    _remove(aside)
+    return folder.rename(aside)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder; what a tool that was cut off may still write there must not come into the next one."""
+    if folder.exists():
+        grave = folder.with_name(f"{folder.name}.removed")
+        shutil.rmtree(grave, ignore_errors=True)
+        folder.rename(grave)
+        shutil.rmtree(grave, ignore_errors=True)
 
 
 @contextmanager
@@ -101,12 +155,8 @@ def source_digest(*places: str) -> str:
     digest = hashlib.sha256()
     for place in places:
         root = PACKAGE / place
-        files = (
-            [root]
-            if root.is_file()
-            else sorted(p for p in root.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
-        )
-        for path in files:
+        paths = [root] if root.is_file() else sorted(p for p in root.rglob("*") if p.is_file())
+        for path in (p for p in paths if "__pycache__" not in p.parts):
             digest.update(str(path.relative_to(PACKAGE)).encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
@@ -115,7 +165,7 @@ def source_digest(*places: str) -> str:
 def file_digest(path: Path) -> str:
     """SHA-256 of a file; `UserError` where it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return _digest(files.regular(path, "give the path of a readable file"))
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; give the path of a readable file") from error
 

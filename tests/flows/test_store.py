@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from adiabit.errors import UserError
-from adiabit.flows.store import MANIFEST, Store, file_digest, source_digest, versions
+from adiabit.flows.store import MANIFEST, Store, file_digest, identity, source_digest, versions
 
 
 def write(folder: Path) -> None:
@@ -62,12 +63,57 @@ def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
         store.stage("emit", {}, reenter)
 
 
-def test_a_damaged_manifest_is_named(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+Damage = Callable[[Path], object]
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda f: (f / "result").write_text("dome"), "result has changed"),
+        (lambda f: (f / "result").write_text(""), "result has changed"),
+        (lambda f: (f / "result").unlink(), "result is missing"),
+        (lambda f: ((f / "result").unlink(), (f / "result").mkdir()), "result is missing"),
+        (lambda f: (f / MANIFEST).write_text("{"), "stage.json is damaged"),
+        (lambda f: (f / MANIFEST).write_text("[]"), "stage.json is damaged"),
+        (lambda f: (f / MANIFEST).write_text('{"seconds": "x", "files": {}}'), "stage.json is damaged"),
+        (lambda f: (f / MANIFEST).unlink(), "stage.json is damaged"),
+    ],
+)
+def test_a_folder_that_was_changed_is_set_aside_and_made_anew(tmp_path: Path, damage: Damage, told: str) -> None:
+    lines: list[str] = []
+    store = Store(tmp_path, lines.append)
+    before = store.stage("emit", {}, write)
+    damage(before.folder)
     made = store.stage("emit", {}, write)
-    (made.folder / MANIFEST).write_text("{")
-    with pytest.raises(UserError, match="stage.json: damaged .*delete the folder"):
-        store.stage("emit", {}, write)
+    assert not made.reused
+    assert (made.folder / "result").read_text() == "done"
+    assert len(lines) == 1
+    assert told in lines[0]
+    assert f"set aside as {made.folder.name}.changed and made anew" in lines[0]
+    assert (tmp_path / f"{made.folder.name}.changed").is_dir()
+    assert store.stage("emit", {}, never).reused
+
+
+def test_what_lies_beside_a_stages_files_does_not_matter(tmp_path: Path) -> None:
+    made = Store(tmp_path).stage("emit", {}, write)
+    (made.folder / "notes").write_text("mine")
+    assert Store(tmp_path).stage("emit", {}, never).reused
+
+
+def test_what_was_made_anew_and_is_the_same_keeps_its_identity(tmp_path: Path) -> None:
+    def logged(text: str, log: str) -> Callable[[Path], None]:
+        def make(folder: Path) -> None:
+            (folder / "result").write_text(text)
+            (folder / "tool.log").write_text(log)
+
+        return make
+
+    store = Store(tmp_path)
+    found = [
+        identity(store.stage("emit", {}, logged(text, log), fresh=True).folder)
+        for text, log in (("a", "at noon"), ("a", "at one"), ("b", "at one"))
+    ]
+    assert found[0] == found[1] != found[2]
 
 
 def test_digests(tmp_path: Path) -> None:
