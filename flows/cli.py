@@ -256,7 +256,7 @@ def bitstream(
     for rung in rungs:
         _tell(f"{rung.name}: {rung.equal} of {rung.frames} frames equal {rung.difference}".rstrip())
     _tell(str(folder))
-    raise typer.Exit(int(any(rung.status == "DIFFERS" for rung in rungs)))
+    raise typer.Exit(int(any(rung.differs for rung in rungs)))
 
 
 @app.command()

@@ -70,6 +70,7 @@ class Rung:
     compared: str = ""  # what was compared, e.g. "labels, logits"
     difference: str = ""  # the first difference: stage, frame, position, channel, both values, replay command
     why_not: str = ""  # for a rung that was not run
+    warnings: tuple[str, ...] = ()  # what makes the equality worth less, e.g. labels that are constant over all frames
 
     @property
     def status(self) -> str:
@@ -77,6 +78,11 @@ class Rung:
         if self.why_not:
             return "not run"
         return "equal" if self.frames > 0 and self.equal == self.frames else "DIFFERS"
+
+    @property
+    def differs(self) -> bool:
+        """Whether the rung ran and is not equal to the rung before."""
+        return self.status == "DIFFERS"
 
 
 def save_rungs(folder: Path, rungs: list[Rung]) -> None:
@@ -87,4 +93,6 @@ def save_rungs(folder: Path, rungs: list[Rung]) -> None:
 def load_rungs(folder: Path) -> list[Rung]:
     """Rungs that a stage wrote; none where it wrote none."""
     path = folder / "rungs.json"
-    return [Rung(**fields) for fields in json.loads(path.read_text())] if path.exists() else []
+    if not path.exists():
+        return []
+    return [Rung(**{**row, "warnings": tuple(row.get("warnings", ()))}) for row in json.loads(path.read_text())]

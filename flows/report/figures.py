@@ -153,7 +153,7 @@ class Figures:
     @property
     def differences(self) -> tuple[Rung, ...]:
         """The rungs that differ from the rung before."""
-        return tuple(r for r in self.rungs if r.status == "DIFFERS")
+        return tuple(r for r in self.rungs if r.differs)
 
     @property
     def agrees(self) -> bool:
