@@ -306,7 +306,7 @@ def compare(
 ) -> None:
     """Train methods x networks x seeds and put them into one table; interrupted, it goes on where it was."""
     from adiabit.flows.compare import plan, run, table
-    from adiabit.flows.report.tables import rich_table
+    from adiabit.flows.report.terminal import rich_table
 
     runs = plan.load_runs(file, data, sets)
     place = out or Path("build") / file.stem

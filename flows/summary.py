@@ -7,7 +7,8 @@ import rich.table
 
 from adiabit.errors import UserError
 from adiabit.flows.recipe import Recipe
-from adiabit.flows.report.tables import NONE, Cell, Column, Table, count, rich_table
+from adiabit.flows.report.tables import NONE, Cell, Column, Table, count
+from adiabit.flows.report.terminal import rich_table
 from adiabit.train.layers import Network
 from adiabit.train.summary import LayerSummary, summary
 

@@ -15,9 +15,10 @@ from markupsafe import Markup
 from adiabit.boards.catalog import Board
 from adiabit.flows.report import tables as rows
 from adiabit.flows.report.charts import training_charts
+from adiabit.flows.report.collect import collect
 from adiabit.flows.report.drawing import draw
-from adiabit.flows.report.figures import Figures, Resources, collect
-from adiabit.flows.report.tables import tables
+from adiabit.flows.report.figures import Figures, Resources
+from adiabit.flows.report.terminal import tables
 
 __all__ = ["render", "report", "tables"]
 

@@ -1,14 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of the report: written once, shown on the terminal by Rich and in the HTML by the template."""
+"""The rows of the report: written once, shown by `terminal.py` and by the pages' templates."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import rich.box
-import rich.table
-import rich.text
 
 from adiabit.flows.ladder import RUNGS, Rung
 from adiabit.flows.report.drawing import MEMORIES
@@ -18,7 +14,6 @@ from adiabit.hw.accelerator import Memory
 NONE = "—"
 NOT_RUN = "not run"
 RESOURCES = {"lut": "LUT", "ff": "FF", "bram18": "BRAM18", "dsp": "DSP"}
-STYLES = {"good": "green", "bad": "bold white on red", "warn": "yellow", "muted": "dim", "": ""}
 
 
 @dataclass(frozen=True)
@@ -45,22 +40,6 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
-
-
-def tables(figures: Figures) -> list[rich.table.Table]:
-    """The ladder, accuracy, and resources and speed, for the terminal."""
-    return [rich_table(table) for table in (ladder(figures), accuracy(figures), resources(figures))]
-
-
-def rich_table(table: Table) -> rich.table.Table:
-    """For the terminal."""
-    made = rich.table.Table(title=table.title, title_justify="left", title_style="bold", box=rich.box.SIMPLE_HEAD,
-                            caption="\n".join(table.notes) or None, caption_justify="left")  # fmt: skip
-    for column in table.columns:
-        made.add_column(column.head, justify="right" if column.figures else "left")
-    for row in table.rows:
-        made.add_row(*(rich.text.Text(cell.text, STYLES[cell.tone]) for cell in row))
-    return made
 
 
 def ladder(figures: Figures) -> Table:
