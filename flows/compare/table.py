@@ -86,7 +86,8 @@ def table(network: str, made: Sequence[Row]) -> Table:
     """One network's rows, best first."""
     heads = (
         Column("Method"), Column("Hard test", True), Column("Soft test", True), Column("Hard validation", True),
-        Column("Seeds", True), Column("Epochs", True), Column("to 95 %", True), Column("Cost", True), Column("Exports"),
+        Column("Seeds", True), Column("Epochs", True), Column("To 95 %", True), Column("Cost", True),
+        Column("Exports", wraps=True),
     )  # fmt: skip
     first = next(row.method for row in made if row.network == network)
     mine = sorted((row for row in made if row.network == network), key=lambda row: -(row.hard or 0))

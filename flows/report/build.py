@@ -17,7 +17,7 @@ from adiabit.flows.report import tables as rows
 from adiabit.flows.report.charts import training_charts
 from adiabit.flows.report.collect import collect
 from adiabit.flows.report.drawing import draw
-from adiabit.flows.report.figures import Figures, Resources
+from adiabit.flows.report.figures import RESOURCES, Figures, Resources
 from adiabit.flows.report.terminal import tables
 
 __all__ = ["render", "report", "tables"]
@@ -73,8 +73,15 @@ def verdict(figures: Figures) -> rows.Cell:
         return rows.Cell(f"Not exact: {', '.join(r.name for r in figures.differences)} differs", "bad")
     if not ran:
         return rows.Cell("Exactness not checked: no rung of the ladder was run", "muted")
+    if warnings := list(figures.warnings):
+        others = f"; {_plural(len(warnings) - 1, 'more warning')} below" if len(warnings) > 1 else ""
+        return rows.Cell(f"Exact, but {warnings[0]}{others}", "warn")
     return rows.Cell(f"Exact: {len(ran)} of {len(figures.rungs)} rungs run, all equal"
                      + (f"; not run: {missing}" if missing else ""), "good")  # fmt: skip
+
+
+def _plural(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _drawings(figures: Figures) -> list[tuple[str, Markup]]:
@@ -113,7 +120,7 @@ def _cards(figures: Figures) -> list[tuple[str, str, str]]:
 
 def _bars(figures: Figures) -> list[Bar]:
     bars = []
-    for key, name in rows.RESOURCES.items():
+    for key, name in RESOURCES.items():
         holds = getattr(figures.capacity, key)
         lines = []
         for class_, by, found in (

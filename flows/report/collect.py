@@ -138,11 +138,15 @@ def _folding(stage: Stage) -> dict[str, Any]:
 
 def _rungs(folders: Mapping[str, Path]) -> Iterator[Rung]:
     """Every rung in the ladder's order; of two records of one rung the worse counts."""
-    worst = ("not run", "equal", "DIFFERS")
+    status = ("not run", "equal", "DIFFERS")
+
+    def badness(rung: Rung) -> tuple[int, bool]:
+        return status.index(rung.status), bool(rung.warnings)
+
     found: dict[str, Rung] = {}
     for folder in (folders[stage] for stage in STAGES if stage in folders):
         for rung in load_rungs(folder):
-            if rung.name not in found or worst.index(rung.status) >= worst.index(found[rung.name].status):
+            if rung.name not in found or badness(rung) >= badness(found[rung.name]):
                 found[rung.name] = rung
     for name in [*RUNGS, *(n for n in found if n not in RUNGS)]:
         yield found.get(name) or Rung(name=name, frames=0, equal=0, why_not=_why_not(name, folders))

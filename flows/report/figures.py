@@ -12,6 +12,8 @@ from adiabit.boards.catalog import Board
 from adiabit.flows.ladder import Rung
 from adiabit.hw.accelerator import Accelerator
 
+RESOURCES = {"lut": "LUT", "ff": "FF", "bram18": "BRAM18", "dsp": "DSP"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
@@ -21,6 +23,20 @@ class Resources:
     ff: float | None = None
     bram18: float | None = None
     dsp: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overflow:
+    """A resource of which the circuit needs more than the part holds."""
+
+    name: str
+    needs: float
+    holds: int
+
+    def __str__(self) -> str:
+        """One line."""
+        share = f" ({max(101, round(100 * self.needs / self.holds))} %)" if self.holds else ""
+        return f"does not fit: {self.name} {self.needs:,.0f} of {self.holds:,}{share}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +146,28 @@ class Figures:
         """What the board's part holds."""
         return Resources(lut=self.board.luts, ff=self.board.ffs, bram18=self.board.bram18, dsp=self.board.dsps)
 
+    def needs(self, resource: str) -> float | None:
+        """How much of a resource (a field of `Resources`) the circuit takes: as synthesized, else as estimated."""
+        found = (getattr(r, resource) for r in (self.synthesis and self.synthesis.total, self.estimate) if r)
+        return next((value for value in found if value is not None), None)
+
+    @property
+    def overflows(self) -> tuple[Overflow, ...]:
+        """The resources that do not fit the part."""
+        rows = ((name, self.needs(key), getattr(self.capacity, key)) for key, name in RESOURCES.items())
+        return tuple(
+            Overflow(name=name, needs=needs, holds=holds) for name, needs, holds in rows if needs and needs > holds
+        )
+
+    @property
+    def warnings(self) -> dict[str, list[str]]:
+        """What makes an equality worth less, and the rungs that say so."""
+        told: dict[str, list[str]] = {}
+        for rung in self.rungs:
+            for warning in rung.warnings:
+                told.setdefault(warning, []).append(rung.name)
+        return told
+
     @property
     def differences(self) -> tuple[Rung, ...]:
         """The rungs that differ from the rung before."""
@@ -166,7 +204,8 @@ class Figures:
     def document(self) -> dict[str, Any]:
         """The figures as JSON types, with what follows from them."""
         derived = {"exact": self.exact, "fps_estimate": self.fps_estimate, "fps_measured": self.fps_measured,
-                   "latency_us": self.latency_us}  # fmt: skip
+                   "latency_us": self.latency_us,
+                   "overflows": [dataclasses.asdict(overflow) for overflow in self.overflows]}  # fmt: skip
         fields = dataclasses.asdict(dataclasses.replace(self, accelerator=None))
         del fields["accelerator"]
         fields["rungs"] = [{**dataclasses.asdict(r), "status": r.status} for r in self.rungs]
