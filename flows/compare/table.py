@@ -140,15 +140,16 @@ def write(runs: Sequence[Run], out: Path, name: str, command: str) -> None:
 
 
 def _curves(network: str, runs: Sequence[Run], out: Path) -> Iterator[tuple[Chart, Markup]]:
-    """A chart a method: its mean curve beside that of the network's first method."""
+    """A chart a method: its mean curve beside that of the network's first method; all have the same axes."""
     labels = list(dict.fromkeys(run.label for run in runs if run.network == network))
     means = {label: mean for label in labels if (mean := _mean(network, label, runs, out))}
+    lowest = min((min(mean) for mean in means.values()), default=0.0)
+    epochs = range(1, max(map(len, means.values()), default=0) + 1)
     for label, mean in means.items():
         first = next(iter(means))
         shown = {label: mean} if label == first else {label: mean, first: means[first]}
-        chart = replace(ACCURACY, title=label, curves=shown)
-        epochs = max(len(curve) for curve in shown.values())
-        yield chart, curve_chart(chart, list(range(1, epochs + 1)))
+        chart = replace(ACCURACY, title=label, curves=shown, floor=lowest)
+        yield chart, curve_chart(chart, epochs)
 
 
 def _mean(network: str, label: str, runs: Sequence[Run], out: Path) -> list[float]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,9 @@ from adiabit.errors import UserError
 from adiabit.flows import cli
 from adiabit.flows.compare import run as running
 from adiabit.flows.compare.plan import Run, load_runs
-from adiabit.flows.compare.table import Row, markdown, rows, words
+from adiabit.flows.compare.table import Row, markdown, rows, words, write
 from adiabit.train import loop
+from adiabit.train.checkpoint import ModelCard, write_json
 from adiabit.train.methods.tables import TABLES, Adiabatic
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -46,6 +49,20 @@ learning_rate = 0.005
 [methods.drawn]
 method = { name = "binaryconnect", stochastic = true }
 """
+
+
+def finish(run: Run, out: Path, accuracies: Sequence[float], **changes: Any) -> Path:
+    """What a training leaves, of these hard validation accuracies; `changes` in metrics.json."""
+    folder = running.folder_of(run, out)
+    folder.mkdir(parents=True, exist_ok=True)
+    best = max(accuracies)
+    metrics = {"hard_test": best, "soft_test": best, "hard_validation": best, "epochs": len(accuracies), "seconds": 3.0}
+    write_json(folder / "history.json", {"hard_accuracy": list(accuracies)})
+    write_json(folder / "metrics.json", metrics | changes)
+    recipe = run.recipe
+    card = ModelCard(model=recipe.model, method=recipe.train.method, hard=True)
+    (folder / "model.json").write_text(card.model_dump_json())
+    return folder
 
 
 @pytest.fixture
@@ -170,6 +187,16 @@ def test_rows_are_worded() -> None:
     nothing = Row(network="n", method="m", seeds=0, of=3, why_not="it is slow")
     assert words(nothing) == ("m", "—", "—", "—", "0 of 3", "—", "—", "—", "no: it is slow")
     assert "| m | 95.12 ± 0.21 |" in markdown([row])
+
+
+def test_the_charts_of_a_network_have_the_same_axes(file: Path, tmp_path: Path) -> None:
+    runs = [run for run in load_runs(file) if run.seed == 0]
+    for run, accuracies in zip(runs, ([0.9, 0.95], [0.52, 0.6, 0.7], [0.96, 0.97]), strict=False):
+        finish(run, tmp_path / "out", accuracies)
+    write(runs, tmp_path / "out", "some", "adiabit compare")
+    figures = (tmp_path / "out" / "compare.html").read_text().split("<figure>")[1:]
+    ticks = [re.findall(r'class="tick"[^>]*>([^<]*)<', figure) for figure in figures]
+    assert ticks == [["50%", "60%", "70%", "80%", "90%", "100%", "1", "2", "3"]] * 3
 
 
 def test_nothing_trained_is_told_as_nothing(file: Path, tmp_path: Path) -> None:

@@ -199,6 +199,14 @@ def test_page_shows_the_rows_of_every_table(folders: dict[str, Path], tmp_path: 
             assert list(row) in shown
 
 
+def test_a_small_screen_has_a_label_beside_each_cell(folders: dict[str, Path], tmp_path: Path) -> None:
+    _, html = make(folders, tmp_path / "out")
+    assert '<td class="n" data-label="Capacity">53,200</td>' in html
+    assert '<td class="wraps">labels</td>' in html  # needs none
+    assert html.count('class="stack"') == 2  # the ladder, and resources; accuracy has room
+    assert html.count('class="compact stack"') == 1
+
+
 def test_figures_of_the_folders_are_in_the_tables(folders: dict[str, Path], tmp_path: Path) -> None:
     figures, _ = make(folders, tmp_path / "out")
     assert texts(ladder(figures))[0] == ["torch", "equal", "1,012", "1,012", "94.75 %", "the reference"]
@@ -294,7 +302,9 @@ def test_a_difference_is_prominent(folders: dict[str, Path], tmp_path: Path) -> 
     assert '<section class="verdict bad"' in html
     assert f"<pre>{DIFFERENCE}</pre>" in html
     assert html.index(DIFFERENCE) < html.index("<h2>")
-    assert '<tr class="alarm"><th scope="row">RTL simulation</th><td class="bad">DIFFERS</td>' in html
+    assert (
+        '<tr class="alarm"><th scope="row">RTL simulation</th><td class="bad" data-label="Status">DIFFERS</td>' in html
+    )
     assert re.findall(r'class="box work remark"><title>(\w+)', html) == ["fc2"] * 3  # for three widths
 
 
