@@ -2,14 +2,17 @@
 """Stage folders keyed by what they were made from: reused when nothing changed, never seen half-written.
 
 A stage writes into `.<stage>-<key>.partial`; when it returns, the folder is renamed to `<stage>-<key>`. A killed
-run leaves the partial folder alone: a stage that can resume (training) goes on in it, others start it anew.
+run leaves the partial folder alone: a stage that can resume (training) goes on in it, others start it anew. The link
+`<stage>` leads to the folder that was made or reused last.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -64,6 +67,7 @@ class Store:
                 shutil.rmtree(done, ignore_errors=True)
                 shutil.rmtree(partial, ignore_errors=True)
             if (manifest := done / MANIFEST).exists():
+                _link(done)
                 return Made(folder=done, reused=True, seconds=_seconds(manifest))
             if not resumes:
                 shutil.rmtree(partial, ignore_errors=True)
@@ -74,7 +78,24 @@ class Store:
             document = {"stage": name, "seconds": round(seconds, 3), "key": key}
             (partial / MANIFEST).write_text(json.dumps(document, indent=1, default=str) + "\n")
             partial.rename(done)
+            _link(done)
         return Made(folder=done, reused=False, seconds=seconds)
+
+
+def _link(done: Path) -> None:
+    """Let the plain name of a stage, e.g. `train`, lead to its folder; what a user put there is left alone."""
+    link = done.with_name(done.name.rpartition("-")[0])
+    if link.exists() and not link.is_symlink():
+        return
+    aside = link.with_name(f".{link.name}.{os.getpid()}")
+    aside.unlink(missing_ok=True)
+    try:
+        aside.symlink_to(done.name)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP):  # a file system without links; nothing needs this one
+            raise
+        return
+    aside.replace(link)
 
 
 def _seconds(manifest: Path) -> float:

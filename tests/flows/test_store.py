@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -33,6 +35,31 @@ def test_the_same_key_is_reused_and_another_is_not(tmp_path: Path) -> None:
     assert first.folder == again.folder != other.folder
     assert again.seconds == pytest.approx(first.seconds, abs=1e-3)
     assert not store.stage("emit", {"a": 1}, write, fresh=True).reused
+
+
+def test_a_plain_name_leads_to_the_folder_used_last(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for key in (1, 2, 1):  # made, made, reused
+        made = store.stage("emit", {"a": key}, write)
+        assert (tmp_path / "emit").readlink() == Path(made.folder.name)
+    assert (tmp_path / "emit" / "result").read_text() == "done"
+    assert not list(tmp_path.glob(".emit.*"))
+
+
+def test_a_users_own_folder_of_a_stages_name_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "emit").mkdir()
+    (tmp_path / "emit" / "mine").write_text("kept")
+    Store(tmp_path).stage("emit", {}, write)
+    assert [p.name for p in (tmp_path / "emit").iterdir()] == ["mine"]
+
+
+def test_a_file_system_without_links_does_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    assert Store(tmp_path).stage("emit", {}, write).folder.exists()
+    assert not (tmp_path / "emit").exists()
 
 
 def test_a_killed_stage_is_never_seen_and_made_anew(tmp_path: Path) -> None:
