@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from adiabit.errors import UserError
+from adiabit.files import read_text
 
 PACKAGE = Path(__file__).parent.parent  # the folder that holds train, hw, boards and flows
 MANIFEST = "stage.json"
@@ -56,22 +57,19 @@ class Store:
         digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:12]
         done = self.root / f"{name}-{digest}"
         partial = self.root / f".{done.name}.partial"
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
-            raise UserError(
-                f"{self.root}: no folder can be made there ({error.strerror}); use another --out"
-            ) from error
-        with _lock(self.root / f".{done.name}.lock"):
+        open_folder(self.root)
+        with lock(self.root / f".{done.name}.lock"):
             if fresh:
                 shutil.rmtree(done, ignore_errors=True)
                 shutil.rmtree(partial, ignore_errors=True)
             if (manifest := done / MANIFEST).exists():
                 _link(done)
                 return Made(folder=done, reused=True, seconds=_seconds(manifest))
+            if done.exists() or done.is_symlink():
+                raise UserError(f"{done}: not a folder that a stage left; delete it and run again")
             if not resumes:
                 shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(exist_ok=True)
+            open_folder(partial)
             start = time.monotonic()
             make(partial)
             seconds = time.monotonic() - start
@@ -99,20 +97,32 @@ def _link(done: Path) -> None:
 
 
 def _seconds(manifest: Path) -> float:
+    remedy = f"delete the folder {manifest.parent} and run again"
     try:
-        return float(json.loads(manifest.read_text())["seconds"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{manifest}: damaged ({error}); delete the folder {manifest.parent} and run again") from error
+        return float(json.loads(read_text(manifest, remedy))["seconds"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"{manifest}: damaged ({error}); {remedy}") from error
+
+
+def open_folder(place: Path) -> None:
+    """Make a folder, with those above it, where there is none; `UserError` where something else stands there."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(f"{place}: no folder can be made there ({error.strerror}); use another --out") from error
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def lock(path: Path) -> Iterator[None]:
+    """Work alone: hold the lock file `path`; `UserError` where another run holds it, or it is no file."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):  # opening a pipe would wait for its reader
+        raise UserError(f"{path}: no regular file, so it cannot be locked; delete it and run again")
     with path.open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UserError(
-                f"{path.parent}: another adiabit run is making this stage; wait for it or use --out"
+                f"{path.parent}: another adiabit run is at work there; wait for it or use another --out"
             ) from error
         yield
 

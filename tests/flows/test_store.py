@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import errno
+import os
+import shutil
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from adiabit.errors import UserError
-from adiabit.flows.store import MANIFEST, Store, file_digest, source_digest, versions
+from adiabit.flows.store import MANIFEST, Store, file_digest, lock, source_digest, versions
 
 
 def write(folder: Path) -> None:
@@ -85,16 +87,63 @@ def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
     def reenter(folder: Path) -> None:
         store.stage("emit", {}, write)
 
-    with pytest.raises(UserError, match="another adiabit run is making this stage"):
+    with pytest.raises(
+        UserError, match=f"{tmp_path}: another adiabit run is at work there; wait for it or use another --out"
+    ):
         store.stage("emit", {}, reenter)
 
 
-def test_a_damaged_manifest_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff", b'{"seconds": null}', b"[" * 100_000, None])
+def test_a_damaged_manifest_is_named(tmp_path: Path, content: bytes | None) -> None:
     store = Store(tmp_path)
     made = store.stage("emit", {}, write)
-    (made.folder / MANIFEST).write_text("{")
-    with pytest.raises(UserError, match="stage.json: damaged .*delete the folder"):
-        store.stage("emit", {}, write)
+    (made.folder / MANIFEST).unlink()
+    (made.folder / MANIFEST).mkdir() if content is None else (made.folder / MANIFEST).write_bytes(content)
+    with pytest.raises(UserError, match=f"stage.json: .*delete the folder {made.folder} and run again"):
+        store.stage("emit", {}, never)
+
+
+def obstruct(path: Path, kind: str) -> None:
+    """Put something in the place of a file or a folder."""
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "file":
+            path.write_text("")
+        case "link":
+            path.symlink_to("gone")
+        case "fifo":
+            os.mkfifo(path)
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "fifo"])
+def test_a_lock_that_is_no_file_is_told_and_never_waited_for(tmp_path: Path, kind: str) -> None:
+    obstruct(path := tmp_path / ".lock", kind)
+    with (
+        pytest.raises(UserError, match=f"^{path}: no regular file, so it cannot be locked; delete it and run again$"),
+        lock(path),
+    ):
+        raise AssertionError("locked")
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "link"])
+def test_what_stands_in_a_stages_place_is_told_before_the_work(tmp_path: Path, kind: str) -> None:
+    store = Store(tmp_path)
+    made = store.stage("emit", {}, write).folder
+    shutil.rmtree(made)
+    obstruct(made, kind)
+    with pytest.raises(UserError, match=f"^{made}: not a folder that a stage left; delete it and run again$"):
+        store.stage("emit", {}, never)
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_stands_in_an_unfinished_stages_place_is_told(tmp_path: Path, kind: str) -> None:
+    store = Store(tmp_path)
+    made = store.stage("emit", {}, write).folder
+    shutil.rmtree(made)
+    obstruct(partial := tmp_path / f".{made.name}.partial", kind)
+    with pytest.raises(UserError, match=f"^{partial}: no folder can be made there .*; use another --out$"):
+        store.stage("emit", {}, never)
 
 
 def test_digests(tmp_path: Path) -> None:
