@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jinja2
 from markupsafe import Markup
 
+from adiabit import files
 from adiabit.boards.catalog import Board
 from adiabit.flows.report import tables as rows
 from adiabit.flows.report.charts import training_charts
@@ -19,6 +20,7 @@ from adiabit.flows.report.collect import collect
 from adiabit.flows.report.drawing import draw
 from adiabit.flows.report.figures import RESOURCES, Figures, Resources
 from adiabit.flows.report.terminal import tables
+from adiabit.flows.store import open_folder
 
 __all__ = ["render", "report", "tables"]
 
@@ -48,13 +50,13 @@ def report(
 
 def render(figures: Figures, out: Path) -> None:
     """Write `report.html`, which loads nothing, and `report.json` with the same figures, into the folder `out`."""
-    out.mkdir(parents=True, exist_ok=True)
-    (out / JSON).write_text(json.dumps(figures.document(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    open_folder(out)
+    files.write_text(out / JSON, json.dumps(figures.document(), indent=1, allow_nan=False) + "\n")
     page = environment().get_template("report.html.j2").render(
         figures=figures, verdict=verdict(figures), cards=_cards(figures), drawings=_drawings(figures), rows=rows,
         charts=training_charts(figures.training.history if figures.training else {}), bars=_bars(figures),
     )  # fmt: skip
-    (out / HTML).write_text(page, encoding="utf-8")
+    files.write_text(out / HTML, page)
 
 
 def environment() -> jinja2.Environment:
