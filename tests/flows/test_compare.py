@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from adiabit.flows import cli
 from adiabit.flows.compare import run as running
 from adiabit.flows.compare.plan import Run, load_runs
 from adiabit.flows.compare.table import Row, markdown, rows, words, write
+from adiabit.flows.store import lock
 from adiabit.train import loop
 from adiabit.train.checkpoint import ModelCard, write_json
 from adiabit.train.methods.tables import TABLES, Adiabatic
@@ -127,6 +129,125 @@ def test_what_cannot_be_compared_is_told(file: Path, text: str, message: str) ->
         load_runs(file)
     assert str(caught.value).startswith(str(file))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("missing", "No such file or directory"),
+        ("folder", "a folder, not a file"),
+        ("fifo", "a pipe or a device, not a file"),
+        ("binary", "not text (invalid start byte at byte 0)"),
+        ("deep", "not TOML: maximum recursion depth exceeded"),
+    ],
+)
+def test_what_is_no_comparison_is_told(kind: str, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "some.toml"
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "fifo":
+            os.mkfifo(path)
+        case "binary":
+            path.write_bytes(b"\xff\0")
+        case "deep":
+            path.write_text("a = " + "[" * 100_000)
+    with pytest.raises(UserError) as caught:
+        load_runs(path)
+    assert str(caught.value).startswith(f"{path}: {told}")
+    assert "recipes/compare_digits.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize("network", ["net.onnx", "net.toml"])
+def test_a_network_that_is_trained_already_is_refused(file: Path, network: str) -> None:
+    (file.parent / "net.toml").write_text('onnx = "net.onnx"\n')
+    file.write_text(COMPARISON.replace("tiny.toml", network))
+    with pytest.raises(UserError) as caught:
+        load_runs(file)
+    assert str(caught.value) == (
+        f"{file}: networks: {network}: a QONNX model, which is trained already; name a recipe with a [model]"
+    )
+
+
+def test_two_compares_in_one_folder_are_refused(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (out := tmp_path / "out").mkdir()
+    with lock(out / running.LOCK):
+        assert cli.main(["compare", str(file), "--out", str(out)]) == 2
+        assert capsys.readouterr().err == (
+            f"adiabit: {out}: another adiabit run is at work there; wait for it or use another --out\n"
+        )
+        assert cli.main(["compare", str(file), "--out", str(out), "--report"]) == 0
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_stands_in_a_trainings_place_is_told_before_anything_is_trained(
+    file: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, out = load_runs(file), tmp_path / "out"
+    out.mkdir()
+    place = running.folder_of(runs[-1], out)
+    place.write_text("") if kind == "file" else place.symlink_to("gone")
+    monkeypatch.setattr(running, "_train", lambda *_: pytest.fail("trained"))
+    with pytest.raises(
+        UserError, match=f"^{re.escape(str(place))}: no folder can be made there .*; use another --out$"
+    ):
+        running.train(runs, out, 1, print, lambda: None)
+
+
+def test_an_output_folder_that_is_a_file_is_told(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for option in ([], ["--report"]):
+        assert cli.main(["compare", str(file), "--out", str(tmp_path / "tiny.toml"), *option]) == 2
+        assert "tiny.toml: no folder can be made there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("metrics.json", None, "No such file or directory"),
+        ("metrics.json", "", "damaged (invalid JSON: EOF while parsing"),
+        ("metrics.json", "[]", "damaged (input should be an object)"),
+        ("metrics.json", '{"hard_test": 0.5}', "damaged (soft_test: field required)"),
+        ("metrics.json", {"hard_test": 1.5}, "damaged (hard_test: input should be less than or equal to 1)"),
+        ("metrics.json", {"soft_test": float("nan")}, "damaged (soft_test: input should be "),
+        ("metrics.json", {"epochs": 0}, "damaged (epochs: input should be greater than"),
+        ("metrics.json", {"seconds": "long"}, "damaged (seconds: input should be a valid number"),
+        ("history.json", "{}", "damaged (hard_accuracy: field required)"),
+        ("history.json", '{"hard_accuracy": []}', "damaged (hard_accuracy: tuple should have at least 1 item"),
+        ("history.json", '{"hard_accuracy": ["x"]}', "damaged (hard_accuracy.0: input should be a valid number"),
+        ("history.json", '{"hard_accuracy": ' + "[" * 9999, "damaged (invalid JSON: recursion limit exceeded"),
+        ("model.json", "", "damaged (invalid JSON: EOF while parsing"),
+        ("model.json", "{}", "damaged (model: field required)"),
+    ],
+)
+def test_a_damaged_training_is_named(file: Path, tmp_path: Path, name: str, content: Any, told: str) -> None:
+    runs, out = load_runs(file), tmp_path / "out"
+    folder = finish(runs[1], out, [0.5, 0.9])
+    path = folder / name
+    if content is None:
+        path.unlink()
+    elif isinstance(content, dict):
+        path.write_text(json.dumps(json.loads(path.read_text()) | content))
+    else:
+        path.write_text(content)
+    for attempt in (lambda: rows(runs, out), lambda: running.train(runs, out, 1, print, lambda: None)):
+        with pytest.raises(UserError) as caught:
+            attempt()
+        assert str(caught.value).startswith(f"{path}: {told}")
+        assert str(caught.value).endswith(f"; delete the folder {folder}, it is trained anew")
+
+
+def test_accuracies_that_are_not_numbers_leave_gaps(file: Path, tmp_path: Path) -> None:
+    runs, nan = [run for run in load_runs(file) if run.seed == 0], float("nan")
+    for run, accuracies in zip(runs, ([0.5, nan, 0.9], [nan, nan], [0.7]), strict=False):
+        write_json(finish(run, tmp_path / "out", [0.9]) / "history.json", {"hard_accuracy": accuracies})
+    write(runs, tmp_path / "out", "some", "adiabit compare")
+    assert [row.nearly for row in rows(runs, tmp_path / "out")] == [3, None, 1, None]
+    page = (tmp_path / "out" / "compare.html").read_text()
+    assert page.count("<figure>") == 2
+    assert "nan" not in page
+    json.loads((tmp_path / "out" / "compare.json").read_text(), parse_constant=pytest.fail)
 
 
 def test_a_comparison_that_is_interrupted_goes_on(
