@@ -55,7 +55,7 @@ def main() -> None:
     simulation = json.loads((pipeline.simulate / "simulation.json").read_text())
     synthesis = json.loads((pipeline.synthesize / "synthesis.json").read_text())
     theirs = finn_estimate(pipeline.compile / "dataflow.onnx", pipeline.board, args.out / "finn.log")
-    different = [f"{rung.name}: {rung.difference}" for rung in rungs if rung.status == "differs"]
+    different = [f"{rung.name}: {rung.difference}" for rung in rungs if rung.differs]
     if different:
         raise SystemExit("\n".join(different))
     text = table(accelerator, simulation, synthesis, theirs, rungs, f"{recipe.name} on {pipeline.board.part}")

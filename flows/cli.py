@@ -256,7 +256,7 @@ def bitstream(
     for rung in rungs:
         _tell(f"{rung.name}: {rung.equal} of {rung.frames} frames equal {rung.difference}".rstrip())
     _tell(str(folder))
-    raise typer.Exit(int(any(rung.status == "DIFFERS" for rung in rungs)))
+    raise typer.Exit(int(any(rung.differs for rung in rungs)))
 
 
 @app.command()
@@ -306,7 +306,7 @@ def compare(
 ) -> None:
     """Train methods x networks x seeds and put them into one table; interrupted, it goes on where it was."""
     from adiabit.flows.compare import plan, run, table
-    from adiabit.flows.report.tables import rich_table
+    from adiabit.flows.report.terminal import rich_table
 
     runs = plan.load_runs(file, data, sets)
     place = out or Path("build") / file.stem

@@ -87,6 +87,11 @@ class Rung:
             return "not run"
         return "equal" if self.frames > 0 and self.equal == self.frames else "DIFFERS"
 
+    @property
+    def differs(self) -> bool:
+        """Whether the rung ran and is not equal to the rung before."""
+        return self.status == "DIFFERS"
+
 
 def save_rungs(folder: Path, rungs: list[Rung]) -> None:
     """Write `rungs.json` into a stage's folder."""
@@ -94,8 +99,12 @@ def save_rungs(folder: Path, rungs: list[Rung]) -> None:
 
 
 def load_rungs(folder: Path) -> list[Rung]:
-    """Rungs that a stage wrote; none where it wrote none."""
+    """Rungs that a stage wrote; none where it wrote none, `UserError` where its file is damaged."""
     path = folder / "rungs.json"
     if not path.exists():
         return []
-    return [Rung(**{**fields, "warnings": tuple(fields["warnings"])}) for fields in json.loads(path.read_text())]
+    try:
+        rows = json.loads(path.read_text())
+        return [Rung(**{**row, "warnings": tuple(row.get("warnings", ()))}) for row in rows]
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise UserError(f"{path}: damaged ({error!r}); delete the folder {folder} and run again") from error

@@ -2,7 +2,8 @@
 """Stage folders keyed by what they were made from: reused when nothing changed, never seen half-written.
 
 A stage writes into `.<stage>-<key>.partial`; when it returns, the folder is renamed to `<stage>-<key>`. A killed
-run leaves the partial folder alone: a stage that can resume (training) goes on in it, others start it anew.
+run leaves the partial folder alone: a stage that can resume (training) goes on in it, others start it anew. The link
+`<stage>` leads to the folder that was made or reused last.
 
 `stage.json` holds a digest of each file that the stage left. A folder whose files have changed since is not reused: it
 is set aside as `<stage>-<key>.changed`, and the stage is made anew.
@@ -10,9 +11,11 @@ is set aside as `<stage>-<key>.changed`, and the stage is made anew.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -58,38 +61,43 @@ class Store:
         digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:12]
         done = self.root / f"{name}-{digest}"
         partial = self.root / f".{done.name}.partial"
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
-            raise UserError(
-                f"{self.root}: no folder can be made there ({error.strerror}); use another --out"
-            ) from error
-        with _lock(self.root / f".{done.name}.lock"):
+        open_folder(self.root)
+        with lock(self.root / f".{done.name}.lock"):
             if fresh:
                 _remove(done)
                 _remove(partial)
-            if done.exists():
-                if not (fault := changed(done)):
-                    return Made(folder=done, reused=True, seconds=_manifest(done)["seconds"])
-                aside = _set_aside(done)
-                self.tell(f"{name}: {done}: {fault}; set aside as {aside.name} and made anew")
+            if self._reusable(name, done):
+                _link(done)
+                return Made(folder=done, reused=True, seconds=_manifest(done)["seconds"])
             if not resumes:
                 _remove(partial)
-            partial.mkdir(exist_ok=True)
+            open_folder(partial)
             start = time.monotonic()
             make(partial)
             seconds = time.monotonic() - start
             document = {"stage": name, "seconds": round(seconds, 3), "key": key, "files": _digests(partial)}
             (partial / MANIFEST).write_text(json.dumps(document, indent=1, default=str) + "\n")
             partial.rename(done)
+            _link(done)
         return Made(folder=done, reused=False, seconds=seconds)
+
+    def _reusable(self, name: str, done: Path) -> bool:
+        """Whether a finished folder is as its stage left it; one that is not is set aside."""
+        if done.is_symlink() or (done.exists() and not done.is_dir()):
+            raise UserError(f"{done}: not a folder that a stage left; delete it and run again")
+        if not done.exists():
+            return False
+        if fault := changed(done):
+            aside = _set_aside(done)
+            self.tell(f"{name}: {done}: {fault}; set aside as {aside.name} and made anew")
+        return not fault
 
 
 def changed(folder: Path) -> str:
     """What is no longer as the stage left it in its finished folder; empty where all is. Files beside do not matter."""
     try:
         kept = _manifest(folder)["files"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (UserError, ValueError, KeyError, TypeError, RecursionError) as error:
         return f"{MANIFEST} is damaged ({str(error) or type(error).__name__})"
     for name, digest in kept.items():
         path = folder / name
@@ -108,7 +116,7 @@ def identity(folder: Path) -> str:
 
 def _manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a finished folder."""
-    document = json.loads((folder / MANIFEST).read_text())
+    document = json.loads(files.read_text(folder / MANIFEST, f"delete the folder {folder} and run again"))
     return {"seconds": float(document["seconds"]), "files": dict(document["files"])}
 
 
@@ -131,21 +139,48 @@ def _set_aside(folder: Path) -> Path:
 
 def _remove(folder: Path) -> None:
     """Remove a folder; what a tool that was cut off may still write there must not come into the next one."""
-    if folder.exists():
+    if folder.is_dir() and not folder.is_symlink():
         grave = folder.with_name(f"{folder.name}.removed")
         shutil.rmtree(grave, ignore_errors=True)
         folder.rename(grave)
         shutil.rmtree(grave, ignore_errors=True)
 
 
+def _link(done: Path) -> None:
+    """Let the plain name of a stage, e.g. `train`, lead to its folder; what a user put there is left alone."""
+    link = done.with_name(done.name.rpartition("-")[0])
+    if link.exists() and not link.is_symlink():
+        return
+    aside = link.with_name(f".{link.name}.{os.getpid()}")
+    aside.unlink(missing_ok=True)
+    try:
+        aside.symlink_to(done.name)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP):  # a file system without links; nothing needs this one
+            raise
+        return
+    aside.replace(link)
+
+
+def open_folder(place: Path) -> None:
+    """Make a folder, with those above it, where there is none; `UserError` where something else stands there."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(f"{place}: no folder can be made there ({error.strerror}); use another --out") from error
+
+
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def lock(path: Path) -> Iterator[None]:
+    """Work alone: hold the lock file `path`; `UserError` where another run holds it, or it is no file."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):  # opening a pipe would wait for its reader
+        raise UserError(f"{path}: no regular file, so it cannot be locked; delete it and run again")
     with path.open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UserError(
-                f"{path.parent}: another adiabit run is making this stage; wait for it or use --out"
+                f"{path.parent}: another adiabit run is at work there; wait for it or use another --out"
             ) from error
         yield
 

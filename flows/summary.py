@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-import rich.table
+from rich.console import RenderableType
 
 from adiabit.errors import UserError
 from adiabit.flows.recipe import Recipe
-from adiabit.flows.report.tables import NONE, Cell, Column, Table, count, rich_table
+from adiabit.flows.report.tables import NONE, Cell, Column, Table, count
+from adiabit.flows.report.terminal import rich_table
 from adiabit.train.layers import Network
 from adiabit.train.summary import LayerSummary, summary
 
@@ -17,7 +18,7 @@ HEADS = (
 )  # fmt: skip
 
 
-def table(recipe: Recipe) -> rich.table.Table:
+def table(recipe: Recipe) -> RenderableType:
     """`UserError` for a model by someone else, whose layers a recipe does not tell."""
     if recipe.onnx is not None:
         raise UserError(f"{recipe.onnx}: a summary is of a recipe's [model]; `adiabit compile` tells a model's stages")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -48,6 +49,29 @@ def test_what_cannot_be_read_is_told_with_the_remedy(tmp_path: Path, kind: str, 
         path = path / "b"
     with pytest.raises(UserError, match=f"^{path}: {told}; give another$"):
         files.read_text(path, "give another")
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "table.csv"
+    files.write_text(path, "é\n")
+
+    def full(aside: Path, text: str, **_: object) -> None:
+        aside.touch()  # and there it ends
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        files.write_text(path, "other")
+    assert caught.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == "é\n".encode()
+
+
+def test_a_folder_is_not_written_over(tmp_path: Path) -> None:
+    (path := tmp_path / "table.csv").mkdir()
+    with pytest.raises(UserError, match=f"^{path}: a folder, not a file; delete it and run again$"):
+        files.write_text(path, "other")
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_device_and_a_nul_are_refused() -> None:

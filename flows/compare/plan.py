@@ -24,6 +24,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from adiabit import files
 from adiabit.errors import UserError
 from adiabit.flows.recipe import Recipe, load
 from adiabit.train.config import TrainConfig
@@ -60,13 +61,22 @@ def load_runs(path: Path, data: Path | None = None, sets: Sequence[str] = ()) ->
     """
     comparison = _read(path)
     places = [*sets, *([f"data.dir='{data.absolute()}'"] if data else [])]
-    recipes = [load(path.parent / network, places) for network in comparison.networks]
+    recipes = [_network(path, network, places) for network in comparison.networks]
     return [
         Run(network=recipe.name, label=label, seed=seed, recipe=changed)
         for recipe in recipes
         for seed in comparison.seeds
         for label, changed in _methods(path, comparison, recipe, seed)
     ]
+
+
+def _network(path: Path, network: Path, overrides: Sequence[str]) -> Recipe:
+    recipe = load(path.parent / network, overrides)
+    if recipe.onnx is not None:
+        raise UserError(
+            f"{path}: networks: {network}: a QONNX model, which is trained already; name a recipe with a [model]"
+        )
+    return recipe
 
 
 def _methods(path: Path, comparison: Comparison, recipe: Recipe, seed: int) -> Iterator[tuple[str, Recipe]]:
@@ -83,16 +93,13 @@ def _methods(path: Path, comparison: Comparison, recipe: Recipe, seed: int) -> I
 
 
 def _read(path: Path) -> Comparison:
+    text = files.read_text(path, "give the path of a comparison, e.g. recipes/compare_digits.toml")
     try:
-        return Comparison.model_validate(tomllib.loads(path.read_text()))
-    except OSError as error:
-        raise UserError(
-            f"{path}: {error.strerror}; give the path of a comparison, e.g. recipes/compare_mnist.toml"
-        ) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UserError(f"{path}: not TOML: {error}") from error
+        return Comparison.model_validate(tomllib.loads(text))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UserError(f"{path}: not TOML: {error}; see recipes/compare_digits.toml for the form") from error
     except ValidationError as error:
-        raise UserError(f"{path}: {_first(error)}; see flows/compare/plan.py for the form") from error
+        raise UserError(f"{path}: {_first(error)}; see recipes/compare_digits.toml for the form") from error
 
 
 def _first(error: ValidationError) -> str:

@@ -14,7 +14,11 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from adiabit.flows.compare.plan import Run
+from adiabit.flows.compare.results import load
+from adiabit.flows.store import lock, open_folder
 from adiabit.train.checkpoint import MODEL
+
+LOCK = ".lock"
 
 
 def folder_of(run: Run, out: Path) -> Path:
@@ -36,9 +40,27 @@ def finished(run: Run, out: Path) -> bool:
 
 
 def train(runs: Sequence[Run], out: Path, jobs: int, tell: Callable[[str], None], after: Callable[[], None]) -> None:
-    """Train what is not finished, `jobs` at a time; `after` is called when one is."""
-    left = [run for run in runs if not finished(run, out)]
+    """Train what is not finished, `jobs` at a time; `after` is called when one is.
 
+    `UserError`, before anything is trained, where another run is at work in `out`, a finished training is damaged, or
+    something else stands in the place of a training's folder.
+    """
+    open_folder(out)
+    with lock(out / LOCK):
+        left = {}  # by folder: two runs of the same settings are one training
+        for run in runs:
+            folder = folder_of(run, out)
+            if finished(run, out):
+                load(folder)
+            else:
+                open_folder(folder)
+                left[folder] = run
+        _train_all(list(left.values()), out, jobs, tell, after)
+
+
+def _train_all(
+    left: Sequence[Run], out: Path, jobs: int, tell: Callable[[str], None], after: Callable[[], None]
+) -> None:
     def told(number: int, run: Run) -> None:
         tell(f"{number}/{len(left)}  {run.network}, {run.label}, seed {run.seed}")
         after()
@@ -75,7 +97,5 @@ def _end_with_parent() -> None:
 def _train(run: Run, out: Path) -> None:
     from adiabit.train.loop import fit
 
-    folder = folder_of(run, out)
-    folder.mkdir(parents=True, exist_ok=True)
     recipe = run.recipe
-    fit(recipe.data, recipe.model, recipe.train, folder, progress=False, quiet=True)
+    fit(recipe.data, recipe.model, recipe.train, folder_of(run, out), progress=False, quiet=True)

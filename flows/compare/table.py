@@ -4,20 +4,24 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
+from adiabit import files
 from adiabit.flows.compare.plan import Run
+from adiabit.flows.compare.results import Result, load
 from adiabit.flows.compare.run import finished, folder_of
 from adiabit.flows.report.build import environment
-from adiabit.flows.report.charts import Chart, curve_chart
+from adiabit.flows.report.charts import Chart, Values, curve_chart
 from adiabit.flows.report.tables import NONE, Cell, Column, Table
+from adiabit.flows.store import open_folder
 
 NEARLY = 0.95  # of a run's best hard validation accuracy
 ACCURACY = Chart(title="Hard validation accuracy", write="{:.1%}".format, ceiling=1.0)
@@ -59,34 +63,45 @@ def _row(runs: Sequence[Run], out: Path) -> Row:
     row = Row(
         network=first.network, method=first.label, seeds=0, of=len(runs), why_not=first.recipe.train.method.why_not
     )
-    done = [folder_of(run, out) for run in runs if finished(run, out)]
+    done = _results(runs, out)
     if not done:
         return row
-    metrics = [json.loads((folder / "metrics.json").read_text()) for folder in done]
-    histories = [json.loads((folder / "history.json").read_text()) for folder in done]
-
-    def mean(key: str) -> float:
-        return float(statistics.mean(m[key] for m in metrics))
-
-    hard = [m["hard_test"] for m in metrics]
+    metrics = [result.metrics for result in done]
+    hard = [m.hard_test for m in metrics]
     return replace(
-        row, seeds=len(done), epochs=max(m["epochs"] for m in metrics), hard=mean("hard_test"), soft=mean("soft_test"),
-        validation=mean("hard_validation"), hard_spread=statistics.stdev(hard) if len(hard) > 1 else None,
-        nearly=statistics.mean(_nearly(history["hard_accuracy"]) for history in histories),
-        seconds=min(m["seconds"] / m["epochs"] for m in metrics),
+        row, seeds=len(done), epochs=max(m.epochs for m in metrics), hard=statistics.mean(hard),
+        soft=statistics.mean(m.soft_test for m in metrics),
+        validation=statistics.mean(m.hard_validation for m in metrics),
+        hard_spread=statistics.stdev(hard) if len(hard) > 1 else None,
+        nearly=_mean(_nearly(result.accuracies) for result in done),
+        seconds=min(m.seconds / m.epochs for m in metrics),
     )  # fmt: skip
 
 
-def _nearly(accuracies: Sequence[float]) -> int:
-    """The first epoch, from 1, that reaches 95 % of the best."""
-    return next(epoch for epoch, value in enumerate(accuracies, 1) if value >= NEARLY * max(accuracies))
+def _results(runs: Sequence[Run], out: Path) -> list[Result]:
+    return [load(folder_of(run, out)) for run in runs if finished(run, out)]
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Of those that there are; None where there are none."""
+    known = [value for value in values if value is not None]
+    return statistics.mean(known) if known else None
+
+
+def _nearly(accuracies: Values) -> int | None:
+    """The first epoch, from 1, that reaches 95 % of the best; None where no accuracy is known."""
+    best = max((value for value in accuracies if value is not None), default=None)
+    if best is None:
+        return None
+    return next(epoch for epoch, value in enumerate(accuracies, 1) if value is not None and value >= NEARLY * best)
 
 
 def table(network: str, made: Sequence[Row]) -> Table:
     """One network's rows, best first."""
     heads = (
         Column("Method"), Column("Hard test", True), Column("Soft test", True), Column("Hard validation", True),
-        Column("Seeds", True), Column("Epochs", True), Column("to 95 %", True), Column("Cost", True), Column("Exports"),
+        Column("Seeds", True), Column("Epochs", True), Column("To 95 %", True), Column("Cost", True),
+        Column("Exports", wraps=True),
     )  # fmt: skip
     first = next(row.method for row in made if row.network == network)
     mine = sorted((row for row in made if row.network == network), key=lambda row: -(row.hard or 0))
@@ -123,39 +138,41 @@ def markdown(made: Sequence[Row]) -> str:
 
 def write(runs: Sequence[Run], out: Path, name: str, command: str) -> None:
     """Write compare.csv, compare.md, compare.json and compare.html into the folder of the trainings."""
-    made, folder = rows(runs, out), out
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "compare.csv").open("w", newline="", encoding="utf-8") as sink:
-        writer = csv.DictWriter(sink, fieldnames=list(asdict(made[0])))
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in made)
-    (folder / "compare.md").write_text(markdown(made), encoding="utf-8")
-    (folder / "compare.json").write_text(json.dumps([asdict(row) for row in made], indent=1) + "\n", encoding="utf-8")
+    made = rows(runs, out)
+    open_folder(out)
+    files.write_text(out / "compare.csv", _csv(made))
+    files.write_text(out / "compare.md", markdown(made))
+    files.write_text(out / "compare.json", json.dumps([asdict(row) for row in made], indent=1) + "\n")
     networks = list(dict.fromkeys(row.network for row in made))
     page = environment().get_template("compare.html.j2").render(
         name=name, command=command, sections=[(table(n, made), list(_curves(n, runs, out))) for n in networks],
     )  # fmt: skip
-    (folder / "compare.html").write_text(page, encoding="utf-8")
+    files.write_text(out / "compare.html", page)
+
+
+def _csv(made: Sequence[Row]) -> str:
+    sink = io.StringIO(newline="")
+    writer = csv.DictWriter(sink, fieldnames=list(asdict(made[0])))
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in made)
+    return sink.getvalue()
 
 
 def _curves(network: str, runs: Sequence[Run], out: Path) -> Iterator[tuple[Chart, Markup]]:
-    """A chart a method: its mean curve beside that of the network's first method."""
+    """A chart a method: its mean curve beside that of the network's first method; all have the same axes."""
     labels = list(dict.fromkeys(run.label for run in runs if run.network == network))
-    means = {label: mean for label in labels if (mean := _mean(network, label, runs, out))}
+    found = {label: _mean_curve(network, label, runs, out) for label in labels}
+    means = {label: mean for label, mean in found.items() if _mean(mean) is not None}
+    lowest = min((value for mean in means.values() for value in mean if value is not None), default=0.0)
+    epochs = range(1, max(map(len, means.values()), default=0) + 1)
     for label, mean in means.items():
         first = next(iter(means))
         shown = {label: mean} if label == first else {label: mean, first: means[first]}
-        chart = replace(ACCURACY, title=label, curves=shown)
-        epochs = max(len(curve) for curve in shown.values())
-        yield chart, curve_chart(chart, list(range(1, epochs + 1)))
+        chart = replace(ACCURACY, title=label, curves=shown, floor=lowest)
+        yield chart, curve_chart(chart, epochs)
 
 
-def _mean(network: str, label: str, runs: Sequence[Run], out: Path) -> list[float]:
+def _mean_curve(network: str, label: str, runs: Sequence[Run], out: Path) -> list[float | None]:
     """Hard validation accuracy by epoch, the mean of the finished seeds that came so far."""
-    curves: list[list[Any]] = [
-        json.loads((folder_of(run, out) / "history.json").read_text())["hard_accuracy"]
-        for run in runs
-        if (run.network, run.label) == (network, label) and finished(run, out)
-    ]
-    longest = max((len(curve) for curve in curves), default=0)
-    return [statistics.mean(c[i] for c in curves if i < len(c)) for i in range(longest)]
+    mine = [run for run in runs if (run.network, run.label) == (network, label)]
+    return [_mean(epoch) for epoch in zip_longest(*(result.accuracies for result in _results(mine, out)))]

@@ -12,12 +12,15 @@ from typing import NamedTuple
 import jinja2
 from markupsafe import Markup
 
+from adiabit import files
 from adiabit.boards.catalog import Board
 from adiabit.flows.report import tables as rows
 from adiabit.flows.report.charts import training_charts
+from adiabit.flows.report.collect import collect
 from adiabit.flows.report.drawing import draw
-from adiabit.flows.report.figures import Figures, Resources, collect
-from adiabit.flows.report.tables import tables
+from adiabit.flows.report.figures import RESOURCES, Figures, Resources
+from adiabit.flows.report.terminal import tables
+from adiabit.flows.store import open_folder
 
 __all__ = ["render", "report", "tables"]
 
@@ -47,13 +50,13 @@ def report(
 
 def render(figures: Figures, out: Path) -> None:
     """Write `report.html`, which loads nothing, and `report.json` with the same figures, into the folder `out`."""
-    out.mkdir(parents=True, exist_ok=True)
-    (out / JSON).write_text(json.dumps(figures.document(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    open_folder(out)
+    files.write_text(out / JSON, json.dumps(figures.document(), indent=1, allow_nan=False) + "\n")
     page = environment().get_template("report.html.j2").render(
         figures=figures, verdict=verdict(figures), cards=_cards(figures), drawings=_drawings(figures), rows=rows,
         charts=training_charts(figures.training.history if figures.training else {}), bars=_bars(figures),
     )  # fmt: skip
-    (out / HTML).write_text(page, encoding="utf-8")
+    files.write_text(out / HTML, page)
 
 
 def environment() -> jinja2.Environment:
@@ -72,8 +75,15 @@ def verdict(figures: Figures) -> rows.Cell:
         return rows.Cell(f"Not exact: {', '.join(r.name for r in figures.differences)} differs", "bad")
     if not ran:
         return rows.Cell("Exactness not checked: no rung of the ladder was run", "muted")
+    if warnings := list(figures.warnings):
+        others = f"; {_plural(len(warnings) - 1, 'more warning')} below" if len(warnings) > 1 else ""
+        return rows.Cell(f"Exact, but {warnings[0]}{others}", "warn")
     return rows.Cell(f"Exact: {len(ran)} of {len(figures.rungs)} rungs run, all equal"
                      + (f"; not run: {missing}" if missing else ""), "good")  # fmt: skip
+
+
+def _plural(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _drawings(figures: Figures) -> list[tuple[str, Markup]]:
@@ -112,7 +122,7 @@ def _cards(figures: Figures) -> list[tuple[str, str, str]]:
 
 def _bars(figures: Figures) -> list[Bar]:
     bars = []
-    for key, name in rows.RESOURCES.items():
+    for key, name in RESOURCES.items():
         holds = getattr(figures.capacity, key)
         lines = []
         for class_, by, found in (

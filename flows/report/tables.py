@@ -1,24 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of the report: written once, shown on the terminal by Rich and in the HTML by the template."""
+"""The rows of the report: written once, shown by `terminal.py` and by the pages' templates."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import rich.box
-import rich.table
-import rich.text
-
 from adiabit.flows.ladder import RUNGS, Rung
 from adiabit.flows.report.drawing import MEMORIES
-from adiabit.flows.report.figures import Figures, Resources, StageFigures
+from adiabit.flows.report.figures import RESOURCES, Figures, Resources, StageFigures
 from adiabit.hw.accelerator import Memory
 
 NONE = "—"
 NOT_RUN = "not run"
-RESOURCES = {"lut": "LUT", "ff": "FF", "bram18": "BRAM18", "dsp": "DSP"}
-STYLES = {"good": "green", "bad": "bold white on red", "warn": "yellow", "muted": "dim", "": ""}
 
 
 @dataclass(frozen=True)
@@ -35,32 +29,24 @@ class Column:
 
     head: str
     figures: bool = False
+    wraps: bool = False  # its cells may take several lines
+    label: str | None = None  # before a cell that does not stand below the head; the head where it is not given
+
+    @property
+    def lead(self) -> str:
+        """What comes before a cell that does not stand below the head."""
+        return self.head if self.label is None else self.label
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table of cells, a note below it."""
+    """A table of cells; below it warnings, then notes."""
 
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-def tables(figures: Figures) -> list[rich.table.Table]:
-    """The ladder, accuracy, and resources and speed, for the terminal."""
-    return [rich_table(table) for table in (ladder(figures), accuracy(figures), resources(figures))]
-
-
-def rich_table(table: Table) -> rich.table.Table:
-    """For the terminal."""
-    made = rich.table.Table(title=table.title, title_justify="left", title_style="bold", box=rich.box.SIMPLE_HEAD,
-                            caption="\n".join(table.notes) or None, caption_justify="left")  # fmt: skip
-    for column in table.columns:
-        made.add_column(column.head, justify="right" if column.figures else "left")
-    for row in table.rows:
-        made.add_row(*(rich.text.Text(cell.text, STYLES[cell.tone]) for cell in row))
-    return made
 
 
 def ladder(figures: Figures) -> Table:
@@ -68,7 +54,7 @@ def ladder(figures: Figures) -> Table:
     tones = {"equal": "good", "DIFFERS": "bad", "not run": "muted"}
     rows = []
     for rung in figures.rungs:
-        tone = tones[rung.status]
+        tone = "warn" if rung.status == "equal" and rung.warnings else tones[rung.status]
         if rung.why_not:
             cells = [Cell(NONE, "muted")] * 3 + [Cell(rung.why_not, "muted")]
         else:
@@ -77,8 +63,9 @@ def ladder(figures: Figures) -> Table:
                      Cell(percent(rung.accuracy)), Cell(told, "bad" if rung.difference else "")]  # fmt: skip
         rows.append((Cell(rung.name), Cell(rung.status, tone), *cells))
     heads = (Column("Rung"), Column("Status"), Column("Frames", True), Column("Equal", True), Column("Accuracy", True),
-             Column("Compared with the rung before"))  # fmt: skip
-    return Table(title="Ladder of exactness", columns=heads, rows=tuple(rows))
+             Column("Compared with the rung before", wraps=True, label=""))  # fmt: skip
+    warnings = tuple(f"{', '.join(names)}: {warning}" for warning, names in figures.warnings.items())
+    return Table(title="Ladder of exactness", columns=heads, rows=tuple(rows), warnings=warnings)
 
 
 def _reference(rung: Rung) -> str:
@@ -110,10 +97,9 @@ def resources(figures: Figures) -> Table:
     for key, name in RESOURCES.items():
         estimate, holds = getattr(figures.estimate or Resources(), key), getattr(figures.capacity, key)
         measured = getattr(synthesis.total, key) if synthesis else None
-        best = estimate if measured is None else measured
         shown = [_or_not_run(number(estimate), figures.estimate is not None)]
         shown += [_or_not_run(number(measured), synthesis is not None)]
-        rows.append((Cell(name), *shown, Cell("Yosys", "muted"), Cell(count(holds)), _used(best, holds)))
+        rows.append((Cell(name), *shown, Cell("Yosys", "muted"), Cell(count(holds)), _used(figures.needs(key), holds)))
     notes = [f"Logic delay: {synthesis.timing_note}"] if synthesis and synthesis.timing_note else []
     if figures.estimate and not synthesis:
         notes.append("Used: the estimate's share of the capacity, for nothing was synthesized.")
@@ -152,7 +138,7 @@ def _speed(figures: Figures) -> list[tuple[Cell, ...]]:
          _or_not_run(number(latency), ran)),
         (f"Latency {at}", _or_not_run(guess, compiled), _or_not_run(took, ran)),
     ]  # fmt: skip
-    tail = (Cell("RTL simulation", "muted"), Cell(NONE, "muted"), Cell(NONE, "muted"))
+    tail = (Cell("simulation", "muted"), Cell(NONE, "muted"), Cell(NONE, "muted"))
     return [(Cell(name), estimate, got, *tail) for name, estimate, got in rows]
 
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading files that a user named: whatever is wrong with one is told in one line."""
+"""Files that a user named: whatever is wrong with one is told in one line, and none is left half-written."""
 
 from __future__ import annotations
 
 import errno
+import os
 import stat
 from pathlib import Path
 
@@ -47,6 +48,22 @@ def read_text(path: Path, remedy: str) -> str:
         return read_bytes(path, remedy).decode()
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not text ({error.reason} at byte {error.start}); {remedy}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write aside, then rename: whoever reads has the old file or the new one, and a full disk leaves the old one.
+
+    `UserError` where a folder of that name is in the way, `OSError` with the path where the disk is at fault.
+    """
+    if path.is_dir():
+        raise UserError(f"{path}: a folder, not a file; delete it and run again")
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        aside.write_text(text, encoding="utf-8", newline="")
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _reason(path: Path, error: OSError) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +22,10 @@ from adiabit.errors import UserError
 from adiabit.flows import cli
 from adiabit.flows.compare import run as running
 from adiabit.flows.compare.plan import Run, load_runs
-from adiabit.flows.compare.table import Row, markdown, rows, words
+from adiabit.flows.compare.table import Row, markdown, rows, words, write
+from adiabit.flows.store import lock
 from adiabit.train import loop
+from adiabit.train.checkpoint import ModelCard, write_json
 from adiabit.train.methods.tables import TABLES, Adiabatic
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -46,6 +51,20 @@ learning_rate = 0.005
 [methods.drawn]
 method = { name = "binaryconnect", stochastic = true }
 """
+
+
+def finish(run: Run, out: Path, accuracies: Sequence[float], **changes: Any) -> Path:
+    """What a training leaves, of these hard validation accuracies; `changes` in metrics.json."""
+    folder = running.folder_of(run, out)
+    folder.mkdir(parents=True, exist_ok=True)
+    best = max(accuracies)
+    metrics = {"hard_test": best, "soft_test": best, "hard_validation": best, "epochs": len(accuracies), "seconds": 3.0}
+    write_json(folder / "history.json", {"hard_accuracy": list(accuracies)})
+    write_json(folder / "metrics.json", metrics | changes)
+    recipe = run.recipe
+    card = ModelCard(model=recipe.model, method=recipe.train.method, hard=True)
+    (folder / "model.json").write_text(card.model_dump_json())
+    return folder
 
 
 @pytest.fixture
@@ -112,6 +131,125 @@ def test_what_cannot_be_compared_is_told(file: Path, text: str, message: str) ->
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("missing", "No such file or directory"),
+        ("folder", "a folder, not a file"),
+        ("fifo", "a pipe or a device, not a file"),
+        ("binary", "not text (invalid start byte at byte 0)"),
+        ("deep", "not TOML: maximum recursion depth exceeded"),
+    ],
+)
+def test_what_is_no_comparison_is_told(kind: str, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "some.toml"
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "fifo":
+            os.mkfifo(path)
+        case "binary":
+            path.write_bytes(b"\xff\0")
+        case "deep":
+            path.write_text("a = " + "[" * 100_000)
+    with pytest.raises(UserError) as caught:
+        load_runs(path)
+    assert str(caught.value).startswith(f"{path}: {told}")
+    assert "recipes/compare_digits.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize("network", ["net.onnx", "net.toml"])
+def test_a_network_that_is_trained_already_is_refused(file: Path, network: str) -> None:
+    (file.parent / "net.toml").write_text('onnx = "net.onnx"\n')
+    file.write_text(COMPARISON.replace("tiny.toml", network))
+    with pytest.raises(UserError) as caught:
+        load_runs(file)
+    assert str(caught.value) == (
+        f"{file}: networks: {network}: a QONNX model, which is trained already; name a recipe with a [model]"
+    )
+
+
+def test_two_compares_in_one_folder_are_refused(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (out := tmp_path / "out").mkdir()
+    with lock(out / running.LOCK):
+        assert cli.main(["compare", str(file), "--out", str(out)]) == 2
+        assert capsys.readouterr().err == (
+            f"adiabit: {out}: another adiabit run is at work there; wait for it or use another --out\n"
+        )
+        assert cli.main(["compare", str(file), "--out", str(out), "--report"]) == 0
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_stands_in_a_trainings_place_is_told_before_anything_is_trained(
+    file: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, out = load_runs(file), tmp_path / "out"
+    out.mkdir()
+    place = running.folder_of(runs[-1], out)
+    place.write_text("") if kind == "file" else place.symlink_to("gone")
+    monkeypatch.setattr(running, "_train", lambda *_: pytest.fail("trained"))
+    with pytest.raises(
+        UserError, match=f"^{re.escape(str(place))}: no folder can be made there .*; use another --out$"
+    ):
+        running.train(runs, out, 1, print, lambda: None)
+
+
+def test_an_output_folder_that_is_a_file_is_told(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for option in ([], ["--report"]):
+        assert cli.main(["compare", str(file), "--out", str(tmp_path / "tiny.toml"), *option]) == 2
+        assert "tiny.toml: no folder can be made there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("metrics.json", None, "No such file or directory"),
+        ("metrics.json", "", "damaged (invalid JSON: EOF while parsing"),
+        ("metrics.json", "[]", "damaged (input should be an object)"),
+        ("metrics.json", '{"hard_test": 0.5}', "damaged (soft_test: field required)"),
+        ("metrics.json", {"hard_test": 1.5}, "damaged (hard_test: input should be less than or equal to 1)"),
+        ("metrics.json", {"soft_test": float("nan")}, "damaged (soft_test: input should be "),
+        ("metrics.json", {"epochs": 0}, "damaged (epochs: input should be greater than"),
+        ("metrics.json", {"seconds": "long"}, "damaged (seconds: input should be a valid number"),
+        ("history.json", "{}", "damaged (hard_accuracy: field required)"),
+        ("history.json", '{"hard_accuracy": []}', "damaged (hard_accuracy: tuple should have at least 1 item"),
+        ("history.json", '{"hard_accuracy": ["x"]}', "damaged (hard_accuracy.0: input should be a valid number"),
+        ("history.json", '{"hard_accuracy": ' + "[" * 9999, "damaged (invalid JSON: recursion limit exceeded"),
+        ("model.json", "", "damaged (invalid JSON: EOF while parsing"),
+        ("model.json", "{}", "damaged (model: field required)"),
+    ],
+)
+def test_a_damaged_training_is_named(file: Path, tmp_path: Path, name: str, content: Any, told: str) -> None:
+    runs, out = load_runs(file), tmp_path / "out"
+    folder = finish(runs[1], out, [0.5, 0.9])
+    path = folder / name
+    if content is None:
+        path.unlink()
+    elif isinstance(content, dict):
+        path.write_text(json.dumps(json.loads(path.read_text()) | content))
+    else:
+        path.write_text(content)
+    for attempt in (lambda: rows(runs, out), lambda: running.train(runs, out, 1, print, lambda: None)):
+        with pytest.raises(UserError) as caught:
+            attempt()
+        assert str(caught.value).startswith(f"{path}: {told}")
+        assert str(caught.value).endswith(f"; delete the folder {folder}, it is trained anew")
+
+
+def test_accuracies_that_are_not_numbers_leave_gaps(file: Path, tmp_path: Path) -> None:
+    runs, nan = [run for run in load_runs(file) if run.seed == 0], float("nan")
+    for run, accuracies in zip(runs, ([0.5, nan, 0.9], [nan, nan], [0.7]), strict=False):
+        write_json(finish(run, tmp_path / "out", [0.9]) / "history.json", {"hard_accuracy": accuracies})
+    write(runs, tmp_path / "out", "some", "adiabit compare")
+    assert [row.nearly for row in rows(runs, tmp_path / "out")] == [3, None, 1, None]
+    page = (tmp_path / "out" / "compare.html").read_text()
+    assert page.count("<figure>") == 2
+    assert "nan" not in page
+    json.loads((tmp_path / "out" / "compare.json").read_text(), parse_constant=pytest.fail)
+
+
 def test_a_comparison_that_is_interrupted_goes_on(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -170,6 +308,16 @@ def test_rows_are_worded() -> None:
     nothing = Row(network="n", method="m", seeds=0, of=3, why_not="it is slow")
     assert words(nothing) == ("m", "—", "—", "—", "0 of 3", "—", "—", "—", "no: it is slow")
     assert "| m | 95.12 ± 0.21 |" in markdown([row])
+
+
+def test_the_charts_of_a_network_have_the_same_axes(file: Path, tmp_path: Path) -> None:
+    runs = [run for run in load_runs(file) if run.seed == 0]
+    for run, accuracies in zip(runs, ([0.9, 0.95], [0.52, 0.6, 0.7], [0.96, 0.97]), strict=False):
+        finish(run, tmp_path / "out", accuracies)
+    write(runs, tmp_path / "out", "some", "adiabit compare")
+    figures = (tmp_path / "out" / "compare.html").read_text().split("<figure>")[1:]
+    ticks = [re.findall(r'class="tick"[^>]*>([^<]*)<', figure) for figure in figures]
+    assert ticks == [["50%", "60%", "70%", "80%", "90%", "100%", "1", "2", "3"]] * 3
 
 
 def test_nothing_trained_is_told_as_nothing(file: Path, tmp_path: Path) -> None:

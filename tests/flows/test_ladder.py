@@ -50,6 +50,26 @@ def test_a_rung_is_equal_only_where_every_frame_is(tmp_path: Path) -> None:
         Rung(name="board", frames=0, equal=0, why_not="no board attached"),
     ]
     assert [r.status for r in rungs] == ["equal", "DIFFERS", "DIFFERS", "not run"]
+    assert [r.differs for r in rungs] == [False, True, True, False]
     save_rungs(tmp_path, rungs)
     assert load_rungs(tmp_path) == rungs
     assert load_rungs(tmp_path / "none") == []
+
+
+def test_warnings_of_a_rung_survive_a_round_trip(tmp_path: Path) -> None:
+    rungs = [Rung(name="golden", frames=9, equal=9, warnings=("one", "two")), Rung(name="QONNX", frames=9, equal=9)]
+    save_rungs(tmp_path, rungs)
+    assert load_rungs(tmp_path) == rungs
+    assert not rungs[0].differs
+
+
+def test_rungs_of_an_older_run_have_no_warnings(tmp_path: Path) -> None:
+    (tmp_path / "rungs.json").write_text('[{"name": "golden", "frames": 9, "equal": 9}]')
+    assert load_rungs(tmp_path) == [Rung(name="golden", frames=9, equal=9)]
+
+
+@pytest.mark.parametrize("content", ["", "{", "3", "[3]", '[{"name": "golden"}]', '[{"extra": 1}]', "[" * 100_000])
+def test_damaged_rungs_are_told(tmp_path: Path, content: str) -> None:
+    (tmp_path / "rungs.json").write_text(content)
+    with pytest.raises(UserError, match=f"rungs.json: damaged .*; delete the folder {tmp_path} and run again"):
+        load_rungs(tmp_path)

@@ -25,7 +25,7 @@ from adiabit.flows.report import tables as rich_tables
 from adiabit.flows.report.build import verdict
 from adiabit.flows.report.charts import Chart, curve_chart, linear_ticks, log_ticks
 from adiabit.flows.report.figures import Figures
-from adiabit.flows.report.tables import accuracy, ladder, percent, resources, stages, stalls, texts, versions
+from adiabit.flows.report.tables import Cell, accuracy, ladder, percent, resources, stages, stalls, texts, versions
 from adiabit.hw import storage
 from adiabit.hw.accelerator import (
     STAGE_KINDS,
@@ -199,6 +199,14 @@ def test_page_shows_the_rows_of_every_table(folders: dict[str, Path], tmp_path: 
             assert list(row) in shown
 
 
+def test_a_small_screen_has_a_label_beside_each_cell(folders: dict[str, Path], tmp_path: Path) -> None:
+    _, html = make(folders, tmp_path / "out")
+    assert '<td class="n" data-label="Capacity">53,200</td>' in html
+    assert '<td class="wraps">labels</td>' in html  # needs none
+    assert html.count('class="stack"') == 2  # the ladder, and resources; accuracy has room
+    assert html.count('class="compact stack"') == 1
+
+
 def test_figures_of_the_folders_are_in_the_tables(folders: dict[str, Path], tmp_path: Path) -> None:
     figures, _ = make(folders, tmp_path / "out")
     assert texts(ladder(figures))[0] == ["torch", "equal", "1,012", "1,012", "94.75 %", "the reference"]
@@ -214,10 +222,10 @@ def test_figures_of_the_folders_are_in_the_tables(folders: dict[str, Path], tmp_
         ["BRAM18", "12", "14", "Yosys", "280", "5.0 %"],
         ["DSP", "0", "0", "Yosys", "220", "0.0 %"],
         ["Logic delay", "—", "6.81 ns", "Yosys", "10.00 ns", "68.1 %"],
-        ["Cycles a frame", "784", "784", "RTL simulation", "—", "—"],
-        ["Frames a second at 100 MHz", "127,551", "127,551", "RTL simulation", "—", "—"],
-        ["Latency in cycles", "1,007", "1,021", "RTL simulation", "—", "—"],
-        ["Latency at 100 MHz", "10.07 µs", "10.21 µs", "RTL simulation", "—", "—"],
+        ["Cycles a frame", "784", "784", "simulation", "—", "—"],
+        ["Frames a second at 100 MHz", "127,551", "127,551", "simulation", "—", "—"],
+        ["Latency in cycles", "1,007", "1,021", "simulation", "—", "—"],
+        ["Latency at 100 MHz", "10.07 µs", "10.21 µs", "simulation", "—", "—"],
     ]
     fc0 = next(row for row in texts(stages(figures)) if row[0] == "fc0")
     assert fc0 == ["fc0", "MatrixVector", "16", "49", "LUT ROM", "64", "352", "305", "214", "193", "0", "0", "0", "0"]
@@ -294,8 +302,51 @@ def test_a_difference_is_prominent(folders: dict[str, Path], tmp_path: Path) -> 
     assert '<section class="verdict bad"' in html
     assert f"<pre>{DIFFERENCE}</pre>" in html
     assert html.index(DIFFERENCE) < html.index("<h2>")
-    assert '<tr class="alarm"><th scope="row">RTL simulation</th><td class="bad">DIFFERS</td>' in html
+    assert (
+        '<tr class="alarm"><th scope="row">RTL simulation</th><td class="bad" data-label="Status">DIFFERS</td>' in html
+    )
     assert re.findall(r'class="box work remark"><title>(\w+)', html) == ["fc2"] * 3  # for three widths
+
+
+CONSTANT, SHORT = "labels are constant over all frames", "only 3 of 1,012 frames are labelled"
+
+
+def warned(folders: dict[str, Path]) -> None:
+    """Two rungs with a warning in common, one of them with another."""
+    save_rungs(
+        folders["export"],
+        [Rung(name="torch", frames=9, equal=9), Rung(name="QONNX", frames=9, equal=9, warnings=(CONSTANT,))],
+    )
+    save_rungs(folders["simulate"], [Rung(name="RTL simulation", frames=9, equal=9, warnings=(CONSTANT, SHORT))])
+
+
+def test_warnings_qualify_the_verdict_and_the_ladder(folders: dict[str, Path], tmp_path: Path) -> None:
+    warned(folders)
+    figures, html = make(folders, tmp_path / "out")
+    assert verdict(figures) == Cell(f"Exact, but {CONSTANT}; 1 more warning below", "warn")
+    table = ladder(figures)
+    assert [(row[1].text, row[1].tone) for row in table.rows[:3]] == [
+        ("equal", "good"),
+        ("equal", "warn"),
+        ("equal", "good"),
+    ]
+    assert table.warnings == (f"QONNX, RTL simulation: {CONSTANT}", f"RTL simulation: {SHORT}")
+    assert '<section class="verdict warn"' in html
+    assert f'<p class="note warn">RTL simulation: {SHORT}</p>' in html
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["rungs"][1]["warnings"] == [CONSTANT]
+
+
+def test_a_difference_weighs_more_than_a_warning(folders: dict[str, Path], tmp_path: Path) -> None:
+    warned(folders)
+    save_rungs(folders["compile"], [Rung(name="golden", frames=9, equal=8, warnings=(SHORT,))])
+    figures, _ = make(folders, tmp_path / "out")
+    assert verdict(figures) == Cell("Not exact: golden differs", "bad")
+    assert ladder(figures).rows[3][1] == Cell("DIFFERS", "bad")
+
+
+def test_one_warning_stands_alone(folders: dict[str, Path], tmp_path: Path) -> None:
+    save_rungs(folders["simulate"], [Rung(name="RTL simulation", frames=9, equal=9, warnings=(SHORT,))])
+    assert verdict(make(folders, tmp_path / "out")[0]).text == f"Exact, but {SHORT}"
 
 
 def test_of_two_records_of_a_rung_the_worse_counts(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -303,6 +354,9 @@ def test_of_two_records_of_a_rung_the_worse_counts(folders: dict[str, Path], tmp
     assert make(folders, tmp_path / "out")[0].differences[0].frames == 9
     save_rungs(folders["emit"], [Rung(name="golden", frames=0, equal=0, why_not="left out")])
     assert make(folders, tmp_path / "out")[0].differences == ()
+    save_rungs(folders["export"], [Rung(name="golden", frames=9, equal=9, warnings=(SHORT,))])
+    save_rungs(folders["emit"], [Rung(name="golden", frames=9, equal=9)])
+    assert make(folders, tmp_path / "out")[0].rungs[3].warnings == (SHORT,)
 
 
 def test_measured_cycles_other_than_the_fold_are_marked(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -350,6 +404,22 @@ def test_more_than_the_part_holds_is_marked(folders: dict[str, Path], tmp_path: 
     assert '<rect class="over" width="100.00%"' in html
 
 
+def test_what_does_not_fit_the_part_is_told(folders: dict[str, Path], tmp_path: Path) -> None:
+    assert make(folders, tmp_path / "out")[0].overflows == ()
+    write(folders["synthesize"], synthesis={"total": {"lut": 132020, "ff": 1, "bram18": 281}})
+    write(folders["compile"], estimate={"luts": 1, "ffs": 1, "bram18": 1, "dsps": 500})
+    figures, html = make(folders, tmp_path / "out")
+    lines = [str(overflow) for overflow in figures.overflows]
+    assert lines == [
+        "does not fit: LUT 132,020 of 53,200 (248 %)",
+        "does not fit: BRAM18 281 of 280 (101 %)",  # never told as 100 %, which fits
+        "does not fit: DSP 500 of 220 (227 %)",  # Yosys did not count them, the estimate did
+    ]
+    section = html[html.index('id="verdict"') : html.index('aria-label="Key figures"')]
+    assert all(line in section for line in lines)
+    assert printed(figures, 120)[-3:] == lines
+
+
 def test_all_words_are_escaped(folders: dict[str, Path], tmp_path: Path) -> None:
     evil = "<script>alert('&')</script>"
     save_rungs(
@@ -383,6 +453,43 @@ def test_tables_print_on_a_terminal(folders: dict[str, Path], tmp_path: Path) ->
         "127,551",
     ):
         assert words in printed
+
+
+def printed(figures: Figures, width: int) -> list[str]:
+    console = rich.console.Console(file=StringIO(), width=width)
+    for table in tables(figures):
+        console.print(table)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]  # a StringIO
+
+
+def test_a_narrow_terminal_gets_a_second_line_a_row(folders: dict[str, Path], tmp_path: Path) -> None:
+    lines = printed(make(folders, tmp_path / "out")[0], 60)
+    assert "Rung               Status   Frames  Equal  Accuracy" in lines
+    at = lines.index("HLS co-simulation  not run       —      —         —")
+    assert lines[at + 1] == "  Vitis HLS is not on PATH"
+    at = lines.index("LUT                            6,123     5,987  Yosys")
+    assert lines[at + 1] == "  Capacity 53,200 · Used 11.3 %"
+    at = lines.index("Cycles a frame                   784       784  simulation")
+    assert lines[at + 1].startswith("Frames a second")  # there is nothing more to tell of cycles
+
+
+def test_a_terminal_of_80_columns_has_every_column(folders: dict[str, Path], tmp_path: Path) -> None:
+    lines = printed(make(folders, tmp_path / "out")[0], 80)
+    assert "LUT                            6,123     5,987  Yosys         53,200  11.3 %" in lines
+    assert "QONNX              equal     1,012  1,012   94.75 %  logits" in lines
+
+
+def test_a_long_difference_is_not_squeezed_into_a_narrow_column(folders: dict[str, Path], tmp_path: Path) -> None:
+    save_rungs(folders["simulate"], [Rung(name="RTL simulation", frames=9, equal=8, difference=DIFFERENCE)])
+    lines = printed(make(folders, tmp_path / "out")[0], 80)
+    at = lines.index("RTL simulation     DIFFERS       9      8         —")
+    assert " ".join(lines[at + 1 : at + 3]).replace("   ", " ") == f"  {DIFFERENCE}"
+
+
+@pytest.mark.parametrize("width", [12, 20, 40])
+def test_the_narrowest_terminals_still_have_every_figure(width: int, folders: dict[str, Path], tmp_path: Path) -> None:
+    words = "".join(printed(make(folders, tmp_path / "out")[0], width)).replace(" ", "")
+    assert all(figure in words for figure in ("95.02%", "5,987", "127,551", "11.3%", "VitisHLSisnotonPATH"))
 
 
 def test_tables_of_the_package_and_of_the_command_line_are_one() -> None:

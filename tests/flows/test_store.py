@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from adiabit.errors import UserError
-from adiabit.flows.store import MANIFEST, Store, file_digest, identity, source_digest, versions
+from adiabit.flows.store import MANIFEST, Store, file_digest, identity, lock, source_digest, versions
 
 
 def write(folder: Path) -> None:
@@ -36,6 +40,31 @@ def test_the_same_key_is_reused_and_another_is_not(tmp_path: Path) -> None:
     assert not store.stage("emit", {"a": 1}, write, fresh=True).reused
 
 
+def test_a_plain_name_leads_to_the_folder_used_last(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for key in (1, 2, 1):  # made, made, reused
+        made = store.stage("emit", {"a": key}, write)
+        assert (tmp_path / "emit").readlink() == Path(made.folder.name)
+    assert (tmp_path / "emit" / "result").read_text() == "done"
+    assert not list(tmp_path.glob(".emit.*"))
+
+
+def test_a_users_own_folder_of_a_stages_name_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "emit").mkdir()
+    (tmp_path / "emit" / "mine").write_text("kept")
+    Store(tmp_path).stage("emit", {}, write)
+    assert [p.name for p in (tmp_path / "emit").iterdir()] == ["mine"]
+
+
+def test_a_file_system_without_links_does_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    assert Store(tmp_path).stage("emit", {}, write).folder.exists()
+    assert not (tmp_path / "emit").exists()
+
+
 def test_a_killed_stage_is_never_seen_and_made_anew(tmp_path: Path) -> None:
     store = Store(tmp_path)
     with pytest.raises(KeyboardInterrupt):
@@ -59,7 +88,9 @@ def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
     def reenter(folder: Path) -> None:
         store.stage("emit", {}, write)
 
-    with pytest.raises(UserError, match="another adiabit run is making this stage"):
+    with pytest.raises(
+        UserError, match=f"{tmp_path}: another adiabit run is at work there; wait for it or use another --out"
+    ):
         store.stage("emit", {}, reenter)
 
 
@@ -76,7 +107,10 @@ Damage = Callable[[Path], object]
         (lambda f: (f / MANIFEST).write_text("{"), "stage.json is damaged"),
         (lambda f: (f / MANIFEST).write_text("[]"), "stage.json is damaged"),
         (lambda f: (f / MANIFEST).write_text('{"seconds": "x", "files": {}}'), "stage.json is damaged"),
+        (lambda f: (f / MANIFEST).write_bytes(b"\xff"), "stage.json is damaged"),
+        (lambda f: (f / MANIFEST).write_text("[" * 100_000), "stage.json is damaged"),
         (lambda f: (f / MANIFEST).unlink(), "stage.json is damaged"),
+        (lambda f: ((f / MANIFEST).unlink(), (f / MANIFEST).mkdir()), "stage.json is damaged"),
     ],
 )
 def test_a_folder_that_was_changed_is_set_aside_and_made_anew(tmp_path: Path, damage: Damage, told: str) -> None:
@@ -114,6 +148,49 @@ def test_what_was_made_anew_and_is_the_same_keeps_its_identity(tmp_path: Path) -
         for text, log in (("a", "at noon"), ("a", "at one"), ("b", "at one"))
     ]
     assert found[0] == found[1] != found[2]
+
+
+def obstruct(path: Path, kind: str) -> None:
+    """Put something in the place of a file or a folder."""
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "file":
+            path.write_text("")
+        case "link":
+            path.symlink_to("gone")
+        case "fifo":
+            os.mkfifo(path)
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "fifo"])
+def test_a_lock_that_is_no_file_is_told_and_never_waited_for(tmp_path: Path, kind: str) -> None:
+    obstruct(path := tmp_path / ".lock", kind)
+    with (
+        pytest.raises(UserError, match=f"^{path}: no regular file, so it cannot be locked; delete it and run again$"),
+        lock(path),
+    ):
+        raise AssertionError("locked")
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_stands_in_a_stages_place_is_told_before_the_work(tmp_path: Path, kind: str) -> None:
+    store = Store(tmp_path)
+    made = store.stage("emit", {}, write).folder
+    shutil.rmtree(made)
+    obstruct(made, kind)
+    with pytest.raises(UserError, match=f"^{made}: not a folder that a stage left; delete it and run again$"):
+        store.stage("emit", {}, never)
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_stands_in_an_unfinished_stages_place_is_told(tmp_path: Path, kind: str) -> None:
+    store = Store(tmp_path)
+    made = store.stage("emit", {}, write).folder
+    shutil.rmtree(made)
+    obstruct(partial := tmp_path / f".{made.name}.partial", kind)
+    with pytest.raises(UserError, match=f"^{partial}: no folder can be made there .*; use another --out$"):
+        store.stage("emit", {}, never)
 
 
 def test_digests(tmp_path: Path) -> None:

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables on the terminal, by Rich: where it is narrow, the last columns move to a second line of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import rich.box
+import rich.table
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from adiabit.flows.report.figures import Figures
+from adiabit.flows.report.tables import NONE, Cell, Table, accuracy, ladder, resources
+
+STYLES = {"good": "green", "bad": "bold white on red", "warn": "yellow", "muted": "dim", "": ""}
+GAP = 2  # characters between two columns
+ENOUGH = 22  # characters for a column that wraps,
+LINES = 3  # if so many lines are enough; else more
+
+
+def tables(figures: Figures) -> list[RenderableType]:
+    """The ladder, accuracy, resources and speed, and what does not fit the part, for the terminal."""
+    shown = [rich_table(table) for table in (ladder(figures), accuracy(figures), resources(figures))]
+    return [*shown, *(Text(str(overflow), STYLES["bad"]) for overflow in figures.overflows)]
+
+
+def rich_table(table: Table) -> RenderableType:
+    """For the terminal."""
+    return _Fitted(table)
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A table that takes its form when it is printed and the width is known."""
+
+    table: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        table, kept = self.table, _kept(self.table, options.max_width)
+        yield Text(table.title, "bold")
+        if kept == len(table.columns):
+            yield _whole(table)
+        else:
+            yield from _folded(table, kept)
+        yield from (Text(warning, STYLES["warn"]) for warning in table.warnings)
+        yield from (Text(note, STYLES["muted"]) for note in table.notes)
+        yield Text()
+
+
+def _kept(table: Table, width: int) -> int:
+    """How many columns stand side by side in a terminal of that width; the first always does."""
+    used, kept = -GAP, 0
+    for i, column in enumerate(table.columns):
+        wanted = _width(table, i)
+        used += GAP + (max(min(wanted, ENOUGH), wanted // LINES) if column.wraps else wanted)
+        if used <= width:
+            kept = i + 1
+    return max(1, kept)
+
+
+def _width(table: Table, column: int) -> int:
+    return max(map(cell_len, (table.columns[column].head, *(row[column].text for row in table.rows))))
+
+
+def _whole(table: Table) -> rich.table.Table:
+    made = rich.table.Table(box=rich.box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    for column in table.columns:
+        made.add_column(column.head, justify="right" if column.figures else "left", no_wrap=not column.wraps)
+    for row in table.rows:
+        made.add_row(*(_styled(cell) for cell in row))
+    return made
+
+
+def _folded(table: Table, kept: int) -> Iterator[RenderableType]:
+    """Each row's first cells in columns, what else it has in the line below."""
+    widths = [_width(table, i) for i in range(kept)]
+    yield _line(table, tuple(Cell(column.head) for column in table.columns[:kept]), widths, "bold")
+    yield Text("─" * (sum(widths) + GAP * (kept - 1)))
+    for row in table.rows:
+        yield _line(table, row[:kept], widths)
+        rest = [
+            Text(" ").join([Text(column.lead), _styled(cell)] if column.lead else [_styled(cell)])
+            for column, cell in zip(table.columns[kept:], row[kept:], strict=True)
+            if cell.text != NONE
+        ]
+        if rest:
+            yield Padding(Text(" · ").join(rest), (0, 0, 0, 2), expand=False)
+
+
+def _line(table: Table, row: tuple[Cell, ...], widths: list[int], style: str = "") -> Text:
+    parts = []
+    for column, cell, width in zip(table.columns, row, widths, strict=False):
+        room = " " * (width - cell_len(cell.text))
+        parts.append(Text.assemble(room if column.figures else "", _styled(cell), "" if column.figures else room))
+    line = Text(" " * GAP).join(parts)
+    line.stylize(style)
+    return line
+
+
+def _styled(cell: Cell) -> Text:
+    return Text(cell.text, STYLES[cell.tone])
