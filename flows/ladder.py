@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -76,9 +78,17 @@ class Rung:
     equal: int
     accuracy: float | None = None  # on the labelled frames
     compared: str = ""  # what was compared, e.g. "labels, logits"
-    difference: str = ""  # the first difference: stage, frame, position, channel, both values, replay command
+    difference: str = ""  # the first difference: stage, frame, position, channel, both values
+    replay: tuple[str, ...] = ()  # the verb that shows it again, and its options beside those that choose the recipe
     why_not: str = ""  # for a rung that was not run
     warnings: tuple[str, ...] = ()  # what makes the equality worth less, e.g. labels that are constant over all frames
+
+    def told(self, selection: Sequence[str]) -> str:
+        """The difference, and the command that shows it again; `selection` chooses recipe, folders and overrides."""
+        if not self.replay:
+            return self.difference
+        command = shlex.join(["adiabit", self.replay[0], *selection, *self.replay[1:]])
+        return f"{self.difference}; replay: {command}"
 
     @property
     def status(self) -> str:
@@ -105,6 +115,7 @@ def load_rungs(folder: Path) -> list[Rung]:
         return []
     try:
         rows = json.loads(path.read_text())
-        return [Rung(**{**row, "warnings": tuple(row.get("warnings", ()))}) for row in rows]
+        lists = ("replay", "warnings")
+        return [Rung(**{**row, **{key: tuple(row.get(key, ())) for key in lists}}) for row in rows]
     except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: damaged ({error!r}); delete the folder {folder} and run again") from error

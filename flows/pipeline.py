@@ -21,7 +21,7 @@ from adiabit.flows.bitstream.families import FAMILIES
 from adiabit.flows.ladder import STAGES, Vectors
 from adiabit.flows.recipe import Recipe
 from adiabit.flows.simulate import cosim
-from adiabit.flows.store import Made, Store, file_digest, identity, source_digest, versions
+from adiabit.flows.store import Made, Store, file_digest, identity, open_folder, source_digest, versions
 
 
 @dataclass
@@ -35,6 +35,7 @@ class Pipeline:
     machine: int = 0  # which of those that train together this one is,
     meet: str = ""  # and where they meet
     fresh: str = ""  # a stage's name, or "all": made anew although it could be reused
+    selection: tuple[str, ...] = ("RECIPE",)  # the command line's words for recipe, folders and overrides
     made: dict[str, Made] = field(default_factory=dict)
 
     @property
@@ -89,7 +90,8 @@ class Pipeline:
 
     def join(self) -> None:
         """Help to train as machine 1 or a later one; the results are machine 0's."""
-        with TemporaryDirectory(prefix="adiabit-") as folder:
+        open_folder(self.out)
+        with TemporaryDirectory(prefix=".join-", dir=self.out) as folder:
             self._fit(Path(folder))
 
     def _fit(self, folder: Path) -> None:
@@ -297,6 +299,11 @@ class Pipeline:
             "source": source_digest("hw", "flows/bitstream"),
         }
         return self._stage("verified", key, make)
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """The folders of the stages made so far."""
+        return {stage: made.folder for stage, made in self.made.items()}
 
     def folder(self, stage: str) -> Path:
         """The finished folder of a stage by name, made now if need be."""

@@ -6,10 +6,10 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -64,15 +64,17 @@ class Recipe(BaseModel):
     simulate: SimulateConfig = SimulateConfig()
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+def load(path: Path, overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None) -> Recipe:
     """Read and check a recipe, or a bare QONNX model (`.onnx`), which stands for a recipe of defaults.
 
-    `overrides` are `table.key=value` with a TOML value. `UserError` tells file, table, key, value, constraint and
-    the nearest valid one.
+    `overrides` are `table.key=value` with a TOML value, `values` override by the key after them, as they are.
+    `UserError` tells file, table, key, value, constraint and the nearest valid one.
     """
     document = _read(path)
     for override in overrides:
-        _override(document, override)
+        _override(document, *_parsed(override))
+    for key, value in (values or {}).items():
+        _override(document, key, value, key)
     try:
         recipe = Recipe.model_validate(document)
     except ValidationError as error:
@@ -109,21 +111,32 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not TOML: {error}; see recipes/digits.toml for the form") from error
 
 
-def _override(document: dict[str, Any], override: str) -> None:
+def _parsed(override: str) -> tuple[str, Any, str]:
+    """Key and value of `table.key=value`, and what to call it in a message."""
     key, equals, value = override.partition("=")
+    told = f"--set {override!r}"
+    if not equals:
+        _refuse_override(told)
+    try:
+        return key, tomllib.loads(f"v={value}")["v"], told
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return key, value.strip(), told  # a bare word is a string
+
+
+def _override(document: dict[str, Any], key: str, value: Any, told: str) -> None:
     *tables, last = key.strip().split(".")
     try:
-        if not equals or not last:
-            raise ValueError("no '='")
-        try:
-            parsed = tomllib.loads(f"v={value}")["v"]
-        except tomllib.TOMLDecodeError:
-            parsed = value.strip()  # a bare word is a string
         for table in tables:
             document = document.setdefault(table, {})
-        document[last] = parsed
-    except (ValueError, AttributeError, TypeError) as error:
-        raise UserError(f"--set {override!r}: must read table.key=value, e.g. --set train.epochs=20") from error
+        document[last] = value
+    except (AttributeError, TypeError):
+        _refuse_override(told)
+    if not last:
+        _refuse_override(told)
+
+
+def _refuse_override(told: str) -> NoReturn:
+    raise UserError(f"{told}: must read table.key=value, e.g. --set train.epochs=20")
 
 
 def _message(path: Path, error: ValidationError) -> str:

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +23,7 @@ INSTALL = {
     "ap_types": "pip install 'adiabit[hls]'",
 }
 TAIL = 12  # lines of a log that an error shows
+FULL = os.strerror(errno.ENOSPC)
 
 
 class ToolError(RuntimeError):
@@ -76,17 +79,36 @@ def need(*names: str) -> None:
 
 
 def run_tool(args: Sequence[str | Path], *, cwd: Path, log: Path, env: Mapping[str, str] | None = None) -> None:
-    """Run a command in `cwd` and add its output to `log`; `ToolError` with the log's end where it fails."""
+    """Run a command in `cwd` and add its output to `log`; `ToolError` with the log's end where it fails.
+
+    It keeps its temporary files beside the log, and ends with us, with all that it has started. `UserError` where it
+    told of a full disk.
+    """
     command = [str(a) for a in args]
+    variables = {**(env or environment()), "TMPDIR": str(log.parent.absolute())}
     with log.open("ab") as sink:
         sink.write(f"$ {' '.join(command)}\n".encode())
         sink.flush()
         start = sink.tell()
-        code = subprocess.run(
-            command, cwd=cwd, env=env or environment(), stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT
-        ).returncode
+        with subprocess.Popen(
+            [*_with_parent(), *command], cwd=cwd, env=variables, stdin=subprocess.DEVNULL, stdout=sink,
+            stderr=subprocess.STDOUT, process_group=0,
+        ) as process:  # fmt: skip
+            try:
+                code = process.wait()
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
     if code:
         with log.open("rb") as source:
             source.seek(start)
             lines = source.read().decode(errors="replace").splitlines()
+        if any(FULL in line for line in lines):
+            raise UserError(f"{cwd}: no space left on the disk for {command[0]}; make some and run again, it resumes")
         raise ToolError(f"{command[0]} exited with {code}; the end of {log}:\n" + "\n".join(lines[-TAIL:]))
+
+
+def _with_parent() -> list[str]:
+    """What lets a program end when we are killed, where the system has it."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []

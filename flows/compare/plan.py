@@ -17,7 +17,7 @@ A method that is not the recipe's own has its own learning rate and weight decay
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,8 +60,8 @@ def load_runs(path: Path, data: Path | None = None, sets: Sequence[str] = ()) ->
     and key of what cannot be.
     """
     comparison = _read(path)
-    places = [*sets, *([f"data.dir='{data.absolute()}'"] if data else [])]
-    recipes = [_network(path, network, places) for network in comparison.networks]
+    places = {"data.dir": str(data.absolute())} if data else {}
+    recipes = [_network(path, network, sets, places) for network in comparison.networks]
     return [
         Run(network=recipe.name, label=label, seed=seed, recipe=changed)
         for recipe in recipes
@@ -70,8 +70,8 @@ def load_runs(path: Path, data: Path | None = None, sets: Sequence[str] = ()) ->
     ]
 
 
-def _network(path: Path, network: Path, overrides: Sequence[str]) -> Recipe:
-    recipe = load(path.parent / network, overrides)
+def _network(path: Path, network: Path, overrides: Sequence[str], places: Mapping[str, str]) -> Recipe:
+    recipe = load(path.parent / network, overrides, places)
     if recipe.onnx is not None:
         raise UserError(
             f"{path}: networks: {network}: a QONNX model, which is trained already; name a recipe with a [model]"

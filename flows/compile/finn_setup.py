@@ -16,11 +16,12 @@ from pathlib import Path
 def finn(log: Path) -> Iterator[None]:
     """Make FINN's transformations usable outside its builder; what it prints and warns of goes into `log`.
 
-    FINN wants a folder in FINN_BUILD_DIR and a settings file (else it makes ~/.finn): both are temporary here.
+    FINN wants a folder in FINN_BUILD_DIR and a settings file (else it makes ~/.finn): both are temporary here, beside
+    the log.
     """
     before = dict(os.environ)
     with (
-        tempfile.TemporaryDirectory(prefix="adiabit-finn-") as folder,
+        tempfile.TemporaryDirectory(prefix="finn-", dir=log.parent) as folder,
         log.open("a") as sink,
         contextlib.redirect_stdout(sink),
         contextlib.redirect_stderr(sink),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,14 +36,15 @@ class Bar(NamedTuple):
 
 
 def report(
-    folders: Mapping[str, Path], *, name: str, board: Board, clock_mhz: float, command: str, out: Path
-) -> Figures:
+    folders: Mapping[str, Path], *, name: str, board: Board, clock_mhz: float, command: str, out: Path,
+    selection: Sequence[str] = ("RECIPE",),
+) -> Figures:  # fmt: skip
     """Collect the figures of a run from its stages' folders and write the report into the folder `out`.
 
     `folders` by stage (train, export, compile, emit, simulate, synthesize; any may be absent). `UserError` where a
     stage's file is damaged.
     """
-    figures = collect(folders, name=name, board=board, clock_mhz=clock_mhz, command=command)
+    figures = collect(folders, name=name, board=board, clock_mhz=clock_mhz, command=command, selection=selection)
     render(figures, out)
     return figures
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,9 +42,13 @@ RUNG_STAGE = {
 NO_STAGE = {"HLS co-simulation": "Vitis HLS is not on PATH", "board": "no board took part in this run"}
 
 
-def collect(folders: Mapping[str, Path], *, name: str, board: Board, clock_mhz: float, command: str) -> Figures:
+def collect(
+    folders: Mapping[str, Path], *, name: str, board: Board, clock_mhz: float, command: str,
+    selection: Sequence[str] = ("RECIPE",),
+) -> Figures:  # fmt: skip
     """Read what the stages left in their folders (keys: see `STAGES`; any may be absent).
 
+    `selection` are the words of the command line that choose the recipe, for the replay of a difference.
     `UserError` where a file is damaged.
     """
     if unknown := sorted(set(folders) - set(STAGES)):
@@ -61,7 +65,7 @@ def collect(folders: Mapping[str, Path], *, name: str, board: Board, clock_mhz: 
     return Figures(
         name=name, board=board, clock_mhz=clock_mhz, command=command,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
-        rungs=tuple(_rungs(folders)),
+        rungs=tuple(dataclasses.replace(r, difference=r.told(selection)) for r in _rungs(folders)),
         stages=tuple(_stages(accelerator, _by_name(estimate), _by_name(synthesis))),
         cycles_estimate=accelerator.cycles if accelerator else None,
         latency_estimate=estimate.get("latency"),

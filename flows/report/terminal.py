@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import rich.box
 import rich.table
@@ -13,8 +13,8 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from adiabit.flows.report.figures import Figures
-from adiabit.flows.report.tables import NONE, Cell, Table, accuracy, ladder, resources
+from adiabit.flows.report.figures import RESOURCES, Figures
+from adiabit.flows.report.tables import NONE, Cell, Table, accuracy, ladder, number, percent, resources
 
 STYLES = {"good": "green", "bad": "bold white on red", "warn": "yellow", "muted": "dim", "": ""}
 GAP = 2  # characters between two columns
@@ -26,6 +26,42 @@ def tables(figures: Figures) -> list[RenderableType]:
     """The ladder, accuracy, resources and speed, and what does not fit the part, for the terminal."""
     shown = [rich_table(table) for table in (ladder(figures), accuracy(figures), resources(figures))]
     return [*shown, *(Text(str(overflow), STYLES["bad"]) for overflow in figures.overflows)]
+
+
+def outcome(figures: Figures) -> list[RenderableType]:
+    """What a run has found so far: the rungs that were run, accuracy, cycles and resources in a line each."""
+    ran = tuple(rung for rung in figures.rungs if rung.status != "not run")
+    shown: list[RenderableType] = [rich_table(ladder(replace(figures, rungs=ran)))] if ran else []
+    lines = (_learnt(figures), _speed(figures), _takes(figures))
+    return [
+        *shown,
+        *(Text(line) for line in lines if line),
+        *(Text(str(overflow), STYLES["bad"]) for overflow in figures.overflows),
+    ]
+
+
+def _learnt(figures: Figures) -> str:
+    training = figures.training
+    if training is None:
+        return ""
+    hard = f"accuracy, hard: {percent(training.hard_validation)} validation, {percent(training.hard_test)} test"
+    return f"{hard} ({training.method}, {training.epochs} epochs)"
+
+
+def _speed(figures: Figures) -> str:
+    simulated, fps = figures.simulation, figures.fps_measured or figures.fps_estimate
+    if fps is None:
+        return ""
+    cycles = simulated.cycles_per_frame if simulated and simulated.cycles_per_frame else figures.cycles_estimate
+    by = "simulated" if figures.fps_measured else "the slowest stage's"
+    return f"{number(cycles)} cycles a frame ({by}), {number(fps, 0)} frames a second at {figures.clock_mhz:g} MHz"
+
+
+def _takes(figures: Figures) -> str:
+    by = "Yosys" if figures.synthesis else "estimate"
+    rows = ((figures.needs(key), name, getattr(figures.capacity, key)) for key, name in RESOURCES.items())
+    told = [f"{number(needs)} of {number(holds)} {name}" for needs, name, holds in rows if needs is not None]
+    return f"{', '.join(told)} ({by}, {figures.board.part})" if told else ""
 
 
 def rich_table(table: Table) -> RenderableType:

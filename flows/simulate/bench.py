@@ -99,13 +99,14 @@ def build(rtl: Path, folder: Path, log: Path, *, trace: bool = False) -> Bench:
     design = load_design(rtl)
     folder.mkdir()
     shutil.copy(SOURCE, folder)
+    (folder / "rtl").symlink_to(rtl.absolute())  # makefiles bear no blanks and quotes in the names of their sources
     (folder / "design.h").write_text(header(design))
     args = [
         toolchain.find("verilator"), "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "--prefix", "Vdut",
         "--top-module", design["top"], "-Mdir", "obj", "-Wno-fatal", "--no-assert", "-O3",
         "-CFLAGS", "-O1 -std=c++17 -I..",
         "--x-assign", "unique", "--x-initial", "unique", *(["--trace"] if trace else []),
-        *((rtl / source).absolute() for source in design["sources"]), "bench.cpp", "-o", "bench",
+        *(f"rtl/{source}" for source in design["sources"]), "bench.cpp", "-o", "bench",
     ]  # fmt: skip
     toolchain.run_tool(args, cwd=folder, log=log)
     names = tuple(s["name"] for s in design["streams"])

@@ -18,7 +18,7 @@ from adiabit.flows.ladder import Vectors, save_rungs
 from adiabit.flows.simulate.bench import Run, Traffic
 from adiabit.flows.simulate.compare import compare, write_beats
 from adiabit.flows.simulate.config import SimulateConfig
-from adiabit.flows.simulate.stage import check_design, rung_of, select
+from adiabit.flows.simulate.stage import Told, check_design, rung_of, select
 from adiabit.hw import golden, storage
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit_hls import HLS
@@ -53,11 +53,11 @@ def simulate_c(
         seconds_build = time.monotonic() - start
         result = run(accelerator, vectors.frames, program, Path(name), out / "simulate.log")
         compared = compare(accelerator, vectors.frames, result, "HLS")
-    difference = ""
+    told: Told = "", ()
     if compared.difference:
         frame = config.first + compared.difference.frame
-        replay = f"adiabit simulate RECIPE --backend hls --frames {frame}:{frame + 1}"
-        difference = f"{compared.difference.tell(config.first)}; replay: {replay}"
+        replay = ("simulate", "--backend", "hls", "--frames", f"{frame}:{frame + 1}")
+        told = compared.difference.tell(config.first), replay
     figures = {
         "frames": len(vectors.frames),
         "first": config.first,
@@ -66,7 +66,7 @@ def simulate_c(
         "frames_per_second": round(len(vectors.frames) / max(result.seconds, 1e-9), 1),
     }
     (out / "simulation.json").write_text(json.dumps(figures, indent=1) + "\n")
-    save_rungs(out, [rung_of(RUNG, accelerator, vectors, [compared], difference=difference)])
+    save_rungs(out, [rung_of(RUNG, accelerator, vectors, [compared], told=told)])
 
 
 def build(accelerator: Accelerator, sources: Path, folder: Path, log: Path, options: tuple[str, ...] = ()) -> Path:

@@ -62,7 +62,7 @@ def simulate(
         if count:
             trace = out / "stalls.vcd" if config.trace else None
             results.append(passes.run(end=count, stalls=True, trace=trace)[1])
-        difference = _difference(passes, results, config.first, "" if rung == RTL else " --backend cosim")
+        told = _difference(passes, results, config.first, () if rung == RTL else ("--backend", "cosim"))
     figures = {
         "frames": len(vectors.frames),
         "first": config.first,
@@ -77,7 +77,7 @@ def simulate(
     }
     (out / "simulation.json").write_text(json.dumps(figures, indent=1) + "\n")
     watched = EVERY if len(full.names) == len(list(accelerator.streams)) else "what goes in and comes out, every beat"
-    save_rungs(out, [rung_of(rung, accelerator, vectors, results, compared=watched, difference=difference)])
+    save_rungs(out, [rung_of(rung, accelerator, vectors, results, compared=watched, told=told)])
 
 
 @dataclass(frozen=True)
@@ -105,18 +105,21 @@ class _Passes:
         return run, compare(self.accelerator, frames, run)
 
 
-def _difference(passes: _Passes, results: list[Comparison], first: int, options: str) -> str:
+Told = tuple[str, tuple[str, ...]]  # a difference, and the verb and options that replay it
+
+
+def _difference(passes: _Passes, results: list[Comparison], first: int, options: tuple[str, ...]) -> Told:
     """The first difference at full speed, else the first with stalls, and the command that shows it again."""
     full, *stalled = (r.difference for r in results)
     found = full or next(iter(stalled), None)
     if found is None:
-        return ""
+        return "", ()
     end, start = found.frame + 1, 0  # stalls come again in runs from the same first frame alone
     if full:  # the shortest of these runs in which the fault comes again, for it may need frames before its own
         starts = (max(0, found.frame - back) for back in (0, 1, 8, 64))
         start = next((s for s in starts if passes.run(start=s, end=end)[1].difference), 0)
-    replay = f"adiabit simulate RECIPE{options} --frames {first + start}:{first + end} --trace"
-    return f"{'' if full else 'with random stalls, '}{found.tell(first)}; replay: {replay}"
+    replay = ("simulate", *options, "--frames", f"{first + start}:{first + end}", "--trace")
+    return f"{'' if full else 'with random stalls, '}{found.tell(first)}", replay
 
 
 def select(vectors: Vectors, config: SimulateConfig) -> Vectors:
@@ -159,7 +162,7 @@ def _stalls(accelerator: Accelerator, run: Run) -> dict[str, dict[str, int]]:
 
 
 def rung_of(
-    name: str, accelerator: Accelerator, vectors: Vectors, results: list[Comparison], *, difference: str,
+    name: str, accelerator: Accelerator, vectors: Vectors, results: list[Comparison], *, told: Told,
     compared: str = EVERY,
 ) -> Rung:  # fmt: skip
     """The rung of runs that all began with the first of the vectors; the first run had them all.
@@ -178,5 +181,6 @@ def rung_of(
         equal=int(np.count_nonzero(equal)),
         accuracy=vectors.accuracy(predictions) if selected or outputs.shape[1] > 1 else None,
         compared=compared,
-        difference=difference,
+        difference=told[0],
+        replay=told[1],
     )

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import pytest
 from adiabit.flows import cli
 from adiabit.flows.ladder import STAGES
 from adiabit.flows.simulate import cosim
+from adiabit.hw import emit_rtl
 from adiabit.hw.storage import digest, load
 from adiabit.train.anneal import Anneal
 from adiabit.train.checkpoint import load_tensors
@@ -91,6 +94,55 @@ def test_what_a_board_found_is_the_last_rung(place: Path) -> None:
     (place / "board.json").write_text(json.dumps(record | {"equal": 1033, "first": 4}))
     assert cli.main(command) == 1
     assert last_rung(place)["difference"] == "frame 4: the board's result differs"
+
+
+def verb(place: Path, name: str, *options: str) -> list[str]:
+    """A command on a few frames of the network that `place` has trained."""
+    (trained,) = (place / "out").glob("train-*")
+    few = ["--out", str(place / "few"), "--checkpoint", str(trained), "--set", "export.frames=20"]
+    return [name, str(place / "tiny.toml"), *few, *options]
+
+
+def test_every_verb_ends_with_its_result(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = {}
+    for name in ("export", "compile", "simulate", "synthesize"):
+        assert cli.main(verb(place, name)) == 0
+        told[name] = capsys.readouterr().out
+        assert str(place / "few" / f"{name}-") in told[name].splitlines()[-1]
+    assert re.search(r"QONNX +equal +54 +54", told["export"])
+    assert re.search(r"golden +equal +54 +54", told["compile"])
+    assert "98 cycles a frame (the slowest stage's)" in told["compile"]
+    assert re.search(r"LUT, .* \(estimate, xc7z020clg400-1\)", told["compile"])
+    assert re.search(r"RTL simulation +equal +54 +54", told["simulate"])
+    assert "98 cycles a frame (simulated), 1,020,408 frames a second at 100 MHz" in told["simulate"]
+    assert re.search(r"LUT, .* \(Yosys, xc7z020clg400-1\)", told["synthesize"])
+
+
+def test_a_rung_that_differs_is_exit_code_1_and_its_replay_shows_it(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emit = emit_rtl.emit
+
+    def faulty(accelerator: Any, folder: Path) -> None:
+        emit(accelerator, folder)
+        for path in folder.glob("fc1_weights.mem"):
+            path.write_text(path.read_text().translate(str.maketrans("0123456789abcdef", "fedcba9876543210")))
+
+    monkeypatch.setattr(emit_rtl, "emit", faulty)
+    command = verb(place, "simulate", "--set", "simulate.stall_frames=2")
+    assert cli.main([*command, "--fresh"]) == 0  # RTL that was emitted before
+    assert cli.main(verb(place, "emit", "--fresh")) == 0
+    capsys.readouterr()
+    assert cli.main(command) == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "RTL simulation DIFFERS" in shown
+    replay = re.search(r"replay: (adiabit simulate .*? --trace)", shown)
+    assert replay is not None
+    words = shlex.split(replay[1])
+    assert words[1:3] == command[:2]
+    assert words[3:-3] == command[2:]
+    assert cli.main(words[1:]) == 1
+    assert cli.main(verb(place, "run")) == 1
 
 
 def last_rung(place: Path) -> Any:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from adiabit import __version__
 from adiabit.flows import cli
+from adiabit.flows.cli.verb import Request
 from adiabit.flows.pipeline import Pipeline
 from adiabit.flows.toolchain import run_tool
 
@@ -22,6 +24,23 @@ def recipe(tmp_path: Path) -> Path:
     path = tmp_path / "net.toml"
     path.write_text("[train]\nepochs = 1\n")
     return path
+
+
+def test_a_full_disk_is_one_line_also_in_a_tools_words(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = ["sh", "-c", "echo 'g++: fatal: error writing to x.s: No space left on device'; echo more; exit 1"]
+    monkeypatch.setattr(Pipeline, "folder", lambda *_: run_tool(script, cwd=tmp_path, log=tmp_path / "log"))
+    assert fault(capsys, ["train", str(recipe)]) == (
+        f"adiabit: {tmp_path}: no space left on the disk for sh; make some and run again, it resumes\n"
+    )
+
+
+def wrapped(error: Exception) -> Exception:
+    """As a library would raise it."""
+    made = ValueError("cannot save")
+    made.__cause__ = error
+    return made
 
 
 def fault(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
@@ -78,6 +97,8 @@ def test_a_fault_is_one_line_and_exit_code_2(
     [
         (OSError(errno.ENOSPC, "No space left on device", "build/x"), "build/x: No space left on device; mend that"),
         (PermissionError(errno.EACCES, "Permission denied", "build"), "build: Permission denied; mend that"),
+        (RuntimeError("[enforce fail] . PytorchStreamWriter failed writing file data/0"), "could not be written whole"),
+        (wrapped(OSError(errno.EDQUOT, "Disk quota exceeded", "x")), "x: Disk quota exceeded; mend that"),
         (ModuleNotFoundError("No module named 'finn'", name="finn"), "the Python package 'finn' is missing"),
     ],
 )
@@ -109,6 +130,40 @@ def test_an_interruption_says_how_to_go_on(
     monkeypatch.setattr(Pipeline, "folder", interrupt)
     assert cli.main(["train", str(recipe)]) == 130
     assert "run the same command again, it resumes" in capsys.readouterr().err
+
+
+def test_an_emptied_file_is_no_interruption(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library below the command line takes any EOFError for one."""
+
+    def end(*_: Any) -> NoReturn:
+        raise EOFError("No data left in file")
+
+    monkeypatch.setattr(Pipeline, "folder", end)
+    with pytest.raises(EOFError):
+        cli.main(["train", str(recipe)])
+
+
+def test_no_verb_shows_the_verbs_in_their_order(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 2
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    listed = re.findall(r"^[│ ] (\w+)  ", captured.out, re.MULTILINE)
+    assert listed[:9] == [
+        "run", "train", "export", "compile", "emit", "simulate", "synthesize", "report", "bitstream",
+    ]  # fmt: skip
+
+
+def test_any_path_can_be_given(tmp_path: Path) -> None:
+    """No option of a path goes through TOML."""
+    place = tmp_path / """it's a "test"; $x é"""
+    place.mkdir()
+    (place / "net.toml").write_text("")
+    request = Request(place / "net.toml", data=place, checkpoint=place)
+    pipeline = request.pipeline(verified=place)
+    assert pipeline.recipe.data.dir == pipeline.recipe.checkpoint == pipeline.recipe.target.verified == place
+    assert pipeline.selection == (
+        str(place / "net.toml"), "--data", str(place), "--checkpoint", str(place)
+    )  # fmt: skip
 
 
 def test_a_bug_keeps_its_traceback(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,9 +86,10 @@ def test_a_difference_names_stage_frame_channel_and_command(saved: Path, tmp_pat
     rung, _ = run(csim.simulate_c, saved, emitted(wrong(), tmp_path / "hls"), tmp_path / "out")
     assert rung.status == "DIFFERS"
     assert rung.equal == np.count_nonzero((right == turned).all(axis=1))
-    assert rung.difference == (
+    assert rung.told(["my net.toml", "--set", "a=1"]) == (
         f"stage little_1, frame {frame}, position 0, channel {channel}: golden {right[frame, channel]:+d}, "
-        f"HLS {turned[frame, channel]:+d}; replay: adiabit simulate RECIPE --backend hls --frames {frame}:{frame + 1}"
+        f"HLS {turned[frame, channel]:+d}; "
+        f"replay: adiabit simulate 'my net.toml' --set a=1 --backend hls --frames {frame}:{frame + 1}"
     )
     again, _ = run(csim.simulate_c, saved, tmp_path / "hls", tmp_path / "again", first=frame, frames=1)
     assert again.difference == rung.difference
@@ -170,7 +171,7 @@ def test_rtl_by_vitis_that_differs_is_told(saved: Path, tmp_path: Path, monkeypa
     rung, _ = run(cosim.cosimulate, saved, emitted(little(), tmp_path / "hls"), tmp_path / "out")
     assert rung.status == "DIFFERS"
     assert rung.difference.startswith("stage little_4, frame 0, position 0, channel 0: golden ")
-    assert rung.difference.endswith("; replay: adiabit simulate RECIPE --backend cosim --frames 0:1 --trace")
+    assert rung.told(["RECIPE"]).endswith("; replay: adiabit simulate RECIPE --backend cosim --frames 0:1 --trace")
 
 
 def test_without_vitis_one_line_tells_it(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

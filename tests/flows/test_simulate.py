@@ -121,7 +121,7 @@ def test_greater_for_greater_or_equal_is_seen(sources: tuple[Path, Path], tmp_pa
     rung, _ = run(mutant, tmp_path / "out", first=3)
     frame, channel = (int(i) for i in np.argwhere(frames()[3:] == 128)[0])
     assert rung.status == "DIFFERS"
-    assert rung.difference == (
+    assert rung.told(["RECIPE"]) == (
         f"stage binarize, frame {3 + frame}, position 0, channel {channel}: golden +1, RTL -1; "
         f"replay: adiabit simulate RECIPE --frames {3 + frame}:{4 + frame} --trace"
     )
@@ -148,7 +148,7 @@ def test_a_beat_that_is_not_held_is_seen_and_its_replay_shows_it(sources: tuple[
     found = re.fullmatch(
         r"stage binarize, frame (\d+), beat 0: changed before it was taken; "
         r"replay: adiabit simulate RECIPE --frames (\d+):(\d+) --trace",
-        rung.difference,
+        rung.told(["RECIPE"]),
     )
     assert found is not None
     frame, start, end = (int(g) for g in found.groups())
@@ -161,7 +161,7 @@ def test_a_hang_names_the_stage_that_stopped(sources: tuple[Path, Path], tmp_pat
     mutant = mutate(sources, tmp_path, "tiny.sv", lambda t: t.replace(".valid_i(hid__den_valid)", ".valid_i(1'b0)"))
     rung, figures = run(mutant, tmp_path / "out")
     assert (rung.status, rung.equal) == ("DIFFERS", 0)
-    assert rung.difference == (
+    assert rung.told(["RECIPE"]) == (
         "stage fc2, frame 0, stopped after 0 of 3 beats, then nothing moved for 1048 cycles (valid=0, ready=1); "
         "replay: adiabit simulate RECIPE --frames 0:1 --trace"
     )

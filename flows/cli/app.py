@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The application that the verbs register with, and its exit codes."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+import typer
+import typer.core
+from rich.console import Console
+
+from adiabit import __version__
+from adiabit.errors import UserError
+from adiabit.flows.interrupts import guarded
+from adiabit.flows.toolchain import ToolError
+
+ORDER = (
+    "run", "train", "export", "compile", "emit", "simulate", "synthesize", "report", "bitstream", "package", "summary",
+    "compare", "boards", "doctor",
+)  # fmt: skip
+
+
+class _Verbs(typer.core.TyperGroup):
+    """Lists the verbs in the order in which they are met, not in that of their modules."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of the verbs."""
+        return sorted(super().list_commands(ctx), key=ORDER.index)
+
+
+app = typer.Typer(
+    name="adiabit",
+    cls=_Verbs,
+    help="From a PyTorch network to a bit-exact binary-neural-network accelerator on an FPGA.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(width=None if sys.stdout.isatty() else 120)  # a log has no width of its own
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+REFUSED = (*FULL, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def tell(line: str) -> None:
+    """Print a line as it is."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        tell(f"adiabit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Options before the verb."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code: 130 or 143 where a signal ended it, else that of :func:`invoke`."""
+    return guarded(lambda: invoke(argv))
+
+
+def invoke(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 done, 1 a rung of the ladder differs, 2 a fault that the user can mend."""
+    if not sys.warnoptions:  # what the libraries below us would like their developers to know
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command = typer.main.get_command(app)
+    try:  # not by command.main, which takes any EOFError for an interruption
+        with command.make_context("adiabit", [*arguments] or ["--help"]) as context:
+            return int(command.invoke(context) or 0)
+    except typer.Exit as end:
+        return end.exit_code if arguments else 2
+    except (UserError, ToolError) as error:
+        return _fault(str(error))
+    except _UsageError as error:
+        return _fault(f"{' '.join(str(error).split()).rstrip('.')}; see adiabit --help")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("adiabit"):
+            raise
+        return _fault(f"the Python package {error.name!r} is missing; install it: pip install 'adiabit[all]'")
+    except Exception as error:
+        if (refused := _refused(error)) is None:
+            raise
+        return _fault(f"{refused}; mend that and run the same command again, it resumes")
+
+
+# typer's own copy of click's base of all usage errors; older releases use click itself
+_UsageError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+
+def _refused(error: BaseException) -> str | None:
+    """What of the machine refuses: a full disk, a file that may not be written; None where it is another fault.
+
+    torch's own errors carry no code, so a writer that fails on a disk of ours that is full tells of it here.
+    """
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.errno in REFUSED:
+            return f"{cause.filename or 'output'}: {cause.strerror}"
+        if isinstance(cause, RuntimeError) and "PytorchStreamWriter failed writing" in str(cause):
+            return "output: a tensor file could not be written whole, as on a full disk"
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _fault(message: str) -> int:
+    print(f"adiabit: {message}", file=sys.stderr)
+    return 2

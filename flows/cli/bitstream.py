@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`adiabit bitstream` and `adiabit package`: what goes onto a board."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adiabit.errors import UserError
+from adiabit.flows.cli.app import tell
+from adiabit.flows.cli.verb import BoardOption, FreshOption, Request, show_outcome, verb
+
+
+@verb("bitstream")
+def bitstream(request: Request, board: BoardOption = None, fresh: FreshOption = False) -> int:
+    """Make the bitstream of a board, with open tools or with Vivado; without Vivado, the project that it builds."""
+    from adiabit.flows.bitstream import project
+
+    pipeline = request.pipeline("bitstream" if fresh else "", board)
+    folder = pipeline.bitstream
+    if pipeline.board.shell != "uart" and project.tool() is None:
+        tell(f"Vivado is not on PATH; on a machine that has it: cd {folder} && vivado -mode batch -source build.tcl")
+    code = show_outcome(pipeline)
+    tell(str(folder))
+    return code
+
+
+@verb("package")
+def package(
+    request: Request,
+    board: BoardOption = None,
+    bit: Annotated[
+        Path | None, typer.Option("--bit", help="The bitstream, built elsewhere; its .hwh lies beside it.")
+    ] = None,
+) -> int:
+    """Make the archive that goes onto a PYNQ board: bitstream, driver, vectors, notebook."""
+    from adiabit.flows.bitstream.package import package as archive
+
+    pipeline = request.pipeline(board=board)
+    if pipeline.board.shell == "uart":
+        raise UserError(
+            f"{pipeline.board.name}: has no PYNQ; `adiabit bitstream` leaves all that it needs in one folder"
+        )
+    place = pipeline.out / f"{pipeline.recipe.name}-{pipeline.board.name}.zip"
+    archive(pipeline.bitstream, pipeline.recipe.name, bit, place)
+    code = show_outcome(pipeline)
+    tell(str(place))
+    return code

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`adiabit boards`."""
+
+from __future__ import annotations
+
+from rich.markup import escape
+from rich.table import Table
+
+from adiabit.flows.cli.app import app, console
+
+
+@app.command()
+def boards() -> None:
+    """List the boards, and what building for each needs."""
+    from adiabit.boards import catalog
+    from adiabit.flows.bitstream import project
+    from adiabit.flows.bitstream.families import FAMILIES
+
+    table = Table("board", "title", "part", "LUT", "BRAM18", "MHz", "needs")
+    vivado = "Vivado (found)" if project.tool() else "Vivado (not on PATH)"
+    for name in catalog.names():
+        board = catalog.load(name)
+        family = FAMILIES.get(board.family)
+        needs = vivado if family is None else f"open tools: {family.install}"
+        size = (f"{board.luts:,}", f"{board.bram18:,}", f"{board.clock_mhz:g}")
+        table.add_row(name, board.title, board.part, *size, escape(needs))
+    console.print(table)

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`adiabit compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adiabit.flows.cli.app import app, console, tell
+from adiabit.flows.cli.verb import DataOption, SetOption, command_line
+
+
+@app.command()
+def compare(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A comparison, e.g. recipes/compare_digits.toml.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the trainings; build/FILE by default.")] = None,
+    data: DataOption = None,
+    sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Trainings at a time.")] = 1,
+    report_only: Annotated[bool, typer.Option("--report", help="Train nothing; tell what is finished.")] = False,
+) -> None:
+    """Train methods x networks x seeds and put them into one table; interrupted, it goes on where it was."""
+    from adiabit.flows.compare import plan, run, table
+    from adiabit.flows.report.terminal import rich_table
+
+    runs = plan.load_runs(file, data, sets)
+    place = out or Path("build") / file.stem
+
+    def write() -> None:
+        table.write(runs, place, file.stem, command_line())
+
+    if not report_only:
+        run.train(runs, place, jobs, tell, write)
+    write()
+    made = table.rows(runs, place)
+    for network in dict.fromkeys(row.network for row in made):
+        console.print(rich_table(table.table(network, made)))
+    tell(str(place / "compare.html"))

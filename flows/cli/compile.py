@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`adiabit compile`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adiabit.flows.cli.app import tell
+from adiabit.flows.cli.verb import FreshOption, Request, finish, verb
+
+
+@verb("compile")
+def compile_(
+    request: Request,
+    fresh: FreshOption = False,
+    for_finn: Annotated[
+        Path | None, typer.Option("--for-finn", metavar="DIR", help="Write what FINN's own builder goes on with.")
+    ] = None,
+) -> int:
+    """Compile the QONNX model with FINN and fold it for the target."""
+    pipeline = request.pipeline("compile" if fresh else "")
+    code = finish(pipeline, "compile")
+    if for_finn is not None:
+        for line in pipeline.hand_over(for_finn):
+            tell(f"for FINN, {line}")
+        tell(str(for_finn))
+    return code

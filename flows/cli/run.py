@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`adiabit run` and `adiabit report`: the whole way."""
+
+from __future__ import annotations
+
+from adiabit.flows.cli.app import console, tell
+from adiabit.flows.cli.verb import FreshOption, Request, VerifiedOption, facts, verb
+from adiabit.flows.pipeline import Pipeline
+
+
+@verb("run")
+def run(request: Request, fresh: FreshOption = False, verified: VerifiedOption = None) -> int:
+    """Go the whole way: train, export, compile, emit, simulate, synthesize, report. Exit code 1: a rung differs."""
+    return _report(request.pipeline("all" if fresh else "", verified=verified))
+
+
+@verb("report")
+def report(request: Request, verified: VerifiedOption = None) -> int:
+    """Make the report; the same as `run`, whose stages it reuses."""
+    return _report(request.pipeline(verified=verified))
+
+
+def _report(pipeline: Pipeline) -> int:
+    from adiabit.flows.report.build import report as write
+    from adiabit.flows.report.build import tables
+
+    folders = {stage: pipeline.folder(stage) for stage in pipeline.stages}
+    if pipeline.recipe.checkpoint is not None:  # what it tells of its training
+        folders["train"] = pipeline.train
+    place = pipeline.out / "report"
+    figures = write(folders, out=place, **facts(pipeline))
+    for table in tables(figures):
+        console.print(table)
+    tell(str(place / "report.html"))
+    return int(not figures.agrees)

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`adiabit train`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from adiabit.flows.cli.app import tell
+from adiabit.flows.cli.verb import FreshOption, Request, finish, verb
+
+
+@verb("train")
+def train(
+    request: Request,
+    fresh: FreshOption = False,
+    meet: Annotated[
+        str, typer.Option("--meet", metavar="HOST:PORT", help="Machine 0, where those of train.machines meet.")
+    ] = "",
+    machine: Annotated[int, typer.Option("--machine", help="Which of them this is; 0 keeps the results.")] = 0,
+) -> int:
+    """Train the network to binary weights and activations."""
+    pipeline = request.pipeline("train" if fresh else "")
+    pipeline.meet, pipeline.machine = meet, machine
+    if not machine:
+        return finish(pipeline, "train")
+    pipeline.join()
+    tell(f"machine {machine} of {pipeline.recipe.train.machines}: done; the results are on machine 0")
+    return 0

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the verbs of a recipe share: their common options, the pipeline that these choose, and how a verb ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Concatenate, ParamSpec, get_type_hints
+
+import typer
+
+from adiabit.errors import UserError
+from adiabit.flows.cli.app import app, console, tell
+from adiabit.flows.pipeline import Pipeline
+from adiabit.flows.recipe import load
+
+P = ParamSpec("P")
+RecipeArgument = Annotated[
+    Path, typer.Argument(metavar="RECIPE", help="A recipe, e.g. recipes/digits.toml, or a bare QONNX model (.onnx).")
+]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Folder of the stages; build/NAME by default.")]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the data set; before ADIABIT_DATA.")]
+CheckpointOption = Annotated[
+    Path | None, typer.Option("--checkpoint", help="Folder of a trained network; nothing is trained then.")
+]
+SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override, e.g. train.epochs=20.")]
+FreshOption = Annotated[bool, typer.Option("--fresh", help="Make this stage anew although it could be reused.")]
+BoardOption = Annotated[str | None, typer.Option("--board", help="The board; the recipe's by default.")]
+VerifiedOption = Annotated[
+    Path | None, typer.Option("--verified", help="What the driver's --save wrote on the board; the ladder's last rung.")
+]
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options that every verb of a recipe has."""
+
+    recipe: RecipeArgument
+    out: OutOption = None
+    data: DataOption = None
+    checkpoint: CheckpointOption = None
+    sets: SetOption = ()  # type: ignore[assignment]  # typer reads it, nobody changes it
+
+    def pipeline(self, fresh: str = "", board: str | None = None, verified: Path | None = None,
+                 **simulate: Any) -> Pipeline:  # fmt: skip
+        """The pipeline of the recipe with these overrides; `simulate` are keys of its table."""
+        places = {"data.dir": self.data, "checkpoint": self.checkpoint, "target.verified": verified}
+        values: dict[str, Any] = {key: str(path.absolute()) for key, path in places.items() if path}
+        values |= {"target.board": board} if board else {}
+        values |= {f"simulate.{key}": value for key, value in simulate.items()}
+        recipe = load(self.recipe, self.sets, values)
+        out = self.out or Path("build") / recipe.name
+        return Pipeline(recipe, out, tell=tell, progress=sys.stdout.isatty(), fresh=fresh, selection=self._arguments())
+
+    def _arguments(self) -> tuple[str, ...]:
+        """The command line's words for it."""
+        places = {"--out": self.out, "--data": self.data, "--checkpoint": self.checkpoint}
+        given = [(option, str(place)) for option, place in places.items() if place]
+        given += [("--set", override) for override in self.sets]
+        return (str(self.recipe), *(word for option in given for word in option))
+
+
+def verb(name: str, text: str = "") -> Callable[[Callable[Concatenate[Request, P], int]], Callable[..., None]]:
+    """Add a verb to the command line: a function of a `Request` and options of its own, which returns the exit code."""
+
+    def add(function: Callable[Concatenate[Request, P], int]) -> Callable[..., None]:
+        hints = get_type_hints(function, include_extras=True)
+        own = [p.replace(annotation=hints[p.name]) for p in list(inspect.signature(function).parameters.values())[1:]]
+        shared = _shared()
+
+        @functools.wraps(function)
+        def command(**options: Any) -> None:
+            request = Request(**{p.name: options.pop(p.name) for p in shared})
+            raise typer.Exit(function(request, **options))  # type: ignore[call-arg]  # they are its own
+
+        command.__signature__ = inspect.Signature([*shared, *own])  # type: ignore[attr-defined]  # as inspect reads it
+        command.__annotations__ = {p.name: p.annotation for p in (*shared, *own)}
+        del command.__wrapped__
+        app.command(name, help=text or function.__doc__)(command)
+        return command
+
+    return add
+
+
+def _shared() -> list[inspect.Parameter]:
+    """The fields of `Request` as parameters of a function."""
+    hints = get_type_hints(Request, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=hints[field.name],
+            default=inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default,
+        )
+        for field in dataclasses.fields(Request)
+    ]  # fmt: skip
+
+
+def finish(pipeline: Pipeline, stage: str) -> int:
+    """Make a stage, print its result and its folder; 1 where a rung on the way to it differs."""
+    if stage in ("train", "export") and stage not in pipeline.stages:
+        raise UserError(
+            f"{pipeline.selection[0]}: its network was trained before, so there is nothing to {stage}; run compile"
+        )
+    folder = pipeline.folder(stage)
+    code = show_outcome(pipeline)
+    tell(str(folder))
+    return code
+
+
+def show_outcome(pipeline: Pipeline) -> int:
+    """Print what the stages made so far have found; 1 where a rung differs."""
+    from adiabit.flows.report.collect import collect
+    from adiabit.flows.report.terminal import outcome
+
+    figures = collect(pipeline.folders, **facts(pipeline))
+    for part in outcome(figures):
+        console.print(part)
+    return int(not figures.agrees)
+
+
+def facts(pipeline: Pipeline) -> dict[str, Any]:
+    """What a report tells of a run beside what its stages left."""
+    return {
+        "name": pipeline.recipe.name,
+        "board": pipeline.board,
+        "clock_mhz": pipeline.clock_mhz,
+        "command": command_line(),
+        "selection": pipeline.selection,
+    }
+
+
+def command_line() -> str:
+    """This process's command."""
+    return shlex.join(["adiabit", *sys.argv[1:]])
