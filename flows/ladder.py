@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adiabit.errors import UserError
+from adiabit.files import read_text
 
 STAGES = (  # in the order of their work
     "train", "export", "compile", "emit", "hls", "csim", "simulate", "synthesize", "cosim", "bitstream", "verified",
@@ -91,8 +92,12 @@ def save_rungs(folder: Path, rungs: list[Rung]) -> None:
 
 
 def load_rungs(folder: Path) -> list[Rung]:
-    """Rungs that a stage wrote; none where it wrote none."""
-    path = folder / "rungs.json"
+    """Rungs that a stage wrote; none where it wrote none. `UserError` where they are damaged."""
+    path, remedy = folder / "rungs.json", f"delete the folder {folder} and run again"
     if not path.exists():
         return []
-    return [Rung(**{**row, "warnings": tuple(row.get("warnings", ()))}) for row in json.loads(path.read_text())]
+    try:
+        rows = json.loads(read_text(path, remedy))
+        return [Rung(**{**row, "warnings": tuple(row.get("warnings", ()))}) for row in rows]
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path}: damaged ({error}); {remedy}") from error
