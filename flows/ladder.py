@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adiabit.errors import UserError
+from adiabit.files import read_text
 
 STAGES = (  # in the order of their work
     "train", "export", "compile", "emit", "hls", "csim", "simulate", "synthesize", "cosim", "bitstream", "verified",
@@ -109,13 +110,13 @@ def save_rungs(folder: Path, rungs: list[Rung]) -> None:
 
 
 def load_rungs(folder: Path) -> list[Rung]:
-    """Rungs that a stage wrote; none where it wrote none, `UserError` where its file is damaged."""
-    path = folder / "rungs.json"
+    """Rungs that a stage wrote; none where it wrote none, `UserError` where they are damaged."""
+    path, remedy = folder / "rungs.json", f"delete the folder {folder} and run again"
     if not path.exists():
         return []
     try:
-        rows = json.loads(path.read_text())
+        rows = json.loads(read_text(path, remedy))
         lists = ("replay", "warnings")
         return [Rung(**{**row, **{key: tuple(row.get(key, ())) for key in lists}}) for row in rows]
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
-        raise UserError(f"{path}: damaged ({error!r}); delete the folder {folder} and run again") from error
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path}: damaged ({error}); {remedy}") from error

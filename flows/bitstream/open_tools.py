@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from adiabit.boards.catalog import Board
+from adiabit.boards.pynq.adiabit_driver.files import FORMAT
 from adiabit.errors import UserError
 from adiabit.flows import toolchain
 from adiabit.flows.bitstream import netlist
@@ -85,7 +86,7 @@ def build(
         )
     toolchain.run_tool([packer, *uart.pack, *family.pack], cwd=rtl, log=out / "nextpnr.log")
     (rtl / BITSTREAM).rename(out / f"{name}{family.suffix}")
-    (out / f"{name}.json").write_text(json.dumps(chip, indent=1) + "\n")
+    (out / f"{name}.json").write_text(json.dumps({"format": FORMAT, **chip}, indent=1) + "\n")
     save_vectors(accelerator, vectors, out)
     tell("verilator: the netlist on the saved vectors")
     rung = netlist.simulate((rtl / NETLIST).with_suffix(".v"), family, chip, out / "vectors.npz", out / "netlist.log")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,13 @@ def test_the_driver_packs_as_the_rtl_wants(
     [
         (np.zeros((2, 7), int), "frames have shape (2, 7); at least one of (2, 12) is needed"),
         (np.zeros((0, 2, 12), int), "frames have shape (0, 2, 12); at least one of (2, 12) is needed"),
-        (np.full((1, 2, 12), 8), "frames of int64 hold 8 to 8; integers from -8 to 7 are needed"),
-        (np.zeros((1, 2, 12)), "frames of float64 hold 0.0 to 0.0; integers from -8 to 7 are needed"),
+        (np.zeros((), int), "frames have shape (); at least one of (2, 12) is needed"),
+        (7, "frames have shape (); at least one of (2, 12) is needed"),
+        (np.full((1, 2, 12), 8), "frames hold 8 to 8; integers from -8 to 7 are needed"),
+        (np.zeros((1, 2, 12)), "frames are of float64; integers from -8 to 7 are needed"),
+        (np.full((1, 2, 12), np.nan), "frames are of float64; integers from -8 to 7 are needed"),
+        (np.full((1, 2, 12), None), "frames are of object; integers from -8 to 7 are needed"),
+        (np.full((1, 2, 12), "a"), "frames are of <U1; integers from -8 to 7 are needed"),
     ],
 )
 def test_frames_that_do_not_fit_are_refused(frames: Any, text: str) -> None:
@@ -73,24 +79,184 @@ def test_a_missing_description_is_told(tmp_path: Path) -> None:
         adiabit_driver.Accelerator(str(tmp_path / "none.bit"), platform=object())
 
 
-@pytest.mark.parametrize("text", ["", "[1]", "{}", '{"word_bytes": 4, "input": [], "output": []}'])
-def test_another_files_description_is_told(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "other.json").write_text(text)
+def description(**changes: Any) -> dict[str, Any]:
+    """NAME.json of an accelerator of three 4-bit results, both boards' keys in one."""
+    ends = [emit_ip.Port(stream=Chain("x", shape, 4, S, lanes).here, word_bytes=4) for shape, lanes in PORTS]
+    given, taken = map(emit_ip.port_row, ends)
+    made = {"format": 1, "identity": "0123456789abcdef", "word_bytes": 4, "address": 0x4000_0000, "address_bits": 6,
+            "dma": "dma", "baud": 1_000_000, "input": given, "output": taken}  # fmt: skip
+    for key, value in changes.items():
+        end, _, inner = key.partition("__")
+        made = {**made, end: {**made[end], inner: value} if inner else value}  # type: ignore[dict-item]  # JSON
+    return made
+
+
+PORTS = (((2, 12), 6), ((3,), 1))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", "Expecting value: line 1 column 1 (char 0)"),
+        (json.dumps(description())[:20], "Unterminated string starting at"),
+        ("[1]", "not an object"),
+        ("[" * 100_000, "nested too deeply"),
+        (b"\xff", "'utf-8' codec can't decode byte 0xff"),
+        ("{}", "'identity' is missing"),
+        (description(format=2), "format = 2, this driver reads 1"),
+        (description(identity="12"), "identity = '12', 16 hexadecimal digits are needed"),
+        (description(address=-1), "address = -1, a whole number of at least 0 is needed"),
+        (description(address_bits=1), "address_bits = 1, a whole number of at least 2 is needed"),
+        (description(word_bytes=True), "word_bytes = True, a whole number of at least 1 is needed"),
+        (description(dma=1), "dma = 1, a name is needed"),
+        (description(input=[]), "input = [], an object is needed"),
+        (description(output={}), "output: 'shape' is missing"),
+        (description(input__shape=5), "input: shape = 5, whole numbers of at least 1 are needed"),
+        (description(input__lanes=0), "input: lanes = 0, a whole number of at least 1 is needed"),
+        (description(input__lanes="6"), "input: lanes = '6', a whole number of at least 1 is needed"),
+        (description(input__kind="float"), "input: kind = 'float', one of bipolar, signed, unsigned is needed"),
+        (description(input__lanes=5), "input: shape, bits, kind, lanes, ratio and frame_bytes contradict each other"),
+        (description(output__frame_bytes=999), "output: shape, bits, kind, lanes, ratio and frame_bytes contradict"),
+        (description(output__bits=64), "output: shape, bits, kind, lanes, ratio and frame_bytes contradict"),
+    ],
+)
+def test_what_is_no_description_is_told(
+    content: Any, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "other.json"
+    content = json.dumps(content) if isinstance(content, dict) else content
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
     assert main([str(tmp_path / "other.bit")], platform=object()) == 2
-    assert capsys.readouterr().err.startswith(
-        f"adiabit_driver: {tmp_path / 'other.json'}: no description of an accelerator ("
+    line = capsys.readouterr().err
+    assert line.startswith(f"adiabit_driver: {path}: no description of an accelerator ({told}")
+    assert line.endswith("); take the .json beside the bitstream, and the driver of the adiabit that made both\n")
+    assert line.count("\n") == 1
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo"])
+def test_a_description_that_is_no_file_is_told(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "x.json") if kind == "fifo" else (tmp_path / "x.json").mkdir()
+    assert main([str(tmp_path / "x.bit")], platform=object()) == 2
+    assert "x.json: no description of an accelerator (not a regular file)" in capsys.readouterr().err
+
+
+class Board:
+    """PYNQ's names, with a circuit of another design behind them."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    @staticmethod
+    def read(offset: int) -> int:
+        return {0: MAGIC, 4: 0x89ABCDEF, 8: 0x01234567}[offset]
+
+    def __getattr__(self, name: str) -> Any:
+        if name in {"Overlay", "MMIO"}:
+            return Board
+        raise AttributeError(f"Could not find IP or hierarchy {name} in overlay")
+
+
+def test_a_hand_off_without_the_dma_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x.json").write_text(json.dumps(description()))
+    assert main([str(tmp_path / "x.bit")], platform=Board()) == 2
+    assert capsys.readouterr().err == (
+        f"adiabit_driver: {tmp_path / 'x.bit'}: its .hwh has no DMA called 'dma'; copy .bit, .hwh and .json of one "
+        "build\n"
     )
 
 
-@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 broken off", None])
-def test_unreadable_vectors_are_told(content: bytes | None, tmp_path: Path) -> None:
+def given_and_taken(row: dict[str, Any] | None = None) -> tuple[adiabit_driver.Port, adiabit_driver.Port]:
+    row = row or description()
+    return adiabit_driver.Port(row["input"], 4), adiabit_driver.Port(row["output"], 4)
+
+
+def never(frames: Any) -> Any:
+    raise AssertionError("ran")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "No data left in file"),
+        (b"text", "This file contains pickled"),
+        (b"PK\x03\x04 broken off", "File is not a zip file"),
+        ("half", "File is not a zip file"),
+        ("bytes", "Bad CRC-32 for file 'frames.npy'"),
+        ("missing", "No such file or directory"),
+        ("folder", "not a regular file"),
+        ("fifo", "not a regular file"),
+        ("npy", "a single array; an archive (.npz) is needed"),
+        ("no outputs", "outputs is missing"),
+        ("object", "Object arrays cannot be loaded when allow_pickle=False"),
+    ],
+)
+def test_unreadable_vectors_are_told(content: bytes | str, told: str, tmp_path: Path) -> None:
     path = tmp_path / "vectors.npz"
-    if content is None:
-        np.savez(path, frames=np.zeros(1))  # and no outputs
-    else:
+    np.savez(path, frames=np.zeros((2, 2, 12), int), outputs=np.zeros((2, 3), int))
+    whole = path.read_bytes()
+    path.unlink()
+    if isinstance(content, bytes):
         path.write_bytes(content)
-    with pytest.raises(adiabit_driver.DriverError, match=r"vectors\.npz: no vectors of an accelerator \("):
-        verify(lambda frames: frames, str(path))
+    elif content == "half":
+        path.write_bytes(whole[: len(whole) // 2])
+    elif content == "bytes":
+        path.write_bytes(whole[:200] + b"\1" + whole[201:])
+    elif content == "folder":
+        path.mkdir()
+    elif content == "fifo":
+        os.mkfifo(path)
+    elif content == "npy":
+        with path.open("wb") as sink:
+            np.save(sink, np.zeros(3))
+    elif content == "no outputs":
+        np.savez(path, frames=np.zeros(1))
+    elif content == "object":
+        np.savez(path, frames=np.array([None]), outputs=np.array([None]))
+    with pytest.raises(adiabit_driver.DriverError) as caught:
+        verify(never, *given_and_taken(), str(path))
+    assert str(caught.value).startswith(f"{path}: no vectors of an accelerator ({told}")
+    assert str(caught.value).endswith("); take the vectors.npz beside the bitstream")
+
+
+FRAMES = np.zeros((20, 2, 12), int)
+
+
+@pytest.mark.parametrize(
+    ("frames", "outputs", "told"),
+    [
+        (
+            FRAMES,
+            np.zeros((20, 1), int),
+            "outputs are of int64 and shape (20, 1); integers of shape (20, 3) are needed",
+        ),
+        (FRAMES, np.zeros(20, int), "outputs are of int64 and shape (20,); integers of shape (20, 3) are needed"),
+        (FRAMES, np.zeros((1, 3), int), "outputs are of int64 and shape (1, 3); integers of shape (20, 3) are needed"),
+        (FRAMES, np.zeros((), int), "outputs are of int64 and shape (); integers of shape (20, 3) are needed"),
+        (FRAMES, np.zeros((20, 3)), "outputs are of float64 and shape (20, 3); integers of shape (20, 3) are needed"),
+        (np.zeros((), int), np.zeros((1, 3), int), "frames have shape (); at least one of (2, 12) is needed"),
+        (FRAMES * np.nan, np.zeros((20, 3), int), "frames are of float64; integers from -8 to 7 are needed"),
+    ],
+)
+def test_vectors_that_do_not_fit_are_refused(frames: Any, outputs: Any, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "vectors.npz"
+    np.savez(path, frames=frames, outputs=outputs)
+    with pytest.raises(adiabit_driver.DriverError) as caught:
+        verify(never, *given_and_taken(), str(path))
+    assert str(caught.value).startswith(f"{path}: {told}")
+    assert str(caught.value).endswith("; take the vectors.npz beside the bitstream")
+
+
+@pytest.mark.parametrize("shape", [(20, 1), (20,)])
+def test_labels_may_be_saved_with_or_without_their_axis(shape: tuple[int, ...], tmp_path: Path) -> None:
+    labels = np.arange(20) % 7
+    np.savez(tmp_path / "vectors.npz", frames=FRAMES, outputs=labels.reshape(shape))
+    end = emit_ip.Port(stream=Chain("x", (1,), 4, U, 1).here, word_bytes=4)
+    row = description(output=emit_ip.port_row(end))
+    found = verify(lambda _: labels, *given_and_taken(row), str(tmp_path / "vectors.npz"))
+    assert (found.frames, found.equal, found.first) == (20, 20, None)
+    wrong = labels.copy()
+    wrong[7] = 9
+    assert verify(lambda _: wrong, *given_and_taken(row), str(tmp_path / "vectors.npz")).first == 7
 
 
 def test_a_batch_of_no_frames_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from adiabit.boards import catalog
+from adiabit.boards.pynq.adiabit_driver.files import FORMAT
 from adiabit.errors import UserError
 from adiabit.flows import toolchain
 from adiabit.flows.bitstream import netlist, open_tools
@@ -48,6 +49,7 @@ def test_one_call_makes_a_bitstream_with_its_description(made: Made) -> None:
     assert part in (folder / name).read_bytes()[:400]
     description = json.loads((folder / "small.json").read_text())
     assert (description["identity"], description["baud"]) == (storage.digest(network()), 1_000_000)
+    assert description["format"] == FORMAT
     with np.load(folder / "vectors.npz") as saved:
         assert np.array_equal(saved["outputs"], golden.run(network(), saved["frames"]))
     assert told[:2] == [f"yosys: core_serial for {board.title}", "nextpnr: place and route"]

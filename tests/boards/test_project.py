@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from adiabit.boards import catalog
+from adiabit.boards.pynq.adiabit_driver.files import FORMAT
 from adiabit.boards.pynq.block_design import block_design
 from adiabit.errors import UserError
 from adiabit.flows import cli
@@ -27,6 +28,7 @@ from adiabit.hw.accelerator import Accelerator
 from tests.hw.hls.test_emit_hls import conv, tfc
 from tests.hw.rtl.chain import some_frames
 
+DRIVER = ("__init__", "__main__", "accelerator", "files", "packing", "serial_line")
 STUB = Path(__file__).parent / "vivado_stub.tcl"
 ZYNQ = [name for name in catalog.names() if catalog.load(name).shell.startswith("zynq")]
 Edit = tuple[str, str]
@@ -202,9 +204,10 @@ def test_the_command_line_writes_the_project_and_tells_how_to_go_on(
     with zipfile.ZipFile(archive) as files:
         assert sorted(files.namelist()) == sorted([
             *(f"tiny/tiny.{end}" for end in ("bit", "hwh", "json", "ipynb")), "tiny/README.md", "tiny/vectors.npz",
-            *(f"tiny/adiabit_driver/{n}.py" for n in ("__init__", "__main__", "accelerator", "packing", "serial_line")),
+            *(f"tiny/adiabit_driver/{n}.py" for n in DRIVER),
         ])  # fmt: skip
         assert files.read("tiny/tiny.bit") == b"bit"
+        assert json.loads(files.read("tiny/tiny.json"))["format"] == FORMAT
         notebook = json.loads(files.read("tiny/tiny.ipynb"))
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":

@@ -194,6 +194,16 @@ def test_what_stands_in_a_trainings_place_is_told_before_anything_is_trained(
         running.train(runs, out, 1, print, lambda: None)
 
 
+def test_a_seed_that_is_given_twice_is_trained_once(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(COMPARISON.replace("[0, 1]", "[3, 3]"))
+    trained: list[str] = []
+    monkeypatch.setattr(running, "_train", lambda run, _: trained.append(run.label))
+    running.train(load_runs(file), tmp_path / "out", 1, lambda _: None, lambda: None)
+    assert trained == ["ste", "adiabatic", "bwn", "drawn"]
+
+
 def test_an_output_folder_that_is_a_file_is_told(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

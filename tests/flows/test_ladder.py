@@ -63,13 +63,13 @@ def test_warnings_of_a_rung_survive_a_round_trip(tmp_path: Path) -> None:
     assert not rungs[0].differs
 
 
+@pytest.mark.parametrize("content", ["", "{", "3", "[1]", '[{"name": "golden"}]', '[{"nam": 1}]', "[" * 100_000])
+def test_damaged_rungs_are_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "rungs.json").write_text(content)
+    with pytest.raises(UserError, match=f"rungs.json: damaged .*; delete the folder {tmp_path} and run again$"):
+        load_rungs(tmp_path)
+
+
 def test_rungs_of_an_older_run_have_no_warnings(tmp_path: Path) -> None:
     (tmp_path / "rungs.json").write_text('[{"name": "golden", "frames": 9, "equal": 9}]')
     assert load_rungs(tmp_path) == [Rung(name="golden", frames=9, equal=9)]
-
-
-@pytest.mark.parametrize("content", ["", "{", "3", "[3]", '[{"name": "golden"}]', '[{"extra": 1}]', "[" * 100_000])
-def test_damaged_rungs_are_told(tmp_path: Path, content: str) -> None:
-    (tmp_path / "rungs.json").write_text(content)
-    with pytest.raises(UserError, match=f"rungs.json: damaged .*; delete the folder {tmp_path} and run again"):
-        load_rungs(tmp_path)

@@ -9,7 +9,8 @@ From the command line, `python -m adiabit_driver tfc.bit --verify vectors.npz --
 `python -m adiabit_driver tfc.json --port /dev/ttyUSB0 --verify vectors.npz` does on a serial line.
 """
 
-from .accelerator import Accelerator, DriverError, Job, Verification
+from .accelerator import Accelerator, Job, Verification
+from .files import DriverError
 from .packing import Port
 from .serial_line import SerialAccelerator
 

@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import importlib
-import json
 import time
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .files import DriverError, load_description, load_vectors
 from .packing import Port
 
 MAGIC = 0x41444231
@@ -25,10 +24,6 @@ COUNTERS = ("frames_in", "frames_out", "cycles", "input_stalls", "input_gaps", "
 KEYS = ("identity", "address", "address_bits", "dma")  # of NAME.json, beside those of the ports
 CLEAR, RESTART = 1, 2
 BUSY, MISALIGNED = 1, 2
-
-
-class DriverError(RuntimeError):
-    """The board, the bitstream and the description do not fit, or the circuit reports a fault."""
 
 
 class Job:
@@ -74,7 +69,7 @@ class Accelerator:
         self.overlay = platform.Overlay(bitfile)
         self.registers = platform.MMIO(self.description["address"], 4 << (self.description["address_bits"] - 2))
         self._check(bitfile)
-        self.dma = getattr(self.overlay, self.description["dma"])
+        self.dma = self._find_dma(bitfile)
         self._buffers = [
             (platform.allocate((batch * self.input.frame_bytes // 4,), np.uint32),
              platform.allocate((batch * self.output.frame_bytes // 4,), np.uint32))
@@ -96,6 +91,15 @@ class Accelerator:
                 f"{bitfile}: the circuit is accelerator {identity}, the description is of "
                 f"{self.description['identity']}; copy .bit, .hwh and .json of one build"
             )
+
+    def _find_dma(self, bitfile: str) -> Any:
+        try:
+            return getattr(self.overlay, self.description["dma"])
+        except AttributeError as error:
+            raise DriverError(
+                f"{bitfile}: its .hwh has no DMA called {self.description['dma']!r}; copy .bit, .hwh and .json of one "
+                "build"
+            ) from error
 
     def read(self, register: str) -> int:
         """A register by name."""
@@ -169,20 +173,22 @@ class Accelerator:
 
     def verify(self, vectors: str) -> Verification:
         """Run the saved vectors (`frames`, `outputs`) and compare every integer: the last rung of the ladder."""
-        return verify(self.classify, vectors)
+        return verify(self.classify, self.input, self.output, vectors)
 
 
-def verify(classify: Callable[[Any], Any], vectors: str) -> Verification:
-    """What `classify` makes of the saved vectors (`frames`, `outputs`); `DriverError` where they cannot be read."""
+def verify(classify: Callable[[Any], Any], given: Port, taken: Port, vectors: str) -> Verification:
+    """What `classify` makes of the saved vectors (`frames`, `outputs`) of these ports.
+
+    `DriverError` where they cannot be read, or are of another accelerator.
+    """
+    frames, outputs = load_vectors(Path(vectors))
     try:
-        with np.load(vectors, allow_pickle=False) as saved:
-            frames, outputs = saved["frames"], saved["outputs"]
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DriverError(
-            f"{vectors}: no vectors of an accelerator ({error!r}); they lie beside the bitstream"
-        ) from error
+        frames = given.check(frames)
+        taken.check_outputs(outputs, len(frames))
+    except ValueError as error:
+        raise DriverError(f"{vectors}: {error}; take the vectors.npz beside the bitstream") from error
     found = classify(frames).reshape(len(frames), -1)
-    differs = np.flatnonzero((found != outputs.reshape(len(frames), -1)).any(axis=1))
+    differs = np.flatnonzero((found != outputs.reshape(found.shape)).any(axis=1))
     return Verification(len(frames), len(frames) - len(differs), int(differs[0]) if len(differs) else None)
 
 
@@ -197,15 +203,3 @@ def needed(module: str, remedy: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise DriverError(f"the Python package {module!r} is missing; {remedy}") from error
-
-
-def load_description(path: Path, keys: tuple[str, ...]) -> tuple[dict[str, Any], Port, Port]:
-    """These keys of NAME.json, and the ways in and out; `DriverError` where it is missing or of something else."""
-    try:
-        description: dict[str, Any] = json.loads(path.read_text())
-        given, taken = (Port(description[end], description["word_bytes"]) for end in ("input", "output"))
-        return {key: description[key] for key in keys}, given, taken
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DriverError(
-            f"{path}: no description of an accelerator ({error!r}); it lies beside the bitstream"
-        ) from error

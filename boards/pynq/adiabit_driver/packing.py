@@ -3,21 +3,43 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+KINDS = ("bipolar", "signed", "unsigned")
+MOST_BITS = 62  # of an element, which is unpacked to 64
+
+
+def whole(table: dict[str, Any], key: str, least: int = 1) -> int:
+    """A key's whole number; `ValueError` where it is none or below `least`."""
+    value = table[key]
+    if type(value) is not int or value < least:
+        raise ValueError(f"{key} = {value!r}, a whole number of at least {least} is needed")
+    return value
+
 
 class Port:
-    """One end of the accelerator, from its description: shape, bits, kind and lanes of the stream, words of a beat."""
+    """One end of the accelerator, from its description: shape, bits, kind and lanes of the stream, words of a beat.
+
+    `ValueError` or `KeyError` where the description is damaged.
+    """
 
     def __init__(self, description: dict[str, Any], word_bytes: int) -> None:
-        self.shape: tuple[int, ...] = tuple(description["shape"])
-        self.bits: int = description["bits"]
+        self.shape = _shape(description)
+        self.bits = whole(description, "bits")
         self.kind: str = description["kind"]
-        self.lanes: int = description["lanes"]
-        self.beat_bytes: int = description["ratio"] * word_bytes  # with what fills it up to whole words
-        self.frame_bytes: int = description["frame_bytes"]
+        self.lanes = whole(description, "lanes")
+        self.beat_bytes = whole(description, "ratio") * word_bytes  # with what fills it up to whole words
+        self.frame_bytes = whole(description, "frame_bytes")
+        if self.kind not in KINDS:
+            raise ValueError(f"kind = {self.kind!r}, one of {', '.join(KINDS)} is needed")
+        beats, rest = divmod(math.prod(self.shape), self.lanes)
+        most = 1 if self.kind == "bipolar" else MOST_BITS
+        fits = self.bits <= most and self.lanes * self.bits <= 8 * self.beat_bytes
+        if rest or not fits or self.frame_bytes != beats * self.beat_bytes:
+            raise ValueError("shape, bits, kind, lanes, ratio and frame_bytes contradict each other")
 
     @property
     def range(self) -> tuple[int, int]:
@@ -30,20 +52,29 @@ class Port:
     def check(self, values: Any) -> Any:
         """The values as an array (F, *shape); `ValueError` where the accelerator cannot take them."""
         array = np.asarray(values)
-        if array.shape[1:] != self.shape and array.size == array.shape[0] * int(np.prod(self.shape)):
+        if array.ndim and array.shape[1:] != self.shape and array.size == len(array) * math.prod(self.shape):
             array = array.reshape(-1, *self.shape)
         low, high = self.range
-        if array.shape[1:] != self.shape or not len(array):
+        if not array.ndim or array.shape[1:] != self.shape or not len(array):
             raise ValueError(
                 f"frames have shape {array.shape}; at least one of {self.shape} is needed: (F, *{self.shape})"
             )
-        if not np.issubdtype(array.dtype, np.integer) or array.min() < low or array.max() > high:
-            raise ValueError(
-                f"frames of {array.dtype} hold {array.min()} to {array.max()}; integers from {low} to {high} are needed"
-            )
+        if not np.issubdtype(array.dtype, np.integer):
+            raise ValueError(f"frames are of {array.dtype}; integers from {low} to {high} are needed")
+        if array.min() < low or array.max() > high:
+            raise ValueError(f"frames hold {array.min()} to {array.max()}; integers from {low} to {high} are needed")
         if self.kind == "bipolar" and not array.all():
             raise ValueError("frames hold 0; the accelerator takes -1 and +1")
         return array
+
+    def check_outputs(self, outputs: Any, count: int) -> None:
+        """`ValueError` unless these are integers (F, *shape) for `count` frames, or (F,) where a frame has one."""
+        wanted = (count, *self.shape)
+        short = self.shape == (1,) and outputs.shape == (count,)
+        if not np.issubdtype(outputs.dtype, np.integer) or not (outputs.shape == wanted or short):
+            raise ValueError(
+                f"outputs are of {outputs.dtype} and shape {outputs.shape}; integers of shape {wanted} are needed"
+            )
 
     def pack(self, values: Any, out: Any) -> None:
         """Write values (F, *shape) into `out` (F, frame_bytes) of bytes."""
@@ -69,3 +100,10 @@ class Port:
         elif self.kind == "signed":
             codes = codes - ((codes >> (self.bits - 1)) << self.bits)
         return codes.reshape(len(memory), *self.shape)
+
+
+def _shape(description: dict[str, Any]) -> tuple[int, ...]:
+    shape = description["shape"]
+    if not isinstance(shape, list) or not shape or not all(type(size) is int and size > 0 for size in shape):
+        raise ValueError(f"shape = {shape!r}, whole numbers of at least 1 are needed")
+    return tuple(shape)

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .accelerator import DriverError, Verification, load_description, needed, verify
+from .accelerator import Verification, needed, verify
+from .files import DriverError, load_description
 
 IDENTIFY, FRAME = b"I", b"F"
 
@@ -57,7 +58,7 @@ class SerialAccelerator:
 
     def verify(self, vectors: str) -> Verification:
         """Run the saved vectors (`frames`, `outputs`) and compare every integer: the last rung of the ladder."""
-        return verify(self.classify, vectors)
+        return verify(self.classify, self.input, self.output, vectors)
 
     def close(self) -> None:
         """Let go of the port."""
