@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from adiabit.errors import UserError
+from adiabit.files import read_bytes
 
 PACKAGE = Path(__file__).parent.parent  # the folder that holds train, hw, boards and flows
 MANIFEST = "stage.json"
@@ -114,10 +115,7 @@ def source_digest(*places: str) -> str:
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file; `UserError` where it cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; give the path of a readable file") from error
+    return hashlib.sha256(read_bytes(path, "give the path of a readable file")).hexdigest()
 
 
 def versions(*packages: str) -> dict[str, str]:
