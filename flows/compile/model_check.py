@@ -68,15 +68,35 @@ RULES: dict[str, dict[str, Rule]] = {
     "Unsqueeze": {"axes": AXIS_LIST},
 }
 REQUIRED = {"Quant": ("narrow", "signed")}  # of those that onnx's checker does not know
+NUMBERS = (
+    "bool",
+    "double",
+    "float",
+    "float16",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+)
 INPUTS = {"BipolarQuant": ("data", "scale"), "Quant": ("data", "scale", "zero point", "bit width")}
 
 
 def reason(error: Exception) -> str:
     """A library's own message in one short line, without the places in its sources."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = lines[0] if lines else type(error).__name__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    told = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
     told = told.rpartition("[ONNXRuntimeError] : ")[2].removesuffix(".")
     return told if len(told) <= TOLD else told[:TOLD] + "…"
+
+
+def type_name(kind: int) -> str:
+    """The name of a type of elements."""
+    known = kind in TensorProto.DataType.values()
+    return str(TensorProto.DataType.Name(kind)).lower() if known else f"type {kind}"
 
 
 def check_text(model: onnx.ModelProto) -> None:
@@ -148,12 +168,14 @@ def check_tensors(path: Path, model: onnx.ModelProto) -> None:
             )
         if tensor.data_location == TensorProto.EXTERNAL:
             _take_in(where, path, tensor)
+        if type_name(tensor.data_type) not in NUMBERS:
+            raise UserError(
+                f"{where} is of {type_name(tensor.data_type)}; one of {', '.join(NUMBERS)} is needed; export it anew"
+            )
         try:
-            numbers = numpy_helper.to_array(tensor).dtype.kind in "biuf"
-        except (KeyError, TypeError, ValueError) as error:
+            numpy_helper.to_array(tensor)
+        except (TypeError, ValueError) as error:
             raise UserError(f"{where} is damaged ({reason(error)}); export it anew") from error
-        if not numbers:
-            raise UserError(f"{where} holds no numbers; text and complex numbers cannot be read; export it anew")
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
@@ -169,11 +191,15 @@ def _take_in(where: str, path: Path, tensor: onnx.TensorProto) -> None:
     """Load a tensor's external data; only a regular file beside the model is opened."""
     location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
     folder, place = path.parent.resolve(), Path(location)
-    if not location or place.is_absolute() or not (folder / place).resolve().is_relative_to(folder):
+    inside = location and "\0" not in location and (folder / place).resolve().is_relative_to(folder)
+    if not inside or place.is_absolute():
         raise UserError(
             f"{where} lies in {location!r}; external data must lie in the model's own folder; save it as one file"
         )
-    files.regular(path.parent / place, f"it holds constant {tensor.name!r} of {path}; put it beside the model")
+    try:
+        files.regular(path.parent / place, "put it beside the model")
+    except UserError as error:
+        raise UserError(f"{where} lies in a file of its own: {error}") from error
     try:
         onnx.external_data_helper.load_external_data_for_tensor(tensor, str(path.parent))
     except (OSError, ValueError, onnx.checker.ValidationError) as error:

@@ -40,6 +40,8 @@ def open_model(path: Path) -> onnx.ModelProto:
             f"{path}: {len(graph.node)} nodes, inputs {[i.name for i in inputs]}, outputs "
             f"{[o.name for o in graph.output]}; nodes, one input and one output are needed; export such a network"
         )
+    if graph.output[0].name not in {name for node in graph.node for name in node.output}:
+        raise UserError(f"{path}: no node makes the output {graph.output[0].name!r}; one must; export it anew")
     _fix_shape(path, inputs[0])
     for place, node in zip(places(path, model), graph.node, strict=True):
         _today(place, node)
@@ -141,7 +143,6 @@ def _fix_shape(path: Path, given: onnx.ValueInfoProto) -> None:
 
 
 def _type_name(given: onnx.ValueInfoProto) -> str:
-    if not given.type.HasField("tensor_type"):
-        return f"type {given.type.WhichOneof('value') or 'unknown'}"
-    kind = given.type.tensor_type.elem_type
-    return str(TensorProto.DataType.Name(kind)).lower() if kind in TensorProto.DataType.values() else f"type {kind}"
+    if given.type.HasField("tensor_type"):
+        return model_check.type_name(given.type.tensor_type.elem_type)
+    return f"type {given.type.WhichOneof('value') or 'unknown'}"

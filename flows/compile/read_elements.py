@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx
 
 from adiabit.flows.compile.chain import Place, Step
-from adiabit.flows.compile.kinds import SHAPES
+from adiabit.flows.compile.kinds import ELEMENTWISE, MOVES, SHAPES
 from adiabit.flows.compile.network import Quantizer
 from adiabit.flows.compile.source import Source, attribute
 from adiabit.hw.accelerator import Kind
@@ -138,10 +138,10 @@ def quantizer(source: Source, node: onnx.NodeProto, before: list[Step], *, first
 
 
 def _ends(source: Source, tensor: str) -> bool:
-    """Whether nothing but changes of shape follows."""
+    """Whether no other layer follows."""
     while tensor != source.output:
         node = source.next(tensor)
-        if node is None or node.op_type not in SHAPES:
+        if node is None or node.op_type not in (*SHAPES, *MOVES, *ELEMENTWISE):
             return False
         tensor = node.output[0]
     return True

@@ -148,13 +148,13 @@ def _weights(source: Source, node: onnx.NodeProto, *, turned: bool) -> tuple[Int
     scale = source.constant(quant, 1).astype(float)
     if not np.any(values) or not np.all(scale):
         place.refuse("all weights, or a scale of them, are 0; train the layer before it is compiled")
+    outputs = 0 if transposed != turned else 1
+    rows = _row_scale(place, scale, values, outputs)
     if quant.op_type == "BipolarQuant":
         ints = np.where(values >= 0, 1, -1).astype(np.int64)
     else:
         ints = _small_ints(source, quant, place, values, scale)
-    if transposed != turned:
-        return ints, _row_scale(place, scale, values, 0)
-    return ints.T, _row_scale(place, scale, values, 1)
+    return ints if outputs == 0 else ints.T, rows
 
 
 def _row_scale(place: Place, scale: Reals, values: npt.NDArray[np.float32], outputs: int) -> Reals:

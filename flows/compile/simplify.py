@@ -130,7 +130,8 @@ def _infer(path: Path, model: onnx.ModelProto) -> None:
         found = onnx.shape_inference.infer_shapes(stand_in(model), data_prop=True).graph
     except (ValueError, onnx.shape_inference.InferenceError) as error:
         raise UserError(f"{path}: its shapes do not fit ({reason(error)}); export it anew") from error
-    graph.value_info.extend(found.value_info)
+    ends = {value.name for value in graph.output}
+    graph.value_info.extend(value for value in found.value_info if value.name not in ends)
     _replace(graph.output, list(found.output))
     for value in (*graph.input, *graph.value_info, *graph.output):
         shape = known_shape(value)

@@ -126,7 +126,7 @@ def test_what_is_damaged_here_can_be_read(net: Make, tmp_path: Path) -> None:
         (lambda m: dims(m, 7), "constant 'c0' is damaged (cannot reshape array of size 1 into shape (7,)); export it"),
         (lambda m: setattr(m.graph.initializer[0], "raw_data", b"abc"), "constant 'c0' is damaged (buffer size must b"),
         (lambda m: m.graph.initializer[0].CopyFrom(helper.make_tensor("c0", TensorProto.STRING, [1], [b"a"])),
-         "constant 'c0' holds no numbers; text and complex numbers cannot be read; export it anew"),
+         "constant 'c0' is of string; one of bool, double, float, float16, int8, int16, int32, int64, uint8, uint1"),
         (lambda m: m.graph.initializer.append(m.graph.initializer[0]), "constant 'c0' is there twice; names must diff"),
         (lambda m: m.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.float16(1), "c0")),
          "node 'bipolarquant_0' (BipolarQuant, 1 of 8): constant 'c0' is of float16; float32 is needed; export it ane"),
@@ -134,9 +134,11 @@ def test_what_is_damaged_here_can_be_read(net: Make, tmp_path: Path) -> None:
          "constant 'c0' has shape (0,); at least one number is needed; check the model"),
         (lambda m: external(m, "../secret"), "constant 'c0' lies in '../secret'; external data must lie in the model"),
         (lambda m: external(m, "/etc/passwd"), "constant 'c0' lies in '/etc/passwd'; external data must lie in the mo"),
+        (lambda m: external(m, "a\0b"), "constant 'c0' lies in 'a\\x00b'; external data must lie in the model's own f"),
+        (lambda m: setattr(m.graph.output[0], "name", "x"), "no node makes the output 'x'; one must; export it anew"),
         (lambda m: external(m, ""), "constant 'c0' lies in ''; external data must lie in the model's own folder; save"),
-        (lambda m: m.graph.node[7].output.__setitem__(0, "t5"), "breaks ONNX"),
-        (lambda m: m.graph.node[0].input.__setitem__(0, "t7"), "breaks ONNX's rules (Nodes in a graph must be topolog"),
+        (lambda m: m.graph.node[5].output.__setitem__(0, "t7"), "breaks ONNX"),
+        (lambda m: m.graph.node[0].input.__setitem__(0, "t7"), "input 't7' of node: name: bipolarquant_0 Op"),
         (lambda m: m.graph.node[0].input.__setitem__(0, "nothing"), "breaks ONNX's rules (Nodes in a graph must be to"),
     ],
 )  # fmt: skip
@@ -170,6 +172,7 @@ def sound(n: Make, **attributes: Any) -> Any:
          "(Conv, 6 of 6): ends the network with an image of 2 x 2 pixels; one number for each class is needed; averag"),
         (lambda n: n(1, 4).sign().dense(W, [1.0, 2.0]),
          "(BipolarQuant, 2 of 4): scale has shape (2,); one number, or one for each output as (3, 1), is needed; quan"),
+        (lambda n: n(1, 4).sign().dense(W, [1.0, 2.0], bits=2), "(Quant, 2 of 4): scale has shape (2,); one number"),
         (lambda n: n(1, 3).sign().dense(np.ones((3, 3)), [1.0, 2.0, 3.0]), "scale has shape (3,); one number, or one"),
         (lambda n: n(1, 4).sign([[[1.0]]]).dense(W), "scale has shape (1, 1, 1), the data have 2 axes; it must not ha"),
         (lambda n: n(1, 4).op("Mul", [[[2.0]]]).sign().dense(W), "constant 'c0' has shape (1, 1, 1); one number, or o"),
@@ -191,6 +194,7 @@ def sound(n: Make, **attributes: Any) -> Any:
         (lambda n: n(1, 4).sign().dense(W).quant(8, 0.5, signed=1),
          "(Quant, 5 of 5): ends the network; the last layer must put out logits, whose argmax is the label (of a "
          "single output the host takes the sign); remove the quantizer"),
+        (lambda n: n(1, 1, 3, 3).sign().conv(C).sign().op("GlobalAveragePool"), "(BipolarQuant, 4 of 5): ends the net"),
         (lambda n: n(1, 4).sign().dense(W).sign().op("Flatten"), "(BipolarQuant, 5 of 6): ends the network; the last"),
         (lambda n: n(1, 4).sign().dense(W).op("Softmax"), "remove it: the hardware puts out the label, which is the a"),
         (lambda n: n(1, 4).sign().dense(W).op("Dropout", 0.5, np.array(True)), "drops elements at run time, or its ma"),
@@ -250,10 +254,10 @@ def test_external_data_beside_the_model(net: Make, tmp_path: Path) -> None:
     (tmp_path / "n.data").write_bytes(b"12")
     assert "external data do not fit (" in told(path)
     (tmp_path / "n.data").unlink()
-    with pytest.raises(
-        UserError, match=r"n.data: No such file or directory; it holds constant 'c0' of .*; put it beside"
-    ):
-        read(path)
+    assert told(path) == (
+        f"constant 'c0' lies in a file of its own: {tmp_path / 'n.data'}: No such file or directory; put it beside the "
+        "model"
+    )
 
 
 def test_annotations_are_not_evaluated(net: Make, tmp_path: Path) -> None:
