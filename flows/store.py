@@ -199,10 +199,7 @@ def source_digest(*places: str) -> str:
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file; `UserError` where it cannot be read."""
-    try:
-        return _digest(files.regular(path, "give the path of a readable file"))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; give the path of a readable file") from error
+    return hashlib.sha256(files.read_bytes(path, "give the path of a readable file")).hexdigest()
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -26,7 +26,7 @@ from qonnx.custom_op.general.bipolar_quant import binary_quant
 from qonnx.custom_op.general.quant import quant
 
 from adiabit.flows.compile.chain import Reals, run_node
-from adiabit.flows.compile.model_file import CONVOLUTIONS, PRODUCTS, QUANTIZERS, SHAPES
+from adiabit.flows.compile.kinds import CONVOLUTIONS, PRODUCTS, QUANTIZERS, SHAPES
 from adiabit.flows.compile.source import attribute
 
 Array = npt.NDArray[Any]

@@ -17,7 +17,7 @@ from adiabit.flows.compile.source import Source, attribute
 def moves(source: Source, node: onnx.NodeProto, shape: tuple[int, ...], chain: Chain) -> tuple[list[Move], Image]:
     """The moves of one node on an image (C, H, W) behind the steps of `chain`, and the image after them."""
     place = source.place(node)
-    if len(shape) != 3:
+    if len(shape) != 3 or len(source.shape(node.input[0])) not in (3, 4):
         place.refuse("reads a flat vector; an image (1, C, H, W) or sound (1, C, W) is needed; reshape it")
     if node.op_type == "Pad":
         pad = _pad(source, node, place, chain)
@@ -43,6 +43,8 @@ def _pad(source: Source, node: onnx.NodeProto, place: Place, chain: Chain) -> Pa
     if len(node.input) > 2 and node.input[2]:
         value = source.scalar(node, 2, "padding value")
     axes = [a % rank for a in source.optional(node, 3) or range(rank)]
+    if len(set(axes)) != len(axes):
+        place.refuse(f"pads axes {axes}; each may be given once; check the model")
     before, after = np.zeros(rank, int), np.zeros(rank, int)
     if amounts is None or len(amounts) != 2 * len(axes):
         place.refuse(f"pads by {amounts}; two numbers for each of {len(axes)} axes are needed; check the model")
@@ -60,12 +62,12 @@ def _pad(source: Source, node: onnx.NodeProto, place: Place, chain: Chain) -> Pa
 
 
 def _max_pool(source: Source, node: onnx.NodeProto, place: Place, shape: tuple[int, ...]) -> tuple[list[Move], Image]:
-    kernel = [int(k) for k in attribute(node, "kernel_shape", [])]
-    stride = [int(s) for s in attribute(node, "strides", None) or [1] * len(kernel)]
+    spatial = len(source.shape(node.input[0])) - 2
+    kernel, stride = _kernel(source, node, spatial), source.sides(node, "strides", spatial, 1)
     if attribute(node, "ceil_mode", 0) or set(attribute(node, "dilations", None) or [1]) != {1}:
         place.refuse("pools with ceil_mode or dilations; neither can be compiled; pool without them")
     found: list[Move] = []
-    before, after = padding(node, place, len(source.shape(node.input[0])) - 2)
+    before, after = padding(source, node, spatial)
     (kh, kw), (sy, sx) = [1, *kernel][-2:], [1, *stride][-2:]
     if any((*before, *after)):
         pad = Pad(place=place, before=before, after=after, value=None)
@@ -77,16 +79,24 @@ def _max_pool(source: Source, node: onnx.NodeProto, place: Place, shape: tuple[i
     return [*found, Pool(place=place, kernel=(kh, kw), stride=(sy, sx))], (shape[0], rows, columns)
 
 
+def _kernel(source: Source, node: onnx.NodeProto, spatial: int) -> list[int]:
+    """The sides of a pool's windows, which ONNX requires."""
+    if not attribute(node, "kernel_shape", None):
+        source.place(node).refuse(f"has no kernel_shape; {spatial} numbers are needed; check the model")
+    return source.sides(node, "kernel_shape", spatial, 1)
+
+
 def _check_global(source: Source, node: onnx.NodeProto, place: Place, shape: tuple[int, ...]) -> None:
     """An average must be over the whole image."""
     rank = len(source.shape(node.input[0]))
     if node.op_type == "AveragePool":
-        kernel = [1, *attribute(node, "kernel_shape", [])][-2:]
-        before, after = padding(node, place, rank - 2)
-        if tuple(kernel) != tuple(shape[1:]) or any((*before, *after)):
+        kernel = [1, *_kernel(source, node, rank - 2)][-2:]
+        before, after = padding(source, node, rank - 2)
+        dilated = set(source.sides(node, "dilations", rank - 2, 1)) != {1}
+        if tuple(kernel) != tuple(shape[1:]) or any((*before, *after)) or dilated:
             _refuse_average(place, f"averages windows of {kernel[0]} x {kernel[1]}", shape)
     elif node.op_type == "ReduceMean":
-        axes = attribute(node, "axes", None) or source.optional(node, 1) or []
+        axes = attribute(node, "axes", None) or source.optional(node, 1) or range(rank)
         if {a % rank for a in axes} != set(range(2, rank)):
             _refuse_average(place, f"averages axes {list(axes)}", shape)
 

@@ -55,7 +55,7 @@ def compile_model(
     raises `UserError` with file, node and position.
     """
     with finn(out / LOG):
-        given, source = read(model), load(model)
+        given, source = read(model, trusted=vectors is not None), load(model)
         network = normalize(given, config)
         config = _with_label(config, network)
         foreign = vectors is None

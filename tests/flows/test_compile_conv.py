@@ -46,7 +46,7 @@ def compiled(path: Path, vectors: Vectors | None = None, **options: Any) -> Comp
 
     config = CompileConfig(**options)
     with finn(path.with_suffix(".log")):
-        network, source = normalize(read(path), config), load(path)
+        network, source = normalize(read(path, trusted=True), config), load(path)
         if vectors is None:
             frames = frames_for(network, config)
             vectors = given_vectors(frames, logits(source, network, config, frames))

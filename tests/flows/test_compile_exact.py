@@ -60,7 +60,7 @@ def test_every_frame_is_equal_where_float32_sums_are_not(make: Any, net: Make, t
     compile_model(path, None, tmp_path, CompileConfig())
     rungs = load_rungs(tmp_path)
     assert [(r.name, r.status) for r in rungs] == [("QONNX", "equal"), ("FINN graph", "equal"), ("golden", "equal")]
-    network, model, vectors = read(path), load(path), Vectors.load(tmp_path)
+    network, model, vectors = read(path, trusted=True), load(path), Vectors.load(tmp_path)
     rounded = run_model(model, seen(vectors.frames, network, CompileConfig())).reshape(len(vectors.frames), -1)
     alike = np.sum(predicted(rounded) == vectors.predictions)
     assert alike < len(vectors.frames)  # so the test can fail
@@ -70,7 +70,7 @@ def test_every_frame_is_equal_where_float32_sums_are_not(make: Any, net: Make, t
 @pytest.mark.parametrize("make", [plain, steps, image, average])
 def test_float32_execution_is_the_same_where_its_sums_are_exact(make: Any, net: Make, tmp_path: Path) -> None:
     path = make(net, np.random.default_rng(5), np.float32(0.125)).save(tmp_path / "net.onnx")
-    network, config, model = read(path), CompileConfig(), load(path)
+    network, config, model = read(path, trusted=True), CompileConfig(), load(path)
     frames = frames_for(network, config)
     rounded = run_model(model, seen(frames, network, config)).reshape(len(frames), -1)
     exact = logits(model, network, config, frames)
@@ -84,7 +84,7 @@ def test_integers_and_scales_are_known_down_to_the_logits(net: Make, tmp_path: P
     model = net(1, 6).op("Sub", 3.0).sign(0.5).dense(weights[0], TENTH).sign(0.25).dense(weights[1], TENTH)
     path = model.op("Mul", 2.0).op("Add", -1.0).save(tmp_path / "net.onnx")
     frames = rng.integers(0, 8, (20, 6))
-    network = read(path)
+    network = read(path, trusted=True)
     out = trace(load(path), network, CompileConfig(), frames)[load(path).graph.output[0].name]
     hidden = np.where(np.where(frames >= 3, 1, -1) @ weights[0].T >= 0, 1, -1) @ weights[1].T
     np.testing.assert_array_equal(out.integers, hidden)
@@ -96,7 +96,7 @@ def test_a_quantizer_rounds_halves_to_even_on_either_side(net: Make, tmp_path: P
     model = net(1, 31).op("Sub", 127.5).sign(1.0).dense(np.ones((2, 31)), np.float32(0.25)).quant(4, 0.5)
     path = model.dense(np.array([[1.0, 1], [-1, 1]])).save(tmp_path / "net.onnx")
     frames = np.where(np.arange(31) < np.arange(32)[:, None], 255, 0)  # sums of -31, -29, ..., 31 quarters
-    network, config = read(path), CompileConfig()
+    network, config = read(path, trusted=True), CompileConfig()
     found = trace(load(path), network, config, frames)[network.layers[0].quantizer.tensor].integers  # type: ignore[union-attr]
     assert found is not None
     want = np.clip(np.rint(np.arange(-31, 32, 2) / 2), 0, 15)
@@ -120,7 +120,7 @@ def test_a_norm_is_the_same_of_an_image_and_of_rows(net: Make, tmp_path: Path, p
     norm = [gamma, beta, mean, variance**2]
     model = net(1, 3, pixels, pixels).conv(signs(rng, 7, 3, 1, 1), TENTH).norm(*norm).sign()
     path = model.op("Flatten").dense(signs(rng, 2, 7 * pixels**2)).save(tmp_path / "net.onnx")
-    network, config = read(path), CompileConfig()
+    network, config = read(path, trusted=True), CompileConfig()
     frames = rng.integers(0, 256, (11, pixels, pixels, 3))
     tensors = trace(load(path), network, config, frames)
     names = [n.output[0] for n in load(path).graph.node if n.op_type in ("Conv", "BatchNormalization")]

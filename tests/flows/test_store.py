@@ -197,6 +197,9 @@ def test_digests(tmp_path: Path) -> None:
     assert source_digest("hw") == source_digest("hw") != source_digest("boards")
     with pytest.raises(UserError, match="no: No such file or directory; give the path of a readable file"):
         file_digest(tmp_path / "no")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match=r"pipe: a pipe or a device, not a file; give the path of a readable file"):
+        file_digest(tmp_path / "pipe")
     assert versions("numpy", "no-such-distribution")["no-such-distribution"] == "missing"
 
 
