@@ -11,7 +11,8 @@ from adiabit.errors import UserError
 from adiabit.flows.compile.config import FoldConfig
 from adiabit.hw.accelerator import Accelerator, Memory
 from adiabit.hw.finn_json import from_finn_json
-from adiabit.hw.fold import Folding, apply, solve, solve_luts
+from adiabit.hw.fold import Folding, apply
+from adiabit.hw.solve import solve, solve_luts
 
 
 def folded(accelerator: Accelerator, config: FoldConfig, clock_mhz: float) -> Accelerator:

@@ -36,9 +36,8 @@ from adiabit.hw.fold import (
     apply,
     foldable,
     folding_of,
-    solve,
-    solve_luts,
 )
+from adiabit.hw.solve import solve, solve_luts
 
 
 def dense(*widths: int, seed: int = 0, sign: bool = True) -> Accelerator:

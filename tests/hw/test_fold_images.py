@@ -23,7 +23,8 @@ from adiabit.hw.accelerator import (
 )
 from adiabit.hw.estimate import estimate
 from adiabit.hw.finn_json import from_finn_json, to_finn_json
-from adiabit.hw.fold import Folding, apply, foldable, folding_of, solve, solve_luts
+from adiabit.hw.fold import Folding, apply, foldable, folding_of
+from adiabit.hw.solve import solve, solve_luts
 
 B, U = Kind.BIPOLAR, Kind.UNSIGNED
 

@@ -14,6 +14,7 @@ from adiabit.hw import fold
 from adiabit.hw.accelerator import Accelerator, Pad, Window
 from adiabit.hw.estimate import estimate
 from adiabit.hw.queues import least_depth, queued
+from adiabit.hw.solve import solve_luts
 from tests.hw.rtl.chain import B, Chain
 
 
@@ -87,7 +88,7 @@ def test_a_lut_budget_holds_with_the_queues() -> None:
     refused = fitted = 0
     for luts in range(380, 700, 4):
         try:
-            folded = fold.solve_luts(padded(1), luts=luts)
+            folded = solve_luts(padded(1), luts=luts)
         except UserError as error:
             assert f"luts={luts} is too few; the smallest folding takes about" in str(error)  # noqa: PT017
             refused += 1
