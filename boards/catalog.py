@@ -12,6 +12,7 @@ from typing import Any
 from adiabit.errors import UserError
 
 FOLDER = Path(__file__).parent
+DEFAULT = "pynq-z2"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,8 +98,19 @@ class Pipeline:
         from adiabit.train.distributed import Meeting
         from adiabit.train.loop import fit
 
+        self._check_folding()
         recipe, meeting = self.recipe, Meeting(machine=self.machine, place=self.meet)
         fit(recipe.data, recipe.model, recipe.train, folder, progress=self.progress, meeting=meeting)
+
+    def _check_folding(self) -> None:
+        """Refuse a folding that cannot be before the training that would come to nothing."""
+        from adiabit.flows.compile.folding import folded
+        from adiabit.flows.outline import outline
+
+        recipe = self.recipe
+        if not recipe.train.method.why_not:
+            stages = outline(recipe.model, recipe.data.source, recipe.compile)
+            folded(stages, recipe.compile.fold, self.board, self.clock_mhz)
 
     @cached_property
     def export(self) -> Path:
@@ -112,7 +123,7 @@ class Pipeline:
             export(source, self.recipe.data, folder, self.recipe.export.frames)
 
         tools = versions("torch", "brevitas", "qonnx", "onnx", "onnxruntime")
-        sources = source_digest("train", "flows/export.py", "flows/ladder.py", "flows/compile/execute.py")
+        sources = source_digest("train", "flows/export.py", "flows/ladder.py", "flows/compile")
         key = {
             **self._settings("data", "export"),
             "data_digest": self._data_digest(),
@@ -139,16 +150,19 @@ class Pipeline:
 
                 split = load(self.recipe.data).test
                 test = split.frames, split.labels
-            compile_model(model, vectors, folder, self.recipe.compile, clock_mhz=self.clock_mhz, test=test)
+            compile_model(
+                model, vectors, folder, self.recipe.compile, board=self.board, clock_mhz=self.clock_mhz, test=test
+            )
 
         key = {
             **self._settings("compile", *(["data"] if labelled else [])),
             "model": file_digest(model),
             "folding": file_digest(folding) if folding else None,
+            "board": self.board if self.recipe.compile.fold.free else None,
             "test": self._data_digest() if labelled else None,
             "from": None if self.recipe.onnx else identity(self.export),
             "clock_mhz": self.clock_mhz,
-            "source": source_digest("hw", "flows/compile", "flows/ladder.py"),
+            "source": source_digest("hw", "flows/compile", "flows/ladder.py", "boards/catalog.py"),
             "tools": versions("finn-plus", "qonnx", "onnx"),
         }
         return self._stage("compile", key, make)

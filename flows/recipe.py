@@ -26,7 +26,7 @@ class TargetConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    board: str = "pynq-z2"
+    board: str = catalog.DEFAULT
     clock_mhz: float | None = Field(default=None, gt=0, le=1000)  # the board's own where it is not given
     verified: Path | None = None  # what the driver saved on the board
 

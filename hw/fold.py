@@ -18,6 +18,7 @@ from adiabit.hw.accelerator import (
     LabelSelect,
     MatrixVector,
     Memory,
+    Pad,
     Stage,
     Stream,
     WidthConverter,
@@ -63,6 +64,8 @@ def apply(accelerator: Accelerator, folding: Mapping[str, Folding]) -> Accelerat
         changes: dict[str, Any] = {"inputs": (stream,), "outputs": (output,)}
         if isinstance(stage, MatrixVector):
             changes["memory"] = chosen[stage.name].memory or stage.memory
+        elif isinstance(stage, Pad | Window):
+            changes["queue"] = 0  # of the folding that was; `queued` gives the new one
         built.append(dataclasses.replace(stage, **changes))
         stream = output
     return queued(dataclasses.replace(accelerator, stages=tuple(built)))

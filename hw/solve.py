@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,32 +124,42 @@ def solve(accelerator: Accelerator, *, fps: float, clock_hz: float) -> Accelerat
 
 def solve_luts(accelerator: Accelerator, *, luts: int) -> Accelerator:
     """The folding with the fewest cycles a frame whose estimated LUTs do not exceed `luts`."""
+    found = solve_room(accelerator, estimate.Resources(luts=luts, ffs=NO_LIMIT, bram18=NO_LIMIT, dsps=NO_LIMIT))
+    needed = estimate.estimate(found).resources.luts
+    if needed > luts:
+        raise UserError(
+            f"folding: luts={luts} is too few; the smallest folding takes about {needed}; use luts={needed} or more"
+        )
+    return found
+
+
+NO_LIMIT = 1 << 62
+
+
+def solve_room(accelerator: Accelerator, room: estimate.Resources) -> Accelerator:
+    """The folding with the fewest cycles a frame whose estimate fits into `room`; the smallest where none does.
+
+    The fewer cycles, the more LUTs. Block RAMs go up and down, so where they do not fit slower foldings are tried.
+    """
     stages = [_Options.of(s) for s in foldable(accelerator)]
     fastest = max(s.fastest for s in stages)
     candidates = sorted({cycles for s in stages for _, cycles, _ in s.options if cycles >= fastest})
-    smallest = _cheapest(stages, candidates[-1])
-    if smallest[0] > luts:
-        raise UserError(
-            f"folding: luts={luts} is too few; the smallest folding takes about {smallest[0]}; "
-            f"use luts={smallest[0]} or more"
-        )
-    budget = luts
-    while True:  # what the queues take is known when the folding is
-        low, high, best = 0, len(candidates) - 1, smallest
-        while low < high:  # the fewer cycles, the more LUTs
-            middle = (low + high) // 2
-            tried = _cheapest(stages, candidates[middle])
-            if tried[0] <= budget:
-                high, best = middle, tried
-            else:
-                low = middle + 1
-        folded = apply(accelerator, best[1])
-        excess = estimate.estimate(folded).resources.luts - luts
-        if excess <= 0:
-            return folded
-        if best[0] == smallest[0]:
-            raise UserError(
-                f"folding: luts={luts} is too few; the smallest folding takes about {luts + excess} with its queues; "
-                f"use luts={luts + excess} or more"
-            )
-        budget = best[0] - excess
+    tried: dict[int, Accelerator] = {}
+
+    def at(index: int) -> Accelerator:
+        if index not in tried:
+            tried[index] = apply(accelerator, _cheapest(stages, candidates[index])[1])
+        return tried[index]
+
+    last = len(candidates) - 1
+    first = bisect_left(range(last), True, key=lambda k: estimate.estimate(at(k)).resources.luts <= room.luts)
+    slower, step = first, 1
+    while slower < last and not fits(at(slower), room):
+        first, slower, step = slower + 1, min(slower + step, last), 2 * step
+    return at(first + bisect_left(range(first, slower), True, key=lambda k: fits(at(k), room)))
+
+
+def fits(accelerator: Accelerator, room: estimate.Resources) -> bool:
+    """Whether an accelerator's estimate fits into `room`."""
+    needed, limits = (dataclasses.astuple(r) for r in (estimate.estimate(accelerator).resources, room))
+    return all(n <= limit for n, limit in zip(needed, limits, strict=True))

@@ -27,7 +27,10 @@ class StageFold(Table):
 
 
 class FoldConfig(Table):
-    """How parallel the accelerator shall be: one of a frame rate, a LUT budget, each stage by hand, FINN's JSON."""
+    """How parallel the accelerator shall be: one of a frame rate, a LUT budget, each stage by hand, FINN's JSON.
+
+    None of them: as fast as fits into half of the board's part.
+    """
 
     fps: Annotated[float, Field(gt=0)] | None = None  # frames a second that must be reached, with the fewest LUTs
     luts: Parallel | None = None  # LUTs that must not be exceeded, with the most frames a second
@@ -39,9 +42,12 @@ class FoldConfig(Table):
         given = [name for name in type(self).model_fields if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} exclude each other; keep one of them")
-        if not given:
-            object.__setattr__(self, "fps", 100_000.0)
         return self
+
+    @property
+    def free(self) -> bool:
+        """Whether nothing is asked for."""
+        return all(getattr(self, name) is None for name in type(self).model_fields)
 
 
 class CompileConfig(Table):

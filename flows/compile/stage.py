@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from qonnx.core.modelwrapper import ModelWrapper
 
+from adiabit.boards import catalog
+from adiabit.boards.catalog import Board
 from adiabit.errors import UserError
 from adiabit.flows.compile.compare import Comparison
 from adiabit.flows.compile.config import CompileConfig
@@ -43,14 +45,15 @@ def compile_model(
     out: Path,
     config: CompileConfig,
     *,
+    board: Board | None = None,
     clock_mhz: float = 100.0,
     test: Labelled | None = None,
 ) -> None:
     """Compile a QONNX file into the existing folder `out`.
 
-    Writes dataflow.onnx (FINN's hardware graph), accelerator.json and params.npz (folded as `config` says for
-    `clock_mhz`), folding.json (the same folding in FINN's form), estimate.json, vectors.npz (made where none are
-    given: the labelled frames of `test`, corners and noise, with the logits of exact execution, which is the
+    Writes dataflow.onnx (FINN's hardware graph), accelerator.json and params.npz (folded as `config` says for the
+    `board` and `clock_mhz`), folding.json (the same folding in FINN's form), estimate.json, vectors.npz (made where
+    none are given: the labelled frames of `test`, corners and noise, with the logits of exact execution, which is the
     reference then), rungs.json and finn.log. A rung that differs is told in rungs.json; what cannot be compiled
     raises `UserError` with file, node and position.
     """
@@ -77,7 +80,7 @@ def compile_model(
         rungs = [*([_reference(vectors, source, network, config)] if foreign else []), *compared.rungs(vectors)]
         rungs[0] = dataclasses.replace(rungs[0], warnings=unfit_input(given, config))
         streamlined.model.save(str(out / "dataflow.onnx"))
-    result = folded(accelerator, config.fold, clock_mhz)
+    result = folded(accelerator, config.fold, board or catalog.load(catalog.DEFAULT), clock_mhz)
     vectors.save(out)
     storage.save(result, out)
     _write(out / "folding.json", to_finn_json(result))

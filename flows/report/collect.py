@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from adiabit.boards.catalog import Board
 from adiabit.errors import UserError
+from adiabit.flows.compile.folding import fitting_rate
 from adiabit.flows.ladder import RUNGS, STAGES, Rung, load_rungs
 from adiabit.flows.report.figures import (
     Bitstream,
@@ -62,7 +63,7 @@ def collect(
     simulation = _read(folders, "simulate", "simulation.json")
     routed = _read(folders, "bitstream", "bitstream.json")
     on_board = _read(folders, "verified", "board.json")
-    return Figures(
+    figures = Figures(
         name=name, board=board, clock_mhz=clock_mhz, command=command,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         rungs=tuple(dataclasses.replace(r, difference=r.told(selection)) for r in _rungs(folders)),
@@ -79,6 +80,10 @@ def collect(
         versions=versions(*PACKAGES),
         accelerator=accelerator,
     )  # fmt: skip
+    if accelerator is None or not figures.overflows:
+        return figures
+    advice = fitting_rate(accelerator, board, clock_mhz) or f"no folding fits {board.title}; choose a larger board"
+    return dataclasses.replace(figures, advice=f"by the estimate, {advice}")
 
 
 def _read(folders: Mapping[str, Path], stage: str, file: str) -> dict[str, Any]:

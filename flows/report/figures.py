@@ -139,6 +139,7 @@ class Figures:
     on_board: OnBoard | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    advice: str = ""  # what fits, where something does not
     accelerator: Accelerator | None = field(default=None, compare=False)  # for the drawing; not in report.json
 
     @property

@@ -25,7 +25,7 @@ LINES = 3  # if so many lines are enough; else more
 def tables(figures: Figures) -> list[RenderableType]:
     """The ladder, accuracy, resources and speed, and what does not fit the part, for the terminal."""
     shown = [rich_table(table) for table in (ladder(figures), accuracy(figures), resources(figures))]
-    return [*shown, *(Text(str(overflow), STYLES["bad"]) for overflow in figures.overflows)]
+    return [*shown, *_too_much(figures)]
 
 
 def outcome(figures: Figures) -> list[RenderableType]:
@@ -36,8 +36,14 @@ def outcome(figures: Figures) -> list[RenderableType]:
     return [
         *shown,
         *(Text(line) for line in lines if line),
-        *(Text(str(overflow), STYLES["bad"]) for overflow in figures.overflows),
+        *_too_much(figures),
     ]
+
+
+def _too_much(figures: Figures) -> list[RenderableType]:
+    """What does not fit the part, and what would."""
+    lines = [Text(str(overflow), STYLES["bad"]) for overflow in figures.overflows]
+    return [*lines, Text(figures.advice)] if figures.advice else [*lines]
 
 
 def _learnt(figures: Figures) -> str:

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adiabit.boards import catalog
 from adiabit.errors import UserError
 from adiabit.flows.compile import stage as compile_stage
 from adiabit.flows.compile.config import CompileConfig, FoldConfig
@@ -249,14 +250,15 @@ def test_folding_files_that_are_none(tmp_path: Path, text: str | None, message: 
     if text is not None:
         path.write_text(text)
     with pytest.raises(UserError) as caught:
-        folded(None, FoldConfig(finn_json=path), 100.0)  # type: ignore[arg-type]  # it is not reached
+        folded(None, FoldConfig(finn_json=path), catalog.load("pynq-z2"), 100.0)  # type: ignore[arg-type]  # not reached
     assert f"{path}: {message}" in str(caught.value)
 
 
 def test_the_config_refuses_nonsense() -> None:
     with pytest.raises(ValueError, match="fps and luts exclude each other; keep one of them"):
         FoldConfig(fps=1, luts=5)
-    assert FoldConfig().fps == 100_000
+    assert FoldConfig().free
+    assert not FoldConfig(fps=1).free
     with pytest.raises(ValueError, match="input_scale must be finite and not 0"):
         CompileConfig(input_scale=0)
 

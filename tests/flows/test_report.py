@@ -417,7 +417,9 @@ def test_what_does_not_fit_the_part_is_told(folders: dict[str, Path], tmp_path: 
     ]
     section = html[html.index('id="verdict"') : html.index('aria-label="Key figures"')]
     assert all(line in section for line in lines)
-    assert printed(figures, 120)[-3:] == lines
+    assert re.fullmatch(r"by the estimate, compile.fold.fps=\d+ is the most that fits pynq-z2", figures.advice)
+    assert printed(figures, 120)[-4:] == [*lines, figures.advice]
+    assert f"{figures.advice[1:]}." in section
 
 
 def test_all_words_are_escaped(folders: dict[str, Path], tmp_path: Path) -> None:

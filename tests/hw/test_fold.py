@@ -29,7 +29,7 @@ from adiabit.hw.accelerator import (
     divisors,
     signed_bits,
 )
-from adiabit.hw.estimate import estimate
+from adiabit.hw.estimate import Resources, estimate
 from adiabit.hw.finn_json import from_finn_json, to_finn_json
 from adiabit.hw.fold import (
     Folding,
@@ -37,7 +37,7 @@ from adiabit.hw.fold import (
     foldable,
     folding_of,
 )
-from adiabit.hw.solve import solve, solve_luts
+from adiabit.hw.solve import NO_LIMIT, fits, solve, solve_luts, solve_room
 
 
 def dense(*widths: int, seed: int = 0, sign: bool = True) -> Accelerator:
@@ -211,6 +211,21 @@ def test_targets_out_of_reach() -> None:
         solve_luts(TFC, luts=10)
     smallest = int(str(caught.value).rsplit("luts=", maxsplit=1)[1].split()[0])
     assert estimate(solve_luts(TFC, luts=smallest)).resources.luts <= smallest
+
+
+@pytest.mark.parametrize("luts", [1000, 3000, 9000, 60_000])
+@pytest.mark.parametrize("blocks", [0, 12, NO_LIMIT])
+def test_the_fastest_folding_that_fits(luts: int, blocks: int) -> None:
+    """No folding for a frame rate that is faster fits too; where none fits the smallest is given."""
+    room = Resources(luts=luts, ffs=NO_LIMIT, bram18=blocks, dsps=0)
+    found = solve_room(TFC, room)
+    rates = [solve(TFC, fps=1e8 / cycles, clock_hz=1e8) for cycles in range(1, 4096)]
+    fitting = [a.cycles for a in rates if fits(a, room)]
+    if fitting:
+        assert fits(found, room)
+        assert found.cycles == min(fitting)
+    else:
+        assert estimate(found).resources.luts == min(estimate(a).resources.luts for a in (found, *rates))
 
 
 def test_finn_json_in_and_out() -> None:
