@@ -16,6 +16,7 @@ from pathlib import Path
 
 from adiabit.errors import UserError
 
+ADDRESSES = 8 << 30  # bytes that the libraries may reserve on a machine of less memory
 SECONDS = 120  # a network that is compiled in minutes is read in a few
 
 
@@ -67,7 +68,7 @@ def main(path: Path) -> int:
 
 def _limit_memory() -> None:
     """Fail instead of driving the machine into its swap."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = max(ADDRESSES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (memory if hard == resource.RLIM_INFINITY else min(memory, hard), hard))
 

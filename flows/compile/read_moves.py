@@ -81,7 +81,7 @@ def _max_pool(source: Source, node: onnx.NodeProto, place: Place, shape: tuple[i
 
 def _kernel(source: Source, node: onnx.NodeProto, spatial: int) -> list[int]:
     """The sides of a pool's windows, which ONNX requires."""
-    if not attribute(node, "kernel_shape", None):
+    if attribute(node, "kernel_shape", None) is None:
         source.place(node).refuse(f"has no kernel_shape; {spatial} numbers are needed; check the model")
     return source.sides(node, "kernel_shape", spatial, 1)
 

@@ -150,6 +150,12 @@ def sound(n: Make, **attributes: Any) -> Any:
     return n(1, 1, 3, 3).sign().conv(C, **attributes).op("Flatten").sign().dense(np.ones((2, 8)))
 
 
+def emptied(n: Make) -> Any:
+    net = sound(n)
+    next(a for a in net.nodes[2].attribute if a.name == "kernel_shape").ClearField("ints")
+    return net
+
+
 @pytest.mark.parametrize(
     ("build", "text"),
     [
@@ -158,12 +164,14 @@ def sound(n: Make, **attributes: Any) -> Any:
         (lambda n: sound(n, group=0), "attribute group is 0; 1 to 65536 is needed; export it anew"),
         (lambda n: sound(n, strides=[1]), "attribute strides is [1]; 2 numbers are needed; check the model"),
         (lambda n: sound(n, pads=[1]), "attribute pads is [1]; 4 numbers are needed; check the model"),
+        (lambda n: emptied(n), "(Conv, 3 of 8): kernel_shape is [], the weights have shape (2, 1, 2, 2); both"),
         (lambda n: sound(n, kernel_shape=[1, 2]),
          "kernel_shape is [1, 2], the weights have shape (2, 1, 2, 2); both must agree; check the model"),
         (lambda n: sound(n).op("Flatten", axis=0), "(Flatten, 9 of 9): makes [1, 2]; the first axis must stay the bat"),
         (lambda n: sound(n).op("Flatten", axis=2), "(Flatten, 9 of 9): makes [2, 1]; the first axis must stay the bat"),
         (lambda n: sound(n).op("Flatten", axis=99), "(Flatten, 9 of 9): attribute axis is 99; -8 to 8 is needed; expo"),
-        (lambda n: sound(n).op("Flatten", axis=5), "(Flatten, 9 of 9): the shape of 't8' is not known ("),
+        (lambda n: sound(n).op("Flatten", axis=5), "(Flatten, 9 of 9): the shape of 't8' is not known ((op_type:Fl"),
+        (lambda n: n(1, 1, 4, 4).sign().conv(np.ones((2, 1, 5, 5))).op("Flatten"), "(Conv, 3 of 4): kernel (5, 5) is"),
         (lambda n: n(1, 4).op("Reshape", np.array([4])).sign().dense(W), "makes [4]; the first axis must stay the bat"),
         (lambda n: n(1, 4).op("Unsqueeze", np.array([0])).sign().dense(W), "makes [1, 1, 4]; the first axis must stay"),
         (lambda n: n(1, 1, 4, 4).sign().op("MaxPool", kernel_shape=[2], strides=[2]).dense(W),
@@ -179,7 +187,8 @@ def sound(n: Make, **attributes: Any) -> Any:
         (lambda n: n(1, 1, 2, 2).op("Flatten").op("Add", [1.0, 2.0, 3.0]).sign().dense(W), "has shape (3,); one numbe"),
         (lambda n: n(1, 4).sign().dense(W, float("inf")), "constant 'c2' holds NaN or infinity; numbers are needed; t"),
         (lambda n: n(1, 4).sign().dense(W, float("nan")), "constant 'c2' holds NaN or infinity; numbers are needed; t"),
-        (lambda n: n(1, 4).sign().dense(W, 0.0), "all weights, or a scale of them, are 0; train the layer before it i"),
+        (lambda n: n(1, 4).sign().dense(W, 0.0), "all weights, or a scale of them, are 0 or less than 1.17549e-38; tr"),
+        (lambda n: n(1, 4).sign(1e-45).dense(W), "scale is 1.4013e-45; it must be at least 1.17549e-38, where float32"),
         (lambda n: n(1, 4).sign(0.0).dense(W), "scale is 0; it must be greater than 0; export it anew"),
         *[(lambda n, bits=bits: n(1, 4).sign().dense(W, 0.5, bits=bits),
            f"weights of {bits:g} bits, signed=1, zero point 0, rounding ROUND; signed, 2 to 8 bits, zero point 0 and r")
@@ -199,11 +208,16 @@ def sound(n: Make, **attributes: Any) -> Any:
         (lambda n: n(1, 4).sign().dense(W).op("Softmax"), "remove it: the hardware puts out the label, which is the a"),
         (lambda n: n(1, 4).sign().dense(W).op("Dropout", 0.5, np.array(True)), "drops elements at run time, or its ma"),
         (lambda n: n(1, 4).sign().dense(W).norm([1] * 2, [0] * 2, [0] * 2, [1] * 2), "has shape (2,); one number for"),
-        (lambda n: n(1, 0x10000, 0x10000).sign().op("Flatten").dense(W), "tensor 'x' has shape [1, 65536, 65536]; 1 t"),
+        (lambda n: n(1, 0x10000, 0x10000).sign().op("Flatten").dense(W), "tensor 'x' has shape [1, 65536, 65536]; at"),
     ],
 )  # fmt: skip
 def test_odd(net: Make, tmp_path: Path, build: Callable[[Make], Any], text: str) -> None:
     assert text in told(build(net).save(tmp_path / "n.onnx"))
+
+
+def test_the_newer_name_of_quant(net: Make, tmp_path: Path) -> None:
+    path = damaged(net, tmp_path / "n.onnx", lambda m: kind(m, 4, "IntQuant", GENERAL))
+    assert [q.bits for q in read(path).quantizers] == [1, 2]
 
 
 def test_a_quantized_bias(net: Make, tmp_path: Path) -> None:
