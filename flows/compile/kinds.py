@@ -10,6 +10,7 @@ from adiabit.flows.compile.chain import Place
 DOMAIN = "qonnx.custom_op.general"
 BREVITAS = (DOMAIN, "onnx.brevitas", "finn.custom_op.general", "")  # where Brevitas and qonnx have put quantizers
 STANDARD = ("", "ai.onnx")
+ALIASES = {"IntQuant": "Quant"}  # qonnx's newer name of the same
 QUANTIZERS = ("BipolarQuant", "Quant")
 ELEMENTWISE = ("Add", "BatchNormalization", "Div", "Mul", "Relu", "Sub")
 SHAPES = ("Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")  # the order of elements stays

@@ -14,7 +14,7 @@ from adiabit import files
 from adiabit.errors import UserError
 from adiabit.flows.compile import model_check
 from adiabit.flows.compile.chain import Place
-from adiabit.flows.compile.kinds import BREVITAS, DOMAIN, QUANTIZERS, STANDARD, refuse_kind
+from adiabit.flows.compile.kinds import ALIASES, BREVITAS, DOMAIN, QUANTIZERS, STANDARD, refuse_kind
 from adiabit.flows.compile.simplify import simplified
 
 SIZE = 2 << 30  # bytes: protobuf takes no more
@@ -95,7 +95,8 @@ def _check_graph(path: Path, model: onnx.ModelProto) -> None:
 
 
 def _today(place: Place, node: onnx.NodeProto) -> None:
-    """Put a node into its domain of today: Brevitas of old had one of its own for quantizers, and did not import it."""
+    """Give a node its name and domain of today: Brevitas of old had a domain of its own, and did not import it."""
+    node.op_type = ALIASES.get(node.op_type, node.op_type)
     if node.op_type in QUANTIZERS and node.domain in BREVITAS:
         node.domain = DOMAIN
     elif node.domain in STANDARD:

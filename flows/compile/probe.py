@@ -16,6 +16,7 @@ from pathlib import Path
 
 from adiabit.errors import UserError
 
+ADDRESSES = 8 << 30  # bytes that the libraries may reserve on a machine of less memory
 SECONDS = 120  # a network that is compiled in minutes is read in a few
 
 
@@ -32,8 +33,6 @@ def probe(path: Path) -> None:
             f"{path}: onnx is not done with this model after {SECONDS} s; a network is read in a few; make it smaller, "
             "or export it anew"
         ) from error
-    except ValueError as error:  # a NUL in the path
-        raise UserError(f"{path!r}: {error}; give the path of a QONNX file") from error
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
         raise UserError(f"{path}: onnx crashed ({name}) on this model; its nodes do not fit together; export it anew")
@@ -60,15 +59,16 @@ def main(path: Path) -> int:
         sys.stdout.buffer.write(os.fsencode(f"{error}\n"))
         return 2
     except MemoryError:
-        sys.stdout.buffer.write(os.fsencode(f"{path}: does not fit into memory; give a smaller model\n"))
+        sys.stdout.buffer.write(os.fsencode(f"{path}: does not fit into memory; make the network smaller\n"))
         return 2
     return 0
 
 
 def _limit_memory() -> None:
-    """Fail instead of driving the machine into its swap."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Fail instead of driving the machine into its swap, and leave no core behind."""
+    memory = max(ADDRESSES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (memory if hard == resource.RLIM_INFINITY else min(memory, hard), hard))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from adiabit import files
 from adiabit.errors import UserError
 from adiabit.flows.compile import read_elements, read_moves, read_products
 from adiabit.flows.compile.chain import Chain, Place, Step
@@ -25,7 +26,7 @@ from adiabit.flows.compile.kinds import (
     SHAPES,
     refuse_kind,
 )
-from adiabit.flows.compile.model_file import open_model, places
+from adiabit.flows.compile.model_file import GIVE, open_model, places
 from adiabit.flows.compile.network import Average, Dense, Layer, Move, Network, Pool, Quantizer
 from adiabit.flows.compile.probe import probe
 from adiabit.flows.compile.simplify import simplified
@@ -39,7 +40,7 @@ def read(path: Path, *, trusted: bool = False) -> Network:
     crash or hang in our place.
     """
     if not trusted:
-        probe(path)
+        probe(files.regular(path, GIVE))
     model = open_model(path)
     found = {node.output[0]: place for place, node in zip(places(path, model), model.graph.node, strict=True)}
     source = Source(path=path, model=simplified(path, model), places=found)

@@ -12,7 +12,7 @@ import onnx
 from adiabit.flows.compile.chain import Place, Step
 from adiabit.flows.compile.kinds import ELEMENTWISE, MOVES, SHAPES
 from adiabit.flows.compile.network import Quantizer
-from adiabit.flows.compile.source import Source, attribute
+from adiabit.flows.compile.source import TINY, Source, attribute
 from adiabit.hw.accelerator import Kind
 
 BITS = 4  # of a quantized activation at most: 15 thresholds a channel
@@ -108,8 +108,9 @@ def quantizer(source: Source, node: onnx.NodeProto, before: list[Step], *, first
             "single output the host takes the sign); remove the quantizer"
         )
     scale = source.scalar(node, 1, "scale")
-    if scale <= 0:
-        place.refuse(f"scale is {scale:g}; it must be greater than 0; export it anew")
+    if scale < TINY:
+        needed = "greater than 0" if scale <= 0 else f"at least {TINY:g}, where float32 keeps all its digits"
+        place.refuse(f"scale is {scale:g}; it must be {needed}; export it anew")
     if node.op_type == "BipolarQuant":
         if before and before[-1].node.op_type == "Relu":
             place.refuse(

@@ -63,7 +63,7 @@ def _pad(source: Source, node: onnx.NodeProto, place: Place, chain: Chain) -> Pa
 
 def _max_pool(source: Source, node: onnx.NodeProto, place: Place, shape: tuple[int, ...]) -> tuple[list[Move], Image]:
     spatial = len(source.shape(node.input[0])) - 2
-    kernel, stride = _kernel(source, node, spatial), source.sides(node, "strides", spatial, 1)
+    kernel, stride = (source.sides(node, name, spatial, 1) for name in ("kernel_shape", "strides"))
     if attribute(node, "ceil_mode", 0) or set(attribute(node, "dilations", None) or [1]) != {1}:
         place.refuse("pools with ceil_mode or dilations; neither can be compiled; pool without them")
     found: list[Move] = []
@@ -79,18 +79,11 @@ def _max_pool(source: Source, node: onnx.NodeProto, place: Place, shape: tuple[i
     return [*found, Pool(place=place, kernel=(kh, kw), stride=(sy, sx))], (shape[0], rows, columns)
 
 
-def _kernel(source: Source, node: onnx.NodeProto, spatial: int) -> list[int]:
-    """The sides of a pool's windows, which ONNX requires."""
-    if not attribute(node, "kernel_shape", None):
-        source.place(node).refuse(f"has no kernel_shape; {spatial} numbers are needed; check the model")
-    return source.sides(node, "kernel_shape", spatial, 1)
-
-
 def _check_global(source: Source, node: onnx.NodeProto, place: Place, shape: tuple[int, ...]) -> None:
     """An average must be over the whole image."""
     rank = len(source.shape(node.input[0]))
     if node.op_type == "AveragePool":
-        kernel = [1, *_kernel(source, node, rank - 2)][-2:]
+        kernel = [1, *source.sides(node, "kernel_shape", rank - 2, 1)][-2:]
         before, after = padding(source, node, rank - 2)
         dilated = set(source.sides(node, "dilations", rank - 2, 1)) != {1}
         if tuple(kernel) != tuple(shape[1:]) or any((*before, *after)) or dilated:

@@ -12,7 +12,7 @@ import onnx
 from adiabit.flows.compile.chain import Place, Reals, Step
 from adiabit.flows.compile.kinds import QUANTIZERS
 from adiabit.flows.compile.network import Dense, Filter, Pad
-from adiabit.flows.compile.source import Source, attribute
+from adiabit.flows.compile.source import TINY, Source, attribute
 from adiabit.hw.accelerator import Ints
 
 Image = tuple[int, int, int]  # (C, H, W), as torch has it
@@ -57,13 +57,7 @@ def convolution(
         kind = "depthwise" if group == shape[0] else "grouped"
         place.refuse(f"is a {kind} convolution (group={group}); only group=1 can be compiled; use a full convolution")
     weights, scale = _weights(source, node, turned=True)
-    if weights.ndim != spatial + 2 or weights.shape[1] != shape[0]:
-        sides = "KH, KW" if spatial == 2 else "K"
-        place.refuse(f"weights have shape {weights.shape}; (outputs, {shape[0]}, {sides}) is needed; check the model")
-    kernel = source.sides(node, "kernel_shape", spatial, 0)
-    if any(kernel) and kernel != list(weights.shape[2:]):
-        place.refuse(f"kernel_shape is {kernel}, the weights have shape {weights.shape}; both must agree; check the "
-                     "model")  # fmt: skip
+    _check_filters(place, node, weights, (shape[0], spatial))
     if weights.ndim == 3:
         weights = weights[:, :, None, :]
     filter_ = Filter(
@@ -82,6 +76,19 @@ def convolution(
         filter=filter_,
     )
     return pad, product, _bias(source, node, place, rows), (rows, *grid)
+
+
+def _check_filters(place: Place, node: onnx.NodeProto, weights: Ints, reads: tuple[int, int]) -> None:
+    """Weights must be (outputs, channels, sides...) of data that have so many channels and sides."""
+    channels, spatial = reads
+    if weights.ndim != spatial + 2 or weights.shape[1] != channels:
+        sides = "KH, KW" if spatial == 2 else "K"
+        place.refuse(f"weights have shape {weights.shape}; (outputs, {channels}, {sides}) is needed; check the model")
+    kernel = list(attribute(node, "kernel_shape", weights.shape[2:]))
+    if kernel != list(weights.shape[2:]):
+        place.refuse(
+            f"kernel_shape is {kernel}, the weights have shape {weights.shape}; both must agree; check the model"
+        )
 
 
 def _pair(values: list[int]) -> tuple[int, int]:
@@ -146,8 +153,10 @@ def _weights(source: Source, node: onnx.NodeProto, *, turned: bool) -> tuple[Int
         )
     place, values = source.place(quant), source.constant(quant, 0)
     scale = source.constant(quant, 1).astype(float)
-    if not np.any(values) or not np.all(scale):
-        place.refuse("all weights, or a scale of them, are 0; train the layer before it is compiled")
+    if not np.any(values) or np.any(np.abs(scale) < TINY):
+        place.refuse(
+            f"all weights, or a scale of them, are 0 or less than {TINY:g}; train the layer before it is compiled"
+        )
     outputs = 0 if transposed != turned else 1
     rows = _row_scale(place, scale, values, outputs)
     if quant.op_type == "BipolarQuant":

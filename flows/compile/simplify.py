@@ -75,7 +75,7 @@ def why_unknown(model: onnx.ModelProto) -> str:
     try:
         onnx.shape_inference.infer_shapes(stand_in(model), strict_mode=True, data_prop=True)
     except (ValueError, onnx.shape_inference.InferenceError) as error:
-        return str(error).strip().splitlines()[-1]
+        return reason(error).removeprefix("[ShapeInferenceError] Inference error(s): ")
     return ""
 
 
@@ -135,10 +135,10 @@ def _infer(path: Path, model: onnx.ModelProto) -> None:
     _replace(graph.output, list(found.output))
     for value in (*graph.input, *graph.value_info, *graph.output):
         shape = known_shape(value)
-        if shape is not None and (math.prod(shape) > ELEMENTS or min(shape, default=1) < 1):
+        if shape is not None and math.prod(shape) > ELEMENTS:
             raise UserError(
-                f"{path}: tensor {value.name!r} has shape {list(shape)}; 1 to {ELEMENTS:,} elements can be computed; "
-                "check the model"
+                f"{path}: tensor {value.name!r} has shape {list(shape)}; at most {ELEMENTS:,} elements can be "
+                "computed; check the model"
             )
 
 

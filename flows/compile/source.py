@@ -17,6 +17,8 @@ from adiabit.flows.compile.chain import Place
 from adiabit.flows.compile.kinds import HELP, QUANTIZERS
 from adiabit.flows.compile.simplify import known_shape, why_unknown
 
+TINY = float(np.finfo(np.float32).tiny)  # of a scale at least: smaller numbers of float32 lose digits
+
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
@@ -82,24 +84,24 @@ class Source:
         """The shape of a tensor, batch axis and all; one that is not known is refused."""
         shape = self.known(tensor)
         if shape is None:
-            why = why_unknown(self.model)
-            self.place(self._producers[tensor]).refuse(
-                f"the shape of {tensor!r} is not known{f' ({why})' if why else ''}; every side must follow from the "
-                "input's shape; check the model"
-            )
+            self.check_shapes()
+        assert shape is not None  # noqa: S101  # else some node makes it, and the first without a shape was refused
         return shape
 
     def check_shapes(self) -> None:
-        """Refuse the first node of which a shape is not known: no model can be executed then."""
+        """Refuse the first node that makes a tensor of unknown shape: no model can be executed then."""
         for node in self.model.graph.node:
             for name in filter(None, node.output):
-                self.shape(name)
+                if self.known(name) is None:
+                    why = why_unknown(self.model)
+                    self.place(node).refuse(
+                        f"the shape of {name!r} is not known{f' ({why})' if why else ''}; every side must follow from "
+                        "the input's shape; check the model"
+                    )
 
     def array(self, node: onnx.NodeProto, i: int) -> npt.NDArray[Any]:
         """Input `i` of a node, which must be a constant."""
-        name = node.input[i] if i < len(node.input) else ""
-        if not name:
-            self.place(node).refuse(f"has no input {i}; it is needed; export it anew")
+        name = node.input[i]
         if name not in self._initializers:
             made = self.producer(name)
             if made is not None and made.op_type in QUANTIZERS and self.is_constant(made.input[0]):
@@ -151,7 +153,7 @@ class Source:
 
     def sides(self, node: onnx.NodeProto, name: str, count: int, default: int) -> list[int]:
         """The integers of an attribute, of which there must be `count`; so many of `default` where it is not given."""
-        found = [int(v) for v in attribute(node, name, None) or [default] * count]
+        found = [int(v) for v in attribute(node, name, [default] * count)]
         if len(found) != count:
             self.place(node).refuse(f"attribute {name} is {found}; {count} numbers are needed; check the model")
         return found

@@ -275,15 +275,15 @@ def image(n: Make) -> Any:
 @pytest.mark.parametrize(
     ("build", "text"),
     [
-        (lambda n: image(n).conv(TWO, pads=[1, 1, 1, 1]),
-         "node 'conv_5' (Conv, 6 of 6): pads a tensor of -1 and +1 with 0, for which it has no bit; pad with -1 "
+        (lambda n: image(n).conv(TWO, pads=[1, 1, 1, 1]).op("GlobalAveragePool"),
+         "node 'conv_5' (Conv, 6 of 7): pads a tensor of -1 and +1 with 0, for which it has no bit; pad with -1 "
          "explicitly (F.pad(x, (1, 1, 1, 1), value=-1)), then convolve without padding"),
-        (lambda n: image(n).pad([0, 0, 1, 1, 0, 0, 0, 0], 0.5).conv(TWO),
-         "node 'pad_4' (Pad, 5 of 7): pads a tensor of -1 and +1 with 0.5, for which it has no bit; pad with -1"),
-        (lambda n: n(1, 1, 4, 4).op("Add", -0.5).conv(ONES, pads=[1, 1, 0, 0]),
-         "node 'conv_2' (Conv, 3 of 3): pads with 0, for which none of the integers 0 to 255 stands (they mean 1 * in"),
-        (lambda n: n(1, 1, 4, 4).pad([0, 0, 1, 1, 0, 0, 0, 0], -1.0).conv(ONES),
-         "node 'pad_0' (Pad, 1 of 3): pads with -1, for which none of the integers 0 to 255 stands"),
+        (lambda n: image(n).pad([0, 0, 1, 1, 0, 0, 0, 0], 0.5).conv(TWO).op("GlobalAveragePool"),
+         "node 'pad_4' (Pad, 5 of 8): pads a tensor of -1 and +1 with 0.5, for which it has no bit; pad with -1"),
+        (lambda n: n(1, 1, 4, 4).op("Add", -0.5).conv(ONES, pads=[1, 1, 0, 0]).op("GlobalAveragePool"),
+         "node 'conv_2' (Conv, 3 of 4): pads with 0, for which none of the integers 0 to 255 stands (they mean 1 * in"),
+        (lambda n: n(1, 1, 4, 4).pad([0, 0, 1, 1, 0, 0, 0, 0], -1.0).conv(ONES).op("GlobalAveragePool"),
+         "node 'pad_0' (Pad, 1 of 4): pads with -1, for which none of the integers 0 to 255 stands"),
         (lambda n: n(1, 1, 4, 4).op("Pad", np.array([0, 0, 1, 1, 0, 0, 1, 1]), mode="reflect").conv(ONES),
          "node 'pad_0' (Pad, 1 of 3): pads by mode 'reflect'; only a constant can be padded with; use constant paddin"),
         (lambda n: n(1, 1, 4, 4).pad([0, 1, 0, 0, 0, 0, 0, 0], 0.0).conv(np.ones((2, 2, 3, 3))),
@@ -311,8 +311,8 @@ def image(n: Make) -> Any:
          "node 'globalaveragepool_0' (GlobalAveragePool, 1 of 3): averages the input before any product; remove it,"),
         (lambda n: image(n).op("GlobalAveragePool").max_pool((1, 1)).op("Flatten").dense(np.ones((2, 2))),
          "node 'maxpool_5' (MaxPool, 6 of 10): follows a global average, which leaves one pixel; remove it"),
-        (lambda n: n(1, 1, 4, 4).op("Mul", -1.0).max_pool((2, 2)).conv(np.ones((2, 1, 1, 1))),
-         "node 'maxpool_1' (MaxPool, 2 of 4): pools the input, whose sign is turned before or behind; pool a rising"),
+        (lambda n: n(1, 1, 4, 4).op("Mul", -1.0).max_pool((2, 2)).conv(np.ones((2, 1, 1, 1))).op("GlobalAveragePool"),
+         "node 'maxpool_1' (MaxPool, 2 of 5): pools the input, whose sign is turned before or behind; pool a rising"),
         (lambda n: n(1, 1, 4, 4).conv(ONES).max_pool((2, 2)).op("Mul", -1.0).op("Relu").quant(2, 0.5)
          .op("Flatten").dense(np.ones((2, 2))),
          "node 'maxpool_2' (MaxPool, 3 of 10): pools in front of negative factors (channel 0) and a quantizer of 2"),
@@ -323,7 +323,7 @@ def image(n: Make) -> Any:
          "node 'reshape_4' (Reshape, 5 of 7): makes an image [4, 2, 1] of one of [2, 2, 2] (C, H, W); channels, rows"),
         (lambda n: n(1, 1, 4, 4).op("Add", np.ones((1, 1, 1, 4))).conv(ONES),
          "node 'add_0' (Add, 1 of 3): constant 'c0' has shape (1, 1, 1, 4); one number, or one for each of the 1 chan"),
-        (lambda n: n(1, 1, 4, 4).op("Add", 0.5).conv(np.where(np.arange(32).reshape(2, 1, 4, 4) % 3, 1, -1))
+        (lambda n: n(1, 1, 4, 4).op("Add", 0.5).conv(np.where(np.arange(32).reshape(2, 1, 4, 4) % 3, 1.0, -1.0))
          .op("Flatten"),
          "node 'conv_2' (Conv, 3 of 4): is the last product and reads integers that stand for 1 * integer + 0.5, so"),
     ],
@@ -333,6 +333,6 @@ def test_what_cannot_be_compiled(net: Make, tmp_path: Path, build: Callable[[Mak
 
 
 def test_an_image_of_bits_wants_a_quantizer(net: Make, tmp_path: Path) -> None:
-    path = net(1, 1, 4, 4).conv(ONES).save(tmp_path / "net.onnx")
-    text = "node 'conv_1' (Conv, 2 of 2): reads an image of -1 and +1 without a quantizer before it; quantize the input"
+    path = net(1, 1, 4, 4).conv(ONES).op("GlobalAveragePool").save(tmp_path / "net.onnx")
+    text = "node 'conv_1' (Conv, 2 of 3): reads an image of -1 and +1 without a quantizer before it; quantize the input"
     refused(path, text, input_bits=1)

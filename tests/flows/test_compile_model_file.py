@@ -18,6 +18,7 @@ from adiabit.errors import UserError
 from adiabit.flows.cli import main
 from adiabit.flows.compile import model_file, simplify
 from adiabit.flows.compile import probe as probing
+from adiabit.flows.compile.kinds import HELP, KNOWN
 from adiabit.flows.compile.probe import probe
 from adiabit.flows.compile.read import read
 
@@ -76,6 +77,14 @@ def external(model: onnx.ModelProto, location: str) -> None:
 
 def kind(model: onnx.ModelProto, node: int, op_type: str, domain: str) -> None:
     model.graph.node[node].op_type, model.graph.node[node].domain = op_type, domain
+
+
+def test_the_documentation_names_what_can_be_compiled() -> None:
+    """Messages point at its section."""
+    title = HELP.split("'")[1]
+    text = (Path(__file__).parents[2] / "docs" / "compile.md").read_text()
+    table = text.partition(f"\n## {title}\n")[2].partition("\n#")[0]
+    assert [kind for kind in KNOWN if f"`{kind}`" not in table] == []
 
 
 def test_what_is_damaged_here_can_be_read(net: Make, tmp_path: Path) -> None:
@@ -150,6 +159,12 @@ def sound(n: Make, **attributes: Any) -> Any:
     return n(1, 1, 3, 3).sign().conv(C, **attributes).op("Flatten").sign().dense(np.ones((2, 8)))
 
 
+def emptied(n: Make) -> Any:
+    net = sound(n)
+    next(a for a in net.nodes[2].attribute if a.name == "kernel_shape").ClearField("ints")
+    return net
+
+
 @pytest.mark.parametrize(
     ("build", "text"),
     [
@@ -158,12 +173,15 @@ def sound(n: Make, **attributes: Any) -> Any:
         (lambda n: sound(n, group=0), "attribute group is 0; 1 to 65536 is needed; export it anew"),
         (lambda n: sound(n, strides=[1]), "attribute strides is [1]; 2 numbers are needed; check the model"),
         (lambda n: sound(n, pads=[1]), "attribute pads is [1]; 4 numbers are needed; check the model"),
+        (lambda n: emptied(n), "(Conv, 3 of 8): kernel_shape is [], the weights have shape (2, 1, 2, 2); both"),
         (lambda n: sound(n, kernel_shape=[1, 2]),
          "kernel_shape is [1, 2], the weights have shape (2, 1, 2, 2); both must agree; check the model"),
         (lambda n: sound(n).op("Flatten", axis=0), "(Flatten, 9 of 9): makes [1, 2]; the first axis must stay the bat"),
         (lambda n: sound(n).op("Flatten", axis=2), "(Flatten, 9 of 9): makes [2, 1]; the first axis must stay the bat"),
         (lambda n: sound(n).op("Flatten", axis=99), "(Flatten, 9 of 9): attribute axis is 99; -8 to 8 is needed; expo"),
-        (lambda n: sound(n).op("Flatten", axis=5), "(Flatten, 9 of 9): the shape of 't8' is not known ("),
+        (lambda n: sound(n).op("Flatten", axis=5), "(Flatten, 9 of 9): the shape of 't8' is not known ((op_type:Fl"),
+        (lambda n: n(1, 1, 4, 4).sign().conv(np.ones((2, 1, 5, 5))).op("Flatten"), "(Conv, 3 of 4): kernel (5, 5) is"),
+        (lambda n: n(1, 1, 4, 4).op("Pad", np.zeros(8)).sign().conv(C), "constant 'c0' is of float32; integers are n"),
         (lambda n: n(1, 4).op("Reshape", np.array([4])).sign().dense(W), "makes [4]; the first axis must stay the bat"),
         (lambda n: n(1, 4).op("Unsqueeze", np.array([0])).sign().dense(W), "makes [1, 1, 4]; the first axis must stay"),
         (lambda n: n(1, 1, 4, 4).sign().op("MaxPool", kernel_shape=[2], strides=[2]).dense(W),
@@ -179,7 +197,8 @@ def sound(n: Make, **attributes: Any) -> Any:
         (lambda n: n(1, 1, 2, 2).op("Flatten").op("Add", [1.0, 2.0, 3.0]).sign().dense(W), "has shape (3,); one numbe"),
         (lambda n: n(1, 4).sign().dense(W, float("inf")), "constant 'c2' holds NaN or infinity; numbers are needed; t"),
         (lambda n: n(1, 4).sign().dense(W, float("nan")), "constant 'c2' holds NaN or infinity; numbers are needed; t"),
-        (lambda n: n(1, 4).sign().dense(W, 0.0), "all weights, or a scale of them, are 0; train the layer before it i"),
+        (lambda n: n(1, 4).sign().dense(W, 0.0), "all weights, or a scale of them, are 0 or less than 1.17549e-38; tr"),
+        (lambda n: n(1, 4).sign(1e-45).dense(W), "scale is 1.4013e-45; it must be at least 1.17549e-38, where float32"),
         (lambda n: n(1, 4).sign(0.0).dense(W), "scale is 0; it must be greater than 0; export it anew"),
         *[(lambda n, bits=bits: n(1, 4).sign().dense(W, 0.5, bits=bits),
            f"weights of {bits:g} bits, signed=1, zero point 0, rounding ROUND; signed, 2 to 8 bits, zero point 0 and r")
@@ -199,11 +218,24 @@ def sound(n: Make, **attributes: Any) -> Any:
         (lambda n: n(1, 4).sign().dense(W).op("Softmax"), "remove it: the hardware puts out the label, which is the a"),
         (lambda n: n(1, 4).sign().dense(W).op("Dropout", 0.5, np.array(True)), "drops elements at run time, or its ma"),
         (lambda n: n(1, 4).sign().dense(W).norm([1] * 2, [0] * 2, [0] * 2, [1] * 2), "has shape (2,); one number for"),
-        (lambda n: n(1, 0x10000, 0x10000).sign().op("Flatten").dense(W), "tensor 'x' has shape [1, 65536, 65536]; 1 t"),
+        (lambda n: n(1, 0x10000, 0x10000).sign().op("Flatten").dense(W), "tensor 'x' has shape [1, 65536, 65536]; at"),
     ],
 )  # fmt: skip
 def test_odd(net: Make, tmp_path: Path, build: Callable[[Make], Any], text: str) -> None:
     assert text in told(build(net).save(tmp_path / "n.onnx"))
+
+
+def test_the_newer_name_of_quant(net: Make, tmp_path: Path) -> None:
+    path = damaged(net, tmp_path / "n.onnx", lambda m: kind(m, 4, "IntQuant", GENERAL))
+    assert [q.bits for q in read(path).quantizers] == [1, 2]
+
+
+def test_an_axis_that_is_padded_twice(net: Make, tmp_path: Path) -> None:
+    path = net(1, 1, 4, 4).op("Pad", np.ones(4, int), 0.0, np.array([2, -2])).sign().conv(C).save(tmp_path / "n.onnx")
+    model = onnx.load(path)
+    model.opset_import[0].version = 18
+    onnx.save(model, path)
+    assert told(path).endswith("(Pad, 1 of 4): pads axes [2, 2]; each may be given once; check the model")
 
 
 def test_a_quantized_bias(net: Make, tmp_path: Path) -> None:
@@ -285,18 +317,58 @@ def test_a_hang_is_told(net: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     )
 
 
-def test_what_onnxruntime_refuses(
-    net: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
-) -> None:
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("no kernel"), "onnxruntime cannot execute it (no kernel); export it anew"),
+        (MemoryError(), "does not fit into memory; make the network smaller"),
+    ],
+)
+def test_what_the_other_process_tells(
+    net: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes],
+    error: Exception, text: str,
+) -> None:  # fmt: skip
     def fail(*_: Any) -> None:
-        raise ValueError("no kernel")
+        raise error
 
     path = net(1, 4).sign().dense(W).save(tmp_path / "n.onnx")
     monkeypatch.setattr(simplify, "run", fail)
     assert probing.main(path) == 2
-    assert capfdbinary.readouterr().out.decode() == (
-        f"{path}: onnxruntime cannot execute it (no kernel); export it anew\n"
-    )
+    assert capfdbinary.readouterr().out.decode() == f"{path}: {text}\n"
+
+
+def test_shapes_that_onnx_refuses(net: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise onnx.shape_inference.InferenceError("no shape")
+
+    path = net(1, 4).sign().dense(W).save(tmp_path / "n.onnx")
+    monkeypatch.setattr(onnx.shape_inference, "infer_shapes", fail)
+    assert told(path) == "its shapes do not fit (no shape); export it anew"
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "text"),
+    [
+        (
+            "Mul",
+            "x s",
+            "input 't1' is not a constant; only one input may be data; see 'What can be compiled' in docs/comp",
+        ),
+        ("Mul", "x e", "constant 'e' has shape (0,); at least one number is needed; check the model"),
+        ("MatMul", "w x", "has the data as input 1; it must be input 0 and the weights input 1; transpose the product"),
+        ("Gemm", "x w e", "bias has shape (1, 5); 4 numbers are needed; check the model"),
+        ("BatchNormalization", "f x f f f", "has the data as a constant; the data must be input 0; check the model"),
+    ],
+)
+def test_inputs_of_another_kind(net: Make, tmp_path: Path, kind: str, inputs: str, text: str) -> None:
+    """Of data x, factors f, quantized weights w, something random s and an odd constant e."""
+    model = net(1, 4)
+    names = {"x": model.tensor, "f": model.constant(np.ones(4))}
+    names["w"] = model.node("BipolarQuant", [model.constant(np.ones((4, 4))), model.constant(1.0)], model.domain)
+    names["e"] = model.constant(np.ones((1, 5)) if kind == "Gemm" else np.ones(0))
+    names["s"] = model.node("RandomNormalLike", [names["w"]]) if "s" in inputs else ""
+    model.node(kind, [names[name] for name in inputs.split(" ")])
+    assert text in told(model.sign().dense(W).save(tmp_path / "n.onnx")).replace(names["e"], "e")
 
 
 def test_constants_that_cannot_be_computed(net: Make, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_small_integer_weights(net: Make, tmp_path: Path) -> None:
         ("nan", lambda n: n(1, 4).sign().dense(np.full((3, 4), np.nan)),
          "node 'bipolarquant_1' (BipolarQuant, 2 of 4): constant 'c1' holds NaN or infinity; numbers are needed;"),
         ("zero", lambda n: n(1, 4).sign().dense(np.zeros((3, 4))),
-         "node 'bipolarquant_1' (BipolarQuant, 2 of 4): all weights, or a scale of them, are 0; train the layer"),
+         "node 'bipolarquant_1' (BipolarQuant, 2 of 4): all weights, or a scale of them, are 0 or less than 1.1"),
         ("relu", lambda n: n(1, 4).sign().dense(W).op("Relu").sign().dense(V),
          "node 'bipolarquant_5' (BipolarQuant, 6 of 9): quantizes a Relu to -1 and +1, so it is always +1; Brevi"),
         ("bits", lambda n: n(1, 4).sign().dense(W).quant(8, 0.1).dense(V),
