@@ -6,15 +6,14 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-import os
 import re
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from adiabit.flows.compare.plan import Run
 from adiabit.train.checkpoint import MODEL
+from adiabit.train.processes import end_with_parent
 
 
 def folder_of(run: Run, out: Path) -> Path:
@@ -49,7 +48,7 @@ def train(runs: Sequence[Run], out: Path, jobs: int, tell: Callable[[str], None]
             told(number, run)
         return
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with_parent) as pool:
         futures = {pool.submit(_train, run, out): run for run in left}
         try:
             for number, future in enumerate(as_completed(futures), 1):
@@ -58,18 +57,6 @@ def train(runs: Sequence[Run], out: Path, jobs: int, tell: Callable[[str], None]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed stops at once, so that another run can take its training up."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _train(run: Run, out: Path) -> None:
