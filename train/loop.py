@@ -26,7 +26,7 @@ from adiabit.errors import UserError
 from adiabit.train.anneal import EPOCHS, FAR, Anneal
 from adiabit.train.augment import Affine, Crop, Flip
 from adiabit.train.checkpoint import MODEL, TENSORS, ModelCard, load_model, load_tensors, save_model, write_json
-from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
+from adiabit.train.config import DataConfig, ModelConfig, TrainConfig, check_sizes
 from adiabit.train.data import Dataset, Split, load
 from adiabit.train.distill import Teacher, watched
 from adiabit.train.distributed import Together, agreed, launch, rank, share_file, size
@@ -59,6 +59,7 @@ def fit(
                         'devices; use fewer, or device = "cpu"')  # fmt: skip
     if train.compile and not shutil.which(os.environ.get("CXX", "g++")):
         raise UserError("recipe: [train]: compile = true needs g++; apt-get install g++, or leave it out")
+    check_sizes(data, model, train)
     splits = load(data).shaped(model.frame(data.source.shape))
     threads = torch.get_num_threads()
     try:
