@@ -236,8 +236,9 @@ def _train(learner: Learner, batches: Batches, anneal: Anneal, folder: Path, pro
 
 
 def _check_resumable(last: Path, settings: dict[str, Any]) -> None:
-    state = load_tensors(last)
-    saved = state.get("callbacks", {}).get("Anneal", {}).get("settings")
+    saved: Any = load_tensors(last)
+    for key in ("callbacks", "Anneal", "settings"):
+        saved = saved.get(key) if isinstance(saved, dict) else None
     if saved != settings:
         raise UserError(f"{last}: is of another configuration and cannot be resumed; delete it to start anew")
 
