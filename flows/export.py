@@ -41,9 +41,10 @@ def export(train_folder: Path, data: DataConfig, out: Path, frames: int | None =
             'train with another, e.g. "adiabatic", to export'
         )
     if not card.hard:
+        ends = (f"{k} = {'none' if value is None else format(value, '.4g')}" for k, value in card.slopes.items())
         raise UserError(
-            f"{train_folder}: the network is still soft (k_weights = {card.k_weights:.4g}, k_activations = "
-            f"{card.k_activations:.4g}, hard from {HARD:.0f}); raise train.epochs so that the schedule ends"
+            f"{train_folder}: the network is still soft ({', '.join(ends)}, hard from {HARD:.0f}); raise train.epochs "
+            "so that the schedule ends"
         )
     net = load_model(train_folder)
     vectors = make_vectors(net, data, card.frame, frames)

@@ -33,7 +33,8 @@ class Pipeline:
     tell: Callable[[str], None] = print
     progress: bool = False
     machine: int = 0  # which of those that train together this one is,
-    meet: str = ""  # and where they meet
+    meet: str = ""  # where they meet,
+    wait: float = 120.0  # and how many seconds they wait for each other
     fresh: str = ""  # a stage's name, or "all": made anew although it could be reused
     selection: tuple[str, ...] = ("RECIPE",)  # the command line's words for recipe, folders and overrides
     made: dict[str, Made] = field(default_factory=dict)
@@ -95,11 +96,11 @@ class Pipeline:
             self._fit(Path(folder))
 
     def _fit(self, folder: Path) -> None:
-        from adiabit.train.distributed import Meeting
         from adiabit.train.loop import fit
+        from adiabit.train.meeting import Meeting
 
         self._check_folding()
-        recipe, meeting = self.recipe, Meeting(machine=self.machine, place=self.meet)
+        recipe, meeting = self.recipe, Meeting(machine=self.machine, place=self.meet, wait=self.wait)
         fit(recipe.data, recipe.model, recipe.train, folder, progress=self.progress, meeting=meeting)
 
     def _check_folding(self) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import difflib
 import re
+import reprlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, NoReturn, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -19,6 +20,16 @@ from adiabit.errors import UserError
 from adiabit.flows.compile.config import CompileConfig
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
+
+TABLES = ("model_type", "model_attributes_type", "dict_type")  # pydantic's faults of what is no table
+SHORT = reprlib.Repr()  # of a value in a message, which is one line
+SHORT.maxlist = SHORT.maxtuple = 12
+SHORT.maxstring = SHORT.maxother = 100
+WORDS = {
+    "Tuple should have": "the list should have", " after validation": "", "a valid tuple": "a list",
+    "not a valid path for <class 'pathlib.Path'>": "no path",
+}  # fmt: skip
+DEPTH = 16  # of tables and lists in one another; a recipe needs seven
 
 
 class TargetConfig(BaseModel):
@@ -52,7 +63,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)
     onnx: Path | None = None  # a QONNX model by someone else; then nothing is trained
     checkpoint: Path | None = None  # folder of a network that is trained already, of the topology in [model]
     data: DataConfig = DataConfig()
@@ -72,9 +83,11 @@ def load(path: Path, overrides: Sequence[str] = (), values: Mapping[str, Any] | 
     """
     document = _read(path)
     for override in overrides:
-        _override(document, *_parsed(override))
+        key, value = _parsed(override)
+        _override(document, key, value, f"--set {SHORT.repr(override)}")
     for key, value in (values or {}).items():
         _override(document, key, value, key)
+    _check_depth(path, document)
     try:
         recipe = Recipe.model_validate(document)
     except ValidationError as error:
@@ -107,36 +120,48 @@ def _read(path: Path) -> dict[str, Any]:
     text = files.read_text(path, "give the path of a recipe, e.g. recipes/digits.toml")
     try:
         return {"name": name} | tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except RecursionError as error:
+        raise UserError(f"{path}: not TOML: nested too deep; see recipes/digits.toml for the form") from error
+    except ValueError as error:  # also of a number of thousands of digits
         raise UserError(f"{path}: not TOML: {error}; see recipes/digits.toml for the form") from error
 
 
-def _parsed(override: str) -> tuple[str, Any, str]:
-    """Key and value of `table.key=value`, and what to call it in a message."""
-    key, equals, value = override.partition("=")
-    told = f"--set {override!r}"
-    if not equals:
-        _refuse_override(told)
+def _check_depth(path: Path, document: dict[str, Any]) -> None:
+    """`UserError` where a value lies so deep that what checks and prints it would recurse too far."""
+    level: list[Any] = [document]
+    for _ in range(DEPTH):
+        level = [inner for value in level if isinstance(value, dict | list)
+                 for inner in (value.values() if isinstance(value, dict) else value)]  # fmt: skip
+    if level:
+        raise UserError(
+            f"{path}: tables or lists are nested more than {DEPTH} deep; none of a recipe is; see docs/recipe.md"
+        )
+
+
+def _parsed(override: str) -> tuple[str, Any]:
+    """Key and value of `table.key=value`."""
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.strip().split(".")):
+        raise UserError(f"--set {SHORT.repr(override)}: must read table.key=value, e.g. --set train.epochs=20")
     try:
-        return key, tomllib.loads(f"v={value}")["v"], told
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return key, value.strip(), told  # a bare word is a string
+        return key, tomllib.loads(f"v={text}")["v"]
+    except (ValueError, RecursionError):
+        return key, text.strip()  # a bare word is a string
 
 
 def _override(document: dict[str, Any], key: str, value: Any, told: str) -> None:
+    """Put a value into the document; `told` is what a message calls it."""
     *tables, last = key.strip().split(".")
-    try:
-        for table in tables:
-            document = document.setdefault(table, {})
-        document[last] = value
-    except (AttributeError, TypeError):
-        _refuse_override(told)
-    if not last:
-        _refuse_override(told)
-
-
-def _refuse_override(told: str) -> NoReturn:
-    raise UserError(f"{told}: must read table.key=value, e.g. --set train.epochs=20")
+    for number, table in enumerate(tables, 1):
+        inner = document.setdefault(table, {})
+        if not isinstance(inner, dict):
+            place = ".".join(tables[:number])
+            raise UserError(
+                f"{told}: {_stated(place, inner)} is not a table, so it has no keys; write it as a table into the "
+                f"recipe, or set {place} itself"
+            )
+        document = inner
+    document[last] = value
 
 
 def _message(path: Path, error: ValidationError) -> str:
@@ -145,19 +170,45 @@ def _message(path: Path, error: ValidationError) -> str:
     if isinstance(value, dict) and loc[-1] in (value.get("name"), value.get("kind")):
         loc = loc[:-1]  # the tag of a union
     place, key, owner = _place(loc)
-    where = f"{path}: [{place}]: {key}" if place else f"{path}: {key}"
+    where = f"{path}: [{place}]: " if place else f"{path}: "
+    table = f"[{'.'.join(filter(None, (place, key)))}]"
+    reason = _reason(first["msg"])
     if first["type"] == "extra_forbidden":
-        known = [*owner.model_fields] if owner else []
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-        text = f"{where}: unknown key; " + (f"did you mean {near[0]!r}?" if near else f"known keys: {sorted(known)}")
+        text = f"{where}{SHORT.repr(key)[1:-1]}: unknown key; {_known(key, owner)}"
     elif first["type"] == "union_tag_invalid":
-        field, tag, there = (str(first["ctx"][k]) for k in ("discriminator", "tag", "expected_tags"))
-        text = f"{path}: [{place}.{key}]: {field.strip(chr(39))} = {tag!r}: must be one of {there}"
+        field, tag, there = (str(first["ctx"][k]).strip("'") for k in ("discriminator", "tag", "expected_tags"))
+        text = f"{path}: {table}: {_stated(field, value.get(field, tag))}: must be one of '{there}'"
         text += _nearest({"ctx": {"expected": there}}, tag)
+    elif first["type"] in TABLES:
+        text = f"{where}{_stated(key, value)}: must be a table, {table} with its keys below"
+    elif isinstance(value, dict) and first["type"] == "value_error":  # of several keys, which the reason names
+        text = f"{path}: {table}: {reason}"
     else:
-        reason = str(first["msg"]).removeprefix("Value error, ")
-        text = f"{where} = {value!r}: {reason[0].lower()}{reason[1:]}" + _nearest(first, value)
+        text = f"{where}{_stated(key, value)}: {reason}{_nearest(first, value)}"
     return text + (f" (and {more} more)" if more else "")
+
+
+def _stated(key: str, value: Any) -> str:
+    """A key and its value, which is named where it would be long."""
+    if isinstance(value, dict):
+        return f"{key} is a table"
+    if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        return f"{key} is a list of tables or lists"
+    return f"{key} = {SHORT.repr(value)}"
+
+
+def _reason(message: str) -> str:
+    """Pydantic's words in those of TOML."""
+    reason = message.removeprefix("Value error, ")
+    for theirs, ours in WORDS.items():
+        reason = reason.replace(theirs, ours)
+    return f"{reason[0].lower()}{reason[1:]}"
+
+
+def _known(key: str, owner: type[BaseModel] | None) -> str:
+    known = [*owner.model_fields] if owner else []
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"known keys: {sorted(known)}"
 
 
 def _nearest(error: Any, value: Any) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from adiabit.train.config import TrainConfig
 from adiabit.train.data import Dataset
-from adiabit.train.distributed import agreed, mean, rank
+from adiabit.train.distributed import agree_on, agreed, mean, rank
 from adiabit.train.layers import Network
 from adiabit.train.measure import accuracy, copied, reestimate, shuffled, tensors
 from adiabit.train.methods.base import latent_weights
@@ -103,9 +103,7 @@ class Anneal(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Measure, keep the best, push; each process with the batch norms' statistics of process 0."""
-        buffers = list(self.net.buffers())
-        for buffer, first in zip(buffers, agreed([buffer.cpu() for buffer in buffers]), strict=True):
-            buffer.copy_(first)
+        agree_on(self.net.buffers())
         soft = self._soft_accuracy()
         hard = self._hard_accuracy() if self.method.binary else soft
         self._record(trainer, soft, hard)

@@ -4,21 +4,23 @@
 from __future__ import annotations
 
 import json
-import pickle
+import zipfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import torch
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from torch import Tensor, nn
 
+from adiabit import files
 from adiabit.errors import UserError
 from adiabit.train.layers import BinaryConv2d, BinaryLinear, Network
 from adiabit.train.methods.tables import MethodConfig, named
 from adiabit.train.quantizers import quantizers, sign
-from adiabit.train.topology import ModelConfig, Shape, Table
+from adiabit.train.topology import Count, ModelConfig, Table
 
 MODEL, TENSORS = "model.json", "model.pt"
+AGAIN = "delete it and run `adiabit train` again"
 
 
 class ModelCard(Table):
@@ -26,18 +28,29 @@ class ModelCard(Table):
 
     format: Literal[1] = 1
     model: ModelConfig
-    frame: Shape = (784,)  # (features,) or (H, W, C)
-    classes: int = 10
+    frame: Annotated[tuple[Count, ...], Field(max_length=3)] = (784,)  # (features,) or (H, W, C)
+    classes: Count = 10
     method: MethodConfig
     hard: bool  # every weight and activation is -1 or +1
-    dropout: float = 0.0  # of a network that is not
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of a network that is not
     k_weights: float | None = None
     k_activations: float | None = None
+
+    @property
+    def slopes(self) -> dict[str, float | None]:
+        """What the schedule came to, where it has slopes."""
+        return {"k_weights": self.k_weights, "k_activations": self.k_activations}
 
     @model_validator(mode="before")
     @classmethod
     def _a_method_may_be_its_name(cls, card: Any) -> Any:
         return {**card, "method": named(card.get("method"))} if isinstance(card, dict) else card
+
+    @model_validator(mode="after")
+    def _convolutions_take_images(self) -> Self:
+        if len(self.frame) != (3 if self.model.convolutional else 1):
+            raise ValueError(f"frame = {list(self.frame)} does not go with the model's layers")
+        return self
 
 
 def save_model(folder: Path, net: nn.Module, card: ModelCard) -> None:
@@ -54,14 +67,15 @@ def save_model(folder: Path, net: nn.Module, card: ModelCard) -> None:
 
 
 def load_card(folder: Path) -> ModelCard:
-    """Read `model.json`."""
+    """Read `model.json`; `UserError` where it cannot be read or tells of no network of ours."""
     path = folder / MODEL
+    text = files.read_text(path, "`adiabit train` makes it when training has finished")
     try:
-        return ModelCard.model_validate_json(path.read_text())
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: not found; `adiabit train` makes it when training has finished") from error
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a model description of ours; run `adiabit train` again") from error
+        return ModelCard.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        what = ": ".join([*map(str, first["loc"]), first["msg"][:200]])
+        raise UserError(f"{path}: not a model description of ours ({what}); run `adiabit train` again") from error
 
 
 def check_topology(folder: Path, model: ModelConfig) -> None:
@@ -77,38 +91,67 @@ def check_topology(folder: Path, model: ModelConfig) -> None:
 
 
 def load_model(folder: Path) -> Network:
-    """The network of a training folder in eval mode: the hardware's if its card says hard, else as it was trained."""
+    """The network of a training folder in eval mode: the hardware's if its card says hard, else as it was trained.
+
+    `UserError` where the files are not those of one training of ours.
+    """
     card = load_card(folder)
     method, dropout = ("ste", 0.0) if card.hard else (card.method, card.dropout)
-    net = Network(card.model, method, dropout, frame=card.frame, classes=card.classes)
-    path = folder / TENSORS
-    state = load_tensors(path)
-    theirs = {name: tuple(value.shape) for name, value in state.items() if isinstance(value, Tensor)}
-    ours = {name: tuple(value.shape) for name, value in net.state_dict().items()}
-    if theirs != ours:
-        name = sorted(n for n in theirs.keys() | ours.keys() if theirs.get(n) != ours.get(n))[0]
-        raise UserError(
-            f"{path}: tensor {name} is {theirs.get(name, 'missing')}, but {MODEL} ({card.model.topology}, "
-            f"{card.method.name}) needs {ours.get(name, 'none')}; the two files must come from one training"
-        )
+    state = load_tensors(folder / TENSORS)
+    try:
+        net = Network(card.model, method, dropout, frame=card.frame, classes=card.classes)
+    except UserError as error:  # too large, or a layer that does not fit
+        raise UserError(f"{folder / MODEL}: {error}") from error
+    _check_tensors(folder / TENSORS, state, net, card)
     net.load_state_dict(state)
     for quantizer in quantizers(net):
         quantizer.hard = card.hard
     return net.eval()
 
 
-def load_tensors(path: Path) -> dict[str, Any]:
-    """A file of `torch.save` read without running code; `UserError` where it is missing, cut short or not of ours."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: not found; `adiabit train` makes it") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+def _check_tensors(path: Path, state: dict[Any, Any], net: Network, card: ModelCard) -> None:
+    """`UserError` where these are not the network's tensors by name, shape, type and range."""
+    for name, value in state.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise UserError(f"{path}: {str(name)[:100]!r} is no tensor with a name; {AGAIN}")
+    ours = net.state_dict()
+    theirs, shapes = ({name: tuple(value.shape) for name, value in s.items()} for s in (state, ours))
+    if theirs != shapes:
+        name = min(n for n in theirs.keys() | shapes.keys() if theirs.get(n) != shapes.get(n))
         raise UserError(
-            f"{path}: damaged or not a checkpoint of ours; delete it and run `adiabit train` again"
-        ) from error
+            f"{path}: tensor {name[:100]} is {theirs.get(name, 'missing')}, but {MODEL} ({card.model.topology}, "
+            f"{card.method.name}) needs {shapes.get(name, 'none')}; the two files must come from one training"
+        )
+    products = {name for name, module in net.named_modules() if isinstance(module, BinaryLinear | BinaryConv2d)}
+    for name, value in state.items():
+        signs = card.hard and name.removesuffix(".weight") in products
+        _check_values(f"{path}: tensor {name}", value, {ours[name].dtype} | ({torch.int8} if signs else set()))
+
+
+def _check_values(place: str, value: Tensor, kinds: set[torch.dtype]) -> None:
+    if value.dtype not in kinds or value.layout != torch.strided or value.device.type != "cpu":
+        names = " or ".join(sorted(str(kind).removeprefix("torch.") for kind in kinds))
+        raise UserError(
+            f"{place} is {value.dtype}, {value.layout} on {value.device}; it must be dense, of {names}; {AGAIN}"
+        )
+    if not torch.isfinite(value).all():
+        raise UserError(f"{place} holds NaN or infinity; its training diverged; lower train.learning_rate")
+    if place.endswith("running_var") and (value < 0).any():
+        raise UserError(f"{place} holds a variance below 0; {AGAIN}")
+
+
+def load_tensors(path: Path) -> dict[Any, Any]:
+    """A file of `torch.save` read without running code; `UserError` where it is missing, cut short or not of ours."""
+    files.regular(path, "`adiabit train` makes it")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist())
+        content = None if packed else torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch and zipfile raise of every kind, as the damage has it
+        raise UserError(f"{path}: damaged or not a checkpoint of ours; {AGAIN}") from error
     if not isinstance(content, dict):
-        raise UserError(f"{path}: holds no table of tensors; delete it and run `adiabit train` again")
+        what = "packed, which torch.save never does" if packed else "no table of tensors"
+        raise UserError(f"{path}: {what}; {AGAIN}")
     return content
 
 

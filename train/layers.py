@@ -179,7 +179,7 @@ class Network(nn.Sequential):
         chosen = method_of(method)
         layers: list[nn.Module] = [PixelSign()] if config.input_bits == 1 else []
         first = config.input_bits == 8  # zeros may come in
-        shapes = config.shapes(frame)
+        shapes = config.shapes(frame, classes)
         for layer, shape in zip(config.blocks, shapes, strict=False):
             layers += _hidden(layer, shape, config, chosen, zero_pad=first or not chosen.binary_activations)
             layers += [nn.Dropout(dropout)] if dropout else []

@@ -20,20 +20,20 @@ import lightning as L  # noqa: N812  (its customary name)
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from adiabit.errors import UserError
 from adiabit.train.anneal import EPOCHS, FAR, Anneal
 from adiabit.train.augment import Affine, Crop, Flip
 from adiabit.train.checkpoint import MODEL, TENSORS, ModelCard, load_model, load_tensors, save_model, write_json
-from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
+from adiabit.train.config import DataConfig, ModelConfig, TrainConfig, check_sizes
 from adiabit.train.data import Dataset, Split, load
 from adiabit.train.distill import Teacher, watched
-from adiabit.train.distributed import Meeting, agreed, launch, rank, share_file, size
+from adiabit.train.distributed import Together, agreed, launch, rank, share_file, size
 from adiabit.train.fold import folded
 from adiabit.train.layers import Network, clear_thresholds
 from adiabit.train.measure import accuracy, pixels, reestimate, tensors
+from adiabit.train.meeting import Meeting
 from adiabit.train.quantizers import hardened, set_quantizers
 from adiabit.train.topology import Shape
 
@@ -59,6 +59,7 @@ def fit(
                         'devices; use fewer, or device = "cpu"')  # fmt: skip
     if train.compile and not shutil.which(os.environ.get("CXX", "g++")):
         raise UserError("recipe: [train]: compile = true needs g++; apt-get install g++, or leave it out")
+    check_sizes(data, model, train)
     splits = load(data).shaped(model.frame(data.source.shape))
     threads = torch.get_num_threads()
     try:
@@ -66,11 +67,26 @@ def fit(
             meeting.check(train.machines)
             _fit(splits, data, model, train, folder, progress, quiet)
         else:
-            name = hashlib.sha256(json.dumps(_settings(data, model, train), sort_keys=True).encode()).hexdigest()
             launch(_fit_together, (data, model, train, folder, progress, quiet), devices=train.devices,
-                   machines=train.machines, meeting=meeting, name=name)  # fmt: skip
+                   machines=train.machines, meeting=meeting, name=_task(splits, data, model, train),
+                   tell=(lambda _: None) if quiet else _tell)  # fmt: skip
     finally:
         torch.set_num_threads(threads)
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _task(splits: Dataset, data: DataConfig, model: ModelConfig, train: TrainConfig) -> str:
+    """A digest of what machines must have in common: the settings, but for places on a disk, and the frames."""
+    settings = _settings(data, model, train)
+    if settings["train"]["distill"]:
+        settings["train"]["distill"].pop("teacher")
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for split in (splits.train, splits.validation):
+        digest.update(split.frames.tobytes() + split.labels.tobytes())
+    return digest.hexdigest()
 
 
 def _fit_together(data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, *shown: bool) -> None:
@@ -211,7 +227,7 @@ def _train(learner: Learner, batches: Batches, anneal: Anneal, folder: Path, pro
         warnings.filterwarnings("ignore", module="lightning.*")
         trainer = L.Trainer(
             accelerator=config.device, devices=config.devices, num_nodes=config.machines,
-            strategy=DDPStrategy(find_unused_parameters=learner.net.method.locks) if config.processes > 1 else "auto",
+            strategy=Together(find_unused_parameters=learner.net.method.locks) if config.processes > 1 else "auto",
             precision=PRECISIONS[config.precision], max_epochs=config.epochs, callbacks=[anneal, *bars, keep],
             logger=TensorBoardLogger(folder, name="tensorboard", version=""), enable_model_summary=False,
             enable_progress_bar=progress, log_every_n_steps=10**9,
@@ -220,8 +236,9 @@ def _train(learner: Learner, batches: Batches, anneal: Anneal, folder: Path, pro
 
 
 def _check_resumable(last: Path, settings: dict[str, Any]) -> None:
-    state = load_tensors(last)
-    saved = state.get("callbacks", {}).get("Anneal", {}).get("settings")
+    saved: Any = load_tensors(last)
+    for key in ("callbacks", "Anneal", "settings"):
+        saved = saved.get(key) if isinstance(saved, dict) else None
     if saved != settings:
         raise UserError(f"{last}: is of another configuration and cannot be resumed; delete it to start anew")
 

@@ -14,18 +14,23 @@ Shape = tuple[int, ...]  # of a frame as the host sends it: (features,) or (H, W
 
 
 class Table(BaseModel):
-    """A table of a recipe."""
+    """A table of a recipe; every number in it is finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _pair(value: Any) -> Any:
     return (value, value) if isinstance(value, int) else value
 
 
-Count = Annotated[int, Field(ge=1)]
+MOST = 1_000_000  # of anything that is counted: beyond every use, and no sum of products of a few leaves 64 bits
+Count = Annotated[int, Field(ge=1, le=MOST)]
 Pair = Annotated[tuple[Count, Count], BeforeValidator(_pair)]  # (rows, columns); one number stands for both
-Pads = Annotated[tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]], BeforeValidator(_pair)]
+Pad = Annotated[int, Field(ge=0, le=MOST)]
+Pads = Annotated[tuple[Pad, Pad], BeforeValidator(_pair)]
+DEPTH = 1000  # layers
+PARAMETERS = 2 << 30  # bytes of a network's float32 parameters at most; training holds four times as much
+ACTIVATION = 64 << 20  # bytes of float32 that a layer may take or put out for one frame
 
 
 class Layer(Table):
@@ -49,6 +54,19 @@ class Layer(Table):
         if self.dense is not None and (unused := sorted(self._chosen() - {"dense"})):
             raise ValueError(f"a dense layer has no {unused[0]}")
         return self
+
+    def size(self, shape: Shape) -> tuple[int, int]:
+        """Bytes of the layer's float32 parameters, and of the larger of a frame's padded input and its products."""
+        if self.conv is None:
+            inputs, outputs = math.prod(shape), self.dense or 0
+            return 4 * outputs * (inputs + 4), 4 * max(inputs, outputs)
+        padded = [side + 2 * pad for side, pad in zip(shape, self.pad, strict=False)]
+        products = [
+            (side - dilation * (kernel - 1) - 1) // stride + 1
+            for side, dilation, kernel, stride in zip(padded, self.dilation, self.kernel, self.stride, strict=True)
+        ]
+        parameters = 4 * self.conv * (math.prod(self.kernel) * shape[-1] + 4)
+        return parameters, 4 * max(math.prod(padded) * shape[-1], math.prod(products) * self.conv)
 
     def _chosen(self) -> set[str]:
         return {key for key, field in type(self).model_fields.items() if getattr(self, key) != field.default}
@@ -107,12 +125,12 @@ class ModelConfig(Table):
     """A network: hidden layers, then one dense layer to the classes of the data set."""
 
     topology: Topology = "tfc"
-    widths: tuple[Count, ...] = ()  # hidden dense layers of a free topology
-    layers: tuple[Layer, ...] = ()  # or its hidden layers of both kinds
+    widths: Annotated[tuple[Count, ...], Field(max_length=DEPTH)] = ()  # hidden dense layers of a free topology
+    layers: Annotated[tuple[Layer, ...], Field(max_length=DEPTH)] = ()  # or its hidden layers of both kinds
     input_bits: Literal[1, 8] = 1  # 1: pixels from 128 on are +1, others -1 (FINN's TFC); 8: the pixels themselves
     pool: Literal["before", "behind"] = "before"  # max pools stand before batch norm and sign, or behind both
     activation: Literal["relu", "tanh"] = "relu"  # of the real-valued twin alone
-    init: Annotated[float, Field(gt=0)] = 0.1  # standard deviation of the initial latent weights
+    init: Annotated[float, Field(gt=0, le=1000)] = 0.1  # standard deviation of the initial latent weights
 
     @model_validator(mode="before")
     @classmethod
@@ -152,9 +170,23 @@ class ModelConfig(Table):
         """Shape of a frame of this network, given the data set's (H, W, C)."""
         return image if self.convolutional else (math.prod(image),)
 
-    def shapes(self, frame: Shape) -> list[Shape]:
-        """Frame, then what each hidden layer puts out; `UserError` where a layer does not fit."""
-        shapes = [frame]
-        for number, layer in enumerate(self.blocks):
-            shapes.append(layer.out(shapes[-1], f"layer {number}"))
-        return shapes
+    def shapes(self, frame: Shape, classes: int = 0) -> list[Shape]:
+        """Frame, then what each hidden layer puts out.
+
+        `UserError` where a layer does not fit its input, or the network, with a last layer to so many classes, does
+        not fit into memory.
+        """
+        shapes, parameters = [frame], 0
+        for number, layer in enumerate((*self.blocks, Layer.model_construct(dense=classes))):
+            name = f"layer {number}"
+            shapes.append(layer.out(shapes[-1], name))
+            own, activation = layer.size(shapes[-2])
+            parameters += own
+            if parameters > PARAMETERS or activation > ACTIVATION:
+                what = (
+                    f"brings the network to {parameters:,} bytes of parameters; at most {PARAMETERS:,} are trained"
+                    if parameters > PARAMETERS
+                    else f"takes or puts out {activation:,} bytes a frame; at most {ACTIVATION:,} are computed"
+                )
+                raise UserError(f"recipe: [model]: {name}, {layer!r}, {what}; take fewer or narrower layers")
+        return shapes[:-1]

@@ -19,10 +19,11 @@ def train(
         str, typer.Option("--meet", metavar="HOST:PORT", help="Machine 0, where those of train.machines meet.")
     ] = "",
     machine: Annotated[int, typer.Option("--machine", help="Which of them this is; 0 keeps the results.")] = 0,
+    wait: Annotated[float, typer.Option("--wait", help="Seconds that the machines wait for each other.")] = 120,
 ) -> int:
     """Train the network to binary weights and activations."""
     pipeline = request.pipeline("train" if fresh else "")
-    pipeline.meet, pipeline.machine = meet, machine
+    pipeline.meet, pipeline.machine, pipeline.wait = meet, machine, wait
     if not machine:
         return finish(pipeline, "train")
     pipeline.join()

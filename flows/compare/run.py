@@ -6,9 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-import os
 import re
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -17,6 +15,7 @@ from adiabit.flows.compare.plan import Run
 from adiabit.flows.compare.results import load
 from adiabit.flows.store import lock, open_folder
 from adiabit.train.checkpoint import MODEL
+from adiabit.train.processes import end_with_parent
 
 LOCK = ".lock"
 
@@ -71,7 +70,7 @@ def _train_all(
             told(number, run)
         return
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with_parent) as pool:
         futures = {pool.submit(_train, run, out): run for run in left}
         try:
             for number, future in enumerate(as_completed(futures), 1):
@@ -80,18 +79,6 @@ def _train_all(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed stops at once, so that another run can take its training up."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _train(run: Run, out: Path) -> None:

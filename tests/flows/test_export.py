@@ -16,7 +16,7 @@ from adiabit.errors import UserError
 from adiabit.flows import export as exporting
 from adiabit.flows.compile.execute import run_qonnx
 from adiabit.flows.ladder import Vectors, load_rungs
-from adiabit.train.checkpoint import ModelCard, load_model, save_model
+from adiabit.train.checkpoint import ModelCard, load_card, load_model, save_model
 from adiabit.train.config import DataConfig, ModelConfig
 from adiabit.train.data import Dataset, Split
 from adiabit.train.layers import Network
@@ -204,6 +204,16 @@ def test_a_soft_network_is_refused(tmp_path: Path) -> None:
     )
 
 
+def test_a_soft_network_without_slopes_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "train", hard=False)
+    card = load_card(tmp_path / "train").model_copy(update={"k_weights": None, "k_activations": None})
+    (tmp_path / "train" / "model.json").write_text(card.model_dump_json())
+    with pytest.raises(
+        UserError, match="the network is still soft \\(k_weights = none, k_activations = none, hard from"
+    ):
+        exporting.export(tmp_path / "train", DataConfig(), tmp_path)
+
+
 def test_a_real_valued_network_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "train", method="real", hard=False)
     with pytest.raises(UserError, match='method = "real" has no binary hardware, for its weights and activations are '
@@ -211,12 +221,13 @@ def test_a_real_valued_network_is_refused(tmp_path: Path) -> None:
         exporting.export(tmp_path / "train", DataConfig(), tmp_path)
 
 
-def test_a_diverged_network_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("value", "what"), [(float("nan"), "tensor 8.scale holds"), (3e38, "the network computes")])
+def test_a_diverged_network_is_refused(tmp_path: Path, value: float, what: str) -> None:
     save(tmp_path / "train")
     state = torch.load(tmp_path / "train" / "model.pt", weights_only=True)
-    state["8.scale"].fill_(float("nan"))
+    state["8.scale"].fill_(value)
     torch.save(state, tmp_path / "train" / "model.pt")
-    with pytest.raises(UserError, match=r"computes NaN or infinity; its training diverged; lower train\.learning_rate"):
+    with pytest.raises(UserError, match=rf"{what} NaN or infinity; its training diverged; lower train\.learning_rate"):
         exporting.export(tmp_path / "train", DataConfig(), tmp_path)
 
 

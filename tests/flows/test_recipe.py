@@ -35,9 +35,22 @@ def test_overrides_come_before_the_check(tmp_path: Path) -> None:
     path = write(tmp_path, "[train]\nepochs = 3\n")
     recipe = load(path, ["train.epochs=5", "train.method=ste", "model.topology='sfc'"])
     assert (recipe.train.epochs, recipe.train.method.name, recipe.model.topology) == (5, "ste", "sfc")
-    for bad in ("epochs", "train.epochs.x=1", "=3"):
+    for bad in ("epochs", "=3", "train..epochs=3"):
         with pytest.raises(UserError, match=re.escape(f"--set {bad!r}: must read table.key=value")):
             load(path, [bad])
+
+
+@pytest.mark.parametrize(
+    ("override", "place"),
+    [("train.method.schedule.x=1", "train.method = 'ste'"), ("train.epochs.x=1", "train.epochs = 3")],
+)
+def test_an_override_within_a_value_names_it(tmp_path: Path, override: str, place: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load(write(tmp_path, "[train]\nepochs = 3\nmethod = 'ste'\n"), [override])
+    assert str(caught.value) == (
+        f"--set {override!r}: {place} is not a table, so it has no keys; write it as a table into the recipe, or set "
+        f"{place.split()[0]} itself"
+    )
 
 
 def test_a_bare_model_is_a_recipe_of_defaults(tmp_path: Path) -> None:
@@ -59,7 +72,7 @@ def test_a_bare_model_is_a_recipe_of_defaults(tmp_path: Path) -> None:
         ("[train.method]\nname = 'bnn+'\nbetta = 6", "[train.method]: betta: unknown key; did you mean 'beta'?"),
         (
             "[train.method]\nname = 'abc-net'\nbases = 3",
-            "[train]: method = {'name': 'abc-net', 'bases': 3}: more than one base is a sum of binary products, which",
+            "my_net.toml: [train.method]: more than one base is a sum of binary products, which",
         ),
         ("[train]\nmethod = 'adiabtic'", "nearest: 'adiabatic'"),
         ("[train]\nepochs = 'many'", "[train]: epochs = 'many': input should be a valid integer"),
@@ -81,12 +94,49 @@ def test_a_bare_model_is_a_recipe_of_defaults(tmp_path: Path) -> None:
         ("name = 'No Name'", "name = 'No Name': string should match pattern"),
         ("onnx = 'a.onnx'\n[train]\nepochs = 2", "onnx = 'a.onnx' and ['train'] exclude each other"),
         ("[train", "my_net.toml: not TOML"),
+        ("[train]\nbatch_size = 100\ndevices = 3", "my_net.toml: [train]: batch_size = 100 must be a multiple of"),
+        ("[train]\nseed = 9223372036854775807", "[train]: seed = 9223372036854775807: input should be less than or"),
+        ("[data]\nseed = -1", "[data]: seed = -1: input should be greater than or equal to 0"),
+        (
+            "[train]\nthreads = 1_000_000_000_000",
+            "[train]: threads = 1000000000000: input should be less than or equal",
+        ),
+        ("[train]\nlearning_rate = inf", "[train]: learning_rate = inf: input should be a finite number"),
+        ("[train.distill]\ntemperature = nan", "[train.distill]: temperature = nan: input should be a finite number"),
+        (f"name = '{'a' * 300}'", "aaa': string should have at most 64 characters"),
+        (f"[train]\nepochs = {'9' * 5000}", "my_net.toml: not TOML: Exceeds the limit (4300 digits)"),
+        (f"[train]\nepochs = {'9' * 4000}", "...9999999999999999999: input should be less than or equal to 1000000"),
+        ("train = 3", "my_net.toml: train = 3: must be a table, [train] with its keys below"),
+        ("[[train]]\nepochs = 3", "train is a list of tables or lists: must be a table, [train] with its keys below"),
+        ("[train]\nmethod = [1]", "[train]: method = [1]: must be a table, [train.method] with its keys below"),
+        ("[train.method]\nschedule = 3", "[train.method]: schedule = 3: must be a table, [train.method.schedule] with"),
+        ("[train.method.schedule.kind]\nx = 1", "[train.method.schedule]: kind is a table: must be one of 'budget', '"),
+        ("[train.method.name]\nx = 1", "[train.method]: name is a table: must be one of 'adiabatic', 'ste', "),
+        ("[train.epochs]\nx = 1", "[train]: epochs is a table: input should be a valid integer"),
+        ("[train]\nepochs = [[1]]", "[train]: epochs is a list of tables or lists: input should be a valid integer"),
+        ("[model.layers]\nx = 1", "[model]: layers is a table: input should be a list"),
+        (
+            "[model]\ntopology = 'free'\nlayers = [[1]]",
+            "[model.layers]: 0 = [1]: must be a table, [model.layers.0] with",
+        ),
+        ("[train]\ncrop = [1, 2, 3]", "[train]: crop = [1, 2, 3]: the list should have at most 2 items, not 3"),
+        ("[data.dir]\nx = 1", "[data]: dir is a table: input is no path"),
+        (
+            f"[train.method.schedule.kind{'.x' * 1000}]",
+            "my_net.toml: tables or lists are nested more than 16 deep; none",
+        ),
+        (
+            f"[train]\nepochs = {'[' * 300}{']' * 300}",
+            "my_net.toml: tables or lists are nested more than 16 deep; none",
+        ),
+        (f"[train]\nepochs = {'[' * 90_000}{']' * 90_000}", "my_net.toml: not TOML: nested too deep; see recipes/"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(UserError, match=re.escape(message)) as caught:
         load(write(tmp_path, text))
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < len(str(tmp_path)) + 400
 
 
 def test_files_are_beside_the_recipe(tmp_path: Path) -> None:

@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -83,3 +88,138 @@ def test_a_convolutional_model_survives_saving(tmp_path: Path, pool: str) -> Non
     other = ModelConfig.model_validate({**table, "pool": "behind" if pool == "before" else "before"})
     with pytest.raises(UserError, match=f"model.json: pool = {pool}, but the recipe's"):
         check_topology(tmp_path, other)
+
+
+# what cannot be used ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """A hard network of 784, 3 and 10."""
+    torch.manual_seed(0)
+    model = ModelConfig(topology="free", widths=(3,))
+    save_model(tmp_path, Network(model, "ste").eval(), ModelCard(model=model, method=Adiabatic(), hard=True))
+    load_model(tmp_path)
+    return tmp_path
+
+
+def told(folder: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        load_model(folder)
+    assert len(str(caught.value)) < 600
+    return str(caught.value).removeprefix(f"{folder}/")
+
+
+def complex_(state: dict[Any, Any]) -> None:
+    state["2.bias"] = torch.zeros(3, dtype=torch.complex64)
+
+
+QINT = torch.quantize_per_tensor(torch.zeros(3), 1.0, 0, torch.qint8)
+DENSE = "on cpu; it must be dense, of float32; delete it"
+TENSORS: dict[str, tuple[Callable[[dict[Any, Any]], object], str]] = {
+    "an integer key": (lambda s: s.update({7: torch.zeros(1)}), "'7' is no tensor with a name; delete it and run"),
+    "no tensor": (lambda s: s.update({"2.bias": 3}), "'2.bias' is no tensor with a name; delete it and run"),
+    "an extra key": (lambda s: s.update({"x": torch.zeros(2)}), "tensor x is (2,), but model.json (free, adiabatic) "),
+    "a missing key": (lambda s: s.pop("2.bias"), "tensor 2.bias is missing, but model.json (free, adiabatic) needs ("),
+    "sparse": (lambda s: s.update({"2.bias": torch.zeros(3).to_sparse()}), f"float32, torch.sparse_coo {DENSE}"),
+    "complex": (complex_, f"tensor 2.bias is torch.complex64, torch.strided {DENSE}"),
+    "quantized": (lambda s: s.update({"2.bias": QINT}), f"tensor 2.bias is torch.qint8, torch.strided {DENSE}"),
+    "meta": (lambda s: s.update({"2.bias": torch.zeros(3, device="meta")}), "torch.strided on meta; it must be dense"),
+    "double": (lambda s: s.update({"1.weight": s["1.weight"].double()}), "must be dense, of float32 or int8; delete "),
+    "integer": (lambda s: s.update({"2.bias": torch.zeros(3, dtype=torch.int8)}), f"torch.int8, torch.strided {DENSE}"),
+    "NaN": (lambda s: s["2.bias"].fill_(torch.nan), "tensor 2.bias holds NaN or infinity; its training diverged; low"),
+    "infinity": (lambda s: s["5.scale"].fill_(torch.inf), "tensor 5.scale holds NaN or infinity; its training diverg"),
+    "variance": (lambda s: s["2.running_var"].fill_(-1), "tensor 2.running_var holds a variance below 0; delete it"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), TENSORS.values(), ids=TENSORS)
+def test_tensors_that_are_not_the_networks_are_told(
+    saved: Path, change: Callable[[dict[Any, Any]], object], message: str
+) -> None:
+    state = dict(torch.load(saved / "model.pt", weights_only=True))
+    change(state)
+    torch.save(state, saved / "model.pt")
+    line = told(saved)
+    assert line.startswith("model.pt: ")
+    assert message in line
+
+
+def test_tensors_cut_short_anywhere_are_told(saved: Path) -> None:
+    whole = (saved / "model.pt").read_bytes()
+    for length in range(0, len(whole), 97):
+        (saved / "model.pt").write_bytes(whole[:length])
+        assert told(saved).startswith(
+            "model.pt: damaged or not a checkpoint of ours; delete it and run `adiabit train`"
+        )
+
+
+def test_a_packed_archive_is_not_unpacked(saved: Path) -> None:
+    with zipfile.ZipFile(saved / "model.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(1 << 24))
+    assert told(saved).startswith("model.pt: packed, which torch.save never does; delete it")
+
+
+@pytest.mark.parametrize("content", [[1, 2], "text", torch.zeros(3)], ids=["list", "text", "tensor"])
+def test_what_is_no_table_of_tensors_is_told(saved: Path, content: Any) -> None:
+    torch.save(content, saved / "model.pt")
+    assert told(saved).startswith("model.pt: no table of tensors; delete it")
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.json"])
+@pytest.mark.parametrize(
+    ("put", "message"),
+    [
+        (lambda path: path.mkdir(), "a folder, not a file"),
+        (os.mkfifo, "a pipe or a device, not a file"),
+        (lambda path: path.symlink_to("nowhere"), "a link to nowhere, which does not exist"),
+        (lambda _: None, "No such file or directory"),
+    ],
+    ids=["folder", "pipe", "link", "nothing"],
+)
+def test_what_is_no_file_is_told(saved: Path, name: str, put: Callable[[Path], object], message: str) -> None:
+    (saved / name).unlink()
+    put(saved / name)
+    assert told(saved).startswith(f"{name}: {message}; `adiabit train` makes it")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": -3}, "(classes: Input should be greater than or equal to 1); run `adiabit train` again"),
+        ({"classes": 10**15}, "(classes: Input should be less than or equal to 1000000)"),
+        ({"classes": 10**6, "frame": [1000]}, "tensor 1.weight is (3, 784), but model.json (free, adiabatic) needs (3"),
+        ({"classes": 10**6, "model": {"topology": "lfc"}}, "layer 3, { dense = 1000000 }, brings the network to 4,"),
+        ({"frame": [-784]}, "(frame: 0: Input should be greater than or equal to 1)"),
+        ({"frame": []}, "(Value error, frame = [] does not go with the model's layers)"),
+        ({"frame": [28, 28, 1]}, "(Value error, frame = [28, 28, 1] does not go with the model's layers)"),
+        ({"frame": [10**6]}, "tensor 1.weight is (3, 784), but model.json (free, adiabatic) needs (3, 1000000)"),
+        ({"k_weights": "many"}, "(k_weights: Input should be a valid number, unable to parse string as a number)"),
+        ({"dropout": 2}, "(dropout: Input should be less than 1)"),
+        ({"method": 3}, "(method: Input should be an object)"),
+        ({"model": {"topology": "free", "widths": [10**6]}}, "model.json: recipe: [model]: layer 0, { dense = 1000000"),
+    ],
+)  # fmt: skip
+def test_descriptions_that_cannot_be_are_told(saved: Path, changes: dict[str, Any], message: str) -> None:
+    card = json.loads((saved / "model.json").read_text())
+    (saved / "model.json").write_text(json.dumps({**card, **changes}))
+    assert message in told(saved)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[" * 100_000, "(Invalid JSON: recursion limit exceeded"),
+        (b'{"method": ' * 150, "(Invalid JSON: EOF"),
+        (b"\xff", "not text (invalid start byte at byte 0); `adiabit train` makes it when"),
+        (b"", "(Invalid JSON: EOF"),
+    ],
+)
+def test_descriptions_that_cannot_be_read_are_told(saved: Path, content: bytes, message: str) -> None:
+    (saved / "model.json").write_bytes(content)
+    assert message in told(saved)
+
+
+def test_a_description_of_300_megabytes_is_not_read(saved: Path) -> None:
+    os.truncate(saved / "model.json", 300 << 20)
+    assert told(saved).startswith("model.json: 314,572,800 bytes; at most 16,777,216 are read")

@@ -6,10 +6,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import shutil
 import struct
+import tracemalloc
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +109,57 @@ def test_a_truncated_archive_is_told(tmp_path: Path) -> None:
         (tmp_path / f"{IMAGES}.gz").write_bytes(content)
         with pytest.raises(UserError, match=rf"{IMAGES}.gz: cannot be unpacked .*delete it"):
             mnist(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(-1, 28, 28), (2**31 - 1, 2**31 - 1, 2**31 - 1), (2**30, 28, 28)])
+def test_a_head_that_announces_what_cannot_be_is_told(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    message = damage(tmp_path, IMAGES, struct.pack(">4i", 0x803, *shape) + bytes(100))
+    assert f"announces {' x '.join(map(str, shape))} bytes; 0 to 1,073,741,824 can be read; delete it" in message
+
+
+def test_no_more_is_unpacked_than_was_announced(tmp_path: Path) -> None:
+    write(tmp_path)
+    path = tmp_path / f"{LABELS}.gz"
+    path.write_bytes(gzip.compress(idx(np.zeros(20, np.uint8)) + bytes(200 << 20)))
+    tracemalloc.start()
+    with pytest.raises(UserError, match=rf"{LABELS}.gz: announces 20 bytes but holds more; delete it"):
+        mnist(tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 << 20
+
+
+@pytest.mark.parametrize(
+    ("put", "reason"),
+    [
+        (lambda _: None, "No such file or directory"),
+        (lambda path: path.write_bytes(b""), "Not a directory"),
+        (lambda path: path.symlink_to("nowhere"), "No such file or directory"),
+        (lambda path: path.symlink_to(path), "Too many levels of symbolic links"),
+        (os.mkfifo, "Not a directory"),
+    ],
+    ids=["nothing", "file", "dangling", "loop", "pipe"],
+)
+@pytest.mark.parametrize("dataset", ["mnist", "cifar10", "catdog", "spoken-digits"])
+def test_a_folder_that_is_none_is_told(
+    tmp_path: Path, dataset: str, put: Callable[[Path], object], reason: str
+) -> None:
+    put(folder := tmp_path / "data")
+    for use in (data.load, data.digest):
+        with pytest.raises(UserError) as caught:
+            use(DataConfig.model_validate({"dataset": dataset, "dir": folder}))
+        assert str(caught.value) == (
+            f"{folder}: {reason}; name a readable folder with the data set in it by --data or ADIABIT_DATA"
+        )
+
+
+@pytest.mark.parametrize("put", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to(path)])
+def test_what_is_no_idx_file_is_missing(tmp_path: Path, put: Callable[[Path], object]) -> None:
+    write(tmp_path)
+    (tmp_path / f"{LABELS}.gz").unlink()
+    put(tmp_path / f"{LABELS}.gz")
+    with pytest.raises(UserError, match=rf": no {LABELS}\[.gz\] in it"):
+        mnist(tmp_path)
 
 
 def test_a_foreign_magic_is_told(tmp_path: Path) -> None:

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +72,28 @@ def test_cifar_cut_short_or_of_other_labels_is_told(tmp_path: Path) -> None:
         load("cifar10", tmp_path)
 
 
+def _sparse(path: Path) -> None:
+    path.write_bytes(b"")
+    os.truncate(path, 2 << 30)
+
+
+@pytest.mark.parametrize(
+    ("put", "reason"),
+    [
+        (Path.mkdir, "a folder, not a file"),
+        (os.mkfifo, "a pipe or a device, not a file"),
+        (_sparse, "2,147,483,648 bytes; at most 1,073,741,824 are read"),
+    ],
+    ids=["folder", "pipe", "large"],
+)
+def test_what_is_no_cifar_file_is_told(tmp_path: Path, put: Callable[[Path], object], reason: str) -> None:
+    write_cifar(tmp_path)
+    (tmp_path / "data_batch_3.bin").unlink()
+    put(tmp_path / "data_batch_3.bin")
+    with pytest.raises(UserError, match=rf"data_batch_3.bin: {reason}.*; download .* and unpack it again"):
+        load("cifar10", tmp_path)
+
+
 def test_a_folder_without_cifar_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r": no data_batch_1.bin, .*test_batch.bin in cifar-10-batches-bin/ or itself "
                                         r"or .*; CIFAR-10, binary version, is needed; download "):  # fmt: skip
@@ -131,6 +156,78 @@ def test_files_that_are_no_images_are_left_out_and_told(tmp_path: Path, capsys: 
     assert capsys.readouterr().err == (
         "PetImages: 3 of 40 files are no images and were left out: Cat/6.jpg, Dog/11.jpg, Dog/12.jpg\n"
     )
+
+
+BROKEN: dict[str, Callable[[Path], object]] = {
+    "empty": lambda path: path.write_bytes(b""),
+    "folder": Path.mkdir,
+    "pipe": os.mkfifo,
+    "dangling link": lambda path: path.symlink_to("nowhere"),
+    "loop": lambda path: path.symlink_to(path),
+    "200 million pixels": lambda path: Image.new("1", (20_000, 10_000)).save(path, "PNG"),
+    "100 million pixels": lambda path: Image.new("1", (10_000, 10_000)).save(path, "PNG"),
+    "PostScript": lambda path: Image.new("L", (64, 64)).save(path, "EPS"),
+    "float": lambda path: Image.new("F", (64, 64), 0.5).save(path, "TIFF"),
+}
+
+
+@pytest.mark.parametrize("put", BROKEN.values(), ids=BROKEN)
+def test_one_broken_file_is_left_out_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], put: Callable[[Path], object]
+) -> None:
+    write_pets(tmp_path)
+    (tmp_path / "Dog" / "11.jpg").unlink()
+    put(tmp_path / "Dog" / "11.jpg")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dataset = load("catdog", tmp_path)
+    assert len(dataset.train.labels) + len(dataset.validation.labels) == 32 - 1
+    assert capsys.readouterr().err == ("PetImages: 1 of 40 files are no images and were left out: Dog/11.jpg\n")
+    assert data.digest(DataConfig(dataset="catdog", dir=tmp_path))
+
+
+GREYS = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16
+GRADIENT = Image.fromarray((GREYS // 257).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("image", "kind"),
+    [
+        (Image.fromarray(GREYS), "PNG"),  # I;16
+        (GRADIENT.convert("P"), "PNG"),
+        (GRADIENT.convert("P"), "GIF"),
+        (GRADIENT.convert("LA"), "PNG"),
+        (GRADIENT.convert("RGBA"), "PNG"),
+        (GRADIENT.convert("CMYK"), "JPEG"),
+        (GRADIENT.convert("RGB"), "BMP"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.mode,
+)
+def test_images_of_every_mode_keep_their_greys(tmp_path: Path, image: Image.Image, kind: str) -> None:
+    image.save(tmp_path / "1.png", kind, **({"quality": 100} if kind == "JPEG" else {}))
+    found = pets.read_image(tmp_path / "1.png")
+    assert found is not None
+    assert np.abs(found.astype(int) - GREYS // 257).max() <= 3
+
+
+def test_of_an_animation_the_first_frame_is_taken(tmp_path: Path) -> None:
+    frames = [Image.new("L", (64, 64), level) for level in (10, 200)]
+    frames[0].save(tmp_path / "1.png", "GIF", save_all=True, append_images=frames[1:])
+    found = pets.read_image(tmp_path / "1.png")
+    assert found is not None
+    assert set(found.ravel().tolist()) == {10}
+
+
+def test_16_bits_in_32_are_scaled() -> None:
+    values = np.array([[-5, 0, 128, 257 * 100, 65535, 10**6]])
+    assert pets.eight_bits(values).tolist() == [[0, 0, 0, 100, 255, 255]]
+
+
+def test_files_in_place_of_folders_are_told(tmp_path: Path) -> None:
+    for name in ("Cat", "Dog"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(UserError, match=r"Cat: Not a directory; name a readable folder with the data set in it"):
+        load("catdog", tmp_path)
 
 
 def test_a_split_without_cats_or_dogs_is_told(tmp_path: Path) -> None:

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import os
+import tracemalloc
 import wave
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +143,38 @@ def test_other_recordings_are_told(tmp_path: Path, settings: dict[str, int], mes
     with pytest.raises(UserError) as caught:
         speech.read_wav(tmp_path / "0_theo_0.wav")
     assert str(caught.value).startswith(f"{tmp_path}/0_theo_0.wav: {message}")
+
+
+@pytest.mark.parametrize(
+    ("put", "reason"),
+    [
+        (Path.mkdir, "a folder, not a file"),
+        (os.mkfifo, "a pipe or a device, not a file"),
+        (lambda path: path.symlink_to("nowhere"), "a link to nowhere, which does not exist"),
+        (lambda path: path.symlink_to(path), "Too many levels of symbolic links"),
+        (lambda path: path.write_bytes(b""), "no WAV file"),
+    ],
+    ids=["folder", "pipe", "dangling", "loop", "empty"],
+)
+def test_what_is_no_recording_is_told(tmp_path: Path, put: Callable[[Path], object], reason: str) -> None:
+    write(tmp_path)
+    (tmp_path / "3_theo_2.wav").unlink()
+    put(tmp_path / "3_theo_2.wav")
+    with pytest.raises(UserError, match=rf"3_theo_2.wav: {reason}.*; delete it and clone .* again"):
+        load(tmp_path)
+
+
+def test_a_recording_that_announces_gigabytes_is_told(tmp_path: Path) -> None:
+    write_wav(path := tmp_path / "0_theo_0.wav", tone(500))
+    content = bytearray(path.read_bytes())
+    content[40:44] = (0xFFFFFFF0).to_bytes(4, "little")  # the size of the data
+    path.write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(UserError, match=r"announces 4294967280 bytes of samples but holds 6400; delete it"):
+        speech.read_wav(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 << 20
 
 
 def test_damaged_recordings_are_told(tmp_path: Path) -> None:

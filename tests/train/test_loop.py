@@ -164,8 +164,11 @@ def test_a_run_cut_off_after_its_last_epoch_only_finishes(
     assert whole | {"seconds": 0} == parts | {"seconds": 0}
 
 
-def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
-    torch.save({"callbacks": {"Anneal": {"settings": {"train": "another"}}}}, tmp_path / "last.ckpt")
+@pytest.mark.parametrize(
+    "state", [{"callbacks": {"Anneal": {"settings": {"train": "another"}}}}, {"callbacks": [1]}, {"callbacks": None}]
+)
+def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path, state: dict[str, Any]) -> None:
+    torch.save(state, tmp_path / "last.ckpt")
     with pytest.raises(UserError, match="last.ckpt: is of another configuration and cannot be resumed; delete it"):
         run(tmp_path)
 
@@ -305,13 +308,18 @@ def test_a_hard_model_keeps_signs_alone(trained: Path) -> None:
 
 
 def test_a_missing_model_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="model.json: not found; `adiabit train` makes it when training has finished"):
+    with pytest.raises(
+        UserError, match="model.json: No such file or directory; `adiabit train` makes it when training has finished"
+    ):
         load_model(tmp_path)
 
 
 def test_a_damaged_description_is_told(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text('{"format": 7}')
-    with pytest.raises(UserError, match="model.json: not a model description of ours; run `adiabit train` again"):
+    with pytest.raises(
+        UserError,
+        match=r"model.json: not a model description of ours \(format: Input should be 1\); run `adiabit train` again",
+    ):
         load_model(tmp_path)
 
 

@@ -3,13 +3,23 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
+from adiabit.errors import UserError
+from adiabit.train.config import DataConfig, ModelConfig, TrainConfig, check_sizes
 from adiabit.train.methods.tables import Adiabatic, Budget, Patience, Target
+
+UNBOUNDED = (
+    "epochs", "early_stopping", "batch_size", "learning_rate", "weight_decay", "reestimation", "devices", "machines",
+    "threads", "crop",
+)  # fmt: skip
+FLOATS = (
+    ("bnn+", "beta"), ("bnn+", "strength"), ("mirror-descent", "growth"), ("bop", "threshold"), ("bnew", "strength"),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(("kind", "table"), [("budget", Budget), ("target", Target), ("patience", Patience)])
@@ -50,11 +60,55 @@ def test_hidden_widths() -> None:
         (DataConfig, {"validation": 1.0}, "less than 1"),
         (DataConfig, {"dataset": "spoken-digits", "split": "index"}, "'upstream' or 'speaker'"),
         (TrainConfig, {"crop": -1}, "greater than or equal to 0"),
+        *((TrainConfig, {key: 10**7}, "less than or equal to") for key in UNBOUNDED),
+        *(
+            (TrainConfig, {key: math.inf}, "finite number")
+            for key in ("learning_rate", "weight_decay", "shift", "zoom")
+        ),
+        *((TrainConfig, {"distill": {key: math.inf}}, "finite number") for key in ("temperature", "features")),
+        *((TrainConfig, {"method": {"name": name, key: math.nan}}, "finite number") for name, key in FLOATS),
+        (Adiabatic, {"schedule": {"noise": math.inf}}, "finite number"),
+        (Adiabatic, {"schedule": {"kind": "target", "factor": math.inf}}, "finite number"),
+        (TrainConfig, {"seed": -1}, "greater than or equal to 0"),
+        (DataConfig, {"seed": 2**32}, "less than or equal to 4294967295"),
+        (DataConfig, {"speaker": "a" * 300}, "at most 64 characters"),
+        (ModelConfig, {"init": math.nan}, "finite number"),
+        (ModelConfig, {"topology": "free", "widths": [1] * 1001}, "at most 1000 items"),
+        (ModelConfig, {"topology": "free", "widths": [10**7]}, "less than or equal to 1000000"),
     ],
 )
 def test_what_cannot_be_is_refused(table: type[Any], content: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         table.model_validate(content)
+
+
+@pytest.mark.parametrize("crop", [29, (29, 1), (1, 29)])
+def test_a_crop_beyond_the_frame_is_told(crop: Any) -> None:
+    train = TrainConfig.model_validate({"crop": crop})
+    with pytest.raises(
+        UserError, match=r"^recipe: \[train\]: crop = \[.*\]: frames of digits have 28 x 28 pixels; crop"
+    ):
+        check_sizes(DataConfig(), ModelConfig(), train)
+    check_sizes(DataConfig(), ModelConfig(), TrainConfig(crop=(28, 28)))
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        (
+            [{"dense": 10**6}],
+            r"layer 0, { dense = 1000000 }, brings the network to 3,152,000,000 bytes of parameters; at",
+        ),
+        ([{"dense": 20_000}, {"dense": 10**5}], "layer 1, .* brings the network to 8,0.* at most 2,147,483,648 are tr"),
+        ([{"conv": 10**5, "kernel": [1, 1]}], r"layer 0, .* takes or puts out 313,600,000 bytes a frame; at most 67,1"),
+        ([{"conv": 1, "pad": 10**6}], "layer 0, .* takes or puts out 16,000,448,003,136 bytes a frame; .*; take fewer"),
+        ([{"conv": 8, "pad": 1000, "pool": 100}], "layer 0, .* takes or puts out .* bytes a frame"),
+    ],
+)
+def test_a_network_beyond_memory_is_told_before_it_is_made(layers: Any, message: str) -> None:
+    model = ModelConfig.model_validate({"topology": "free", "layers": layers})
+    with pytest.raises(UserError, match=message):
+        check_sizes(DataConfig(), model, TrainConfig())
 
 
 def test_configurations_are_frozen() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from adiabit.errors import UserError
-from adiabit.train.data.files import Split, find_folder
+from adiabit.files import read_bytes
+from adiabit.train.data.files import Split, checked_file, find_folder
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 REMEDY = f"download {URL} and unpack it"
@@ -33,12 +34,12 @@ def paths(folder: Path | None) -> list[Path]:
 
 def read_batch(path: Path) -> Split:
     """One file; `UserError` where it is cut short or holds labels that there are not."""
-    content = np.frombuffer(path.read_bytes(), np.uint8)
+    again = f"{REMEDY} again"
+    content = np.frombuffer(read_bytes(checked_file(path, again), again), np.uint8)
     if not len(content) or len(content) % RECORD:
-        raise UserError(f"{path}: holds {len(content)} bytes, which is no multiple of a record's {RECORD}; {REMEDY} "
-                        "again")  # fmt: skip
+        raise UserError(f"{path}: holds {len(content)} bytes, which is no multiple of a record's {RECORD}; {again}")
     records = content.reshape(-1, RECORD)
     if (worst := int(records[:, 0].max())) >= CLASSES:
-        raise UserError(f"{path}: a label is {worst}; CIFAR-10's are 0 to {CLASSES - 1}; {REMEDY} again")
+        raise UserError(f"{path}: a label is {worst}; CIFAR-10's are 0 to {CLASSES - 1}; {again}")
     planes = records[:, 1:].reshape(-1, PLANES, SIDE, SIDE)
     return Split(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), records[:, 0].astype(np.int64))

@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from adiabit import files
 from adiabit.errors import UserError
 from adiabit.train.topology import Shape
+
+LARGEST = 1 << 30  # bytes of one file, or of what it unpacks to; the largest of these data sets has 47 MB
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,29 @@ class Split:
 
 
 def named_folder(folder: Path | None) -> Path | None:
-    """The folder that --data or [data] dir names, else ADIABIT_DATA, else none."""
-    return folder or (Path(os.environ["ADIABIT_DATA"]) if os.environ.get("ADIABIT_DATA") else None)
+    """The folder that --data or [data] dir names, else ADIABIT_DATA, else none; `UserError` where it is none."""
+    named = folder or (Path(os.environ["ADIABIT_DATA"]) if os.environ.get("ADIABIT_DATA") else None)
+    if named is not None:
+        listed(named)
+    return named
+
+
+def listed(folder: Path) -> list[Path]:
+    """What lies in a folder; `UserError` where it cannot be looked into."""
+    try:
+        return list(folder.iterdir())
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(
+            f"{folder}: {reason}; name a readable folder with the data set in it by --data or ADIABIT_DATA"
+        ) from error
+
+
+def checked_file(path: Path, remedy: str) -> Path:
+    """The path of a regular file of at most `LARGEST` bytes; `UserError`, ending in `remedy`, where it is none."""
+    if (size := files.regular(path, remedy).stat().st_size) > LARGEST:
+        raise UserError(f"{path}: {size:,} bytes; at most {LARGEST:,} are read; {remedy}")
+    return path
 
 
 def find_folder(folder: Path | None, layouts: Sequence[str], marks: Sequence[str], what: str, remedy: str) -> Path:

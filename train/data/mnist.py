@@ -5,18 +5,21 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import os
+import struct
 import urllib.error
 import urllib.request
 import zlib
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from adiabit.errors import UserError
-from adiabit.train.data.files import Split, named_folder, stratified
+from adiabit.train.data.files import LARGEST, Split, checked_file, named_folder, stratified
 
 MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"  # torchvision's first mirror
 MNIST_FILES = {  # name -> MD5 of the .gz, as in torchvision
@@ -66,22 +69,37 @@ def _root(folder: Path | None) -> Path:
 
 
 def read_idx(path: Path) -> npt.NDArray[np.uint8]:
-    """An idx file of unsigned bytes, plain or .gz: images (N, 28, 28) or labels (N,)."""
+    """An idx file of unsigned bytes, plain or .gz: images (N, 28, 28) or labels (N,).
+
+    No more is unpacked than its head announces.
+    """
     remedy = f"delete it and fetch {MNIST_URL} again"
+    checked_file(path, remedy)
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            shape = _announced(path, cast(BinaryIO, file), remedy)
+            body = file.read(math.prod(shape) + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: cannot be unpacked ({error}); {remedy}") from error
-    dims = 3 if "images" in path.name else 1
-    start = data[: 4 * (1 + dims)]
-    head = np.frombuffer(start, ">i4") if len(start) == 4 * (1 + dims) else [0]
-    if head[0] != 0x800 + dims:
-        raise UserError(f"{path}: starts with {data[:4].hex()}; an idx file of {dims} axes starts with 0000080{dims}; "
-                        f"{remedy}")  # fmt: skip
-    shape, body = tuple(int(n) for n in head[1:]), data[4 * (1 + dims) :]
-    if len(body) != np.prod(shape, dtype=np.int64):
-        raise UserError(f"{path}: announces {' x '.join(map(str, shape))} bytes but holds {len(body)}; {remedy}")
+    if len(body) != math.prod(shape):
+        held = len(body) if len(body) < math.prod(shape) else "more"
+        raise UserError(f"{path}: announces {' x '.join(map(str, shape))} bytes but holds {held}; {remedy}")
     return np.frombuffer(body, np.uint8).reshape(shape)
+
+
+def _announced(path: Path, file: BinaryIO, remedy: str) -> tuple[int, ...]:
+    """The shape that the head of an idx file tells."""
+    dims = 3 if "images" in path.name else 1
+    head = file.read(4 * (1 + dims))
+    magic, *shape = struct.unpack(f">{1 + dims}i", head) if len(head) == 4 * (1 + dims) else (0,)
+    if magic != 0x800 + dims:
+        raise UserError(f"{path}: starts with {head[:4].hex()}; an idx file of {dims} axes starts with 0000080{dims}; "
+                        f"{remedy}")  # fmt: skip
+    if min(shape) < 0 or math.prod(shape) > LARGEST:
+        raise UserError(
+            f"{path}: announces {' x '.join(map(str, shape))} bytes; 0 to {LARGEST:,} can be read; {remedy}"
+        )
+    return tuple(shape)
 
 
 def _pair(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], root: Path) -> Split:
@@ -104,7 +122,7 @@ def _download(name: str, folder: Path) -> Path:
     url, path = f"{MNIST_URL}{name}.gz", folder / f"{name}.gz"
     try:
         with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310  (a constant https address)
-            data = answer.read()
+            data = answer.read(LARGEST)
     except (urllib.error.URLError, TimeoutError, OSError) as error:
         raise UserError(
             f"{url}: cannot be downloaded ({error}); MNIST needs its four idx files; put them into a folder and name "

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from adiabit.errors import UserError
-from adiabit.train.data.files import Split, find_folder
+from adiabit.train.data.files import Split, find_folder, listed
 
 REMEDY = (
     "download kagglecatsanddogs_5340.zip from https://www.microsoft.com/en-us/download/details.aspx?id=54765 "
@@ -19,6 +21,7 @@ REMEDY = (
 LAYOUTS = ("PetImages", ".", "kagglecatsanddogs_5340/PetImages")
 CLASSES = ("Cat", "Dog")
 KINDS = (".jpg", ".jpeg", ".png")
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")  # what such files turn out to be; Pillow would run Ghostscript for EPS
 SIDE = 64
 TEST = 5  # an id that this divides is in the test split
 
@@ -49,7 +52,7 @@ def load(folder: Path | None) -> tuple[Split, Split]:
 def paths(folder: Path | None) -> list[Path]:
     """All image files, cats first, in the order of their numbers."""
     found = find_folder(folder, LAYOUTS, CLASSES, "PetImages", REMEDY)
-    files = [p for name in CLASSES for p in (found / name).iterdir() if p.suffix.lower() in KINDS]
+    files = [p for name in CLASSES for p in listed(found / name) if p.suffix.lower() in KINDS]
     if not files:
         raise UserError(f"{found}: no {' or '.join(KINDS)} files in {' and '.join(CLASSES)}; {REMEDY}")
     if strange := [path for path in files if not path.stem.isdecimal()]:
@@ -59,12 +62,23 @@ def paths(folder: Path | None) -> list[Path]:
 
 
 def read_image(path: Path) -> npt.NDArray[np.uint8] | None:
-    """(64, 64) grey, stretched to a square; None for what is no image."""
+    """(64, 64) grey, stretched to a square, of the first frame; None for what is no image, or one beyond memory."""
     from PIL import Image, UnidentifiedImageError  # wanted here alone
 
-    try:
-        with Image.open(path) as image:
-            image.draft("L", (2 * SIDE, 2 * SIDE))  # JPEG decodes to a smaller size, much faster
-            return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR), dtype=np.uint8)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):  # Pillow's, for all that damage can be
+    bombs = Image.DecompressionBombWarning, Image.DecompressionBombError  # from 89 million pixels on
+    if not path.is_file():
         return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=FORMATS) as image:
+                image.draft("L", (2 * SIDE, 2 * SIDE))  # JPEG decodes to a smaller size, much faster
+                grey = image.convert("L") if image.mode[:1] != "I" else Image.fromarray(eight_bits(np.asarray(image)))
+                return np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR), dtype=np.uint8)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, *bombs):  # Pillow's, for all that damage can be
+        return None
+
+
+def eight_bits(image: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Of the 16 bits that a PNG may have; Pillow would clip them."""
+    return (image.clip(0, 0xFFFF) / 257).round().astype(np.uint8)

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adiabit.errors import UserError
-from adiabit.train.data.files import Split, find_folder
+from adiabit.train.data.files import Split, checked_file, find_folder
 
 URL = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 REMEDY = f"clone {URL}"
@@ -62,19 +62,20 @@ def _parts(path: Path) -> tuple[int, str, int]:
 
 def read_wav(path: Path) -> npt.NDArray[np.int16]:
     """Samples (N,) of a recording at 8 kHz."""
+    again = f"delete it and {REMEDY} again"
+    size = checked_file(path, again).stat().st_size
     try:
         with wave.open(str(path), "rb") as file:
             form = file.getframerate(), file.getnchannels(), 8 * file.getsampwidth()
-            samples = np.frombuffer(file.readframes(file.getnframes()), np.uint8)
             announced = file.getnframes() * file.getnchannels() * file.getsampwidth()
-    except (wave.Error, EOFError) as error:
-        raise UserError(f"{path}: no WAV file ({error}); delete it and {REMEDY} again") from error
+            samples = np.frombuffer(file.readframes(min(file.getnframes(), size)), np.uint8)
+    except (wave.Error, EOFError, OSError) as error:
+        raise UserError(f"{path}: no WAV file ({error}); {again}") from error
     if form != (RATE, 1, 16):
         raise UserError(f"{path}: {form[0]} Hz, {form[1]} channels, {form[2]} bits; the recordings are {RATE} Hz, 1 "
                         "channel, 16 bits; convert it")  # fmt: skip
     if len(samples) != announced or not announced:
-        raise UserError(f"{path}: announces {announced} bytes of samples but holds {len(samples)}; delete it and "
-                        f"{REMEDY} again")  # fmt: skip
+        raise UserError(f"{path}: announces {announced} bytes of samples but holds {len(samples)}; {again}")
     return samples.view("<i2")
 
 

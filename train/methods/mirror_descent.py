@@ -13,12 +13,16 @@ in the update it would be the adiabatic method's weights.
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
 from adiabit.train.methods.base import Method
 from adiabit.train.methods.tables import HARD, MirrorDescent
 from adiabit.train.quantizers import BipolarQuantizer, passed, sign, soft_sign
 from adiabit.train.schedules import Schedule, Settings
+
+FAR = 24  # powers of ten by which beta grows at most, long after tanh counts as sign: float32 has 38
 
 
 class MirrorQuantizer(BipolarQuantizer):
@@ -41,7 +45,9 @@ class MirrorSchedule(Schedule):
 
     def at(self, share: float, step: int) -> None:  # noqa: ARG002
         """Set beta for the number of steps that were done."""
-        self.beta = self.table.beta * self.table.growth ** (step // self.table.interval)
+        table = self.table
+        growths = min(step // table.interval, FAR / math.log10(table.growth))
+        self.beta = table.beta * table.growth**growths
 
     @property
     def annealing(self) -> bool:

@@ -7,11 +7,14 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
-from adiabit.train.topology import Table
+from adiabit.train.topology import Count, Table
 
 HARD = 1e3  # from this slope on tanh(k * x) counts as sign(x) (Zhao & Xiao, 2021)
 Share = Annotated[float, Field(ge=0, le=1)]
-Slope = Annotated[float, Field(gt=0)]
+Slope = Annotated[float, Field(ge=1e-6, le=1e6)]  # so that none overflows a float32
+Factor = Annotated[float, Field(ge=0, le=1e6)]
+Growth = Annotated[float, Field(gt=1, le=1e6)]
+Power = Annotated[float, Field(ge=0, le=10)]
 
 
 class Budget(Table):
@@ -31,7 +34,7 @@ class Budget(Table):
     activations: tuple[Slope, Slope] = (1.0, 2.0)
     activations_until: Share = 0.05
     backward: Slope = 1.6
-    noise: Annotated[float, Field(ge=0)] = 1.0
+    noise: Factor = 1.0
     weights: tuple[Slope, Slope] = (1.0, 20.0)
     weights_from: Share = 0.0
     weights_until: Share = 0.05
@@ -61,11 +64,11 @@ class Target(Table):
     kind: Literal["target"] = "target"
     target: Share = 1.0
     k: Slope = 1.0
-    factor: Annotated[float, Field(gt=1)] = 1.5
-    pushes: Annotated[int, Field(ge=1)] = 3
-    patience: Annotated[int, Field(ge=1)] = 3
+    factor: Growth = 1.5
+    pushes: Count = 3
+    patience: Count = 3
     k_base: Slope = 1.0
-    power: Annotated[float, Field(ge=0)] = 0.5
+    power: Power = 0.5
 
 
 class Patience(Table):
@@ -76,11 +79,11 @@ class Patience(Table):
 
     kind: Literal["patience"] = "patience"
     k: Slope = 1.0
-    factor: Annotated[float, Field(gt=1)] = 1.5
-    patience: Annotated[int, Field(ge=1)] = 15
-    stale: Annotated[int, Field(ge=1)] = 45
+    factor: Growth = 1.5
+    patience: Count = 15
+    stale: Count = 45
     k_base: Slope = 1.0
-    power: Annotated[float, Field(ge=0)] = 0.5
+    power: Power = 0.5
 
 
 class MethodTable(Table):
@@ -157,7 +160,7 @@ class BnnPlus(MethodTable):
     name: Literal["bnn+"] = "bnn+"
     beta: Slope = 5.0
     regularizer: Literal["R1", "R2", "none"] = "R2"
-    strength: Annotated[float, Field(ge=0)] = 1e-6  # of the regularizer, lambda
+    strength: Factor = 1e-6  # of the regularizer, lambda
 
 
 class Bwn(MethodTable):
@@ -184,8 +187,8 @@ class AbcNet(MethodTable):
     """Signs about the mean, thresholds that are learnt: `methods/abc_net.py`."""
 
     name: Literal["abc-net"] = "abc-net"
-    bases: Annotated[int, Field(ge=1)] = 1  # M, of the weights
-    shifts: Annotated[int, Field(ge=1)] = 1  # N, of the activations
+    bases: Count = 1  # M, of the weights
+    shifts: Count = 1  # N, of the activations
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
@@ -208,25 +211,25 @@ class MirrorDescent(MethodTable):
 
     name: Literal["mirror-descent"] = "mirror-descent"
     beta: Slope = 1.0
-    growth: Annotated[float, Field(gt=1)] = 1.02
-    interval: Annotated[int, Field(ge=1)] = 200  # steps from one growth to the next
+    growth: Growth = 1.02
+    interval: Count = 200  # steps from one growth to the next
 
 
 class Bop(MethodTable):
     """Weights that flip, none latent: `methods/bop.py`."""
 
     name: Literal["bop"] = "bop"
-    threshold: Annotated[float, Field(ge=0)] = 1e-8  # tau
+    threshold: Factor = 1e-8  # tau
     gamma: Annotated[float, Field(gt=0, le=1)] = 1e-4  # adaptivity rate
     gamma_decay: Annotated[float, Field(gt=0, le=1)] = 0.1
-    gamma_every: Annotated[int, Field(ge=1)] = 100  # epochs from one decay to the next
+    gamma_every: Count = 100  # epochs from one decay to the next
 
 
 class Bnew(MethodTable):
     """Weights that are pushed outwards until they are binary: `methods/bnew.py`."""
 
     name: Literal["bnew"] = "bnew"
-    strength: Annotated[float, Field(ge=0)] = 1e-4  # lambda at its largest
+    strength: Factor = 1e-4  # lambda at its largest
     push_from: Share = 0.2  # until there binary activations alone
     lock: Share = 0.98  # weights are projected; the rest is learnt on
 

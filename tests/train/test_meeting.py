@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Machines that meet, and those that do not: one line each, in the time that was given."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from adiabit.errors import UserError
+from adiabit.train.meeting import Meeting, gathered
+
+QUICK = 0.5  # seconds
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def meet(machine: int, place: str, told: list[str], machines: int = 2, name: str = "test", wait: float = QUICK) -> str:
+    with gathered(Meeting(machine=machine, place=place, wait=wait), machines, name, told.append) as found:
+        return found.interface
+
+
+@pytest.mark.parametrize(
+    ("meeting", "message"),
+    [
+        (Meeting(), "^--meet is missing: .* give HOST:PORT of machine 0"),
+        (Meeting(place="somewhere"), "^--meet somewhere: .* give HOST:PORT"),
+        (Meeting(place="somewhere:70000"), "^--meet somewhere:70000: .* give HOST:PORT"),
+        (Meeting(place="somewhere:1", machine=2), "^--machine 2: .* must be less"),
+        (Meeting(place="somewhere:1", wait=0), "^--wait 0: must be a finite number of seconds above 0"),
+        (Meeting(place="somewhere:1", wait=float("inf")), "^--wait inf: must be a finite number"),
+        (Meeting(place="no-such-host.invalid:29500"), "^--meet .*: 'no-such-host.invalid' is no host that this"),
+        (Meeting(place="192.0.2.77:29500"), "^--meet 192.0.2.77:29500: machine 0 cannot listen there .*; give an addr"),
+    ],
+)
+def test_machines_that_do_not_know_where_to_meet(meeting: Meeting, message: str) -> None:
+    with pytest.raises(UserError, match=message), gathered(meeting, 2, "test", print):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("machine", "whom", "message"),
+    [
+        (1, "machine 0", r"machine 0 did not answer within 0\.5 s \(.*refused.*\); start `adiabit train` of the same"),
+        (0, "1 more", r"the 2 machines did not come together within 0\.5 s, machine 1 is missing; start `adiabit"),
+    ],
+)
+def test_machines_that_do_not_come(port: int, machine: int, whom: str, message: str) -> None:
+    told: list[str] = []
+    with pytest.raises(UserError, match=message):
+        meet(machine, f"127.0.0.1:{port}", told)
+    assert told == [
+        f"train: waits up to 0.5 s for {whom} at 127.0.0.1:{port}; the machines' links are neither encrypted nor "
+        "authenticated: use a trusted network only"
+    ]
+
+
+def pair(port: int, names: tuple[str, str]) -> list[str | UserError]:
+    """What becomes of two machines."""
+    found: list[str | UserError] = ["", ""]
+
+    def come(machine: int) -> None:
+        try:
+            found[machine] = meet(machine, f"127.0.0.1:{port}", [], name=names[machine], wait=60)
+        except UserError as error:
+            found[machine] = error
+
+    threads = [threading.Thread(target=come, args=(machine,)) for machine in (1, 0)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def test_machines_that_meet(port: int) -> None:
+    assert pair(port, ("test", "test")) == ["lo", "lo"]
+
+
+def test_machines_of_other_recipes_do_not_train_together(port: int) -> None:
+    first, second = pair(port, ("one", "other"))
+    assert "machine 1 trains another recipe than this one, or on other data; give all the same" in str(first)
+    assert "machine 0 trains another recipe than this one" in str(second)
+
+
+@pytest.fixture
+def web() -> Iterator[int]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+
+
+def test_what_is_no_machine_0_is_told(web: int) -> None:
+    with pytest.raises(UserError, match="what answers there is not machine 0 of a training, or has ended; start"):
+        meet(1, f"127.0.0.1:{web}", [], wait=30)
