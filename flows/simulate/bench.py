@@ -99,7 +99,7 @@ def build(rtl: Path, folder: Path, log: Path, *, trace: bool = False) -> Bench:
     design = load_design(rtl)
     folder.mkdir()
     shutil.copy(SOURCE, folder)
-    (folder / "rtl").symlink_to(rtl.absolute())  # makefiles bear no blanks and quotes in the names of their sources
+    (folder / "rtl").symlink_to(rtl.absolute())  # so that no makefile meets the path's own characters
     (folder / "design.h").write_text(header(design))
     args = [
         toolchain.find("verilator"), "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "--prefix", "Vdut",

@@ -47,11 +47,11 @@ def simulate_c(
     vectors = select(vectors, config)
     golden.check_frames(accelerator.input, vectors.frames)
     check_design(accelerator, hls_folder)
-    with tempfile.TemporaryDirectory(dir=out) as name:
+    with toolchain.workplace(out) as work:
         start = time.monotonic()
-        program = build(accelerator, hls_folder, Path(name), out / "simulate.log")
+        program = build(accelerator, hls_folder, work, out / "simulate.log")
         seconds_build = time.monotonic() - start
-        result = run(accelerator, vectors.frames, program, Path(name), out / "simulate.log")
+        result = run(accelerator, vectors.frames, program, work, out / "simulate.log")
         compared = compare(accelerator, vectors.frames, result, "HLS")
     told: Told = "", ()
     if compared.difference:

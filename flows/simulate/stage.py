@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adiabit.errors import UserError
+from adiabit.flows import toolchain
 from adiabit.flows.ladder import Rung, Vectors, save_rungs
 from adiabit.flows.simulate.bench import Bench, Run, build, load_design
 from adiabit.flows.simulate.compare import Comparison, compare, write_beats
@@ -50,11 +51,11 @@ def simulate(
     golden.check_frames(accelerator.input, vectors.frames)
     check_design(accelerator, rtl_folder)
     count = min(config.stall_frames, len(vectors.frames))
-    with tempfile.TemporaryDirectory(dir=out) as name:
+    with toolchain.workplace(out) as work:
         start = time.monotonic()
-        bench = build(rtl_folder, Path(name) / "build", out / "simulate.log", trace=config.trace)
+        bench = build(rtl_folder, work / "build", out / "simulate.log", trace=config.trace)
         seconds_build = time.monotonic() - start
-        passes = _Passes(accelerator, vectors.frames, bench, Path(name), config.seed)
+        passes = _Passes(accelerator, vectors.frames, bench, work, config.seed)
         start = time.monotonic()
         full, compared = passes.run(end=len(vectors.frames), trace=out / "full_speed.vcd" if config.trace else None)
         seconds_run = time.monotonic() - start

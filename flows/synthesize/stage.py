@@ -6,7 +6,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
-import tempfile
 import time
 from collections import Counter
 from functools import partial
@@ -39,8 +38,8 @@ def synthesize(rtl_folder: Path, board: Board, out: Path) -> None:
         raise UserError(f"pyosys: not installed; synthesis needs it; install it: {toolchain.INSTALL['pyosys']}")
     design = load_design(rtl_folder)
     start = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=out) as work:
-        found = _yosys(design, rtl_folder, board.family, out, Path(work))
+    with toolchain.workplace(out) as work:
+        found = _yosys(design, rtl_folder, board.family, out, work)
     count = partial(resources, share=board.family.startswith("xc"))
     whole = sum((Counter(cells) for cells in found["instances"].values()), Counter(found["top"]))
     rows = [{"name": n.removeprefix("u_"), **count(cells)} for n, cells in found["instances"].items()]
@@ -62,8 +61,8 @@ def _yosys(design: dict[str, Any], rtl: Path, family: str, out: Path, work: Path
     """The run in a process of its own; its result."""
     job, result = work / "job.json", work / "result.json"
     job.write_text(json.dumps({**design, "family": family, "timing": family == "xc7"}))
-    args = [sys.executable, "-m", "adiabit.flows.synthesize.yosys", str(job.absolute()), str(result.absolute())]
-    toolchain.run_tool(args, cwd=rtl, log=out / "synthesis.log")
+    args = [sys.executable, "-m", "adiabit.flows.synthesize.yosys", str(job), str(result)]
+    toolchain.run_tool(args, cwd=rtl, log=out / "synthesis.log", temporary=work)
     document: dict[str, Any] = json.loads(result.read_text())
     return document
 

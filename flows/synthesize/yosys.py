@@ -11,13 +11,10 @@ top: cells}, "arrival_ps"}; cells are counts by type.
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +65,8 @@ def _synthesize(family: str, top: str, design: Any) -> None:
         ys.run_pass(f"synth_xilinx {options}", design)
         return
     ys.run_pass(f"synth_xilinx {options} -run begin:map_memory", design)
-    with _short_folder() as folder:
-        fixed = folder / "lutrams.txt"
+    with tempfile.TemporaryDirectory() as folder:
+        fixed = Path(folder) / "lutrams.txt"
         theirs = Path(pyosys.__file__).parent / "share" / "xilinx" / "lutrams_xcu.txt"
         fixed.write_text(re.sub(r'option "ABITS" 16 \{\s*abits 16;', 'option "ABITS" 9 { abits 9;', theirs.read_text()))
         ys.run_pass(f"memory_libmap -lib {fixed} {ULTRASCALE}", design)
@@ -115,17 +112,10 @@ def _arrival(design: Any) -> int | None:
 
 def _tee(command: str, design: Any) -> str:
     """What a command prints."""
-    with _short_folder() as folder:
-        path = folder / "out"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "out"
         ys.run_pass(f"tee -q -o {path} {command}", design)
         return path.read_text()
-
-
-@contextmanager
-def _short_folder() -> Iterator[Path]:
-    """A temporary folder, relative to this one: Yosys' commands know no blanks and quotes, which lie further up."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(os.path.relpath(folder))
 
 
 if __name__ == "__main__":

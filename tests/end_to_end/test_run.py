@@ -45,8 +45,9 @@ def no_vitis() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, no_vitis: None) -> Path:
-    """A folder with a recipe that has gone the whole way."""
-    folder = tmp_path_factory.mktemp("run")
+    """A folder with a recipe that has gone the whole way, of a name that systems allow and tools do not expect."""
+    folder = tmp_path_factory.mktemp("run") / """it's a "test"; $x é"""
+    folder.mkdir()
     (folder / "tiny.toml").write_text(RECIPE)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
