@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
+from tests.fuzz.damage import cut, flip, zero
 from tests.fuzz.networks import good
 
 BYTES = 0.25  # the share of cases whose bytes are damaged
@@ -40,8 +41,8 @@ def cases(seed: int, count: int) -> Iterator[tuple[str, bytes]]:
         rng = random.Random(f"{seed} {index}")  # noqa: S311  # no secret
         base = rng.choice(sorted(files))
         if rng.random() < BYTES:
-            change = rng.choice((_cut, _flip, _zero))
-            yield f"{index}: {base} {change.__name__.strip('_')}", change(rng, files[base])
+            change = rng.choice((cut, flip, zero))
+            yield f"{index}: {base} {change.__name__}", change(rng, files[base])
             continue
         model = onnx.load_model_from_string(files[base])
         changes = [rng.choice(CHANGES) for _ in range(rng.choice((1, 1, 1, 2, 3)))]
@@ -49,23 +50,6 @@ def cases(seed: int, count: int) -> Iterator[tuple[str, bytes]]:
             if model.graph.input and model.graph.output:
                 each(rng, model)
         yield f"{index}: {base} {' '.join(c.__name__.strip('_') for c in changes)}", model.SerializeToString()
-
-
-def _cut(rng: random.Random, content: bytes) -> bytes:
-    return content[: rng.randrange(len(content))]
-
-
-def _flip(rng: random.Random, content: bytes) -> bytes:
-    damaged = bytearray(content)
-    for _ in range(rng.choice((1, 2, 8))):
-        damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
-    return bytes(damaged)
-
-
-def _zero(rng: random.Random, content: bytes) -> bytes:
-    start = rng.randrange(len(content))
-    length = min(rng.choice((1, 4, 64)), len(content) - start)
-    return content[:start] + bytes(length) + content[start + length :]
 
 
 def _node(rng: random.Random, model: onnx.ModelProto) -> onnx.NodeProto:

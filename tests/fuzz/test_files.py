@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints, data and stage folders with damaged files: a correct run, or one line and exit code 2."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import shutil
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from adiabit.errors import UserError
+from adiabit.flows import cli
+from adiabit.flows.ladder import load_rungs
+from adiabit.hw import storage
+from adiabit.train import data
+from adiabit.train.checkpoint import ModelCard, load_model, save_model
+from adiabit.train.config import DataConfig
+from adiabit.train.data import cifar10, mnist
+from adiabit.train.layers import Network
+from adiabit.train.methods.tables import Ste
+from adiabit.train.topology import ModelConfig
+from tests.fuzz.damage import damaged
+
+
+def rounds(quick: int, full: int, seed: int) -> Any:
+    """So many seeds in the ordinary run, and others in the long one."""
+    seeds = [
+        *range(seed, seed + quick),
+        *(pytest.param(s, marks=pytest.mark.full) for s in range(seed + quick, seed + full)),
+    ]
+    return pytest.mark.parametrize("seed", seeds)
+
+
+def spoil(folder: Path, seed: int, pattern: str = "*") -> str:
+    """Damage one of the folder's files, or put something else in its place; what was done."""
+    rng = random.Random(seed)  # noqa: S311  # no secret
+    path = rng.choice(sorted(p for p in folder.rglob(pattern) if p.is_file()))
+    what = rng.choice(("bytes", "bytes", "bytes", "bytes", "missing", "folder", "dangling"))
+    content = path.read_bytes()
+    if what == "bytes":
+        what, content = damaged(rng, content)
+        path.write_bytes(content)
+        return f"{path.name}: {what}"
+    path.unlink()
+    if what == "folder":
+        path.mkdir()
+    elif what == "dangling":
+        path.symlink_to("gone")
+    return f"{path.name}: {what}"
+
+
+def told(error: UserError, folder: Path, what: str) -> None:
+    text = str(error)
+    assert "\n" not in text, what
+    assert str(folder) in text, (what, text)
+
+
+@rounds(12, 100, 0)
+def test_checkpoints(seed: int, tmp_path: Path) -> None:
+    model = ModelConfig(topology="free", widths=(6, 4))
+    net = Network(model, "ste", frame=(9,), classes=3)
+    save_model(tmp_path, net, ModelCard(model=model, frame=(9,), classes=3, method=Ste(), hard=True))
+    what = spoil(tmp_path, seed)
+    try:
+        loaded = load_model(tmp_path)
+    except UserError as error:
+        told(error, tmp_path, what)
+    else:
+        assert {k: v.shape for k, v in loaded.state_dict().items()} == {k: v.shape for k, v in net.state_dict().items()}
+
+
+def _idx(folder: Path, rng: np.random.Generator) -> None:
+    for name in mnist.MNIST_FILES:
+        count = 40 if name.startswith("train") else 20
+        images = "images" in name
+        head = np.array([0x803, count, 28, 28] if images else [0x801, count], ">i4").tobytes()
+        body = rng.integers(0, 256, count * 784, np.uint8) if images else np.arange(count, dtype=np.uint8) % 10
+        content = head + body.tobytes()
+        packed = name.startswith("t10k")
+        (folder / f"{name}{'.gz' * packed}").write_bytes(gzip.compress(content) if packed else content)
+
+
+def _cifar(folder: Path, rng: np.random.Generator) -> None:
+    for name in cifar10.FILES:
+        records = rng.integers(0, 256, (10, 3073), np.uint8)
+        records[:, 0] = np.arange(10)
+        (folder / name).write_bytes(records.tobytes())
+
+
+def _pets(folder: Path, rng: np.random.Generator) -> None:
+    for name in ("Cat", "Dog"):
+        (folder / name).mkdir()
+        for number in range(12):
+            picture = Image.fromarray(rng.integers(0, 256, (9, 8, 3), np.uint8))
+            picture.save(folder / name / f"{number}.{'png' if number % 2 else 'jpg'}")
+
+
+def _speech(folder: Path, rng: np.random.Generator) -> None:
+    for digit in range(3):
+        for index in range(10):
+            with wave.open(str(folder / f"{digit}_jackson_{index}.wav"), "wb") as file:
+                file.setparams((1, 2, 8000, 0, "NONE", ""))
+                file.writeframes(rng.integers(-9999, 9999, 900, np.int16).tobytes())
+
+
+WRITERS = {"mnist": _idx, "cifar10": _cifar, "catdog": _pets, "spoken-digits": _speech}
+
+
+@rounds(12, 100, 1000)
+def test_data(seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = sorted(WRITERS)[seed % len(WRITERS)]
+    WRITERS[name](tmp_path, np.random.default_rng(seed))
+    config = DataConfig.model_validate({"dataset": name, "dir": tmp_path, "validation": 0.3})
+    whole = data.load(config)
+    what = spoil(tmp_path, seed)
+    try:
+        data.digest(config)
+        loaded = data.load(config)
+    except UserError as error:
+        told(error, tmp_path, what)
+        return
+    left_out = capsys.readouterr().err.count("left out")
+    for split in ("train", "validation", "test"):
+        ours, theirs = (getattr(d, split).frames for d in (whole, loaded))
+        assert theirs.shape[1:] == ours.shape[1:], what
+        assert left_out or "missing" in what or len(theirs) == len(ours), what
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that was trained, exported and compiled."""
+    place = tmp_path_factory.mktemp("finished")
+    (place / "n.toml").write_text(
+        '[model]\ntopology = "free"\nwidths = [8]\n[train]\nepochs = 1\nthreads = 1\n[export]\nframes = 20\n'
+        "[compile.fold]\nfps = 1_000_000\n"
+    )
+    assert run(place) == 0
+    return place
+
+
+def run(place: Path) -> int:
+    return cli.main(["emit", str(place / "n.toml"), "--out", str(place / "out")])
+
+
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Iterator[Path]:
+    shutil.copytree(finished, tmp_path / "place", symlinks=True)
+    yield tmp_path / "place"
+    shutil.rmtree(tmp_path)
+
+
+@rounds(6, 60, 2000)
+def test_stage_folders(seed: int, finished: Path, copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was damaged is made anew, and what comes of it is what it was."""
+    what = spoil(copied / "out", seed, "*-*/*")
+    capsys.readouterr()
+    code = run(copied)
+    captured = capsys.readouterr()
+    if code == 2:
+        assert captured.err.count("\n") == 1, what
+        return
+    assert code == 0, what
+    made = [line for line in captured.out.splitlines() if "set aside" in line]
+    assert len(made) <= 1, what
+    assert storage.load(copied / "out/compile") == storage.load(finished / "out/compile"), what
+    assert [r.status for r in load_rungs(copied / "out/compile")] == ["equal"] * 2
