@@ -49,7 +49,12 @@ def _member(
     store = _entered(found.open(), number, total, meeting)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     distributed.init_process_group(backend, store=store, rank=number, world_size=total)
-    work(*args)
+    try:
+        work(*args)
+    except RuntimeError as error:
+        if "gloo/transport" not in str(error):
+            raise
+        raise ConnectionError(f"another process has gone: {str(error).rpartition('] ')[2]}") from error
     distributed.destroy_process_group()
 
 

@@ -14,27 +14,25 @@ import os
 import re
 import socket
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
 
-from torch import distributed
 from torch._C._distributed_c10d import FileStore, Store, TCPStore  # torch.distributed has them, without types
 
 from adiabit.errors import UserError
 
 PATIENCE = 120.0  # seconds that machines wait for each other
-ANSWER = 10.0  # seconds within which a store that is there answers
+ANSWER = 10.0  # seconds within which who is there says something
 SIOCGIFADDR = 0x8915  # Linux: the IPv4 address of an interface
 POLL = 0.1  # seconds
-T = TypeVar("T")
+LINE = 200  # characters that machines say to one another at most
+HELLO = re.compile(r"adiabit machine (\d{1,4}) trains (.+)\n")
+UNLIKE = "trains another recipe than machine 0, or on other data"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,19 +107,22 @@ def gathered(meeting: Meeting, machines: int, name: str, tell: Callable[[str], N
         return
     until = time.monotonic() + meeting.wait
     family, address = _resolved(meeting)
-    whom = f"{machines - 1} more" if meeting.machine == 0 else "machine 0"
+    whom = ("machine 1" if machines == 2 else f"machines 1 to {machines - 1}") if meeting.machine == 0 else "machine 0"
     tell(
         f"train: waits up to {meeting.wait:g} s for {whom} at {meeting.place}; the machines' links are neither "
         "encrypted nor authenticated: use a trusted network only"
     )
     found = Rendezvous(host=address, port=meeting.port)
-    if meeting.machine == 0:
-        store, own = _hosted(meeting, family, address), address
-    else:
-        own = _reached(meeting, address, until)
-        store = _ours(meeting, found.open)
-    _await(store, meeting, machines, name, until)
-    yield replace(found, interface=_interface(own))
+    if meeting.machine:
+        yield replace(found, interface=_interface(_reached(meeting, address, name, until)))
+        return
+    listener = _listening(meeting, family, address)
+    with closing(listener):
+        _hear(listener, meeting, machines, name, until)
+        store = TCPStore(address, meeting.port, None, True, timedelta(seconds=ANSWER), False,
+                         master_listen_fd=listener.detach())  # fmt: skip
+    yield replace(found, interface=_interface(address))
+    del store  # it stands until here
 
 
 def _resolved(meeting: Meeting) -> tuple[int, str]:
@@ -136,30 +137,69 @@ def _resolved(meeting: Meeting) -> tuple[int, str]:
     return family, str(address[0])
 
 
-def _hosted(meeting: Meeting, family: int, address: str) -> Store:
-    """Machine 0's store: torch would listen on every interface, so the socket is bound here."""
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((address, meeting.port))
-            listener.listen()
-        except OSError as error:
-            raise UserError(
-                f"--meet {meeting.place}: machine 0 cannot listen there ({error.strerror}); give an address of this "
-                "machine and a free port"
-            ) from error
-        return TCPStore(
-            address, meeting.port, None, True, timedelta(seconds=ANSWER), False, master_listen_fd=listener.detach()
+def _listening(meeting: Meeting, family: int, address: str) -> socket.socket:
+    """Machine 0's socket, later its store's: torch itself would listen on every interface."""
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address, meeting.port))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise UserError(
+            f"--meet {meeting.place}: machine 0 cannot listen there ({error.strerror}); give an address of this "
+            "machine and a free port"
+        ) from error
+    return listener
+
+
+def _hear(listener: socket.socket, meeting: Meeting, machines: int, name: str, until: float) -> None:
+    """Machine 0 hears who comes, and answers when all are there: each must train the same."""
+    links: dict[int, socket.socket] = {}
+    names: dict[int, str] = {}
+    with ExitStack() as stack:
+        while missing := sorted(set(range(1, machines)) - links.keys()):
+            listener.settimeout(max(POLL, until - time.monotonic()))
+            try:
+                link = stack.enter_context(listener.accept()[0])
+            except TimeoutError as error:
+                raise _late(meeting, f"machine {missing[0]}") from error
+            match = HELLO.fullmatch(_line(link, ANSWER) or "")
+            if match and 0 < (number := int(match[1])) < machines:
+                links[number], names[number] = link, match[2]  # come again, it counts anew
+        strange = [number for number in sorted(names) if names[number] != name]
+        fault = f"machine {strange[0]} {UNLIKE}" if strange else ""
+        for link in links.values():
+            link.sendall(f"{fault}\n".encode())
+    listener.setblocking(True)
+    if fault:
+        raise _unlike(meeting, fault)
+
+
+def _reached(meeting: Meeting, address: str, name: str, until: float) -> str:
+    """This machine's address as machine 0 sees it, once that one has heard all."""
+    with _connected(meeting, address, until) as link:
+        own = str(link.getsockname()[0])
+        link.sendall(f"adiabit machine {meeting.machine} trains {name}\n".encode())
+        answer = _line(link, max(POLL, until - time.monotonic()))
+    if answer is None:
+        raise _late(meeting, "another machine")
+    if not re.fullmatch(rf"(machine \d+ {UNLIKE})?\n", answer):
+        raise UserError(
+            f"--meet {meeting.place}: what answers there is not machine 0 of a training, or has ended; start `adiabit "
+            "train` of the same recipe there, then here again"
         )
+    if answer.strip():
+        raise _unlike(meeting, answer.strip())
+    return own
 
 
-def _reached(meeting: Meeting, address: str, until: float) -> str:
-    """This machine's address as machine 0 sees it, once that one listens."""
+def _connected(meeting: Meeting, address: str, until: float) -> socket.socket:
+    """A link to machine 0, once that one listens."""
     while True:
         left = until - time.monotonic()
         try:
-            with socket.create_connection((address, meeting.port), timeout=max(POLL, left)) as link:
-                return str(link.getsockname()[0])
+            return socket.create_connection((address, meeting.port), timeout=max(POLL, left))
         except OSError as error:
             if left <= POLL:
                 raise UserError(
@@ -169,48 +209,26 @@ def _reached(meeting: Meeting, address: str, until: float) -> str:
             time.sleep(POLL)
 
 
-def _await(store: Store, meeting: Meeting, machines: int, name: str, until: float) -> None:
-    """Until all machines are there, which must train the same."""
-    keys = [f"machine {number}" for number in range(machines)]
-    _ours(meeting, partial(store.set, keys[meeting.machine], name))
-    while missing := [key for key in keys if not _ours(meeting, partial(store.check, [key]))]:
-        if time.monotonic() > until:
-            raise UserError(
-                f"--meet {meeting.place}: the {machines} machines did not come together within {meeting.wait:g} s, "
-                f"{missing[0]} is missing; start `adiabit train` of the same recipe on each, or --wait longer"
-            )
-        time.sleep(POLL)
-    for key in keys:
-        if _ours(meeting, partial(store.get, key)) != name.encode():
-            raise UserError(
-                f"--meet {meeting.place}: {key} trains another recipe than this one, or on other data; give all "
-                "the same"
-            )
+def _line(link: socket.socket, seconds: float) -> str | None:
+    """What comes first, a short line; empty where the other end hangs up, None where it says nothing."""
+    link.settimeout(seconds)
+    try:
+        return link.makefile("rb").readline(LINE).decode("ascii", "replace")
+    except TimeoutError:
+        return None
+    except OSError:  # it hung up
+        return ""
 
 
-def _ours(meeting: Meeting, ask: Callable[[], T]) -> T:
-    """What the store answers; `UserError` where it is none, has gone or says nothing.
+def _late(meeting: Meeting, who: str) -> UserError:
+    return UserError(
+        f"--meet {meeting.place}: the machines did not come together within {meeting.wait:g} s, {who} is missing; "
+        "start `adiabit train` of the same recipe on each, or --wait longer"
+    )
 
-    torch's client takes no signals and waits for ever for the first word, so it is asked in a thread.
-    """
-    answers: list[T] = []
-    errors: list[BaseException] = []
 
-    def listen() -> None:
-        try:
-            answers.append(ask())
-        except distributed.DistError as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=listen, daemon=True)
-    thread.start()
-    thread.join(ANSWER)
-    if not answers:
-        raise UserError(
-            f"--meet {meeting.place}: what answers there is not machine 0 of a training, or has ended; start `adiabit "
-            "train` of the same recipe there, then here again"
-        ) from next(iter(errors), None)
-    return answers[0]
+def _unlike(meeting: Meeting, fault: str) -> UserError:
+    return UserError(f"--meet {meeting.place}: {fault}; give all the same")
 
 
 def _loopback() -> str:

@@ -43,13 +43,13 @@ class Failure:
     code: int
     fault: str = ""  # the line of a `UserError`
     error: str = ""  # of any other exception,
-    trace: str = ""  # and its traceback
+    trace: str = ""  # and its traceback, but of a lost peer, which is no bug of this process
     time: float = 0.0
 
     @property
     def order(self) -> tuple[int, float]:
         """The cause sorts first: a process that dies makes its peers raise."""
-        return (0 if self.fault else 2 if self.error else 1, self.time)
+        return (0 if self.fault else 1 if not self.error else 2 if self.trace else 3, self.time)
 
     def told(self) -> UserError:
         """One line; a `UserError` of the process has its own."""
@@ -155,7 +155,7 @@ def _work(says: connection.Connection, work: Callable[..., None], *args: Any) ->
     except UserError as error:
         _say(says, fault=str(error))
     except Exception as error:  # whatever it is, the parent tells it
-        trace = traceback.format_exc()[-LONGEST:]
+        trace = "" if isinstance(error, ConnectionError) else traceback.format_exc()[-LONGEST:]
         _say(says, error=" ".join(f"{type(error).__name__}: {error}".split())[:500], trace=trace)
 
 

@@ -82,6 +82,18 @@ def test_what_processes_share_and_agree_on(tmp_path: Path) -> None:
         assert told["brightness"] == frames.sum(1)[part::2].tolist()
 
 
+def _goes() -> None:
+    if rank():
+        os._exit(3)
+    mean(torch.zeros(1))
+
+
+def test_a_process_that_goes_is_the_cause_not_what_its_peer_sees(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match=r"^training: process 1 ended with exit code 3; mend that and run again"):
+        two(_goes)
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def _fit(folder: Path, machine: int, place: str, settings: dict[str, Any]) -> None:
     train, meeting = TrainConfig.model_validate(settings), Meeting(machine=machine, place=place)
     loop.fit(DataConfig(), SMALL, train, folder, progress=False, quiet=True, meeting=meeting)

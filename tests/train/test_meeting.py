@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-import http.server
 import socket
+import socketserver
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -50,7 +51,7 @@ def test_machines_that_do_not_know_where_to_meet(meeting: Meeting, message: str)
     ("machine", "whom", "message"),
     [
         (1, "machine 0", r"machine 0 did not answer within 0\.5 s \(.*refused.*\); start `adiabit train` of the same"),
-        (0, "1 more", r"the 2 machines did not come together within 0\.5 s, machine 1 is missing; start `adiabit"),
+        (0, "machine 1", r"the machines did not come together within 0\.5 s, machine 1 is missing; start `adiabit"),
     ],
 )
 def test_machines_that_do_not_come(port: int, machine: int, whom: str, message: str) -> None:
@@ -87,18 +88,56 @@ def test_machines_that_meet(port: int) -> None:
 
 def test_machines_of_other_recipes_do_not_train_together(port: int) -> None:
     first, second = pair(port, ("one", "other"))
-    assert "machine 1 trains another recipe than this one, or on other data; give all the same" in str(first)
-    assert "machine 0 trains another recipe than this one" in str(second)
+    message = f"--meet 127.0.0.1:{port}: machine 1 trains another recipe than machine 0, or on other data; give all the"
+    assert str(first) == str(second) == f"{message} same"
 
 
 @pytest.fixture
 def web() -> Iterator[int]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_port
-    server.shutdown()
+    """A server of something else."""
+
+    class Answer(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(b"HTTP/1.1 400 Bad Request" * 10)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
 
 
-def test_what_is_no_machine_0_is_told(web: int) -> None:
+def test_what_is_no_machine_0_is_told(web: int, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match="what answers there is not machine 0 of a training, or has ended; start"):
         meet(1, f"127.0.0.1:{web}", [], wait=30)
+    assert capfd.readouterr().err == ""
+
+
+def test_what_says_nothing_is_no_machine_0() -> None:
+    message = r"did not come together within 0\.5 s, another machine is missing; start"
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(UserError, match=message):
+        meet(1, f"127.0.0.1:{silent.getsockname()[1]}", [])
+
+
+def test_strangers_do_not_count(port: int) -> None:
+    """Whoever connects and says something else, or says it is machine 0 or 2 of two, or hangs up."""
+
+    def knock() -> None:
+        for words in (
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"adiabit machine 0 trains test\n",
+            b"adiabit machine 2 trains test\n",
+            b"",
+        ):
+            for _ in range(100):
+                try:
+                    with socket.create_connection(("127.0.0.1", port)) as link:
+                        link.sendall(words)
+                    break
+                except OSError:  # it does not listen yet
+                    time.sleep(0.01)
+
+    thread = threading.Thread(target=knock)
+    thread.start()
+    with pytest.raises(UserError, match="machine 1 is missing"):
+        meet(0, f"127.0.0.1:{port}", [], wait=3)
+    thread.join()

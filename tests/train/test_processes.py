@@ -52,16 +52,31 @@ def _others() -> set[int]:
     return {process.pid for process in multiprocessing.active_children() if process.pid}
 
 
-def _peer_goes(number: int) -> None:
+def _peer_goes(number: int, how: str) -> None:
     if number == 1:
         time.sleep(0.2)
-        raise UserError("recipe: the cause; mend it")
+        if how == "UserError":
+            raise UserError("recipe: the cause; mend it")
+        raise KeyError("the cause")
     raise ConnectionError("a peer has gone")
 
 
-def test_the_cause_comes_before_what_follows_from_it() -> None:
-    with pytest.raises(UserError, match="^recipe: the cause; mend it$"):
-        run_all(_peer_goes, [(0,), (1,)])
+@pytest.mark.parametrize("how", ["UserError", "bug"])
+def test_the_cause_comes_before_what_follows_from_it(how: str) -> None:
+    with pytest.raises(UserError, match="the cause"):
+        run_all(_peer_goes, [(0, how), (1, how)])
+
+
+def _loses(number: int) -> None:
+    raise ConnectionError("a peer has gone")
+
+
+def test_a_lost_peer_is_no_bug(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(
+        UserError, match="^training: process 3 ended with exit code 1 .ConnectionError: a peer has gone"
+    ):
+        run_all(_loses, [(0,)], first=3)
+    assert capfd.readouterr().err == ""
 
 
 def _sleep(folder: Path, number: int, stubborn: bool) -> None:
