@@ -28,14 +28,14 @@ from adiabit.train.processes import run_all
 
 def launch(
     work: Callable[..., None], args: Sequence[Any], *, devices: int, machines: int, meeting: Meeting, name: str,
-    tell: Callable[[str], None],
+    folder: Path, tell: Callable[[str], None],
 ) -> None:  # fmt: skip
     """Call `work(*args)` in `devices` processes of this machine, which join those of the other `machines`.
 
-    All give the same `name`. `tell` learns what is waited for. A process that fails ends all. `UserError` where one
-    does, or where the others do not come in time.
+    `folder` keeps what they find each other by. All machines give the same `name`. `tell` learns what is waited for. A
+    process that fails ends all. `UserError` where one does, or where the others do not come in time.
     """
-    with gathered(meeting, machines, name, tell) as store:
+    with gathered(meeting, machines, name, folder, tell) as store:
         members = [(store, meeting, local, devices, machines, work, *args) for local in range(devices)]
         run_all(_member, members, first=meeting.machine * devices)
 

@@ -69,7 +69,7 @@ def fit(
         else:
             launch(_fit_together, (data, model, train, folder, progress, quiet), devices=train.devices,
                    machines=train.machines, meeting=meeting, name=_task(splits, data, model, train),
-                   tell=(lambda _: None) if quiet else _tell)  # fmt: skip
+                   folder=folder, tell=(lambda _: None) if quiet else _tell)  # fmt: skip
     finally:
         torch.set_num_threads(threads)
 

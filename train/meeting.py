@@ -94,16 +94,18 @@ class Rendezvous:
 
 
 @contextmanager
-def gathered(meeting: Meeting, machines: int, name: str, tell: Callable[[str], None]) -> Iterator[Rendezvous]:
-    """A store for the processes of this machine, which stands as long as the context does.
+def gathered(
+    meeting: Meeting, machines: int, name: str, folder: Path, tell: Callable[[str], None]
+) -> Iterator[Rendezvous]:
+    """A store for the processes of this machine, in `folder` or on a port, which stands as long as the context does.
 
     Of several machines it comes when all are there, and all must give the same `name`. `UserError` where they do not
     come in time, or cannot meet at that place.
     """
     meeting.check(machines)
     if machines == 1:
-        with TemporaryDirectory(prefix="adiabit-") as folder:  # readable by its owner alone
-            yield Rendezvous(file=str(Path(folder) / "store"), interface=_loopback())
+        with TemporaryDirectory(prefix="adiabit-", dir=folder) as private:  # readable by its owner alone
+            yield Rendezvous(file=str(Path(private) / "store"), interface=_loopback())
         return
     until = time.monotonic() + meeting.wait
     family, address = _resolved(meeting)

@@ -10,6 +10,7 @@ import shutil
 import socket
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -30,7 +31,10 @@ SETTINGS: dict[str, Any] = {"epochs": 4, "batch_size": 100, "threads": 1}
 
 
 def two(work: Any, *args: Any) -> None:
-    launch(work, args, devices=2, machines=1, meeting=Meeting(), name="test", tell=print)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        launch(work, args, devices=2, machines=1, meeting=Meeting(), name="test", folder=folder, tell=print)
+        assert list(folder.iterdir()) == []
 
 
 def test_one_process_is_alone(tmp_path: Path) -> None:

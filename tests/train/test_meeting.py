@@ -8,6 +8,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +26,7 @@ def port() -> int:
 
 
 def meet(machine: int, place: str, told: list[str], machines: int = 2, name: str = "test", wait: float = QUICK) -> str:
-    with gathered(Meeting(machine=machine, place=place, wait=wait), machines, name, told.append) as found:
+    with gathered(Meeting(machine=machine, place=place, wait=wait), machines, name, Path(), told.append) as found:
         return found.interface
 
 
@@ -43,7 +44,7 @@ def meet(machine: int, place: str, told: list[str], machines: int = 2, name: str
     ],
 )
 def test_machines_that_do_not_know_where_to_meet(meeting: Meeting, message: str) -> None:
-    with pytest.raises(UserError, match=message), gathered(meeting, 2, "test", print):
+    with pytest.raises(UserError, match=message), gathered(meeting, 2, "test", Path(), print):
         pass
 
 

@@ -86,9 +86,11 @@ def _sleep(folder: Path, number: int, stubborn: bool) -> None:
     time.sleep(600)
 
 
-PARENT = """
+ROOT = Path(__file__).parents[2]
+PARENT = f"""
 import sys
 from pathlib import Path
+sys.path.insert(0, {str(ROOT)!r})
 from adiabit.train.processes import run_all
 from tests.train.test_processes import _sleep
 if __name__ == "__main__":
@@ -96,8 +98,9 @@ if __name__ == "__main__":
 """
 
 
-def started(folder: Path) -> list[int]:
+def started(folder: Path, parent: subprocess.Popen[str] | None = None) -> list[int]:
     while len(pids := [int(text) for n in range(2) if (p := folder / str(n)).exists() and (text := p.read_text())]) < 2:
+        assert parent is None or parent.poll() is None
         time.sleep(0.02)
     return pids
 
@@ -117,7 +120,7 @@ def test_no_process_outlives_its_parent(tmp_path: Path, how: signal.Signals) -> 
     process = subprocess.Popen(
         [sys.executable, str(script), str(tmp_path)], start_new_session=True, stderr=subprocess.PIPE, text=True
     )
-    pids = started(tmp_path)
+    pids = started(tmp_path, process)
     if how == signal.SIGKILL:
         process.kill()
     else:

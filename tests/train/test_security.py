@@ -128,5 +128,8 @@ def _unpickles_nothing(folder: Path) -> None:
 def test_what_processes_tell_one_another_is_not_unpickled(tmp_path: Path) -> None:
     from adiabit.train.distributed import launch
 
-    launch(_unpickles_nothing, (tmp_path,), devices=2, machines=1, meeting=Meeting(), name="test", tell=print)
+    launch(
+        _unpickles_nothing, (tmp_path,), devices=2, machines=1, meeting=Meeting(), name="test", folder=tmp_path,
+        tell=print,
+    )  # fmt: skip
     assert (tmp_path / "metrics.json").exists()
