@@ -157,7 +157,7 @@ class Pipeline:
 
         key = {
             **self._settings("compile", *(["data"] if labelled else [])),
-            "model": file_digest(model),
+            "model": self._model_digest(model),
             "folding": file_digest(folding) if folding else None,
             "board": self.board if self.recipe.compile.fold.free else None,
             "test": self._data_digest() if labelled else None,
@@ -167,6 +167,13 @@ class Pipeline:
             "tools": versions("finn-plus", "qonnx", "onnx"),
         }
         return self._stage("compile", key, make)
+
+    def _model_digest(self, model: Path) -> str:
+        if self.recipe.onnx is None:
+            return file_digest(model)  # one file, as we export it
+        from adiabit.flows.compile.model_file import digest
+
+        return digest(model)
 
     def hand_over(self, folder: Path) -> list[str]:
         """Write what FINN's own builder goes on with into a new folder; what had to be changed for FINN."""

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from adiabit import files
 from adiabit.errors import UserError
 from adiabit.flows.ladder import Rung, save_rungs
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.storage import digest
 
 RUNG, RECORD = "board", "board.json"
+HOW = "on the board, python3 -m adiabit_driver NAME.bit --verify vectors.npz --save FILE writes one"
 
 
 class Record(BaseModel):
@@ -40,12 +42,9 @@ def take_in(file: Path, accelerator: Accelerator, folder: Path) -> None:
     `UserError` where the file is none of the driver's, or of another accelerator.
     """
     try:
-        record = Record.model_validate_json(file.read_text())
-    except (OSError, UnicodeDecodeError, ValidationError) as error:
-        raise UserError(
-            f"{file}: no record of a board ({_reason(error)}); on the board, "
-            "python3 -m adiabit_driver NAME.bit --verify vectors.npz --save FILE writes one"
-        ) from error
+        record = Record.model_validate_json(files.read_text(file, HOW))
+    except ValidationError as error:
+        raise UserError(f"{file}: no record of a board ({_reason(error)}); {HOW}") from error
     if record.identity != (here := digest(accelerator)):
         raise UserError(
             f"{file}: of accelerator {record.identity}, and this run's is {here}; make the bitstream of this run and "
@@ -59,8 +58,6 @@ def take_in(file: Path, accelerator: Accelerator, folder: Path) -> None:
     (folder / RECORD).write_text(json.dumps(record.measured, indent=1) + "\n")
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return ": ".join([".".join(map(str, first["loc"])), first["msg"]]) if first["loc"] else first["msg"]
-    return str(getattr(error, "strerror", None) or error)
+def _reason(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return ": ".join([".".join(map(str, first["loc"])), first["msg"]]) if first["loc"] else first["msg"]

@@ -187,9 +187,18 @@ def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
             yield from found.tensors
 
 
+def locations(model: onnx.ModelProto) -> list[str]:
+    """Where the constants lie that are not in the file itself."""
+    return sorted({_location(t) for t in _tensors(model) if t.data_location == TensorProto.EXTERNAL})
+
+
+def _location(tensor: onnx.TensorProto) -> str:
+    return next((str(entry.value) for entry in tensor.external_data if entry.key == "location"), "")
+
+
 def _take_in(where: str, path: Path, tensor: onnx.TensorProto) -> None:
     """Load a tensor's external data; only a regular file beside the model is opened."""
-    location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+    location = _location(tensor)
     folder, place = path.parent.resolve(), Path(location)
     inside = location and "\0" not in location and (folder / place).resolve().is_relative_to(folder)
     if not inside or place.is_absolute():

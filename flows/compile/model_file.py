@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import onnx
@@ -26,6 +27,19 @@ def load(path: Path) -> ModelWrapper:
     """The model of a file that `read` has taken: constants folded, batch of 1; names are the file's own."""
     model = simplified(path, open_model(path))
     return ModelWrapper(model, fix_missing_initializer_valueinfo=False)  # none is missing; qonnx looks in squared time
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a model file and of the files beside it that hold its constants; what cannot be read is left out.
+
+    `UserError` where the model itself is none.
+    """
+    found = hashlib.sha256(files.read_bytes(path, GIVE))
+    for location in model_check.locations(_parsed(path)):
+        beside = path.parent / location
+        if "\0" not in location and beside.is_file():
+            found.update(files.read_bytes(beside, GIVE))
+    return found.hexdigest()
 
 
 def open_model(path: Path) -> onnx.ModelProto:

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the folder of a stage is keyed by: whatever can change its result, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from adiabit.flows.pipeline import Pipeline
+from adiabit.flows.recipe import load
+from tests.flows.conftest import Net
+
+
+@pytest.fixture
+def compile_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """The key of `compile` for a model by someone else and overrides of its recipe."""
+    found: list[Any] = []
+
+    def keep(_: Pipeline, name: str, key: Any, make: Any) -> Path:
+        found.append(key)
+        return tmp_path
+
+    monkeypatch.setattr(Pipeline, "_stage", keep)
+    monkeypatch.setattr(Pipeline, "_data_digest", lambda _: "the same files")
+    Net(1, 4).sign().dense(np.ones((2, 4))).save(tmp_path / "net.onnx")
+    (tmp_path / "net.toml").write_text('onnx = "net.onnx"\n[data]\ndataset = "spoken-digits"\n')
+
+    def key(*sets: str) -> Any:
+        pipeline = Pipeline(load(tmp_path / "net.toml", sets), tmp_path)
+        assert pipeline.compile == tmp_path
+        return found[-1]
+
+    return key
+
+
+def test_the_split_of_labelled_data_belongs_to_the_key(compile_key: Callable[..., Any]) -> None:
+    """Two recipes of the same files: the first speaker's frames were reported for the second."""
+    first = compile_key("data.split=speaker", "data.speaker=theo")
+    assert first == compile_key("data.split=speaker", "data.speaker=theo", "data.dir=elsewhere")
+    assert first != compile_key("data.split=speaker", "data.speaker=jackson")
+    assert first != compile_key()
+
+
+def test_the_board_belongs_to_the_key_where_it_chooses_the_folding(compile_key: Callable[..., Any]) -> None:
+    clock, other, fixed = "target.clock_mhz=100", "target.board=zcu104", "compile.fold.luts=1000"
+    assert compile_key(clock) != compile_key(clock, other)
+    assert compile_key(clock, fixed) == compile_key(clock, fixed, other)
+
+
+def test_constants_beside_a_model_belong_to_the_key(compile_key: Callable[..., Any], tmp_path: Path) -> None:
+    model = onnx.load(tmp_path / "net.onnx")
+    onnx.save(model, tmp_path / "net.onnx", save_as_external_data=True, location="net.data", size_threshold=0)
+    before = compile_key()
+    (tmp_path / "net.data").write_bytes((tmp_path / "net.data").read_bytes()[::-1])
+    assert compile_key() != before
