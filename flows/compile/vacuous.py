@@ -16,6 +16,7 @@ from adiabit.flows.compile.normalize import host_range
 from adiabit.hw.accelerator import Accelerator, Kind, LabelSelect, Stage, Stream
 
 Array = npt.NDArray[Any]
+RARE = 0.02  # share of the host's integers below which a sign hardly occurs
 REMEDY = "check compile.input_scale and compile.input_offset, and what was learnt"
 
 
@@ -56,24 +57,24 @@ def unfit_input(network: Network, config: CompileConfig) -> tuple[str, ...]:
         return ()
     n, reals = host_range(network, config)
     reached = quantizer.reached(network.head(reals))
-    ends = (reached == 0) | (reached == quantizer.steps)
     bipolar = quantizer.kind is Kind.BIPOLAR
-    if np.any(np.ptp(reached, axis=0)) if bipolar else np.all(ends.mean(axis=0) <= 0.5):
+    lowest, highest = ((reached == end).mean(axis=0) for end in (0, quantizer.steps))
+    if np.all(np.minimum(lowest, highest) >= RARE) if bipolar else np.all(lowest + highest <= 0.5):
         return ()
-    what = "are all of one sign for" if bipolar else "lie mostly at or beyond an end of"
+    what = "are nearly all of one sign for" if bipolar else "lie mostly at or beyond an end of"
     return (
         f"the host's integers {n[0]} to {n[-1]}, times input_scale = {config.input_scale:g}, plus input_offset = "
-        f"{config.input_offset:g}, {what} the input's quantizer {quantizer.place.name!r}; "
-        f"{_advice(network, quantizer, config)}",
+        f"{config.input_offset:g}, {what} the input's quantizer {quantizer.place.name!r}; set them to what the model "
+        f"was trained on{_example(network, quantizer, config)}",
     )
 
 
-def _advice(network: Network, quantizer: Quantizer, config: CompileConfig) -> str:
-    """The scale and offset that spread the host's integers over the quantizer's range, where nothing is in between."""
-    if network.head.steps:
-        return "set them to what the model was trained on"
+def _example(network: Network, quantizer: Quantizer, config: CompileConfig) -> str:
+    """The scale and offset that spread the host's integers over the quantizer's range, where that is known."""
+    if any(step.node.op_type == "Relu" for step in network.head.steps):
+        return ""
+    factor, addend = (values[0] for values in network.head.affine(network.channels))
     host, levels = host_levels(config), quantizer.levels
-    low, high = (levels.scale * level + levels.offset for level in (levels.low, levels.high))
+    low, high = ((levels.scale * level + levels.offset - addend) / factor for level in (levels.low, levels.high))
     scale = (high - low) / (host.high - host.low)
-    offset = low - scale * host.low
-    return f"set them to what the model was trained on, e.g. to input_scale = {scale:.6g}, input_offset = {offset:.6g}"
+    return f", e.g. to input_scale = {scale:.6g}, input_offset = {low - scale * host.low:.6g}"

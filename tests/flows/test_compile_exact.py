@@ -153,8 +153,8 @@ def test_one_label_for_all_frames_is_told(net: Make, tmp_path: Path) -> None:
     reference, finn, ours = load_rungs(tmp_path)
     assert (reference.status, finn.status, ours.status) == ("equal", "equal", "equal")
     assert reference.warnings == (
-        "the host's integers 0 to 255, times input_scale = 1, plus input_offset = 0, are all of one sign for the "
-        "input's quantizer 'bipolarquant_0'; set them to what the model was trained on, e.g. to input_scale = "
+        "the host's integers 0 to 255, times input_scale = 1, plus input_offset = 0, are nearly all of one sign "
+        "for the input's quantizer 'bipolarquant_0'; set them to what the model was trained on, e.g. to input_scale = "
         "0.00784314, input_offset = -1",
     )
     label = Vectors.load(tmp_path).predictions[0]
@@ -166,6 +166,18 @@ def test_one_label_for_all_frames_is_told(net: Make, tmp_path: Path) -> None:
     )
     compile_model(path, None, tmp_path, CompileConfig(input_scale=2 / 255, input_offset=-1))
     assert [r.warnings for r in load_rungs(tmp_path)] == [()] * 3
+
+
+def test_the_example_undoes_what_stands_before_the_quantizer(net: Make, tmp_path: Path) -> None:
+    """FINN's TFC takes pixels of 0...1 and makes 2 * x - 1 of them: of the integers 0...255 but one would be -1."""
+    rng = np.random.default_rng(1)
+    model = net(1, 8).op("Mul", 2.0).op("Add", -1.0).sign().dense(signs(rng, 6, 8)).op("Add", 0.5).sign()
+    path = model.dense(signs(rng, 3, 6)).save(tmp_path / "net.onnx")
+    compile_model(path, None, tmp_path, CompileConfig())
+    (warning,) = load_rungs(tmp_path)[0].warnings
+    assert warning.endswith("was trained on, e.g. to input_scale = 0.00392157, input_offset = 0")
+    compile_model(path, None, tmp_path, CompileConfig(input_scale=0.00392157))
+    assert load_rungs(tmp_path)[0].warnings == ()
 
 
 @pytest.mark.parametrize(("scale", "fits"), [(1.0, False), (1 / 256, True), (1 / 2550, True)])
