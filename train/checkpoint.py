@@ -60,10 +60,9 @@ def save_model(folder: Path, net: nn.Module, card: ModelCard) -> None:
         for name, module in net.named_modules():
             if isinstance(module, BinaryLinear | BinaryConv2d):
                 state[f"{name}.weight"] = sign(module.weight.detach()).to(torch.int8)
-    aside = folder / f"{TENSORS}.part"
-    torch.save(state, aside)
-    aside.replace(folder / TENSORS)
-    (folder / MODEL).write_text(card.model_dump_json(indent=1) + "\n")
+    with files.written(folder / TENSORS) as aside:
+        torch.save(state, aside)
+    files.write_text(folder / MODEL, card.model_dump_json(indent=1) + "\n")
 
 
 def load_card(folder: Path) -> ModelCard:
@@ -156,7 +155,5 @@ def load_tensors(path: Path) -> dict[Any, Any]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write aside, then rename."""
-    aside = path.with_name(f"{path.name}.part")
-    aside.write_text(json.dumps(content, indent=1) + "\n")
-    aside.replace(path)
+    """Write a document whole or not at all."""
+    files.write_text(path, json.dumps(content, indent=1) + "\n")

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from adiabit.errors import UserError
 from adiabit.train.anneal import EPOCHS, FAR, Anneal
 from adiabit.train.augment import Affine, Crop, Flip
-from adiabit.train.checkpoint import MODEL, TENSORS, ModelCard, load_model, load_tensors, save_model, write_json
+from adiabit.train.checkpoint import MODEL, TENSORS, ModelCard, load_model, save_model, write_json
 from adiabit.train.config import DataConfig, ModelConfig, TrainConfig, check_sizes
 from adiabit.train.data import Dataset, Split, load
 from adiabit.train.distill import Teacher, watched
@@ -35,11 +35,12 @@ from adiabit.train.layers import Network, clear_thresholds
 from adiabit.train.measure import accuracy, pixels, reestimate, tensors
 from adiabit.train.meeting import Meeting
 from adiabit.train.quantizers import hardened, set_quantizers
+from adiabit.train.resume import LAST, WholeCheckpoints, check_resumable, remove
 from adiabit.train.topology import Shape
 
 __all__ = ["fit", "load_model"]
 
-LAST, TWIN = "last.ckpt", "twin"
+TWIN = "twin"
 ALONE = Meeting()
 PRECISIONS: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
@@ -99,7 +100,7 @@ def _fit(
     settings = _settings(data, model, train)
     share_file(last := folder / LAST)
     if last.exists():
-        _check_resumable(last, settings)
+        check_resumable(last, settings)
     _train_twin(splits, data, model, train, folder / TWIN)
     torch.set_num_threads(train.threads or torch.get_num_threads())
     torch.manual_seed(train.seed)
@@ -231,17 +232,9 @@ def _train(learner: Learner, batches: Batches, anneal: Anneal, folder: Path, pro
             strategy=Together(find_unused_parameters=learner.net.method.locks) if config.processes > 1 else "auto",
             precision=PRECISIONS[config.precision], max_epochs=config.epochs, callbacks=[anneal, *bars, keep],
             logger=TensorBoardLogger(folder, name="tensorboard", version=""), enable_model_summary=False,
-            enable_progress_bar=progress, log_every_n_steps=10**9,
+            enable_progress_bar=progress, log_every_n_steps=10**9, plugins=[WholeCheckpoints()],
         )  # fmt: skip
         trainer.fit(learner, batches, ckpt_path=str(last) if last.exists() else None, weights_only=True)
-
-
-def _check_resumable(last: Path, settings: dict[str, Any]) -> None:
-    saved: Any = load_tensors(last)
-    for key in ("callbacks", "Anneal", "settings"):
-        saved = saved.get(key) if isinstance(saved, dict) else None
-    if saved != settings:
-        raise UserError(f"{last}: is of another configuration and cannot be resumed; delete it to start anew")
 
 
 def _finish(
@@ -276,7 +269,7 @@ def _finish(
     )  # fmt: skip
     result = net if not anneal.schedule.finished else kept["hard_net"]
     save_model(folder, result.cpu(), card)
-    (folder / LAST).unlink()
+    remove(folder / LAST)
 
 
 def _hardened(net: Network, candidate: dict[str, Any], splits: Dataset, config: TrainConfig) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from adiabit.errors import UserError
@@ -51,19 +53,28 @@ def read_text(path: Path, remedy: str) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write aside, then rename: whoever reads has the old file or the new one, and a full disk leaves the old one.
+    """Write a text whole or not at all, see :func:`written`."""
+    with written(path) as aside:
+        aside.write_text(text, encoding="utf-8", newline="")
 
-    `UserError` where a folder of that name is in the way, `OSError` with the path where the disk is at fault.
+
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """A place beside `path` to write to, which becomes `path` when the block ends.
+
+    Whoever reads has the old file or the new one, and a full disk leaves the old one. `UserError` where a folder of
+    that name is in the way, `OSError` with the path where the disk is at fault.
     """
     if path.is_dir():
         raise UserError(f"{path}: a folder, not a file; delete it and run again")
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        aside.write_text(text, encoding="utf-8", newline="")
+        yield aside
         aside.replace(path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _reason(path: Path, error: OSError) -> str:

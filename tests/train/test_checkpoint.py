@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import zipfile
@@ -19,6 +20,7 @@ from adiabit.train.config import ModelConfig
 from adiabit.train.layers import BinaryConv2d, BinaryLinear, Network
 from adiabit.train.methods.tables import Adiabatic
 from adiabit.train.quantizers import hardened, quantizers
+from adiabit.train.resume import LAST, WholeCheckpoints
 
 BEFORE_IMAGES = """{"format": 1, "model": {"topology": "free", "widths": [5, 4], "input_bits": 1, "activation": "relu",
  "init": 0.1}, "method": "adiabatic", "hard": true, "k_weights": 300.0, "k_activations": 1.6}"""
@@ -223,3 +225,19 @@ def test_descriptions_that_cannot_be_read_are_told(saved: Path, content: bytes, 
 def test_a_description_of_300_megabytes_is_not_read(saved: Path) -> None:
     os.truncate(saved / "model.json", 300 << 20)
     assert told(saved).startswith("model.json: 314,572,800 bytes; at most 16,777,216 are read")
+
+
+def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the disk fills up on the way; nothing is left beside it."""
+    last = tmp_path / LAST
+    WholeCheckpoints().save_checkpoint({"epoch": 1}, last)
+
+    def full(_: Any, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match=f"No space left on device: '{last}'"):
+        WholeCheckpoints().save_checkpoint({"epoch": 2}, last)
+    assert list(tmp_path.iterdir()) == [last]
+    assert torch.load(last, weights_only=True) == {"epoch": 1}

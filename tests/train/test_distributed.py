@@ -18,7 +18,7 @@ import torch
 from lightning import LightningModule
 
 from adiabit.errors import UserError
-from adiabit.train import loop
+from adiabit.train import loop, resume
 from adiabit.train.checkpoint import load_model
 from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
 from adiabit.train.data import load
@@ -111,12 +111,12 @@ def test_two_processes_learn_and_resume_exactly(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     training = context.Process(target=_fit, args=(whole, 0, "", settings))
     training.start()
-    while not (last := whole / loop.LAST).exists() and training.is_alive():
+    while not (last := whole / resume.LAST).exists() and training.is_alive():
         time.sleep(0.002)
     shutil.copy(last, half)  # as a run leaves it that is killed after an epoch
     training.join()
     assert training.exitcode == 0
-    assert 1 <= torch.load(half / loop.LAST, weights_only=True)["epoch"] + 1 < SETTINGS["epochs"]
+    assert 1 <= torch.load(half / resume.LAST, weights_only=True)["epoch"] + 1 < SETTINGS["epochs"]
     _fit(half, 0, "", settings)
     nets = [load_model(folder).state_dict() for folder in (whole, half)]
     assert all(torch.equal(nets[0][key], nets[1][key]) for key in nets[0])

@@ -16,7 +16,7 @@ from typing import Any
 from torch import distributed
 from torch._C._distributed_c10d import TCPStore  # torch.distributed has it, untyped
 
-from adiabit.train import loop
+from adiabit.train import loop, resume
 from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
 from adiabit.train.meeting import Meeting
 from tests.train.sockets import family, listening
@@ -59,7 +59,7 @@ def training(folder: Path, *, place: str = "", machines: int = 1, epochs: int = 
 
 def trains(folder: Path, process: Any) -> bool:
     """Wait for the first epoch."""
-    while process.is_alive() and not (folder / "0" / loop.LAST).exists():
+    while process.is_alive() and not (folder / "0" / resume.LAST).exists():
         time.sleep(0.05)
     return bool(process.is_alive())
 
@@ -73,8 +73,8 @@ def test_processes_of_one_machine_listen_on_loopback_alone(tmp_path: Path) -> No
         for address, port in sockets:
             with socket.create_connection((address, port), timeout=10) as link:
                 link.sendall(pickle.dumps(Attack(mark)) * 100)
-        epoch = (tmp_path / "0" / loop.LAST).stat().st_mtime_ns
-        while process.is_alive() and (tmp_path / "0" / loop.LAST).stat().st_mtime_ns == epoch:
+        epoch = (tmp_path / "0" / resume.LAST).stat().st_mtime_ns
+        while process.is_alive() and (tmp_path / "0" / resume.LAST).stat().st_mtime_ns == epoch:
             time.sleep(0.05)
     assert sockets  # of gloo
     assert {address for address, _ in sockets} <= {"127.0.0.1", "::1"}
