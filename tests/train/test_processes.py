@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,8 @@ def _sleep(folder: Path, number: int, stubborn: bool) -> None:
 
 ROOT = Path(__file__).parents[2]
 PARENT = f"""
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
 from pathlib import Path
 sys.path.insert(0, {str(ROOT)!r})
 from adiabit.train.processes import run_all
@@ -130,7 +132,15 @@ def test_no_process_outlives_its_parent(tmp_path: Path, how: signal.Signals) -> 
     assert told.count("KeyboardInterrupt") == (1 if how == signal.SIGINT else 0)
 
 
-def test_an_interrupt_ends_all_and_goes_on(tmp_path: Path) -> None:
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What a shell starts in the background ignores SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_ends_all_and_goes_on(tmp_path: Path, interruptible: None) -> None:
     def interrupt() -> None:
         started(tmp_path)
         os.kill(os.getpid(), signal.SIGINT)
