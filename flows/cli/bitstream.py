@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -20,9 +21,10 @@ def bitstream(request: Request, board: BoardOption = None, fresh: FreshOption = 
 
     pipeline = request.pipeline("bitstream" if fresh else "", board)
     folder = pipeline.bitstream
-    if pipeline.board.shell != "uart" and project.tool() is None:
-        tell(f"Vivado is not on PATH; on a machine that has it: cd {folder} && vivado -mode batch -source build.tcl")
     code = show_outcome(pipeline)
+    if pipeline.board.shell != "uart" and project.tool() is None:
+        command = f"cd {shlex.quote(str(folder))} && vivado -mode batch -source build.tcl"
+        tell(f"Vivado is not on PATH; on a machine that has it: {command}")
     tell(str(folder))
     return code
 

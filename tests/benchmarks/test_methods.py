@@ -9,6 +9,7 @@ from pathlib import Path
 
 from adiabit.flows.compare.plan import load_runs
 from adiabit.flows.compare.run import folder_of
+from adiabit.train.checkpoint import ModelCard
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,7 +19,9 @@ def test_the_tables_tell_what_is_finished(tmp_path: Path) -> None:
     first = load_runs(ROOT / "recipes/compare_mnist.toml")[0]
     (folder := folder_of(first, tmp_path)).mkdir()
     metrics = {"hard_test": 0.9512, "soft_test": 0.96, "hard_validation": 0.95, "epochs": 2, "seconds": 8.0}
-    for name, content in {"model": {}, "metrics": metrics, "history": {"hard_accuracy": [0.5, 0.95]}}.items():
+    recipe = first.recipe
+    card = ModelCard(model=recipe.model, method=recipe.train.method, hard=True).model_dump(mode="json")
+    for name, content in {"model": card, "metrics": metrics, "history": {"hard_accuracy": [0.5, 0.95]}}.items():
         (folder / f"{name}.json").write_text(json.dumps(content))
     assert bench["main"](["--report", "--out", str(tmp_path), "--table", str(tmp_path / "methods.md")]) == 0
     text = (tmp_path / "methods.md").read_text()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import zipfile
@@ -182,12 +183,11 @@ def test_the_command_line_writes_the_project_and_tells_how_to_go_on(
     monkeypatch.setattr(project, "tool", lambda: None)
     recipe = tmp_path / "tiny.toml"
     recipe.write_text('[model]\ntopology = "free"\nwidths = [8]\n[train]\nepochs = 1\n')
-    command = ["--out", str(tmp_path / "out"), "--board", "kv260"]
+    command = ["--out", str(tmp_path / """it's an "out"; $x é"""), "--board", "kv260"]
     assert cli.main(["bitstream", str(recipe), *command]) == 0
     *_, told, place = capsys.readouterr().out.splitlines()
-    assert told == (
-        f"Vivado is not on PATH; on a machine that has it: cd {place} && vivado -mode batch -source build.tcl"
-    )
+    cd = shlex.join(["cd", place])
+    assert told == f"Vivado is not on PATH; on a machine that has it: {cd} && vivado -mode batch -source build.tcl"
     assert play(Path(place)).returncode == 0
     assert "-part xck26-sfvc784-2LV-c\n" in (Path(place) / "build.tcl").read_text()
 

@@ -51,7 +51,7 @@ def test_folding_follows_from_the_lanes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "bits"), [(-1, 0, 2), (0, 0, 2), (0, 1, 2), (-1, 1, 2), (-2, 1, 2), (-2, 2, 3)]
+    ("low", "high", "bits"), [(-1, 0, 2), (0, 0, 2), (0, 1, 2), (-1, 1, 1), (-2, 1, 2), (-2, 2, 3)]
 )
 def test_one_bit_a_weight_is_kept_for_bipolar_ones(low: int, high: int, bits: int) -> None:
     assert xnor(weights=np.array([[low, high] * 4] * 4)).weight_bits == bits
