@@ -270,7 +270,7 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path, kind: str, capsys: pytest
     what = "a folder" if kind == "folder" else "a pipe or a device"
     assert told(path, trusted=False) == f"{what}, not a file; give the path of a QONNX file"
     assert main(["compile", str(path), "--out", str(tmp_path / "out")]) == 2
-    assert capsys.readouterr().err == f"adiabit: {path}: {what}, not a file; give the path of a readable file\n"
+    assert capsys.readouterr().err == f"adiabit: {path}: {what}, not a file; give the path of a QONNX file\n"
 
 
 def test_a_file_too_large(net: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
