@@ -92,5 +92,5 @@ def test_teachers_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         UserError, match=r"takes frames \[784\] and tells 10 classes, the network to be trained \[784\] and 3"
     ):
         Teacher(Distill(), tmp_path, Network(SMALL, "ste", classes=3))
-    with pytest.raises(UserError, match=r"model\.json: not found"):
+    with pytest.raises(UserError, match=r"model\.json: No such file or directory; `adiabit train` makes it"):
         Teacher(Distill(), tmp_path / "none", Network(SMALL, "ste"))
