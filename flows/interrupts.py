@@ -20,17 +20,21 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """The first signal raises KeyboardInterrupt in the main thread; a second one ends the process at once."""
+    """The first signal raises KeyboardInterrupt in the main thread; a second one ends the process at once.
+
+    So does one while a module is imported, for torch's libraries abort where an exception comes then. What a stage has
+    begun lies in its own folder, where the next run finds it.
+    """
 
     def __init__(self) -> None:
         self.received: int | None = None
         self.timer: threading.Timer | None = None
 
-    def handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the form of a handler
+    def handle(self, number: int, frame: FrameType | None) -> None:
         """What `signal.signal` is given."""
-        if self.received is not None:
+        again, self.received = self.received is not None, self.received or number
+        if again or _importing(frame):
             os._exit(self.tell())
-        self.received = number
         sys.unraisablehook = lambda _: None  # what swallows the exception below must not print it at length
         self.limit()
         raise KeyboardInterrupt
@@ -47,6 +51,15 @@ class Interrupts:
         print(f"adiabit: interrupted by {number.name}; run the same command again, it resumes",
               file=sys.stderr, flush=True)  # fmt: skip
         return 128 + number
+
+
+def _importing(frame: FrameType | None) -> bool:
+    """Whether a module is being imported where the signal came."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def guarded(work: Callable[[], int], *, last: bool = False) -> int:

@@ -63,6 +63,15 @@ def ended(work: str, number: signal.Signals) -> tuple[int, str]:
         time.sleep(60)
         """,
         """
+        import importlib.util, types
+        class Finder:  # or while a library is imported that aborts at an exception
+            def find_spec(self, name, *_):
+                os.kill(os.getpid(), SIGNAL)
+                os.abort()
+        sys.meta_path.insert(0, Finder())
+        import no_such_module
+        """,
+        """
         def twice():
             try:
                 os.kill(os.getpid(), SIGNAL)
@@ -72,7 +81,7 @@ def ended(work: str, number: signal.Signals) -> tuple[int, str]:
         twice()
         """,
     ],
-    ids=["plain", "exit code", "swallowed", "another error", "unraisable", "twice"],
+    ids=["plain", "exit code", "swallowed", "another error", "unraisable", "import", "twice"],
 )
 def test_a_signal_ends_the_run(work: str, number: signal.Signals) -> None:
     told = f"adiabit: interrupted by {number.name}; run the same command again, it resumes\n"
