@@ -122,13 +122,13 @@ def agree(drawn: Accelerator, folder: Path) -> None:
     assert (rung.status, rung.equal, rung.difference) == ("equal", len(frames), "")
 
 
-@settings(max_examples=3, deadline=None, derandomize=True)
+@settings(max_examples=2, deadline=None, derandomize=True)
 @given(accelerator=dense())
 def test_random_dense_networks(accelerator: Accelerator, tmp_path_factory: pytest.TempPathFactory) -> None:
     agree(accelerator, tmp_path_factory.mktemp("random"))
 
 
-@settings(max_examples=4, deadline=None, derandomize=True)
+@settings(max_examples=3, deadline=None, derandomize=True)
 @given(accelerator=images())
 def test_random_convolutional_networks(accelerator: Accelerator, tmp_path_factory: pytest.TempPathFactory) -> None:
     agree(accelerator, tmp_path_factory.mktemp("random"))
