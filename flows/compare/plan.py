@@ -16,6 +16,7 @@ A method that is not the recipe's own has its own learning rate and weight decay
 
 from __future__ import annotations
 
+import reprlib
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -105,4 +106,5 @@ def _read(path: Path) -> Comparison:
 def _first(error: ValidationError) -> str:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
-    return f"{place} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+    given = "" if first["type"] == "missing" else f" = {reprlib.repr(first['input'])}"
+    return f"{place}{given}: {first['msg'][0].lower()}{first['msg'][1:]}"

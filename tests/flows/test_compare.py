@@ -117,7 +117,7 @@ def test_other_settings_have_another_folder_and_a_place_of_the_data_has_not(file
     ("text", "message"),
     [
         ("networks = []\n[methods.ste]", "networks = []: tuple should have at least 1 item"),
-        ('networks = ["tiny.toml"]\n', "methods = {"),
+        ('networks = ["tiny.toml"]\n', "methods: field required"),
         (COMPARISON + "[methods.stee]\n", "[methods.'stee']: method = {'name': 'stee'}: input tag 'stee' found"),
         (COMPARISON + "[methods.bop]\nepoch = 3\n", "[methods.'bop']: epoch = 3: extra inputs are not permitted"),
         (COMPARISON + "[methods", "not TOML"),
