@@ -90,7 +90,8 @@ class Chain:
             half = 2 ** (weights - 1)
             weights = (-1, 1) if weights == 1 else tuple(range(-half, half))
         values = self.rng.choice(weights, shape)
-        values.flat[0] = weights[0]
+        if weights != (-1, 1):  # the least of several, e.g. -8, whose negative does not exist
+            values.flat[0] = weights[0]
         probe = MatrixVector.__new__(MatrixVector)  # to ask for the accumulator's range before the thresholds are there
         for field, value in {"name": "probe", "weights": values, "inputs": (self.here,)}.items():
             object.__setattr__(probe, field, value)
