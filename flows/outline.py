@@ -25,7 +25,7 @@ from adiabit.hw.accelerator import (
     Stream,
     Threshold,
     Window,
-    signed_bits,
+    integer_type,
 )
 from adiabit.train.config import Source
 from adiabit.train.topology import Layer, ModelConfig
@@ -104,7 +104,7 @@ class _Chain:
         bare = Stream(name="sums", shape=(count,), bits=32, kind=Kind.SIGNED, lanes=1)
         probe = MatrixVector(name="probe", inputs=(self.stream,), outputs=(bare,), weights=weights)
         low, high = probe.accumulator_range
-        kind, bits = (Kind.UNSIGNED, high.bit_length()) if low >= 0 else (Kind.SIGNED, signed_bits(low, high))
+        kind, bits = integer_type(low, high)
         self._add(MatrixVector, self._named("fc"), {"shape": (count,), "bits": bits, "kind": kind}, weights=weights)
         if label and count > 1:
             bits = (count - 1).bit_length()

@@ -546,6 +546,11 @@ def signed_bits(low: int, high: int) -> int:
     return max((-low - 1).bit_length() if low < 0 else 0, high.bit_length() if high > 0 else 0) + 1
 
 
+def integer_type(low: int, high: int) -> tuple[Kind, int]:
+    """Kind and bits of the narrowest integer that holds low...high."""
+    return (Kind.UNSIGNED, max(1, high.bit_length())) if low >= 0 else (Kind.SIGNED, signed_bits(low, high))
+
+
 def divisors(n: int) -> list[int]:
     """All divisors of n, ascending."""
     return [d for d in range(1, n + 1) if n % d == 0]

@@ -76,9 +76,8 @@ def invoke(argv: Sequence[str] | None = None) -> int:
         warnings.simplefilter("ignore")
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    os.environ.setdefault(
-        "TORCHINDUCTOR_CACHE_DIR", str(cache / "torchinductor")
-    )  # torch leaves it among temporary files
+    # torch would leave its cache among temporary files
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache / "torchinductor"))
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = typer.main.get_command(app)
     try:  # not by command.main, which takes any EOFError for an interruption
@@ -120,7 +119,7 @@ def _refused(error: BaseException) -> str | None:
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _fault(message: str) -> int:

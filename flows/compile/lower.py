@@ -35,7 +35,7 @@ from adiabit.hw.accelerator import (
     Stream,
     Threshold,
     Window,
-    signed_bits,
+    integer_type,
 )
 
 
@@ -114,8 +114,8 @@ class _Lowering:
             out = self._levels(node, name)
             self._add(node, dataclasses.replace(probe, outputs=(out,), thresholds=steps))
             return
-        kind, bits = (Kind.UNSIGNED, high.bit_length()) if low >= 0 else (Kind.SIGNED, signed_bits(low, high))
-        out = Stream(name=f"{name}_out", shape=shape, bits=max(1, bits), kind=kind, lanes=1)
+        kind, bits = integer_type(low, high)
+        out = Stream(name=f"{name}_out", shape=shape, bits=bits, kind=kind, lanes=1)
         self._add(node, dataclasses.replace(probe, outputs=(out,)), (1.0, 0.0))
 
     def label_select(self, node: onnx.NodeProto) -> None:
@@ -173,8 +173,8 @@ class _Lowering:
         bare = Stream(name=f"{name}_out", shape=self._shape(node), bits=32, kind=Kind.SIGNED, lanes=1)
         stage = GlobalSum(name=name, inputs=(self.stream,), outputs=(bare,))
         low, high = stage.sums
-        kind, bits = (Kind.UNSIGNED, high.bit_length()) if low >= 0 else (Kind.SIGNED, signed_bits(low, high))
-        out = dataclasses.replace(bare, bits=max(1, bits), kind=kind)
+        kind, bits = integer_type(low, high)
+        out = dataclasses.replace(bare, bits=bits, kind=kind)
         factor, addend = self.map
         if self.stream.kind is Kind.BIPOLAR:  # ours counts the +1
             factor, addend = factor / 2, (addend + 1) / 2
