@@ -88,8 +88,8 @@ PLAIN = re.compile(r"[\w./+@%=:,~-]+", re.ASCII)  # a path that no tool reads as
 def workplace(beside: Path) -> Iterator[Path]:
     """An empty folder to work in, inside `beside`: whatever is left of it is then found and removed with that folder.
 
-    Verilator's makefiles and Yosys' scripts bear no blanks and quotes in a path; where `beside` has some, the folder is
-    one of the system's temporary folder.
+    Verilator's makefiles and Yosys' scripts break on blanks and quotes in a path; if `beside` has some, the folder lies
+    in the system's temporary folder.
     """
     plain = PLAIN.fullmatch(str(beside.absolute()))
     with tempfile.TemporaryDirectory(dir=beside.absolute() if plain else None, prefix="adiabit-") as name:

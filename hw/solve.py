@@ -29,6 +29,8 @@ from adiabit.hw.accelerator import (
 )
 from adiabit.hw.fold import Folding, apply, choices_of, cycles_of, foldable, lane_path, lanes_of
 
+NO_LIMIT = 1 << 62
+
 
 def _conversion(stream: Stream, source: int, target: int, slowest: int) -> int:
     """LUTs of joining `source` lanes to `target` lanes."""
@@ -131,9 +133,6 @@ def solve_luts(accelerator: Accelerator, *, luts: int) -> Accelerator:
             f"folding: luts={luts} is too few; the smallest folding takes about {needed}; use luts={needed} or more"
         )
     return found
-
-
-NO_LIMIT = 1 << 62
 
 
 def solve_room(accelerator: Accelerator, room: estimate.Resources) -> Accelerator:

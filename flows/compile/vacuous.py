@@ -74,6 +74,8 @@ def _example(network: Network, quantizer: Quantizer, config: CompileConfig) -> s
     if any(step.node.op_type == "Relu" for step in network.head.steps):
         return ""
     factor, addend = (values[0] for values in network.head.affine(network.channels))
+    if not factor:  # the input has no say
+        return ""
     host, levels = host_levels(config), quantizer.levels
     low, high = ((levels.scale * level + levels.offset - addend) / factor for level in (levels.low, levels.high))
     scale = (high - low) / (host.high - host.low)
