@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from adiabit.boards import catalog
-from adiabit.flows.compile.finn_setup import finn
+from adiabit.flows.finn.finn_setup import finn
 from adiabit.flows.ladder import Rung, load_rungs
 from adiabit.flows.pipeline import Pipeline
 from adiabit.flows.recipe import load

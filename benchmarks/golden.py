@@ -19,7 +19,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.infer_shapes import InferShapes
 
-from adiabit.flows.compile.execute import run_qonnx
+from adiabit.flows.finn.execute import run_qonnx
 from adiabit.flows.ladder import Vectors
 from adiabit.flows.pipeline import Pipeline
 from adiabit.flows.recipe import load

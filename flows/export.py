@@ -14,7 +14,7 @@ from brevitas.export import export_qonnx
 from torch import nn
 
 from adiabit.errors import UserError
-from adiabit.flows.compile.execute import run_qonnx
+from adiabit.flows.finn.execute import run_qonnx
 from adiabit.flows.ladder import Rung, Vectors, save_rungs
 from adiabit.train.checkpoint import load_card, load_model
 from adiabit.train.config import DataConfig

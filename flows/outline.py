@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from adiabit.flows.compile.config import CompileConfig
+from adiabit.flows.frontend.config import CompileConfig
 from adiabit.hw.accelerator import (
     Accelerator,
     Ints,

@@ -105,7 +105,7 @@ class Pipeline:
 
     def _check_folding(self) -> None:
         """Refuse a folding that cannot be before the training that would come to nothing."""
-        from adiabit.flows.compile.folding import folded
+        from adiabit.flows.finn.folding import folded
         from adiabit.flows.outline import outline
 
         recipe = self.recipe
@@ -124,7 +124,7 @@ class Pipeline:
             export(source, self.recipe.data, folder, self.recipe.export.frames)
 
         tools = versions("torch", "brevitas", "qonnx", "onnx", "onnxruntime")
-        sources = source_digest("train", "flows/export.py", "flows/ladder.py", "flows/compile")
+        sources = source_digest("train", "flows/export.py", "flows/ladder.py", "flows/frontend", "flows/finn")
         key = {
             **self._settings("data", "export"),
             "data_digest": self._data_digest(),
@@ -142,7 +142,7 @@ class Pipeline:
         labelled = self.recipe.onnx is not None and "data" in self.recipe.model_fields_set
 
         def make(folder: Path) -> None:
-            from adiabit.flows.compile.stage import compile_model
+            from adiabit.flows.finn.stage import compile_model
 
             vectors = None if self.recipe.onnx else Vectors.load(self.export)
             test = None
@@ -163,7 +163,7 @@ class Pipeline:
             "test": self._data_digest() if labelled else None,
             "from": None if self.recipe.onnx else identity(self.export),
             "clock_mhz": self.clock_mhz,
-            "source": source_digest("hw", "flows/compile", "flows/ladder.py", "boards/catalog.py"),
+            "source": source_digest("hw", "flows/frontend", "flows/finn", "flows/ladder.py", "boards/catalog.py"),
             "tools": versions("finn-plus", "qonnx", "onnx"),
         }
         return self._stage("compile", key, make)
@@ -171,14 +171,14 @@ class Pipeline:
     def _model_digest(self, model: Path) -> str:
         if self.recipe.onnx is None:
             return file_digest(model)  # one file, as we export it
-        from adiabit.flows.compile.model_file import digest
+        from adiabit.flows.frontend.model_file import digest
 
         return digest(model)
 
     def hand_over(self, folder: Path) -> list[str]:
         """Write what FINN's own builder goes on with into a new folder; what had to be changed for FINN."""
         compiled = self.compile
-        from adiabit.flows.compile.handover import hand_over
+        from adiabit.flows.finn.handover import hand_over
 
         return hand_over(compiled, self.board, self.clock_mhz, folder)
 

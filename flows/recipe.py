@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from adiabit import files
 from adiabit.boards import catalog
 from adiabit.errors import UserError
-from adiabit.flows.compile.config import CompileConfig
+from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
 

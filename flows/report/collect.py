@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from adiabit.boards.catalog import Board
 from adiabit.errors import UserError
-from adiabit.flows.compile.folding import fitting_rate
+from adiabit.flows.finn.folding import fitting_rate
 from adiabit.flows.ladder import RUNGS, STAGES, Rung, load_rungs
 from adiabit.flows.report.figures import (
     Bitstream,

@@ -14,7 +14,7 @@ from torch import nn
 
 from adiabit.errors import UserError
 from adiabit.flows import export as exporting
-from adiabit.flows.compile.execute import run_qonnx
+from adiabit.flows.finn.execute import run_qonnx
 from adiabit.flows.ladder import Vectors, load_rungs
 from adiabit.train.checkpoint import ModelCard, load_card, load_model, save_model
 from adiabit.train.config import DataConfig, ModelConfig

@@ -11,9 +11,9 @@ import pytest
 
 from adiabit.errors import UserError
 from adiabit.flows import cli
-from adiabit.flows.compile.config import CompileConfig
-from adiabit.flows.compile.stage import compile_model
 from adiabit.flows.export import write_qonnx
+from adiabit.flows.finn.stage import compile_model
+from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.ladder import Vectors
 from adiabit.flows.outline import outline
 from adiabit.hw import storage

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from adiabit.errors import UserError
-from adiabit.flows.compile.config import CompileConfig
-from adiabit.flows.compile.normalize import normalize
-from adiabit.flows.compile.read import read
+from adiabit.flows.frontend.config import CompileConfig
+from adiabit.flows.frontend.normalize import normalize
+from adiabit.flows.frontend.read import read
 from tests.fuzz.onnx_models import cases
 
 QUICK, LONG = 20, 150

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the recipe's `[compile.fold]` table to a folded accelerator."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from adiabit import files
+from adiabit.boards.catalog import Board
+from adiabit.errors import UserError
+from adiabit.flows.frontend.config import FoldConfig
+from adiabit.hw.accelerator import Accelerator, Memory
+from adiabit.hw.estimate import Resources, estimate
+from adiabit.hw.finn_json import from_finn_json
+from adiabit.hw.fold import Folding, apply
+from adiabit.hw.solve import fits, solve, solve_luts, solve_room
+
+LOGIC, BLOCKS = 0.5, 0.9  # of a part: room for the system around, for the estimate's error, for place and route
+
+
+def folded(accelerator: Accelerator, config: FoldConfig, board: Board, clock_mhz: float) -> Accelerator:
+    """Fold as the table says; `UserError` where that cannot be."""
+    if config.luts is not None:
+        return solve_luts(accelerator, luts=config.luts)
+    if config.stages is not None:
+        by_hand = {name: Folding(pe=f.pe, simd=f.simd, memory=Memory(f.memory)) for name, f in config.stages.items()}
+        return apply(accelerator, by_hand)
+    if config.finn_json is not None:
+        return apply(accelerator, from_finn_json(accelerator, _read(config.finn_json)))
+    if config.fps is not None:
+        return _at_rate(accelerator, config.fps, board, clock_mhz)
+    return _as_fast_as_fits(accelerator, board)
+
+
+def _at_rate(accelerator: Accelerator, fps: float, board: Board, clock_mhz: float) -> Accelerator:
+    try:
+        return solve(accelerator, fps=fps, clock_hz=clock_mhz * 1e6)
+    except UserError as error:
+        if advice := fitting_rate(accelerator, board, clock_mhz):
+            raise UserError(f"{error}, and {advice}") from error
+        raise
+
+
+def _as_fast_as_fits(accelerator: Accelerator, board: Board) -> Accelerator:
+    """The fastest folding that leaves room on the part, else the fastest on all of it."""
+    whole = room(board)
+    for space in (room(board, LOGIC, BLOCKS), whole):
+        if fits(found := solve_room(accelerator, space), space):
+            return found
+    needed, holds = (dataclasses.asdict(r) for r in (estimate(found).resources, whole))
+    over = ", ".join(f"{needed[key]:,} {key} (it has {holds[key]:,})" for key in needed if needed[key] > holds[key])
+    raise UserError(
+        f"folding: on {board.title} even the smallest takes about {over}; choose a larger board (target.board) or a "
+        "smaller network"
+    )
+
+
+def room(board: Board, logic: float = 1.0, blocks: float = 1.0) -> Resources:
+    """What a board's part holds, or a share of its logic and of its block RAMs."""
+    luts, ffs = int(logic * board.luts), int(logic * board.ffs)
+    return Resources(luts=luts, ffs=ffs, bram18=int(blocks * board.bram18), dsps=board.dsps)
+
+
+def fitting_rate(accelerator: Accelerator, board: Board, clock_mhz: float) -> str:
+    """The highest `compile.fold.fps` whose estimate fits the whole part, as a phrase; empty where none does."""
+    found = solve_room(accelerator, room(board))
+    if not fits(found, room(board)):
+        return ""
+    return f"compile.fold.fps={int(clock_mhz * 1e6 / found.cycles)} is the most that fits {board.name}"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    text = files.read_text(path, "give the path of FINN's folding JSON")
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not JSON ({error}); give FINN's folding JSON") from error
+    if not isinstance(document, dict):
+        raise UserError(f"{path}: holds a {type(document).__name__}; FINN's folding JSON is a table of nodes")
+    return document

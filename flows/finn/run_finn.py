@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running FINN's hardware graph in Python, many frames at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from qonnx.core.datatype import DataType
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.core.onnx_exec import execute_node
+from qonnx.custom_op.registry import getCustomOp
+from qonnx.util.basic import get_by_name
+
+from adiabit.flows.finn.lower import hardware_nodes
+
+Array = npt.NDArray[Any]
+BLOCK = 1024  # frames at once at most
+ELEMENTS = 1 << 22  # of the largest tensor of a block; windows of images are large
+
+
+def run_finn(
+    model: ModelWrapper, frames: Array, keep: Collection[str] | None = None
+) -> Iterator[tuple[slice, dict[str, Array]]]:
+    """Each block of frames (F, *input shape) with FINN's tensors behind each hardware node: name to (F, elements).
+
+    Elements are as FINN has them: a binary stream carries 0 and 1. `keep` names the tensors that are wanted, else all.
+    """
+    source = model.graph.input[0].name
+    binary = model.get_tensor_datatype(source) == DataType["BINARY"]
+    shape = model.get_tensor_shape(source)[1:]
+    largest = max(int(np.prod(model.get_tensor_shape(n.output[0]))) for n in hardware_nodes(model))
+    block = max(1, min(BLOCK, ELEMENTS // largest))
+    for start in range(0, len(frames), block):
+        part = frames[start : start + block].reshape(-1, *shape).astype(np.float32)
+        tensors = _run(_batched(model, len(part)), (part + 1) / 2 if binary else part, keep)
+        yield slice(start, start + len(part)), tensors
+
+
+def _batched(model: ModelWrapper, count: int) -> ModelWrapper:
+    """A copy of the graph for `count` frames at once."""
+    model = ModelWrapper(model.model, make_deepcopy=True)
+    source = model.graph.input[0].name
+    model.set_tensor_shape(source, [count, *model.get_tensor_shape(source)[1:]])
+    for node in hardware_nodes(model):
+        vectors = get_by_name(node.attribute, "numInputVectors")
+        if node.op_type == "MVAU":  # a product of all pixels at once is many times faster than one a row
+            vectors.ints[:] = [count * int(np.prod(list(vectors.ints)))]
+        elif vectors is not None and vectors.ints:
+            vectors.ints[:] = [count, *list(vectors.ints)[1:]]
+        model.set_tensor_shape(node.output[0], [count, *model.get_tensor_shape(node.output[0])[1:]])
+    return model
+
+
+def _run(model: ModelWrapper, frames: Array, keep: Collection[str] | None) -> dict[str, Array]:
+    context = {t.name: model.get_initializer(t.name) for t in model.graph.initializer}
+    context[model.graph.input[0].name] = frames
+    results = {}
+    for node in hardware_nodes(model):
+        data, name = node.input[0], node.output[0]
+        if node.op_type == "Reshape":
+            context[name] = context[data].reshape(len(frames), -1)
+        elif node.op_type == "ConvolutionInputGenerator":
+            context[name] = _windows(model, node, context[data])
+        else:
+            context[name] = np.empty(model.get_tensor_shape(name), np.float32)
+            execute_node(node, context, model.graph, model.get_opset_imports()[""])
+        del context[data]  # a chain: nothing else reads it
+        if keep is None or name in keep:
+            results[name] = context[name].reshape(len(frames), -1)
+    return results
+
+
+def _windows(model: ModelWrapper, node: onnx.NodeProto, frames: Array) -> Array:
+    """Windows (F, OH, OW, KH * KW * C) of frames (F, H, W, C). FINN's own code takes one frame: F become channels."""
+    count, height, width, channels = frames.shape
+    shape = model.get_tensor_shape(node.output[0])
+    context = {
+        node.input[0]: frames.transpose(1, 2, 0, 3).reshape(1, height, width, count * channels),
+        node.output[0]: np.empty((1, *shape[1:3], count * shape[3]), np.float32),
+    }
+    getCustomOp(node).execute_node(context, model.graph)
+    windows: Array = context[node.output[0]].reshape(*shape[1:3], -1, count, channels)
+    return windows.transpose(3, 0, 1, 2, 4).reshape(count, *shape[1:])

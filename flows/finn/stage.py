@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The compile stage: a QONNX model in, a folder with the folded accelerator out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from qonnx.core.modelwrapper import ModelWrapper
+
+from adiabit.boards import catalog
+from adiabit.boards.catalog import Board
+from adiabit.errors import UserError
+from adiabit.flows.finn.compare import Comparison
+from adiabit.flows.finn.execute import run_model
+from adiabit.flows.finn.finn_setup import finn
+from adiabit.flows.finn.folding import folded
+from adiabit.flows.finn.lower import lower, lowered
+from adiabit.flows.finn.streamline import Streamlined, streamline
+from adiabit.flows.finn.vacuous import unfit_input
+from adiabit.flows.frontend.config import CompileConfig
+from adiabit.flows.frontend.levels import host_levels
+from adiabit.flows.frontend.model_file import load
+from adiabit.flows.frontend.network import Network
+from adiabit.flows.frontend.normalize import normalize
+from adiabit.flows.frontend.read import read
+from adiabit.flows.frontend.trace import frames_for, logits, seen
+from adiabit.flows.ladder import Rung, Vectors, predicted, save_rungs
+from adiabit.flows.toolchain import ToolError
+from adiabit.hw import storage
+from adiabit.hw.estimate import estimate
+from adiabit.hw.finn_json import to_finn_json
+
+LOG = "finn.log"
+Labelled = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]  # frames (F, ...), labels (F,)
+
+
+def compile_model(
+    model: Path,
+    vectors: Vectors | None,
+    out: Path,
+    config: CompileConfig,
+    *,
+    board: Board | None = None,
+    clock_mhz: float = 100.0,
+    test: Labelled | None = None,
+) -> None:
+    """Compile a QONNX file into the existing folder `out`.
+
+    Writes dataflow.onnx (FINN's hardware graph), accelerator.json and params.npz (folded as `config` says for the
+    `board` and `clock_mhz`), folding.json (the same folding in FINN's form), estimate.json, vectors.npz (made where
+    none are given: the labelled frames of `test`, corners and noise, with the logits of exact execution, which is the
+    reference then), rungs.json and finn.log. A rung that differs is told in rungs.json; what cannot be compiled
+    raises `UserError` with file, node and position.
+    """
+    with finn(out / LOG):
+        given, source = read(model, trusted=vectors is not None), load(model)
+        network = normalize(given, config)
+        config = _with_label(config, network)
+        foreign = vectors is None
+        if vectors is None:
+            vectors = _vectors(network, config, source, test)
+        _check(network, vectors, model, config)
+        if len(network.frame) == 3:
+            vectors = dataclasses.replace(vectors, frames=vectors.frames.reshape(-1, *network.frame))
+        streamlined = _streamlined(network, config, model)
+        accelerator = lower(streamlined.model, config, model)
+        compared = Comparison(
+            source=source,
+            network=network,
+            config=config,
+            streamlined=streamlined,
+            accelerator=accelerator,
+            theirs=lowered(streamlined.model, config, model),
+        )
+        rungs = [*([_reference(vectors, source, network, config)] if foreign else []), *compared.rungs(vectors)]
+        rungs[0] = dataclasses.replace(rungs[0], warnings=unfit_input(given, config))
+        streamlined.model.save(str(out / "dataflow.onnx"))
+    result = folded(accelerator, config.fold, board or catalog.load(catalog.DEFAULT), clock_mhz)
+    vectors.save(out)
+    storage.save(result, out)
+    _write(out / "folding.json", to_finn_json(result))
+    _write(out / "estimate.json", estimate(result).as_dict())
+    save_rungs(out, rungs)
+
+
+def _streamlined(network: Network, config: CompileConfig, model: Path) -> Streamlined:
+    """FINN's graph; where FINN fails on a network that we take, its own error, as that of any tool."""
+    try:
+        return streamline(network, config)
+    except UserError:
+        raise
+    except Exception as error:
+        told = (str(error).strip() or "no message").splitlines()[0]
+        raise ToolError(
+            f"{model}: FINN stops with {type(error).__name__}: {told}; the layers are of kinds that adiabit takes, so "
+            "this is a fault of ours or FINN's: please report it with the file"
+        ) from error
+
+
+def _write(path: Path, document: object) -> None:
+    path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def _vectors(network: Network, config: CompileConfig, source: ModelWrapper, test: Labelled | None) -> Vectors:
+    frames = frames_for(network, config)
+    labels = np.full(len(frames), -1)
+    if test is not None:
+        if not _fits(test[0], network):
+            raise UserError(
+                f"{network.file}: takes {network.features} elements a frame{_image(network)}; those of [data] have "
+                f"{_size(test[0])}; leave [data] out or name the data set of this model"
+            )
+        frames = np.concatenate([test[0].reshape(len(test[0]), *network.frame).astype(np.int64), frames])
+        labels = np.concatenate([test[1], labels])
+    found = logits(source, network, config, frames)
+    return Vectors(frames=frames, labels=labels, logits=found, predictions=predicted(found))
+
+
+def _with_label(config: CompileConfig, network: Network) -> CompileConfig:
+    """There is no label to select from one output: its accumulator is the result."""
+    several = len(network.layers[-1].dense.weights) > 1
+    return config.model_copy(update={"label_select": config.label_select and several})
+
+
+def _reference(vectors: Vectors, source: ModelWrapper, network: Network, config: CompileConfig) -> Rung:
+    """The first rung of a model by someone else: exact execution, and beside it what float32 sums make of it."""
+    count = len(vectors.frames)
+    rounded = predicted(run_model(source, seen(vectors.frames, network, config)).reshape(count, -1))
+    alike = int(np.sum(rounded == vectors.predictions))
+    return Rung(
+        name="QONNX", frames=count, equal=count, accuracy=vectors.accuracy(vectors.predictions),
+        compared=f"the reference, exact; in float32 the same label for {alike:,}",
+    )  # fmt: skip
+
+
+def _check(network: Network, vectors: Vectors, model: Path, config: CompileConfig) -> None:
+    """Frames must be what the host can send."""
+    frames = vectors.frames
+    if not _fits(frames, network) or not len(frames):
+        raise UserError(
+            f"{model}: takes {network.features} elements a frame{_image(network)}; {len(frames)} vectors of "
+            f"{_size(frames)} were given; give the vectors of this model"
+        )
+    host = host_levels(config)
+    if frames.min() < host.low or frames.max() > host.high or (host.bipolar and np.any(frames == 0)):
+        raise UserError(
+            f"{model}: vectors hold {frames.min()} to {frames.max()}; the host's elements go from {host.low} to "
+            f"{host.high}; change input_bits or input_signed"
+        )
+
+
+def _fits(frames: npt.NDArray[Any], network: Network) -> bool:
+    """A vector, or an image of one channel, may come in any shape of its size, other images only as (H, W, C)."""
+    if len(network.frame) == 3 and network.channels > 1:
+        return frames.shape[1:] == network.frame
+    return int(np.prod(frames.shape[1:])) == network.features
+
+
+def _image(network: Network) -> str:
+    return f" as (H, W, C) = {network.frame}" if len(network.frame) == 3 else ""
+
+
+def _size(frames: npt.NDArray[Any]) -> str:
+    shape = frames.shape[1:]
+    return f"{shape}" if len(shape) == 3 else f"{int(np.prod(shape))}"

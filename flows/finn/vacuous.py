@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What makes equality of rungs worth little: outputs that never change, and an input that its quantizer cuts off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adiabit.flows.frontend.config import CompileConfig
+from adiabit.flows.frontend.levels import host_levels
+from adiabit.flows.frontend.network import Network, Quantizer
+from adiabit.flows.frontend.normalize import host_range
+from adiabit.hw.accelerator import Accelerator, Kind, LabelSelect, Stage, Stream
+
+Array = npt.NDArray[Any]
+RARE = 0.02  # share of the host's integers below which a sign hardly occurs
+REMEDY = "check compile.input_scale and compile.input_offset, and what was learnt"
+
+
+@dataclass
+class Changes:
+    """Which streams have carried other values in some frame than in the first."""
+
+    first: dict[str, Array] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)
+
+    def watch(self, stream: Stream, values: Array) -> None:
+        """Take in a block of a stream's values (F, *shape)."""
+        first = self.first.setdefault(stream.name, values[0].copy())
+        if stream.name not in self.changed and np.any(values != first):
+            self.changed.add(stream.name)
+
+    def warnings(self, accelerator: Accelerator, labels: Array | None, frames: int) -> tuple[str, ...]:
+        """A line for the first stage that puts out the same for all frames, and one for labels that are the same."""
+        if frames < 2:
+            return ()
+        still = [s.name for s in accelerator.stages if not isinstance(s, LabelSelect) and self._still(s)]
+        found = [f"stage {still[0]} puts out the same for all {frames:,} frames"] if still else []
+        if labels is not None and not np.ptp(labels):
+            found.append(f"label {labels[0]:g} for all {frames:,} frames")
+        return tuple(f"{what}, so equality shows little; {REMEDY}" for what in found)
+
+    def _still(self, stage: Stage) -> bool:
+        return all(stream.name not in self.changed for stream in stage.outputs)
+
+
+def unfit_input(network: Network, config: CompileConfig) -> tuple[str, ...]:
+    """A line where the quantizer of the input makes the same of most of the host's integers; `network` as it was read.
+
+    Of a model without such a quantizer nothing is known.
+    """
+    quantizer = network.quantizer
+    if quantizer is None:
+        return ()
+    n, reals = host_range(network, config)
+    reached = quantizer.reached(network.head(reals))
+    bipolar = quantizer.kind is Kind.BIPOLAR
+    lowest, highest = ((reached == end).mean(axis=0) for end in (0, quantizer.steps))
+    if np.all(np.minimum(lowest, highest) >= RARE) if bipolar else np.all(lowest + highest <= 0.5):
+        return ()
+    what = "are nearly all of one sign for" if bipolar else "lie mostly at or beyond an end of"
+    return (
+        f"the host's integers {n[0]} to {n[-1]}, times input_scale = {config.input_scale:g}, plus input_offset = "
+        f"{config.input_offset:g}, {what} the input's quantizer {quantizer.place.name!r}; set them to what the model "
+        f"was trained on{_example(network, quantizer, config)}",
+    )
+
+
+def _example(network: Network, quantizer: Quantizer, config: CompileConfig) -> str:
+    """The scale and offset that spread the host's integers over the quantizer's range, where that is known."""
+    if any(step.node.op_type == "Relu" for step in network.head.steps):
+        return ""
+    factor, addend = (values[0] for values in network.head.affine(network.channels))
+    if not factor:  # the input has no say
+        return ""
+    host, levels = host_levels(config), quantizer.levels
+    low, high = ((levels.scale * level + levels.offset - addend) / factor for level in (levels.low, levels.high))
+    scale = (high - low) / (host.high - host.low)
+    return f", e.g. to input_scale = {scale:.6g}, input_offset = {low - scale * host.low:.6g}"

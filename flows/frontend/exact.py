@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exact execution of a QONNX model: what it means, without the noise of float32 sums.
+
+A quantized tensor *is* an array of integers; its real values are scale * integer + offset. So a product of quantized
+data and weights is a sum of integers, times its scales: here it is computed in integers, scaled in float64 and rounded
+once to float32. Whatever stands between a product and the next quantizer runs node by node in float32, as the model has
+it. docs/compile.md says why this is the model's meaning. The nodes are walked as they stand in the file, without what
+the compiler has read from it, so that the ladder checks the reader too.
+
+Shapes: N frames, C channels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import numpy_helper
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.general.bipolar_quant import binary_quant
+from qonnx.custom_op.general.quant import quant
+
+from adiabit.flows.frontend.chain import Reals, run_node
+from adiabit.flows.frontend.kinds import CONVOLUTIONS, PRODUCTS, QUANTIZERS, SHAPES
+from adiabit.flows.frontend.source import attribute
+
+Array = npt.NDArray[Any]
+ONE, ZERO = np.ones(()), np.zeros(())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tensor:
+    """Real values, and where they are known the integers that they stand for: scale * integers + offset."""
+
+    real: Array  # float32, as the model computes it
+    integers: Reals | None = None
+    scale: Reals = field(default_factory=lambda: ONE)  # it and the offset broadcast against the integers
+    offset: Reals = field(default_factory=lambda: ZERO)
+
+    @property
+    def exact(self) -> Reals:
+        """The values in float64, from the integers where they are known."""
+        return self.real.astype(float) if self.integers is None else self.scale * self.integers + self.offset
+
+    @property
+    def rising(self) -> bool:
+        """Whether one scale > 0 and one offset are those of all elements, so that integers compare as values do."""
+        return self.integers is not None and self.scale.size == self.offset.size == 1 and bool(np.all(self.scale > 0))
+
+
+def execute(model: ModelWrapper, source: Tensor) -> dict[str, Tensor]:
+    """Every tensor that the nodes of a model compute; constants must be folded, `source` (N, ...) is the input."""
+    graph, opset = model.graph, model.get_opset_imports()[""]
+    known = {t.name: Tensor(real=numpy_helper.to_array(t)) for t in graph.initializer}
+    known[graph.input[0].name] = source
+    made = {}
+    for node in graph.node:
+        inputs = [known[name] for name in node.input if name]
+        known[node.output[0]] = made[node.output[0]] = _NODES.get(node.op_type, _float)(node, inputs, opset)
+    return made
+
+
+def _float(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
+    """A node of which only the float32 values are known."""
+    return Tensor(real=run_node(node, [t.real for t in inputs], opset))
+
+
+def _quantize(node: onnx.NodeProto, inputs: list[Tensor], _: int) -> Tensor:
+    x, scale, *rest = (t.real for t in inputs)
+    if node.op_type == "BipolarQuant":
+        real = np.asarray(binary_quant(x, scale))
+    else:
+        signed, narrow = attribute(node, "signed", 1), attribute(node, "narrow", 0)
+        real = np.asarray(quant(x, scale, *rest, signed, narrow, attribute(node, "rounding_mode", "ROUND")))
+    step = scale.astype(float)
+    return Tensor(real=real.astype(np.float32), integers=np.rint(real / step), scale=step)
+
+
+def _move(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
+    """Elements change places, or the largest of some is taken: the integers do as the values do."""
+    x, others = inputs[0], [t.real for t in inputs[1:]]
+    if node.op_type == "Reshape" and others[0][0] == 1:  # the batch, which is 1 in the file
+        others = [np.array([len(x.real), *others[0][1:]])]
+
+    def moved(values: Array) -> Array:
+        return run_node(node, [values, *others], opset)
+
+    made = Tensor(real=moved(x.real))
+    if x.integers is None or (node.op_type == "MaxPool" and not x.rising):
+        return made
+    scale, offset = (
+        v.reshape(()) if v.size == 1 else moved(np.broadcast_to(v, x.real.shape)) for v in (x.scale, x.offset)
+    )
+    return replace(made, integers=moved(x.integers), scale=scale, offset=offset)
+
+
+def _pad(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
+    """The padded value is an integer where one stands for it."""
+    made, x = _float(node, inputs, opset), inputs[0]
+    if not x.rising:
+        return made
+    levels = np.rint((made.real - x.offset) / x.scale)
+    known = np.all(np.abs(x.scale * levels + x.offset - made.real) <= 1e-6 * x.scale)
+    return replace(made, integers=levels, scale=x.scale, offset=x.offset) if known else made
+
+
+def _average(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
+    """The mean of a whole image is the sum of its integers, in steps that are as much smaller."""
+    made, x = _float(node, inputs, opset), inputs[0]
+    batch, channels, *sides = x.real.shape
+    if x.integers is None or made.real.size != batch * channels or not sides:
+        return made
+    if not (_same_in_pixels(x.scale, x.real) and _same_in_pixels(x.offset, x.real)):
+        return made
+    first = (slice(None), slice(None), *(slice(1),) * len(sides))
+    shape = (1, channels, *made.real.shape[2:])
+    scale, offset = (
+        v.reshape(()) if v.size == 1 else np.broadcast_to(v, (1, channels, *sides))[first].reshape(shape)
+        for v in (x.scale, x.offset)
+    )
+    total = x.integers.sum(axis=tuple(range(2, x.real.ndim))).reshape(made.real.shape)
+    return replace(made, integers=total, scale=scale / math.prod(sides), offset=offset)
+
+
+def _same_in_pixels(value: Reals, image: Array) -> bool:
+    """Whether what broadcasts against images (N, C, ...) is one number, or one for each channel."""
+    full = (1,) * (image.ndim - value.ndim) + value.shape
+    return math.prod(full) in (1, full[1])
+
+
+def _affine(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
+    """A factor and an addend: the integers stay what they are."""
+    made, data = _float(node, inputs, opset), [k for k, t in enumerate(inputs) if t.integers is not None]
+    if len(data) != 1:
+        return made
+    x = inputs[data[0]]
+    factor, addend = _factors(node, inputs, data[0])
+    return replace(made, integers=x.integers, scale=x.scale * factor, offset=x.offset * factor + addend)
+
+
+def _factors(node: onnx.NodeProto, inputs: list[Tensor], data: int) -> tuple[Reals, Reals]:
+    if node.op_type == "BatchNormalization":
+        shape = (-1, *(1,) * (inputs[0].real.ndim - 2))
+        gamma, beta, mean, variance = (t.real.astype(float).reshape(shape) for t in inputs[1:5])
+        factor = gamma / np.sqrt(variance + attribute(node, "epsilon", 1e-5))
+        return factor, beta - mean * factor
+    value = inputs[1 - data].real.astype(float)
+    if node.op_type in ("Mul", "Div"):
+        return value if node.op_type == "Mul" else 1 / value, ZERO
+    if node.op_type == "Add":
+        return ONE, value
+    return (ONE, -value) if data == 0 else (-ONE, value)
+
+
+def _product(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
+    """A sum of integers, then its scales, then a bias in float32 where there is one."""
+    x, weights, *bias = inputs
+    rows = _rows(weights, turned=node.op_type != "Conv" and not attribute(node, "transB", 0))
+    if x.integers is None or x.scale.size > 1 or x.offset.size > 1 or rows is None:
+        return _float(node, inputs, opset)
+    filters, scale = rows
+    columns = (-1, *(1,) * (x.real.ndim - 2))  # of what there is for each row of weights
+    multiply = _convolve(node) if node.op_type == "Conv" else _multiply
+    total, shift = multiply(x.integers, filters), ZERO
+    if np.any(x.offset):
+        shift = x.offset * multiply(np.ones(x.real.shape), filters)
+    scale = scale.reshape(columns)
+    real = (scale * (x.scale * total + shift)).astype(np.float32)
+    made = Tensor(real=real, integers=total, scale=scale * x.scale, offset=scale * shift)
+    if not bias:
+        return made
+    value = bias[0].real.reshape(columns)
+    return replace(made, real=real + value, offset=made.offset + value.astype(float))
+
+
+def _rows(weights: Tensor, *, turned: bool) -> tuple[Reals, Reals] | None:
+    """Integer weights (MH, ...) and the scale of each row, where they are quantized so."""
+    if weights.integers is None or np.any(weights.offset):
+        return None
+    integers, scale = weights.integers, np.broadcast_to(weights.scale, weights.real.shape)
+    if turned:
+        integers, scale = integers.T, scale.T
+    scale = scale.reshape(len(scale), -1)
+    return None if np.any(scale != scale[:, :1]) else (integers, scale[:, 0])
+
+
+def _multiply(x: Reals, weights: Reals) -> Reals:
+    """(N, MW) by weights (MH, MW): (N, MH)."""
+    return x @ weights.T
+
+
+def _convolve(node: onnx.NodeProto) -> Callable[[Reals, Reals], Reals]:
+    """The convolution of a node, x (N, C, *sides) by weights (OC, C, *kernel), with its zeros around."""
+
+    def convolve(x: Reals, weights: Reals) -> Reals:
+        kernel = weights.shape[2:]
+        rank = len(kernel)
+        strides, dilations = (attribute(node, name, None) or [1] * rank for name in ("strides", "dilations"))
+        pads = attribute(node, "pads", None) or [0] * (2 * rank)
+        x = np.pad(x, ((0, 0), (0, 0), *zip(pads[:rank], pads[rank:], strict=True)))
+        span = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+        windows = np.lib.stride_tricks.sliding_window_view(x, span, axis=tuple(range(2, 2 + rank)))
+        every = tuple(slice(None, None, s) for s in strides)
+        inside = tuple(slice(None, None, d) for d in dilations)
+        windows = np.moveaxis(windows[(slice(None), slice(None), *every, *inside)], 1, 1 + rank)
+        flat = windows.reshape(*windows.shape[: 1 + rank], -1)
+        return np.moveaxis(flat @ weights.reshape(len(weights), -1).T, -1, 1)
+
+    return convolve
+
+
+_NODES: dict[str, Callable[[onnx.NodeProto, list[Tensor], int], Tensor]] = {
+    **dict.fromkeys(QUANTIZERS, _quantize),
+    **dict.fromkeys(("Add", "BatchNormalization", "Div", "Mul", "Sub"), _affine),
+    **dict.fromkeys((*CONVOLUTIONS, *PRODUCTS), _product),
+    **dict.fromkeys(("AveragePool", "GlobalAveragePool", "ReduceMean"), _average),
+    **dict.fromkeys(("MaxPool", "Transpose", *SHAPES), _move),
+    "Pad": _pad,
+}

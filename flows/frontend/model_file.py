@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opening an ONNX file: damaged files, other dialects and unfit inputs are refused before any library sees them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import TensorProto
+from qonnx.core.modelwrapper import ModelWrapper
+
+from adiabit import files
+from adiabit.errors import UserError
+from adiabit.flows.frontend import model_check
+from adiabit.flows.frontend.chain import Place
+from adiabit.flows.frontend.kinds import ALIASES, BREVITAS, DOMAIN, QUANTIZERS, STANDARD, refuse_kind
+from adiabit.flows.frontend.simplify import simplified
+
+SIZE = 2 << 30  # bytes: protobuf takes no more
+OPSETS = range(7, onnx.defs.onnx_opset_version() + 1)  # older ones broadcast otherwise
+GIVE = "give the path of a QONNX file"
+
+
+def load(path: Path) -> ModelWrapper:
+    """The model of a file that `read` has taken: constants folded, batch of 1; names are the file's own."""
+    model = simplified(path, open_model(path))
+    return ModelWrapper(model, fix_missing_initializer_valueinfo=False)  # none is missing; qonnx looks in squared time
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a model file and of the files beside it that hold its constants; what cannot be read is left out.
+
+    `UserError` where the model itself is none.
+    """
+    found = hashlib.sha256(files.read_bytes(path, GIVE))
+    for location in model_check.locations(_parsed(path)):
+        beside = path.parent / location
+        if "\0" not in location and beside.is_file():
+            found.update(files.read_bytes(beside, GIVE))
+    return found.hexdigest()
+
+
+def open_model(path: Path) -> onnx.ModelProto:
+    """The file's own model, in today's domain and with a batch of 1, its external data taken in."""
+    model = _parsed(path)
+    graph = model.graph
+    _check_graph(path, model)
+    constants = {tensor.name for tensor in graph.initializer}
+    inputs = [i for i in graph.input if i.name not in constants]
+    if not graph.node or len(inputs) != 1 or len(graph.output) != 1:
+        raise UserError(
+            f"{path}: {len(graph.node)} nodes, inputs {[i.name for i in inputs]}, outputs "
+            f"{[o.name for o in graph.output]}; nodes, one input and one output are needed; export such a network"
+        )
+    if graph.output[0].name not in {name for node in graph.node for name in node.output}:
+        raise UserError(f"{path}: no node makes the output {graph.output[0].name!r}; one must; export it anew")
+    _fix_shape(path, inputs[0])
+    for place, node in zip(places(path, model), graph.node, strict=True):
+        _today(place, node)
+        model_check.check_node(place, node)
+    _fix_opsets(path, model)
+    model_check.check_tensors(path, model)
+    try:
+        onnx.checker.check_model(model)
+    except (ValueError, onnx.checker.ValidationError) as error:
+        raise UserError(f"{path}: breaks ONNX's rules ({model_check.reason(error)}); export it anew") from error
+    return model
+
+
+def places(path: Path, model: onnx.ModelProto) -> list[Place]:
+    """Where each node of the file stands."""
+    nodes = model.graph.node
+    return [
+        Place(file=path, name=n.name or next(iter(n.output), ""), op=n.op_type, index=i, total=len(nodes))
+        for i, n in enumerate(nodes, 1)
+    ]
+
+
+def _parsed(path: Path) -> onnx.ModelProto:
+    if (size := files.regular(path, GIVE).stat().st_size) > SIZE:
+        raise UserError(f"{path}: {size:,} bytes; an ONNX file has at most {SIZE:,}; {GIVE}")
+    content = files.read_bytes(path, GIVE)
+    try:
+        model = onnx.load_model_from_string(content)
+        model_check.check_text(model)
+    except (DecodeError, ValueError) as error:
+        raise UserError(
+            f"{path}: not an ONNX model, or cut short ({model_check.reason(error)}); export it anew"
+        ) from error
+    if not model.ir_version or not model.HasField("graph"):
+        raise UserError(f"{path}: not an ONNX model, or cut short (no version or no graph); export it anew")
+    return model
+
+
+def _check_graph(path: Path, model: onnx.ModelProto) -> None:
+    """A plain graph: nodes, constants, and nothing that calls another graph."""
+    parts = {
+        "functions of its own": model.functions,
+        "sparse constants": model.graph.sparse_initializer,
+        "training graphs": model.training_info,
+    }
+    for name, part in parts.items():
+        if part:
+            raise UserError(f"{path}: has {name}; only plain nodes and constants can be read; export it without them")
+    # FINN and qonnx evaluate the text of annotations as Python; nothing here needs any
+    del model.graph.quantization_annotation[:]
+
+
+def _today(place: Place, node: onnx.NodeProto) -> None:
+    """Give a node its name and domain of today: Brevitas of old had a domain of its own, and did not import it."""
+    node.op_type = ALIASES.get(node.op_type, node.op_type)
+    if node.op_type in QUANTIZERS and node.domain in BREVITAS:
+        node.domain = DOMAIN
+    elif node.domain in STANDARD:
+        node.domain = ""
+    else:
+        refuse_kind(place, node.domain)
+
+
+def _fix_opsets(path: Path, model: onnx.ModelProto) -> None:
+    """Import ONNX's operators, once, and qonnx's."""
+    versions = {opset.version for opset in model.opset_import if opset.domain in STANDARD}
+    if len(versions) != 1 or versions.isdisjoint(OPSETS):
+        raise UserError(
+            f"{path}: imports opset {sorted(versions) or 'none'} of ONNX; one of {OPSETS[0]} to {OPSETS[-1]} is "
+            "needed; export it with opset_version=13"
+        )
+    del model.opset_import[:]
+    model.opset_import.extend([onnx.helper.make_opsetid("", versions.pop()), onnx.helper.make_opsetid(DOMAIN, 1)])
+
+
+def _fix_shape(path: Path, given: onnx.ValueInfoProto) -> None:
+    kind = given.type.tensor_type.elem_type
+    if not given.type.HasField("tensor_type") or kind != TensorProto.FLOAT:
+        raise UserError(
+            f"{path}: input {given.name!r} is of {_type_name(given)}; a float32 tensor is needed; export it with "
+            "float32 inputs"
+        )
+    dims = given.type.tensor_type.shape.dim
+    if dims and not dims[0].HasField("dim_value"):
+        dims[0].dim_value = 1
+    shape = [d.dim_param or d.dim_value for d in dims]
+    if not shape or any(not isinstance(d, int) or d < 1 for d in shape):
+        raise UserError(
+            f"{path}: input {given.name!r} has shape {shape}; every side must be a number; export with a fixed shape"
+        )
+    if shape[0] != 1:
+        raise UserError(
+            f"{path}: input {given.name!r} has shape {shape}; the batch must be 1; export with a batch of 1"
+        )
+    if len(shape) == 1:
+        raise UserError(
+            f"{path}: input {given.name!r} has shape {shape}; an axis must follow the batch; export with frames of at "
+            "least one axis"
+        )
+
+
+def _type_name(given: onnx.ValueInfoProto) -> str:
+    if given.type.HasField("tensor_type"):
+        return model_check.type_name(given.type.tensor_type.elem_type)
+    return f"type {given.type.WhichOneof('value') or 'unknown'}"

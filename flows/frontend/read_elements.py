@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is done to each element between two products: float operations, quantizers, and changes of shape alone."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from adiabit.flows.frontend.chain import Place, Step
+from adiabit.flows.frontend.kinds import ELEMENTWISE, MOVES, SHAPES
+from adiabit.flows.frontend.network import Quantizer
+from adiabit.flows.frontend.source import TINY, Source, attribute
+from adiabit.hw.accelerator import Kind
+
+BITS = 4  # of a quantized activation at most: 15 thresholds a channel
+INPUT_BITS = 8  # of a quantized input at most
+
+
+def reshape(source: Source, node: onnx.NodeProto, shape: tuple[int, ...]) -> None:
+    """Check a node that may change the shape of a frame, (features,) or (C, H, W), but not the order of elements."""
+    place, made, elements = source.place(node), source.shape(node.output[0]), math.prod(shape)
+    if math.prod(made) != elements:
+        place.refuse(f"makes {list(made)} of {elements} elements; their number must stay; check the model")
+    if len(made) < 2 or made[0] != 1 or _moves_batch(source, node):
+        place.refuse(f"makes {list(made)}; the first axis must stay the batch; reshape the axes behind it alone")
+    if node.op_type == "Dropout":
+        place.refuse("drops elements at run time, or its mask is used; export the network in eval mode")
+    image = (made[1], 1, made[2]) if len(made) == 3 else made[1:]
+    if len(shape) == 3 and len(made) in (3, 4) and image != shape:
+        place.refuse(
+            f"makes an image {list(made[1:])} of one of {list(shape)} (C, H, W); channels, rows and columns "
+            "must stay as they are; check the model"
+        )
+
+
+def _moves_batch(source: Source, node: onnx.NodeProto) -> bool:
+    """Whether a node touches axis 0, which shows with a batch of more than 1 only."""
+    rank = len(source.shape(node.input[0]))
+    if node.op_type == "Flatten":
+        return bool(attribute(node, "axis", 1) % rank != 1)
+    if node.op_type in ("Squeeze", "Unsqueeze"):
+        axes = attribute(node, "axes", None) or source.optional(node, 1) or [0]
+        return 0 in {axis % max(rank, len(source.shape(node.output[0]))) for axis in axes}
+    return False
+
+
+def step(source: Source, node: onnx.NodeProto, tensor: str, frame: tuple[int, ...]) -> Step:
+    """An element-wise operation on `tensor`, which carries a frame (features,) or (C, H, W)."""
+    place, shape, channels = source.place(node), source.shape(tensor), frame[0]
+    data = list(node.input).index(tensor)
+    constants = {i: source.constant(node, i) for i in range(len(node.input)) if i != data}
+    if node.op_type == "BatchNormalization":
+        _check_norm(node, place, shape, constants)
+    axis = 1 if len(frame) == 3 and len(shape) > 2 else None
+    for i, value in constants.items():
+        if node.op_type != "BatchNormalization" and not _fits(value, shape, channels, axis):
+            place.refuse(
+                f"constant {node.input[i]!r} has shape {value.shape}; one number, or one for each of the "
+                f"{channels} channels, is needed; check the model"
+            )
+    if node.op_type == "Div" and (data != 0 or np.any(constants[1] == 0)):
+        place.refuse(
+            "divides by data or by 0; only a division by constants other than 0 can be compiled; check the model"
+        )
+    return Step(place=place, node=node, data=data, constants={i: _flat(node, v) for i, v in constants.items()})
+
+
+def _check_norm(
+    node: onnx.NodeProto, place: Place, shape: tuple[int, ...], constants: dict[int, npt.NDArray[np.float32]]
+) -> None:
+    if 0 in constants:
+        place.refuse("has the data as a constant; the data must be input 0; check the model")
+    for i, value in constants.items():
+        if value.shape != (shape[1],):
+            place.refuse(
+                f"constant {node.input[i]!r} has shape {value.shape}; one number for each of the {shape[1]} channels "
+                "is needed; check the model"
+            )
+    if np.any(constants[4] < 0):
+        place.refuse("a variance is less than 0; train or export it anew")
+
+
+def _fits(value: npt.NDArray[np.float32], shape: tuple[int, ...], channels: int, axis: int | None) -> bool:
+    """Whether a constant is one number, or one for each channel of data of this shape (axis: an image's channels)."""
+    if value.ndim > len(shape):
+        return False
+    aligned = (*(1,) * (len(shape) - value.ndim), *value.shape)
+    if value.size == 1:
+        return True
+    if value.size != channels or any(side not in (1, there) for side, there in zip(aligned, shape, strict=True)):
+        return False
+    return axis is None or aligned[axis] == channels
+
+
+def _flat(node: onnx.NodeProto, value: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return value.reshape(-1) if node.op_type == "BatchNormalization" or value.size > 1 else value.reshape(())
+
+
+def quantizer(source: Source, node: onnx.NodeProto, before: list[Step], *, first: bool) -> Quantizer:
+    """A quantizer of activations behind the steps `before`; of the input where it is the `first`."""
+    place = source.place(node)
+    if not first and _ends(source, node.output[0]):
+        place.refuse(
+            "ends the network; the last layer must put out logits, whose argmax is the label (of a "
+            "single output the host takes the sign); remove the quantizer"
+        )
+    scale = source.scalar(node, 1, "scale")
+    if scale < TINY:
+        needed = "greater than 0" if scale <= 0 else f"at least {TINY:g}, where float32 keeps all its digits"
+        place.refuse(f"scale is {scale:g}; it must be {needed}; export it anew")
+    if node.op_type == "BipolarQuant":
+        if before and before[-1].node.op_type == "Relu":
+            place.refuse(
+                "quantizes a Relu to -1 and +1, so it is always +1; Brevitas exports a QuantReLU of 1 bit so; "
+                "use a 1-bit QuantIdentity instead"
+            )
+        return Quantizer(place=place, kind=Kind.BIPOLAR, bits=1, scale=scale, tensor=node.output[0], node=node)
+    bits, zero = source.scalar(node, 3, "bit width"), source.scalar(node, 2, "zero point")
+    signed, rounding = attribute(node, "signed", 1), attribute(node, "rounding_mode", "ROUND")
+    narrow, most = attribute(node, "narrow", 0), INPUT_BITS if first else BITS
+    if (not first and (signed or narrow)) or zero or rounding != "ROUND" or bits not in range(2, most + 1):
+        kinds = (
+            f"signed or unsigned with 2 to {INPUT_BITS} bits"
+            if first
+            else f"unsigned, not narrow, with 2 to {BITS} bits"
+        )
+        place.refuse(
+            f"signed={signed}, narrow={narrow}, zero point {zero:g}, {bits:g} bits, rounding {rounding}; "
+            f"{'the input' if first else 'an activation'} is bipolar, or {kinds}, zero point 0, rounding ROUND; choose "
+            "such a quantizer"
+        )
+    low = -(2 ** (int(bits) - 1)) + bool(narrow) if signed else 0
+    high = 2 ** (int(bits) - 1) - 1 if signed else 2 ** int(bits) - 1 - bool(narrow)
+    return Quantizer(place=place, kind=Kind.UNSIGNED, bits=int(bits), scale=scale, tensor=node.output[0],
+                     node=node, low=low, high=high)  # fmt: skip
+
+
+def _ends(source: Source, tensor: str) -> bool:
+    """Whether no other layer follows."""
+    while tensor != source.output:
+        node = source.next(tensor)
+        if node is None or node.op_type not in (*SHAPES, *MOVES, *ELEMENTWISE):
+            return False
+        tensor = node.output[0]
+    return True

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Products with quantized weights: dense layers (MatMul, Gemm) and convolutions (Conv), with their biases."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from adiabit.flows.frontend.chain import Place, Reals, Step
+from adiabit.flows.frontend.kinds import QUANTIZERS
+from adiabit.flows.frontend.network import Dense, Filter, Pad
+from adiabit.flows.frontend.source import TINY, Source, attribute
+from adiabit.hw.accelerator import Ints
+
+Image = tuple[int, int, int]  # (C, H, W), as torch has it
+
+
+def dense(source: Source, node: onnx.NodeProto, tensor: str, shape: tuple[int, ...]) -> tuple[Dense, list[Step]]:
+    """A MatMul or Gemm on data of `shape`, (features,) or a flattened (C, H, W), and its bias."""
+    place, features = source.place(node), math.prod(shape)
+    if node.input[0] != tensor:
+        place.refuse(
+            f"has the data as input {list(node.input).index(tensor)}; it must be input 0 and the weights input 1; "
+            "transpose the product"
+        )
+    weights, scale = _weights(source, node, turned=bool(attribute(node, "transB", 0)))
+    if weights.ndim != 2 or weights.shape[1] != features or attribute(node, "transA", 0):
+        place.refuse(
+            f"weights have shape {weights.T.shape}; ({features}, outputs) is needed for {features} inputs; "
+            "check the model"
+        )
+    if attribute(node, "alpha", 1.0) != 1 or attribute(node, "beta", 1.0) != 1:
+        place.refuse("alpha and beta must be 1; export it as MatMul and Add")
+    if len(shape) == 3:  # torch flattens (C, H, W), ours is (H, W, C)
+        weights = weights.reshape(-1, *shape).transpose(0, 2, 3, 1).reshape(-1, features)
+    return Dense(place=place, weights=weights, scale=np.broadcast_to(scale, len(weights))), _bias(
+        source, node, place, len(weights)
+    )
+
+
+def convolution(
+    source: Source, node: onnx.NodeProto, tensor: str, shape: tuple[int, ...]
+) -> tuple[Pad | None, Dense, list[Step], Image]:
+    """A Conv on an image (C, H, W): its zero padding if it has any, the product, its bias, the new (C, H, W)."""
+    place = source.place(node)
+    if node.input[0] != tensor:
+        place.refuse("has the data as its weights; the weights must be constant; exchange its inputs")
+    spatial = len(source.shape(tensor)) - 2
+    if len(shape) != 3 or spatial not in (1, 2):
+        place.refuse(f"reads a flat vector of {math.prod(shape)} elements; an image (1, C, H, W) or sound (1, C, W) "
+                     "is needed; reshape it")  # fmt: skip
+    group = attribute(node, "group", 1)
+    if group != 1:
+        kind = "depthwise" if group == shape[0] else "grouped"
+        place.refuse(f"is a {kind} convolution (group={group}); only group=1 can be compiled; use a full convolution")
+    weights, scale = _weights(source, node, turned=True)
+    _check_filters(place, node, weights, (shape[0], spatial))
+    if weights.ndim == 3:
+        weights = weights[:, :, None, :]
+    filter_ = Filter(
+        kernel=(weights.shape[2], weights.shape[3]),
+        stride=_pair(source.sides(node, "strides", spatial, 1)),
+        dilation=_pair(source.sides(node, "dilations", spatial, 1)),
+    )
+    before, after = padding(source, node, spatial)
+    pad = Pad(place=place, before=before, after=after, value=0.0) if any((*before, *after)) else None
+    grid = _grid(place, filter_, shape, before, after)
+    rows = len(weights)
+    product = Dense(
+        place=place,
+        weights=weights.transpose(0, 2, 3, 1).reshape(rows, -1),
+        scale=np.broadcast_to(scale, rows),
+        filter=filter_,
+    )
+    return pad, product, _bias(source, node, place, rows), (rows, *grid)
+
+
+def _check_filters(place: Place, node: onnx.NodeProto, weights: Ints, reads: tuple[int, int]) -> None:
+    """Weights must be (outputs, channels, sides...) of data that have so many channels and sides."""
+    channels, spatial = reads
+    if weights.ndim != spatial + 2 or weights.shape[1] != channels:
+        sides = "KH, KW" if spatial == 2 else "K"
+        place.refuse(f"weights have shape {weights.shape}; (outputs, {channels}, {sides}) is needed; check the model")
+    kernel = list(attribute(node, "kernel_shape", weights.shape[2:]))
+    if kernel != list(weights.shape[2:]):
+        place.refuse(
+            f"kernel_shape is {kernel}, the weights have shape {weights.shape}; both must agree; check the model"
+        )
+
+
+def _pair(values: list[int]) -> tuple[int, int]:
+    """A value for rows and one for columns; sound (1, C, W) has no rows."""
+    return (1, values[0]) if len(values) == 1 else (values[0], values[1])
+
+
+def padding(source: Source, node: onnx.NodeProto, spatial: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The pads before and after rows and columns that a Conv or a pool has."""
+    place = source.place(node)
+    if attribute(node, "auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
+        place.refuse("pads by auto_pad; its amount must be written in pads; export it with explicit pads")
+    pads = source.sides(node, "pads", 2 * spatial, 0)
+    if min(pads) < 0:
+        place.refuse(f"pads by {pads}; negative pads cannot be compiled; slice in front of the network")
+    return _sides(pads)
+
+
+def _sides(pads: list[int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    half = len(pads) // 2
+    (top, left), (bottom, right) = ([0, *pads[:half]][-2:], [0, *pads[half:]][-2:])
+    return (top, left), (bottom, right)
+
+
+def _grid(
+    place: Place, filter_: Filter, shape: tuple[int, ...], before: tuple[int, int], after: tuple[int, int]
+) -> tuple[int, int]:
+    sides = tuple(shape[1 + i] + before[i] + after[i] for i in (0, 1))
+    grid = tuple(
+        (side - (k - 1) * d - 1) // s + 1
+        for side, k, s, d in zip(sides, filter_.kernel, filter_.stride, filter_.dilation, strict=True)
+    )
+    if min(grid) < 1:
+        place.refuse(f"kernel {filter_.kernel} is larger than the image of {sides[0]} x {sides[1]}; pad it or use a "
+                     "smaller kernel")  # fmt: skip
+    return grid[0], grid[1]
+
+
+def _bias(source: Source, node: onnx.NodeProto, place: Place, channels: int) -> list[Step]:
+    if len(node.input) < 3 or not node.input[2]:
+        return []
+    add = onnx.helper.make_node("Add", ["", node.input[2]], [""])
+    value = source.constant(node, 2)
+    if value.size not in (1, channels):
+        place.refuse(f"bias has shape {value.shape}; {channels} numbers are needed; check the model")
+    return [Step(place=place, node=add, data=0, constants={1: value.reshape(-1)})]
+
+
+def _weights(source: Source, node: onnx.NodeProto, *, turned: bool) -> tuple[Ints, Reals]:
+    """Integer weights, outputs first, and the scale of each output (or one for all); `turned`: stored so."""
+    producer = source.producer(node.input[1])
+    transposed = node.op_type != "Conv" and producer is not None and producer.op_type == "Transpose"
+    if producer is not None and transposed and list(attribute(producer, "perm", [1, 0])) != [1, 0]:
+        source.place(producer).refuse(f"transposes by {list(attribute(producer, 'perm', []))}; weights of two axes are "
+                                      "needed, exchanged by [1, 0]; check the model")  # fmt: skip
+    quant = source.producer(producer.input[0]) if producer is not None and transposed else producer
+    if quant is None or quant.op_type not in QUANTIZERS:
+        between = f"; they come from {quant.name or quant.op_type!r} ({quant.op_type})" if quant is not None else ""
+        source.place(node).refuse(
+            f"weights are not quantized; BipolarQuant or Quant is expected before them{between}; train a quantized "
+            "layer"
+        )
+    place, values = source.place(quant), source.constant(quant, 0)
+    scale = source.constant(quant, 1).astype(float)
+    if not np.any(values) or np.any(np.abs(scale) < TINY):
+        place.refuse(
+            f"all weights, or a scale of them, are 0 or less than {TINY:g}; train the layer before it is compiled"
+        )
+    outputs = 0 if transposed != turned else 1
+    rows = _row_scale(place, scale, values, outputs)
+    if quant.op_type == "BipolarQuant":
+        ints = np.where(values >= 0, 1, -1).astype(np.int64)
+    else:
+        ints = _small_ints(source, quant, place, values, scale)
+    return ints if outputs == 0 else ints.T, rows
+
+
+def _row_scale(place: Place, scale: Reals, values: npt.NDArray[np.float32], outputs: int) -> Reals:
+    """The scales of the rows; `outputs` is the axis of the weights that counts them, which scales must lie along."""
+    aligned = (*(1,) * (values.ndim - scale.ndim), *scale.shape)
+    needed = [side if axis == outputs else 1 for axis, side in enumerate(values.shape)]
+    if scale.ndim > values.ndim or (scale.size > 1 and list(aligned) != needed):
+        place.refuse(
+            f"scale has shape {scale.shape}; one number, or one for each output as {tuple(needed)}, is needed; "
+            "quantize a tensor or its outputs"
+        )
+    return scale.reshape(-1)
+
+
+def _small_ints(
+    source: Source, quant: onnx.NodeProto, place: Place, values: npt.NDArray[np.float32], scale: Reals
+) -> Ints:
+    bits, zero = source.scalar(quant, 3, "bit width"), source.scalar(quant, 2, "zero point")
+    signed, rounding = attribute(quant, "signed", 1), attribute(quant, "rounding_mode", "ROUND")
+    if zero or bits not in range(2, 9) or not signed or rounding != "ROUND":
+        place.refuse(
+            f"weights of {bits:g} bits, signed={signed}, zero point {zero:g}, rounding {rounding}; signed, 2 to 8 "
+            "bits, zero point 0 and rounding ROUND are needed; choose such a quantizer, or BipolarQuant for 1 bit"
+        )
+    high = 2 ** (int(bits) - 1) - 1
+    low = -high if attribute(quant, "narrow", 0) else -high - 1
+    return np.clip(np.rint(values / scale.astype(np.float32)), low, high).astype(np.int64)

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model without what computes nothing at run time: identities dropped, constants folded, every shape written down.
+
+onnx and onnxruntime do not know quantizers; they see a stand-in with an Identity in place of each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+from onnx import helper, numpy_helper
+
+from adiabit.errors import UserError
+from adiabit.flows.frontend.kinds import QUANTIZERS
+from adiabit.flows.frontend.model_check import ELEMENTS, reason
+
+UNFOLDED = (*QUANTIZERS, "Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
+            "RandomUniformLike")  # fmt: skip
+IR_VERSION = 8  # of the models that onnxruntime is given: constants need not be inputs
+
+
+def simplified(path: Path, model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model itself, changed in place; `UserError` where its constants cannot be computed."""
+    graph = model.graph
+    constants = {tensor.name for tensor in graph.initializer}
+    _replace(graph.input, [i for i in graph.input if i.name not in constants])
+    _replace(graph.node, _without_identities(graph))
+    _infer(path, model)
+    while _fold(path, model):
+        _infer(path, model)
+    described = {value.name for value in graph.value_info}
+    graph.value_info.extend(
+        helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        for tensor in graph.initializer
+        if tensor.name not in described
+    )
+    return model
+
+
+def stand_in(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy that onnx and onnxruntime know every node of: an Identity stands for each quantizer."""
+    plain = onnx.ModelProto()
+    plain.CopyFrom(model)
+    plain.ir_version = IR_VERSION
+    for node in plain.graph.node:
+        if node.op_type in QUANTIZERS:
+            node.op_type, node.domain = "Identity", ""
+            del node.input[1:], node.attribute[:]
+    _replace(plain.opset_import, [opset for opset in plain.opset_import if not opset.domain])
+    return plain
+
+
+def run(model: onnx.ModelProto, feed: Mapping[str, npt.NDArray[Any]]) -> list[Any]:
+    """The outputs of a model of ONNX's own operators; `ValueError` where onnxruntime refuses it."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what it prints otherwise is raised too
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return list(session.run(None, dict(feed)))
+    except Exception as error:  # its exceptions have no base of their own
+        raise ValueError(reason(error)) from error
+
+
+def why_unknown(model: onnx.ModelProto) -> str:
+    """What onnx says of why a shape is not known; empty where it has none."""
+    try:
+        onnx.shape_inference.infer_shapes(stand_in(model), strict_mode=True, data_prop=True)
+    except (ValueError, onnx.shape_inference.InferenceError) as error:
+        return reason(error).removeprefix("[ShapeInferenceError] Inference error(s): ")
+    return ""
+
+
+def known_shape(value: onnx.ValueInfoProto) -> tuple[int, ...] | None:
+    """The shape of a tensor where every side is a number."""
+    tensor = value.type.tensor_type
+    if not tensor.HasField("shape") or not all(dim.HasField("dim_value") for dim in tensor.shape.dim):
+        return None
+    return tuple(int(dim.dim_value) for dim in tensor.shape.dim)
+
+
+def _replace(field: Any, items: list[Any]) -> None:
+    del field[:]
+    field.extend(items)
+
+
+def _without_identities(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The nodes without Identity and Dropout, whose readers read what these read; one that ends the network stays."""
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    read = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
+    ends = {value.name for value in graph.output}
+    renamed: dict[str, str] = {}
+    kept = []
+    for node in graph.node:
+        for i, name in enumerate(node.input):
+            if name in renamed:
+                node.input[i] = renamed[name]
+        if node.output[0] not in ends and _passes(node, constants, read):
+            renamed[node.output[0]] = node.input[0]
+        else:
+            kept.append(node)
+    return kept
+
+
+def _passes(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto], read: set[str]) -> bool:
+    """Whether a node puts out what it takes in."""
+    if node.op_type == "Identity":
+        return True
+    if node.op_type != "Dropout" or any(name in read for name in node.output[1:] if name):
+        return False
+    training = node.input[2] if len(node.input) > 2 else ""
+    return not training or (training in constants and not numpy_helper.to_array(constants[training]).any())
+
+
+def _infer(path: Path, model: onnx.ModelProto) -> None:
+    """Write down every shape that follows from the input's; what the file says of others is not relied on."""
+    graph = model.graph
+    del graph.value_info[:]
+    for value in graph.output:
+        value.ClearField("type")
+    try:
+        found = onnx.shape_inference.infer_shapes(stand_in(model), data_prop=True).graph
+    except (ValueError, onnx.shape_inference.InferenceError) as error:
+        raise UserError(f"{path}: its shapes do not fit ({reason(error)}); export it anew") from error
+    ends = {value.name for value in graph.output}
+    graph.value_info.extend(value for value in found.value_info if value.name not in ends)
+    _replace(graph.output, list(found.output))
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        shape = known_shape(value)
+        if shape is not None and math.prod(shape) > ELEMENTS:
+            raise UserError(
+                f"{path}: tensor {value.name!r} has shape {list(shape)}; at most {ELEMENTS:,} elements can be "
+                "computed; check the model"
+            )
+
+
+def _fold(path: Path, model: onnx.ModelProto) -> bool:
+    """Compute the nodes that read constants alone, all at once; whether there were any."""
+    graph = model.graph
+    kept, folded = _parted(graph)
+    wanted = {name for node in kept for name in node.input} | {value.name for value in graph.output}
+    names = [name for node in folded for name in node.output if name and name in wanted]
+    if names:
+        ends = [onnx.ValueInfoProto(name=name) for name in names]
+        part = helper.make_graph(folded, "constants", [], ends, graph.initializer)
+        try:
+            values = run(helper.make_model(part, opset_imports=model.opset_import, ir_version=IR_VERSION), {})
+            graph.initializer.extend(numpy_helper.from_array(v, n) for n, v in zip(names, values, strict=True))
+        except (TypeError, ValueError, AttributeError) as error:  # the first and last: a sequence is no array
+            raise UserError(f"{path}: its constants cannot be computed ({reason(error)}); export it anew") from error
+    _replace(graph.node, kept)
+    return bool(folded)
+
+
+def _parted(graph: onnx.GraphProto) -> tuple[list[onnx.NodeProto], list[onnx.NodeProto]]:
+    """The nodes that data reach, and those that they do not; a Shape that is known is of the latter, as a Constant."""
+    constants = {tensor.name for tensor in graph.initializer}
+    described = {value.name: known_shape(value) for value in (*graph.input, *graph.value_info)}
+    kept, folded = [], []
+    for node in graph.node:
+        shape = described.get(node.input[0]) if node.op_type == "Shape" and node.input else None
+        if shape is not None:
+            folded.append(_shape_constant(node, shape))
+        elif _is_constant(node, constants):
+            folded.append(node)
+        else:
+            kept.append(node)
+            continue
+        constants.update(node.output)
+    return kept, folded
+
+
+def _is_constant(node: onnx.NodeProto, constants: set[str]) -> bool:
+    if node.op_type in UNFOLDED or not (node.input or node.op_type == "Constant"):
+        return False
+    return constants.issuperset(filter(None, node.input))
+
+
+def _shape_constant(node: onnx.NodeProto, shape: tuple[int, ...]) -> onnx.NodeProto:
+    """A Constant in place of a Shape."""
+    limits = {a.name: a.i for a in node.attribute}
+    value = np.array(shape[limits.get("start", 0) : limits.get("end", len(shape))], np.int64)
+    return helper.make_node("Constant", [], list(node.output), value=numpy_helper.from_array(value))

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The nodes of a model file: the one path of data, constants and attributes, each read with its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import numpy_helper
+
+from adiabit.flows.frontend.chain import Place
+from adiabit.flows.frontend.kinds import HELP, QUANTIZERS
+from adiabit.flows.frontend.simplify import known_shape, why_unknown
+
+TINY = float(np.finfo(np.float32).tiny)  # of a scale at least: smaller numbers of float32 lose digits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A simplified model, and where its nodes stand in the file."""
+
+    path: Path
+    model: onnx.ModelProto
+    places: dict[str, Place]  # of the file's nodes, by their first output
+
+    def place(self, node: onnx.NodeProto) -> Place:
+        """Where a node stands in the file."""
+        return self.places[node.output[0]]
+
+    @cached_property
+    def _consumers(self) -> dict[str, list[onnx.NodeProto]]:
+        found: dict[str, list[onnx.NodeProto]] = {}
+        for node in self.model.graph.node:
+            for name in dict.fromkeys(node.input):
+                found.setdefault(name, []).append(node)
+        return found
+
+    @cached_property
+    def _producers(self) -> dict[str, onnx.NodeProto]:
+        return {name: node for node in self.model.graph.node for name in node.output if name}
+
+    @cached_property
+    def _initializers(self) -> dict[str, onnx.TensorProto]:
+        return {tensor.name: tensor for tensor in self.model.graph.initializer}
+
+    @cached_property
+    def _shapes(self) -> dict[str, tuple[int, ...] | None]:
+        graph = self.model.graph
+        return {v.name: known_shape(v) for v in (*graph.value_info, *graph.input, *graph.output)}
+
+    @property
+    def output(self) -> str:
+        """The tensor that the network puts out."""
+        return str(self.model.graph.output[0].name)
+
+    def next(self, tensor: str) -> onnx.NodeProto | None:
+        """The one node that reads `tensor`; none at the end of the data."""
+        consumers = self._consumers.get(tensor, [])
+        if len(consumers) > 1:
+            self.place(consumers[1]).refuse(
+                f"reads {tensor!r}, which {consumers[0].name or consumers[0].op_type!r} reads too; "
+                "a chain of layers is expected; remove the branch"
+            )
+        if consumers and tensor == self.output:
+            self.place(consumers[0]).refuse(
+                f"reads {tensor!r}, which the network puts out; the output must be the end; remove what follows it"
+            )
+        return consumers[0] if consumers else None
+
+    def producer(self, tensor: str) -> onnx.NodeProto | None:
+        """The node that puts out `tensor`."""
+        return self._producers.get(tensor)
+
+    def known(self, tensor: str) -> tuple[int, ...] | None:
+        """The shape of a tensor where it is known."""
+        return self._shapes.get(tensor)
+
+    def shape(self, tensor: str) -> tuple[int, ...]:
+        """The shape of a tensor, batch axis and all; one that is not known is refused."""
+        shape = self.known(tensor)
+        if shape is None:
+            self.check_shapes()
+        assert shape is not None  # noqa: S101  # else some node makes it, and the first without a shape was refused
+        return shape
+
+    def check_shapes(self) -> None:
+        """Refuse the first node that makes a tensor of unknown shape: no model can be executed then."""
+        for node in self.model.graph.node:
+            for name in filter(None, node.output):
+                if self.known(name) is None:
+                    why = why_unknown(self.model)
+                    self.place(node).refuse(
+                        f"the shape of {name!r} is not known{f' ({why})' if why else ''}; every side must follow from "
+                        "the input's shape; check the model"
+                    )
+
+    def array(self, node: onnx.NodeProto, i: int) -> npt.NDArray[Any]:
+        """Input `i` of a node, which must be a constant."""
+        name = node.input[i]
+        if name not in self._initializers:
+            made = self.producer(name)
+            if made is not None and made.op_type in QUANTIZERS and self.is_constant(made.input[0]):
+                self.place(node).refuse(
+                    f"input {name!r} is quantized by {made.name or made.op_type!r}; biases and factors must be float "
+                    "constants; export the network without quantizing them"
+                )
+            self.place(node).refuse(f"input {name!r} is not a constant; only one input may be data; {HELP}")
+        return np.array(numpy_helper.to_array(self._initializers[name]))
+
+    def is_constant(self, tensor: str) -> bool:
+        """Whether a tensor is a constant."""
+        return tensor in self._initializers
+
+    def constant(self, node: onnx.NodeProto, i: int) -> npt.NDArray[np.float32]:
+        """Input `i` of a node, which must be a constant of finite float32 numbers."""
+        value, place, name = self.array(node, i), self.place(node), node.input[i]
+        if value.dtype != np.float32:
+            place.refuse(f"constant {name!r} is of {value.dtype}; float32 is needed; export it anew")
+        if not value.size:
+            place.refuse(f"constant {name!r} has shape {value.shape}; at least one number is needed; check the model")
+        if not np.all(np.isfinite(value)):
+            place.refuse(f"constant {name!r} holds NaN or infinity; numbers are needed; train or export it anew")
+        return value
+
+    def scalar(self, node: onnx.NodeProto, i: int, what: str) -> float:
+        """Input `i` of a node, one number."""
+        value = self.constant(node, i)
+        if value.size != 1:
+            self.place(node).refuse(
+                f"{what} has shape {value.shape}; one number for the whole tensor is needed; quantize a tensor"
+            )
+        if value.ndim > (axes := len(self.shape(node.input[0]))):
+            self.place(node).refuse(
+                f"{what} has shape {value.shape}, the data have {axes} axes; it must not have more; export it anew"
+            )
+        return float(value.reshape(-1)[0])
+
+    def optional(self, node: onnx.NodeProto, i: int) -> list[int] | None:
+        """The integers of input `i` where the node has it."""
+        if len(node.input) <= i or not node.input[i]:
+            return None
+        value = self.array(node, i)
+        if value.dtype.kind != "i":
+            self.place(node).refuse(
+                f"constant {node.input[i]!r} is of {value.dtype}; integers are needed; export it anew"
+            )
+        return [int(v) for v in value.reshape(-1)]
+
+    def sides(self, node: onnx.NodeProto, name: str, count: int, default: int) -> list[int]:
+        """The integers of an attribute, of which there must be `count`; so many of `default` where it is not given."""
+        found = [int(v) for v in attribute(node, name, [default] * count)]
+        if len(found) != count:
+            self.place(node).refuse(f"attribute {name} is {found}; {count} numbers are needed; check the model")
+        return found
+
+
+def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
+    """An attribute of a node, text as str and lists as lists."""
+    for found in node.attribute:
+        if found.name == name:
+            value = onnx.helper.get_attribute_value(found)
+            return value.decode() if isinstance(value, bytes) else value
+    return default

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exact execution of a model with every tensor kept, some frames at a time, and frames that meet its corners."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from qonnx.core.modelwrapper import ModelWrapper
+
+from adiabit.flows.frontend.chain import Reals
+from adiabit.flows.frontend.config import CompileConfig
+from adiabit.flows.frontend.exact import Tensor, execute
+from adiabit.flows.frontend.levels import host_levels
+from adiabit.flows.frontend.network import Network
+
+Array = npt.NDArray[Any]
+BLOCK = 1000  # frames of one execution at most
+ELEMENTS = 1 << 24  # of all tensors of one execution
+RANDOM = 96  # frames of each kind of noise
+SINGLES = 16  # frames with one element at the other extreme
+
+
+def trace(model: ModelWrapper, network: Network, config: CompileConfig, frames: Array) -> dict[str, Tensor]:
+    """Every tensor of the model for frames (F, *network.frame) of integers, all at once."""
+    scale, offset = np.array(config.input_scale), np.array(config.input_offset)
+    real = seen(frames, network, config)
+    integers = _model_order(frames, network).astype(float)
+    return execute(model, Tensor(real=real, integers=integers, scale=scale, offset=offset))
+
+
+def seen(frames: Array, network: Network, config: CompileConfig) -> npt.NDArray[np.float32]:
+    """What the model sees of the host's integers (F, *network.frame), in its own layout."""
+    integers = _model_order(frames, network).astype(np.float32)
+    return integers * np.float32(config.input_scale) + np.float32(config.input_offset)
+
+
+def _model_order(frames: Array, network: Network) -> Array:
+    """The host's integers (F, H, W, C) or (F, features) as the model has them, channels first."""
+    frames = frames.reshape(len(frames), *network.frame)
+    if frames.ndim == 4:
+        frames = frames.transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(frames).reshape(len(frames), *network.input_shape[1:])
+
+
+def logits(model: ModelWrapper, network: Network, config: CompileConfig, frames: Array) -> Reals:
+    """The model's exact output (F, classes) for frames (F, *network.frame), some at a time."""
+    block, made = frames_at_once(model), []
+    for start in range(0, len(frames), block):
+        part = frames[start : start + block]
+        output = trace(model, network, config, part)[model.graph.output[0].name]
+        made.append(output.exact.reshape(len(part), -1))
+    return np.concatenate(made)
+
+
+def frames_at_once(model: ModelWrapper) -> int:
+    """How many frames of a model whose shapes are known may be executed together: every tensor is kept."""
+    shapes = (model.get_tensor_shape(node.output[0]) for node in model.graph.node)
+    elements = sum(int(np.prod(shape)) for shape in shapes if shape is not None)
+    return max(1, min(BLOCK, ELEMENTS // max(1, elements)))
+
+
+def frames_for(network: Network, config: CompileConfig, seed: int = 0) -> npt.NDArray[np.int64]:
+    """Corner and random frames (F, *network.frame): all at an extreme, one element at the other, noise of 2 values."""
+    host, features, rng = host_levels(config), network.features, np.random.default_rng(seed)
+    low, high = host.low, host.high
+    flat = [np.full(features, value) for value in ((low, high) if host.bipolar else (low, (low + high + 1) // 2, high))]
+    singles = []
+    for position in np.unique(np.linspace(0, features - 1, SINGLES).astype(int)):
+        frame = np.full(features, low)
+        frame[position] = high
+        singles += [frame, low + high - frame]
+    two = rng.choice([low, high], size=(RANDOM, features))
+    noise = two[::-1] if host.bipolar else rng.integers(low, high + 1, size=(RANDOM, features))
+    found = np.concatenate([flat, singles, two, noise, np.sort(noise, axis=1)]).astype(np.int64)
+    return found.reshape(-1, *network.frame)

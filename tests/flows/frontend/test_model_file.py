@@ -1,0 +1,404 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Malformed model files and those of another dialect are told in one line, whatever onnx makes of them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from adiabit.errors import UserError
+from adiabit.flows.cli import main
+from adiabit.flows.frontend import model_file, simplify
+from adiabit.flows.frontend import probe as probing
+from adiabit.flows.frontend.kinds import HELP, KNOWN
+from adiabit.flows.frontend.probe import probe
+from adiabit.flows.frontend.read import read
+
+W = np.where(np.arange(12).reshape(3, 4) % 3, 1.0, -1.0)  # (3, 4)
+V = np.where(np.arange(6).reshape(2, 3) % 2, 1.0, -1.0)  # (2, 3)
+C = np.ones((2, 1, 2, 2))
+GENERAL, FPGA = "qonnx.custom_op.general", "finn.custom_op.fpgadataflow"
+Make = Callable[..., Any]
+Damage = Callable[[onnx.ModelProto], Any]
+
+
+def told(path: Path, *, trusted: bool = True) -> str:
+    with pytest.raises(UserError) as caught:
+        read(path, trusted=trusted)
+    text = str(caught.value)
+    assert text.startswith(f"{path}: ")
+    assert "\n" not in text
+    return text.removeprefix(f"{path}: ")
+
+
+def damaged(net: Make, path: Path, damage: Damage) -> Path:
+    """A good model of two layers (node 0 and 4 are quantizers, 2 a Transpose, 3 a MatMul), after `damage`."""
+    model = onnx.load(net(1, 4).sign().dense(W).quant(2, 0.5).dense(V).save(path))
+    damage(model)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def attribute(model: onnx.ModelProto, node: int, **values: Any) -> None:
+    model.graph.node[node].attribute.extend(helper.make_attribute(k, v) for k, v in values.items())
+
+
+def without(model: onnx.ModelProto, node: int, name: str) -> None:
+    kept = [a for a in model.graph.node[node].attribute if a.name != name]
+    del model.graph.node[node].attribute[:]
+    model.graph.node[node].attribute.extend(kept)
+
+
+def exchange(model: onnx.ModelProto, node: int, **values: Any) -> None:
+    for name in values:
+        without(model, node, name)
+    attribute(model, node, **values)
+
+
+def dims(model: onnx.ModelProto, *values: int) -> None:
+    del model.graph.initializer[0].dims[:]
+    model.graph.initializer[0].dims.extend(values)
+
+
+def external(model: onnx.ModelProto, location: str) -> None:
+    tensor = model.graph.initializer[0]
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.ClearField("raw_data")
+    tensor.external_data.add(key="location", value=location)
+
+
+def kind(model: onnx.ModelProto, node: int, op_type: str, domain: str) -> None:
+    model.graph.node[node].op_type, model.graph.node[node].domain = op_type, domain
+
+
+def test_the_documentation_names_what_can_be_compiled() -> None:
+    """Messages point at its section."""
+    title = HELP.split("'")[1]
+    text = (Path(__file__).parents[3] / "docs" / "compile.md").read_text()
+    table = text.partition(f"\n## {title}\n")[2].partition("\n#")[0]
+    assert [kind for kind in KNOWN if f"`{kind}`" not in table] == []
+
+
+def test_what_is_damaged_here_can_be_read(net: Make, tmp_path: Path) -> None:
+    assert len(read(damaged(net, tmp_path / "n.onnx", lambda _: None)).layers) == 2
+
+
+@pytest.mark.parametrize(
+    ("damage", "text"),
+    [
+        (lambda m: kind(m, 3, "MVAU", FPGA),
+         "node 'matmul_3' (MVAU, 4 of 8): of domain 'finn.custom_op.fpgadataflow' is of FINN-ONNX, what FINN makes of "
+         "a model; QONNX is needed; give the file as it was before FINN's steps"),
+        (lambda m: kind(m, 3, "MVAU", "qonnx.custom_op.fpgadataflow"), "of domain 'qonnx.custom_op.fpgadataflow' is o"),
+        (lambda m: kind(m, 4, "MultiThreshold", GENERAL), "(MultiThreshold, 5 of 8): is of FINN-ONNX, what F"),
+        (lambda m: kind(m, 3, "Conv", "qonnx.custom_op.channels_last"),
+         "of domain 'qonnx.custom_op.channels_last' is of qonnx's channels-last form; channels must come first; give"),
+        (lambda m: kind(m, 3, "MatMul", "com.microsoft"), "of domain 'com.microsoft' cannot be compiled; expected one"),
+        (lambda m: kind(m, 3, "Sigmoid", ""), "breaks ONNX's rules (Node(matmul_3) with schema"),
+        (lambda m: m.functions.add(name="f", domain="x"), "has functions of its own; only plain nodes and constants c"),
+        (lambda m: m.graph.sparse_initializer.add(), "has sparse constants; only plain nodes and constants can be rea"),
+        (lambda m: attribute(m, 3, then_branch=onnx.GraphProto(node=[onnx.NodeProto()])),
+         "node 'matmul_3' (MatMul, 4 of 8): attribute 'then_branch' holds a graph or refers to a function; only plain"),
+        (lambda m: m.opset_import.pop(0), "imports opset none of ONNX; one of 7 to 2"),
+        (lambda m: setattr(m.opset_import[0], "version", 99), "imports opset [99] of ONNX; one of 7 to 2"),
+        (lambda m: setattr(m.opset_import[0], "version", 6), "imports opset [6] of ONNX; one of 7 to 2"),
+        (lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", TensorProto.INT64),
+         "input 'x' is of int64; a float32 tensor is needed; export it with float32 inputs"),
+        (lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", TensorProto.FLOAT16), "input 'x' is of flo"),
+        (lambda m: m.graph.input[0].type.sequence_type.elem_type.tensor_type.SetInParent(),
+         "input 'x' is of type sequence_type; a float32 tensor is needed; export"),
+        (lambda m: m.graph.input[0].type.tensor_type.shape.dim.pop(),
+         "input 'x' has shape [1]; an axis must follow the batch; export with frames of"),
+        (lambda m: m.graph.output.pop(), "8 nodes, inputs ['x'], outputs []; nodes, one input and one output are need"),
+        (lambda m: m.ClearField("graph"), "not an ONNX model, or cut short (no version or no graph); export it anew"),
+        (lambda m: m.graph.node[0].output.pop(), "node 'bipolarquant_0' (BipolarQuant, 1 of 8): has no output; "),
+        (lambda m: m.graph.node[4].input.pop(),
+         "(Quant, 5 of 8): has inputs ['t3', 'c3', 'c4']; data, scale, zero point, bit width are needed; export it"),
+        (lambda m: without(m, 4, "signed"), "node 'quant_4' (Quant, 5 of 8): has no attribute 'signed'; it is"),
+        (lambda m: exchange(m, 4, signed=7), "attribute signed is 7; 0 to 1 is needed; ex"),
+        (lambda m: exchange(m, 4, signed="yes"), "attribute signed is of type STRING; INT"),
+        (lambda m: exchange(m, 4, rounding_mode=b"\xff"),
+         "attribute 'rounding_mode' is not text; UTF-8 is needed; export it anew"),
+        (lambda m: attribute(m, 4, signed=0), "has attribute 'signed' twice; once is needed; export it anew"),
+        (lambda m: exchange(m, 2, perm=[0, 1]),
+         "node 'transpose_2' (Transpose, 3 of 8): transposes by [0, 1]; weights of two axes are needed, exchanged by"),
+        (lambda m: dims(m, 1 << 40), "constant 'c0' has shape [1099511627776]; at most 268,435,456 elements can be re"),
+        (lambda m: dims(m, -1), "constant 'c0' has shape [-1]; at most 268,435,456 elements can be read; export it an"),
+        (lambda m: dims(m, 7), "constant 'c0' is damaged (cannot reshape array of size 1 into shape (7,)); export it"),
+        (lambda m: setattr(m.graph.initializer[0], "raw_data", b"abc"), "constant 'c0' is damaged (buffer size must b"),
+        (lambda m: m.graph.initializer[0].CopyFrom(helper.make_tensor("c0", TensorProto.STRING, [1], [b"a"])),
+         "constant 'c0' is of string; one of bool, double, float, float16, int8, int16, int32, int64, uint8, uint1"),
+        (lambda m: m.graph.initializer.append(m.graph.initializer[0]), "constant 'c0' is there twice; names must diff"),
+        (lambda m: m.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.float16(1), "c0")),
+         "node 'bipolarquant_0' (BipolarQuant, 1 of 8): constant 'c0' is of float16; float32 is needed; export it ane"),
+        (lambda m: m.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.zeros((0,), np.float32), "c0")),
+         "constant 'c0' has shape (0,); at least one number is needed; check the model"),
+        (lambda m: external(m, "../secret"), "constant 'c0' lies in '../secret'; external data must lie in the model"),
+        (lambda m: external(m, "/etc/passwd"), "constant 'c0' lies in '/etc/passwd'; external data must lie in the mo"),
+        (lambda m: external(m, "a\0b"), "constant 'c0' lies in 'a\\x00b'; external data must lie in the model's own f"),
+        (lambda m: setattr(m.graph.output[0], "name", "x"), "no node makes the output 'x'; one must; export it anew"),
+        (lambda m: external(m, ""), "constant 'c0' lies in ''; external data must lie in the model's own folder; save"),
+        (lambda m: m.graph.node[5].output.__setitem__(0, "t7"), "breaks ONNX"),
+        (lambda m: m.graph.node[0].input.__setitem__(0, "t7"), "input 't7' of node: name: bipolarquant_0 Op"),
+        (lambda m: m.graph.node[0].input.__setitem__(0, "nothing"), "breaks ONNX's rules (Nodes in a graph must be to"),
+    ],
+)  # fmt: skip
+def test_malformed(net: Make, tmp_path: Path, damage: Damage, text: str) -> None:
+    assert text in told(damaged(net, tmp_path / "n.onnx", damage))
+
+
+def sound(n: Make, **attributes: Any) -> Any:
+    return n(1, 1, 3, 3).sign().conv(C, **attributes).op("Flatten").sign().dense(np.ones((2, 8)))
+
+
+def emptied(n: Make) -> Any:
+    net = sound(n)
+    next(a for a in net.nodes[2].attribute if a.name == "kernel_shape").ClearField("ints")
+    return net
+
+
+@pytest.mark.parametrize(
+    ("build", "text"),
+    [
+        (lambda n: sound(n, strides=[0, 0]), "(Conv, 3 of 8): attribute strides is [0, 0]; 1 to 65536 is needed; expo"),
+        (lambda n: sound(n, dilations=[1 << 40, 1]), "attribute dilations is [1099511627776, 1]; 1 to 65536 is needed"),
+        (lambda n: sound(n, group=0), "attribute group is 0; 1 to 65536 is needed; export it anew"),
+        (lambda n: sound(n, strides=[1]), "attribute strides is [1]; 2 numbers are needed; check the model"),
+        (lambda n: sound(n, pads=[1]), "attribute pads is [1]; 4 numbers are needed; check the model"),
+        (lambda n: emptied(n), "(Conv, 3 of 8): kernel_shape is [], the weights have shape (2, 1, 2, 2); both"),
+        (lambda n: sound(n, kernel_shape=[1, 2]),
+         "kernel_shape is [1, 2], the weights have shape (2, 1, 2, 2); both must agree; check the model"),
+        (lambda n: sound(n).op("Flatten", axis=0), "(Flatten, 9 of 9): makes [1, 2]; the first axis must stay the bat"),
+        (lambda n: sound(n).op("Flatten", axis=2), "(Flatten, 9 of 9): makes [2, 1]; the first axis must stay the bat"),
+        (lambda n: sound(n).op("Flatten", axis=99), "(Flatten, 9 of 9): attribute axis is 99; -8 to 8 is needed; expo"),
+        (lambda n: sound(n).op("Flatten", axis=5), "(Flatten, 9 of 9): the shape of 't8' is not known ((op_type:Fl"),
+        (lambda n: n(1, 1, 4, 4).sign().conv(np.ones((2, 1, 5, 5))).op("Flatten"), "(Conv, 3 of 4): kernel (5, 5) is"),
+        (lambda n: n(1, 1, 4, 4).op("Pad", np.zeros(8)).sign().conv(C), "constant 'c0' is of float32; integers are n"),
+        (lambda n: n(1, 4).op("Reshape", np.array([4])).sign().dense(W), "makes [4]; the first axis must stay the bat"),
+        (lambda n: n(1, 4).op("Unsqueeze", np.array([0])).sign().dense(W), "makes [1, 1, 4]; the first axis must stay"),
+        (lambda n: n(1, 1, 4, 4).sign().op("MaxPool", kernel_shape=[2], strides=[2]).dense(W),
+         "(MaxPool, 2 of 5): attribute kernel_shape is [2]; 2 numbers are needed; check the model"),
+        (lambda n: n(1, 1, 3, 3).sign().conv(C).sign().conv(np.ones((2, 2, 1, 1))),
+         "(Conv, 6 of 6): ends the network with an image of 2 x 2 pixels; one number for each class is needed; averag"),
+        (lambda n: n(1, 4).sign().dense(W, [1.0, 2.0]),
+         "(BipolarQuant, 2 of 4): scale has shape (2,); one number, or one for each output as (3, 1), is needed; quan"),
+        (lambda n: n(1, 4).sign().dense(W, [1.0, 2.0], bits=2), "(Quant, 2 of 4): scale has shape (2,); one number"),
+        (lambda n: n(1, 3).sign().dense(np.ones((3, 3)), [1.0, 2.0, 3.0]), "scale has shape (3,); one number, or one"),
+        (lambda n: n(1, 4).sign([[[1.0]]]).dense(W), "scale has shape (1, 1, 1), the data have 2 axes; it must not ha"),
+        (lambda n: n(1, 4).op("Mul", [[[2.0]]]).sign().dense(W), "constant 'c0' has shape (1, 1, 1); one number, or o"),
+        (lambda n: n(1, 1, 2, 2).op("Flatten").op("Add", [1.0, 2.0, 3.0]).sign().dense(W), "has shape (3,); one numbe"),
+        (lambda n: n(1, 4).sign().dense(W, float("inf")), "constant 'c2' holds NaN or infinity; numbers are needed; t"),
+        (lambda n: n(1, 4).sign().dense(W, float("nan")), "constant 'c2' holds NaN or infinity; numbers are needed; t"),
+        (lambda n: n(1, 4).sign().dense(W, 0.0), "all weights, or a scale of them, are 0 or less than 1.17549e-38; tr"),
+        (lambda n: n(1, 4).sign(1e-45).dense(W), "scale is 1.4013e-45; it must be at least 1.17549e-38, where float32"),
+        (lambda n: n(1, 4).sign(0.0).dense(W), "scale is 0; it must be greater than 0; export it anew"),
+        *[(lambda n, bits=bits: n(1, 4).sign().dense(W, 0.5, bits=bits),
+           f"weights of {bits:g} bits, signed=1, zero point 0, rounding ROUND; signed, 2 to 8 bits, zero point 0 and r")
+          for bits in (0, 1.5, 33, -1)],
+        *[(lambda n, bits=bits: n(1, 4).quant(bits, 0.5).dense(W),
+           f"{bits:g} bits, rounding ROUND; the input is bipolar, or signed or unsigned with 2 to 8 bits, zero point 0")
+          for bits in (0, 1.5, 33, -1)],
+        (lambda n: n(1, 4).sign().sign().dense(W),
+         "(BipolarQuant, 2 of 5): is a second quantizer behind 'bipolarquant_0'; a product, a pool or a pad must"),
+        (lambda n: n(1, 4).sign().op("Mul", 2.0).dense(W),
+         "(Mul, 2 of 5): is an operation on its values behind 'bipolarquant_0'; a product, a pool or a pad"),
+        (lambda n: n(1, 4).sign().dense(W).quant(8, 0.5, signed=1),
+         "(Quant, 5 of 5): ends the network; the last layer must put out logits, whose argmax is the label (of a "
+         "single output the host takes the sign); remove the quantizer"),
+        (lambda n: n(1, 1, 3, 3).sign().conv(C).sign().op("GlobalAveragePool"), "(BipolarQuant, 4 of 5): ends the net"),
+        (lambda n: n(1, 4).sign().dense(W).sign().op("Flatten"), "(BipolarQuant, 5 of 6): ends the network; the last"),
+        (lambda n: n(1, 4).sign().dense(W).op("Softmax"), "remove it: the hardware puts out the label, which is the a"),
+        (lambda n: n(1, 4).sign().dense(W).op("Dropout", 0.5, np.array(True)), "drops elements at run time, or its ma"),
+        (lambda n: n(1, 4).sign().dense(W).norm([1] * 2, [0] * 2, [0] * 2, [1] * 2), "has shape (2,); one number for"),
+        (lambda n: n(1, 0x10000, 0x10000).sign().op("Flatten").dense(W), "tensor 'x' has shape [1, 65536, 65536]; at"),
+    ],
+)  # fmt: skip
+def test_odd(net: Make, tmp_path: Path, build: Callable[[Make], Any], text: str) -> None:
+    assert text in told(build(net).save(tmp_path / "n.onnx"))
+
+
+def test_the_newer_name_of_quant(net: Make, tmp_path: Path) -> None:
+    path = damaged(net, tmp_path / "n.onnx", lambda m: kind(m, 4, "IntQuant", GENERAL))
+    assert [q.bits for q in read(path).quantizers] == [1, 2]
+
+
+def test_an_axis_that_is_padded_twice(net: Make, tmp_path: Path) -> None:
+    path = net(1, 1, 4, 4).op("Pad", np.ones(4, int), 0.0, np.array([2, -2])).sign().conv(C).save(tmp_path / "n.onnx")
+    model = onnx.load(path)
+    model.opset_import[0].version = 18
+    onnx.save(model, path)
+    assert told(path).endswith("(Pad, 1 of 4): pads axes [2, 2]; each may be given once; check the model")
+
+
+def test_a_quantized_bias(net: Make, tmp_path: Path) -> None:
+    model = net(1, 4).sign().dense(W)
+    data = model.tensor
+    inputs = [model.constant(v) for v in (np.ones(3), 0.5, 0.0, 8.0)]
+    bias = model.node("Quant", inputs, model.domain, signed=1, narrow=0, rounding_mode="ROUND")
+    model.node("Add", [data, bias])
+    assert told(model.save(tmp_path / "n.onnx")).startswith(
+        "node 'add_5' (Add, 6 of 6): input 't4' is quantized by 'quant_4'; biases and factors must be float constants; "
+        "export the network without quantizing them"
+    )
+
+
+def test_nodes_behind_the_output(net: Make, tmp_path: Path) -> None:
+    model = net(1, 4).sign().dense(W).op("Mul", 2.0)
+    assert told(model.save(tmp_path / "n.onnx", ["t3"])) == (
+        "node 'mul_4' (Mul, 5 of 5): reads 't3', which the network puts out; the output must be the end; remove what "
+        "follows it"
+    )
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "folder"])
+def test_what_is_no_file_is_not_opened(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "n.onnx"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    what = "a folder" if kind == "folder" else "a pipe or a device"
+    assert told(path, trusted=False) == f"{what}, not a file; give the path of a QONNX file"
+    assert main(["compile", str(path), "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err == f"adiabit: {path}: {what}, not a file; give the path of a QONNX file\n"
+
+
+def test_a_file_too_large(net: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_file, "SIZE", 100)
+    path = net(1, 4).sign().dense(W).save(tmp_path / "n.onnx")
+    assert re.fullmatch(r"\d+ bytes; an ONNX file has at most 100; give the path of a QONNX file", told(path))
+
+
+def test_external_data_beside_the_model(net: Make, tmp_path: Path) -> None:
+    path = net(1, 4).sign().dense(W).save(tmp_path / "n.onnx")
+    onnx.save(onnx.load(path), path, save_as_external_data=True, location="n.data", size_threshold=0)
+    assert read(path).layers[0].dense.weights.tolist() == W.tolist()
+    (tmp_path / "n.data").write_bytes(b"12")
+    assert "external data do not fit (" in told(path)
+    (tmp_path / "n.data").unlink()
+    assert told(path) == (
+        f"constant 'c0' lies in a file of its own: {tmp_path / 'n.data'}: No such file or directory; put it beside the "
+        "model"
+    )
+
+
+def test_annotations_are_not_evaluated(net: Make, tmp_path: Path) -> None:
+    """The qonnx library calls eval() on them."""
+    path = net(1, 4).sign().dense(W).save(tmp_path / "n.onnx")
+    model = onnx.load(path)
+    note = model.graph.quantization_annotation.add(tensor_name="t0")
+    note.quant_parameter_tensor_names.add(key="tensor_layout", value="__import__('os').abort()")
+    onnx.save(model, path)
+    assert not model_file.load(path).graph.quantization_annotation
+
+
+def test_a_crash_is_told(net: Make, tmp_path: Path) -> None:
+    """Of nodes that we do not know, the attributes are not checked, and onnx divides by this stride."""
+    model = net(1, 1, 4, 4).sign().op("LpPool", kernel_shape=[2, 2], strides=[0, 0]).op("Flatten").dense(W)
+    assert told(model.save(tmp_path / "n.onnx"), trusted=False) == (
+        "onnx crashed (SIGFPE) on this model; its nodes do not fit together; export it anew"
+    )
+
+
+def test_a_hang_is_told(net: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probing, "SECONDS", 0.01)
+    assert told(net(1, 4).sign().dense(W).save(tmp_path / "n.onnx"), trusted=False) == (
+        "onnx is not done with this model after 0.01 s; a network is read in a few; make it smaller, or export it anew"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("no kernel"), "onnxruntime cannot execute it (no kernel); export it anew"),
+        (MemoryError(), "does not fit into memory; make the network smaller"),
+    ],
+)
+def test_what_the_other_process_tells(
+    net: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes],
+    error: Exception, text: str,
+) -> None:  # fmt: skip
+    def fail(*_: Any) -> None:
+        raise error
+
+    path = net(1, 4).sign().dense(W).save(tmp_path / "n.onnx")
+    monkeypatch.setattr(simplify, "run", fail)
+    assert probing.main(path) == 2
+    assert capfdbinary.readouterr().out.decode() == f"{path}: {text}\n"
+
+
+def test_shapes_that_onnx_refuses(net: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise onnx.shape_inference.InferenceError("no shape")
+
+    path = net(1, 4).sign().dense(W).save(tmp_path / "n.onnx")
+    monkeypatch.setattr(onnx.shape_inference, "infer_shapes", fail)
+    assert told(path) == "its shapes do not fit (no shape); export it anew"
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "text"),
+    [
+        (
+            "Mul",
+            "x s",
+            "input 't1' is not a constant; only one input may be data; see 'What can be compiled' in docs/comp",
+        ),
+        ("Mul", "x e", "constant 'e' has shape (0,); at least one number is needed; check the model"),
+        ("MatMul", "w x", "has the data as input 1; it must be input 0 and the weights input 1; transpose the product"),
+        ("Gemm", "x w e", "bias has shape (1, 5); 4 numbers are needed; check the model"),
+        ("BatchNormalization", "f x f f f", "has the data as a constant; the data must be input 0; check the model"),
+    ],
+)
+def test_inputs_of_another_kind(net: Make, tmp_path: Path, kind: str, inputs: str, text: str) -> None:
+    """Of data x, factors f, quantized weights w, something random s and an odd constant e."""
+    model = net(1, 4)
+    names = {"x": model.tensor, "f": model.constant(np.ones(4))}
+    names["w"] = model.node("BipolarQuant", [model.constant(np.ones((4, 4))), model.constant(1.0)], model.domain)
+    names["e"] = model.constant(np.ones((1, 5)) if kind == "Gemm" else np.ones(0))
+    names["s"] = model.node("RandomNormalLike", [names["w"]]) if "s" in inputs else ""
+    model.node(kind, [names[name] for name in inputs.split(" ")])
+    assert text in told(model.sign().dense(W).save(tmp_path / "n.onnx")).replace(names["e"], "e")
+
+
+def test_constants_that_cannot_be_computed(net: Make, tmp_path: Path) -> None:
+    model = net(1, 4)
+    data = model.tensor
+    missing = model.node("Gather", [model.constant([1.0]), model.constant(np.array(99))], axis=0)
+    model.node("Mul", [data, missing])
+    path = model.sign().dense(W).save(tmp_path / "n.onnx")
+    assert re.match(r"its constants cannot be computed \(.*99.*\); export it anew", told(path))
+
+
+def test_a_name_that_is_no_text(net: Make, tmp_path: Path) -> None:
+    path = net(1, 4).sign().dense(W).save(tmp_path / "n.onnx")
+    path.write_bytes(path.read_bytes().replace(b"bipolarquant_0", b"bipolarquant\xff0"))
+    assert told(path).startswith("not an ONNX model, or cut short (")
+
+
+def test_the_other_process_leaves_a_bug_to_this_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probing, "__name__", "adiabit.no_such_module")
+    probe(tmp_path / "n.onnx")
+
+
+def test_thousands_of_nodes(net: Make, tmp_path: Path) -> None:
+    model = net(1, 4)
+    for _ in range(3000):
+        model.op("Identity")
+    model.sign()
+    for _ in range(300):
+        model.dense(np.eye(4) * 2 - 1).op("Mul", 0.5).op("Dropout").sign()
+    network = read(model.dense(W).save(tmp_path / "n.onnx"))
+    assert len(network.layers) == 301
+    assert str(network.layers[-1].dense.place).endswith("n.onnx: node 'matmul_4803' (MatMul, 4804 of 4804)")
+    assert model_file.load(tmp_path / "n.onnx").graph.node[0].op_type == "BipolarQuant"
