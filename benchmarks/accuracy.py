@@ -26,7 +26,8 @@ import torch
 from adiabit.flows.recipe import Recipe, load
 from adiabit.train.config import TrainConfig
 from adiabit.train.loop import fit
-from adiabit.train.methods.tables import Real, method_table
+from adiabit.train.methods import METHODS as METHODS_BY_NAME
+from adiabit.train.methods.real import Real
 
 HERE = Path(__file__).parent
 Method = Literal["adiabatic", "ste", "real"]
@@ -106,7 +107,7 @@ class Run:
         recipe = load(HERE.parent / "recipes" / f"{self.name}.toml", self.overrides)
         changes: dict[str, Any] = {"seed": self.seed, "threads": None}
         if self.method != "adiabatic":
-            changes["method"] = method_table(self.method)
+            changes["method"] = METHODS_BY_NAME.validate(self.method)
         if self.method == "real":
             changes |= {"learning_rate": Real.learning_rate, "weight_decay": Real.weight_decay}
         return recipe.model_copy(update={"train": recipe.train.model_copy(update=changes)})

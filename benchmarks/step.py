@@ -22,18 +22,18 @@ import torch
 from torch import Tensor, nn
 
 from adiabit.flows.recipe import Recipe, load
+from adiabit.train import methods
 from adiabit.train.config import TrainConfig
 from adiabit.train.layers import Network, TensorNorm
 from adiabit.train.loop import Learner
 from adiabit.train.measure import pixels
-from adiabit.train.methods.tables import TABLES
 from adiabit.train.quantizers import set_quantizers
 
 HERE = Path(__file__).parent
 NETWORKS = {"tfc": 100, "sfc": 100, "digits_conv": 100, "spoken_digits": 50, "cnv": 50}  # recipes, frames of a batch
 PLAIN = "plain PyTorch"
 COMPILED = "{}, compiled"
-METHODS = [t.model_fields["name"].default for t in TABLES]
+METHODS = methods.METHODS.names
 METHODS += [COMPILED.format(name) for name in ("adiabatic", "ste", "bnn+", "ir-net")]
 STEPS = {"tfc": 20, "sfc": 10, "digits_conv": 4, "spoken_digits": 1, "cnv": 1}  # of a method in a round
 

@@ -20,7 +20,7 @@ from adiabit.train.checkpoint import load_card, load_model
 from adiabit.train.config import DataConfig
 from adiabit.train.data import load
 from adiabit.train.measure import logits, pixels
-from adiabit.train.methods.tables import HARD
+from adiabit.train.schedule import HARD
 from adiabit.train.topology import Shape
 
 MODEL = "model.onnx"

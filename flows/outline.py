@@ -27,7 +27,7 @@ from adiabit.hw.accelerator import (
     Window,
     integer_type,
 )
-from adiabit.train.config import Source
+from adiabit.train.data import Source
 from adiabit.train.topology import Layer, ModelConfig
 
 PIXEL_BITS = 8

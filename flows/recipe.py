@@ -20,6 +20,7 @@ from adiabit.errors import UserError
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
+from adiabit.train.data.mnist import Digits
 
 TABLES = ("model_type", "model_attributes_type", "dict_type")  # pydantic's faults of what is no table
 SHORT = reprlib.Repr()  # of a value in a message, which is one line
@@ -66,7 +67,7 @@ class Recipe(BaseModel):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)
     onnx: Path | None = None  # a QONNX model by someone else; then nothing is trained
     checkpoint: Path | None = None  # folder of a network that is trained already, of the topology in [model]
-    data: DataConfig = DataConfig()
+    data: DataConfig = Digits()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
     export: ExportConfig = ExportConfig()
@@ -167,7 +168,7 @@ def _override(document: dict[str, Any], key: str, value: Any, told: str) -> None
 def _message(path: Path, error: ValidationError) -> str:
     first, more = error.errors()[0], error.error_count() - 1
     loc, value = first["loc"], first["input"]
-    if isinstance(value, dict) and loc[-1] in (value.get("name"), value.get("kind")):
+    if isinstance(value, dict) and loc[-1] in (value.get("name"), value.get("kind"), value.get("dataset")):
         loc = loc[:-1]  # the tag of a union
     place, key, owner = _place(loc)
     where = f"{path}: [{place}]: " if place else f"{path}: "
@@ -228,6 +229,7 @@ def _place(loc: Sequence[int | str]) -> tuple[str, str, type[BaseModel] | None]:
             continue
         inner = _models(owner.model_fields[str(part)].annotation) if owner and str(part) in owner.model_fields else []
         if not inner and owner and str(part) not in owner.model_fields:
+            owner = next((table for table in owner.__subclasses__() if str(part) in _tags(table)), owner)
             continue  # the tag of a discriminated union
         tables.append(str(part))
         owner = inner[0] if len(inner) == 1 else None

@@ -17,7 +17,7 @@ from adiabit.train.data import Dataset
 from adiabit.train.distributed import agree_on, agreed, mean, rank
 from adiabit.train.layers import Network
 from adiabit.train.measure import accuracy, copied, reestimate, shuffled, tensors
-from adiabit.train.methods.base import latent_weights
+from adiabit.train.method import latent_weights
 from adiabit.train.quantizers import hardened, set_quantizers
 
 HISTORY = (

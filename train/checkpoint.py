@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from adiabit import files
 from adiabit.errors import UserError
 from adiabit.train.layers import BinaryConv2d, BinaryLinear, Network
-from adiabit.train.methods.tables import MethodConfig, named
+from adiabit.train.methods import MethodConfig
 from adiabit.train.quantizers import quantizers, sign
-from adiabit.train.topology import Count, ModelConfig, Table
+from adiabit.train.table import Count, Table
+from adiabit.train.topology import ModelConfig
 
 MODEL, TENSORS = "model.json", "model.pt"
 AGAIN = "delete it and run `adiabit train` again"
@@ -40,11 +41,6 @@ class ModelCard(Table):
     def slopes(self) -> dict[str, float | None]:
         """What the schedule came to, where it has slopes."""
         return {"k_weights": self.k_weights, "k_activations": self.k_activations}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _a_method_may_be_its_name(cls, card: Any) -> Any:
-        return {**card, "method": named(card.get("method"))} if isinstance(card, dict) else card
 
     @model_validator(mode="after")
     def _convolutions_take_images(self) -> Self:

@@ -14,9 +14,9 @@ import brevitas.nn as qnn
 import torch
 from torch import Tensor, nn
 
-from adiabit.train.methods.base import Method
-from adiabit.train.methods.build import method as method_of
-from adiabit.train.methods.tables import MethodTable
+from adiabit.train.method import Method
+from adiabit.train.method import method as method_of
+from adiabit.train.methods import MethodTable
 from adiabit.train.quantizers import BipolarQuantizer, SignQuantizer, act_quant, weight_quant
 from adiabit.train.topology import Layer, ModelConfig, Shape
 

@@ -23,14 +23,14 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
 from adiabit.errors import UserError
+from adiabit.train.absorb import absorb_scales
 from adiabit.train.anneal import EPOCHS, FAR, Anneal
 from adiabit.train.augment import Affine, Crop, Flip
 from adiabit.train.checkpoint import MODEL, TENSORS, ModelCard, load_model, save_model, write_json
-from adiabit.train.config import DataConfig, ModelConfig, TrainConfig, check_sizes
-from adiabit.train.data import Dataset, Split, load
+from adiabit.train.config import ModelConfig, TrainConfig, check_sizes
+from adiabit.train.data import DataConfig, Dataset, Split, load
 from adiabit.train.distill import Teacher, watched
 from adiabit.train.distributed import Together, agreed, launch, rank, share_file, size
-from adiabit.train.fold import folded
 from adiabit.train.layers import Network, clear_thresholds
 from adiabit.train.measure import accuracy, pixels, reestimate, tensors
 from adiabit.train.meeting import Meeting
@@ -261,7 +261,7 @@ def _finish(
     }
     write_json(folder / "history.json", anneal.history)
     write_json(folder / "metrics.json", metrics)
-    hard = anneal.schedule.finished and net.method.foldable
+    hard = anneal.schedule.finished and net.method.has_hardware
     k_weights, k_activations = kept["slopes"]
     card = ModelCard(
         model=model, frame=net.frame, classes=net.classes, method=config.method, hard=hard,
@@ -282,8 +282,8 @@ def _hardened(net: Network, candidate: dict[str, Any], splits: Dataset, config: 
     with hardened(net):
         if config.reestimation:
             reestimate(net, tensors(splits.train)[0], config.reestimation)
-    hard = folded(net) if net.method.foldable else copy.deepcopy(net)
-    if net.method.foldable:
+    hard = absorb_scales(net) if net.method.has_hardware else copy.deepcopy(net)
+    if net.method.has_hardware:
         clear_thresholds(hard)
     return {**candidate, "hard_net": hard, "hard_validation": _accuracy(hard, tensors(splits.validation))}
 

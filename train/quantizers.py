@@ -16,7 +16,7 @@ from brevitas.inject import ExtendedInjector
 from brevitas.proxy import ActQuantProxyFromInjector, WeightQuantProxyFromInjector
 from torch import Tensor, nn
 
-from adiabit.train.schedules import Settings
+from adiabit.train.schedule import Settings
 
 Role = Literal["weight", "activation", "input"]
 Quantized = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -108,7 +108,7 @@ class BipolarQuantizer(nn.Module):
     """What weights and activations share: the export contract, and `hard`, which makes the forward binary.
 
     Its value is factor(x) * sign(latent(x)), where the hardware has the sign alone: positive or negative factors of
-    rows of weights, and shifts in `latent` of activations, go into the batch norm (`train/fold.py`).
+    rows of weights, and shifts in `latent` of activations, go into the batch norm (`train/absorb.py`).
     """
 
     def __init__(self, role: Role) -> None:

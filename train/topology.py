@@ -1,36 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which networks there are: a list of layers each, written as data, so that widths and depths are free."""
+"""Topologies as data: lists of layers, predefined or free, and a check that they fit their input and the memory."""
 
 from __future__ import annotations
 
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from adiabit.errors import UserError
+from adiabit.train.table import Count, Pads, Pair, Table
 
 Shape = tuple[int, ...]  # of a frame as the host sends it: (features,) or (H, W, C)
 
-
-class Table(BaseModel):
-    """A table of a recipe; every number in it is finite."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-def _pair(value: Any) -> Any:
-    return (value, value) if isinstance(value, int) else value
-
-
-MOST = 1_000_000  # of anything that is counted: beyond every use, and no sum of products of a few leaves 64 bits
-Count = Annotated[int, Field(ge=1, le=MOST)]
-Pair = Annotated[tuple[Count, Count], BeforeValidator(_pair)]  # (rows, columns); one number stands for both
-Pad = Annotated[int, Field(ge=0, le=MOST)]
-Pads = Annotated[tuple[Pad, Pad], BeforeValidator(_pair)]
-DEPTH = 1000  # layers
-PARAMETERS = 2 << 30  # bytes of a network's float32 parameters at most; training holds four times as much
-ACTIVATION = 64 << 20  # bytes of float32 that a layer may take or put out for one frame
+DEPTH = 1000  # layers, at most
+PARAMETERS = 2 << 30  # bytes of a network's float32 parameters, at most; training needs four times as much
+ACTIVATION = 64 << 20  # bytes of a layer's float32 input or output for one frame, at most
 
 
 class Layer(Table):

@@ -26,7 +26,8 @@ from adiabit.flows.compare.table import Row, markdown, rows, words, write
 from adiabit.flows.store import lock
 from adiabit.train import loop
 from adiabit.train.checkpoint import ModelCard, write_json
-from adiabit.train.methods.tables import TABLES, Adiabatic
+from adiabit.train.methods import METHODS
+from adiabit.train.methods.adiabatic import Adiabatic
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 NETWORK = """
@@ -95,7 +96,7 @@ def test_methods_get_their_own_rates_and_the_recipes_budget(file: Path) -> None:
 @pytest.mark.parametrize("name", ["digits", "mnist", "sfc", "spoken_digits"])
 def test_a_comparison_of_methods_has_every_method(name: str) -> None:
     runs = load_runs(RECIPES / f"compare_{name}.toml")
-    assert {run.recipe.train.method.name for run in runs} == {t.model_fields["name"].default for t in TABLES}
+    assert {run.recipe.train.method.name for run in runs} == set(METHODS.names)
     assert {run.seed for run in runs} == {0, 1, 2}
 
 

@@ -17,8 +17,10 @@ from adiabit.flows import export as exporting
 from adiabit.flows.finn.execute import run_qonnx
 from adiabit.flows.ladder import Vectors, load_rungs
 from adiabit.train.checkpoint import ModelCard, load_card, load_model, save_model
-from adiabit.train.config import DataConfig, ModelConfig
+from adiabit.train.config import ModelConfig
 from adiabit.train.data import Dataset, Split
+from adiabit.train.data.cifar10 import Cifar10
+from adiabit.train.data.mnist import Digits
 from adiabit.train.layers import Network
 from adiabit.train.measure import reestimate
 from adiabit.train.quantizers import hardened
@@ -91,7 +93,7 @@ def test_qonnx_equals_torch_on_every_vector(tmp_path: Path, method: str, model: 
     save(tmp_path / "train", method=method, model=model)
     out = tmp_path / "out"
     out.mkdir()
-    exporting.export(tmp_path / "train", DataConfig(), out)
+    exporting.export(tmp_path / "train", Digits(), out)
     vectors, (torch_rung, qonnx) = Vectors.load(out), load_rungs(out)
     frame = (28, 28, 1) if "layers" in model else (784,)
     total = FRAMES + len(exporting.corners(frame))
@@ -130,8 +132,8 @@ def test_a_checkerboard_changes_along_every_side(frame: tuple[int, ...]) -> None
 @pytest.mark.parametrize("limit", [1, 7, FRAMES, FRAMES + 1])
 def test_the_test_frames_can_be_limited(tmp_path: Path, limit: int) -> None:
     net = save(tmp_path / "train")
-    whole = exporting.make_vectors(net, DataConfig(), (784,))
-    few = exporting.make_vectors(net, DataConfig(), (784,), limit)
+    whole = exporting.make_vectors(net, Digits(), (784,))
+    few = exporting.make_vectors(net, Digits(), (784,), limit)
     count = min(limit, FRAMES)
     assert len(few.labels) - (few.labels < 0).sum() == count
     rows = [int(np.flatnonzero((whole.frames == frame).all(axis=1))[0]) for frame in few.frames[:count]]
@@ -144,7 +146,7 @@ def test_the_test_frames_can_be_limited(tmp_path: Path, limit: int) -> None:
 def test_a_network_for_other_data_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "train", model={"topology": "free", "layers": LAYERS})
     with pytest.raises(UserError) as caught:
-        exporting.export(tmp_path / "train", DataConfig(dataset="cifar10"), tmp_path)
+        exporting.export(tmp_path / "train", Cifar10(), tmp_path)
     assert str(caught.value) == (
         "recipe: [data]: the frames of cifar10 are (32, 32, 3), but the network takes (28, 28, 1); name the data set "
         "that it was trained on"
@@ -173,7 +175,7 @@ def test_a_difference_is_told_in_the_rung(tmp_path: Path) -> None:
     save(tmp_path / "train")
     out = tmp_path / "out"
     out.mkdir()
-    exporting.export(tmp_path / "train", DataConfig(), out)
+    exporting.export(tmp_path / "train", Digits(), out)
     vectors = Vectors.load(out)
     vectors.logits[7, 3] += 1
     exporting.verify(out, vectors)
@@ -197,7 +199,7 @@ def test_blocks_of_any_length_give_the_same_logits(tmp_path: Path) -> None:
 def test_a_soft_network_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "train", hard=False)
     with pytest.raises(UserError) as caught:
-        exporting.export(tmp_path / "train", DataConfig(), tmp_path)
+        exporting.export(tmp_path / "train", Digits(), tmp_path)
     assert str(caught.value) == (
         f"{tmp_path}/train: the network is still soft (k_weights = 20, k_activations = 3, hard from 1000); "
         "raise train.epochs so that the schedule ends"
@@ -211,14 +213,14 @@ def test_a_soft_network_without_slopes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match="the network is still soft \\(k_weights = none, k_activations = none, hard from"
     ):
-        exporting.export(tmp_path / "train", DataConfig(), tmp_path)
+        exporting.export(tmp_path / "train", Digits(), tmp_path)
 
 
 def test_a_real_valued_network_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "train", method="real", hard=False)
     with pytest.raises(UserError, match='method = "real" has no binary hardware, for its weights and activations are '
                                         'real; train with another, e.g. "adiabatic", to export'):  # fmt: skip
-        exporting.export(tmp_path / "train", DataConfig(), tmp_path)
+        exporting.export(tmp_path / "train", Digits(), tmp_path)
 
 
 @pytest.mark.parametrize(("value", "what"), [(float("nan"), "tensor 8.scale holds"), (3e38, "the network computes")])
@@ -228,7 +230,7 @@ def test_a_diverged_network_is_refused(tmp_path: Path, value: float, what: str) 
     state["8.scale"].fill_(value)
     torch.save(state, tmp_path / "train" / "model.pt")
     with pytest.raises(UserError, match=rf"{what} NaN or infinity; its training diverged; lower train\.learning_rate"):
-        exporting.export(tmp_path / "train", DataConfig(), tmp_path)
+        exporting.export(tmp_path / "train", Digits(), tmp_path)
 
 
 def test_frames_of_another_shape_are_refused(tmp_path: Path) -> None:

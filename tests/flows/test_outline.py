@@ -21,7 +21,7 @@ from adiabit.hw.accelerator import Accelerator, MatrixVector, Stage, Stream, sta
 from adiabit.hw.fold import Folding, apply, foldable
 from adiabit.hw.solve import solve
 from adiabit.train import loop
-from adiabit.train.config import Source
+from adiabit.train.data import Source
 from adiabit.train.layers import Network
 from adiabit.train.quantizers import quantizers
 from adiabit.train.topology import ModelConfig

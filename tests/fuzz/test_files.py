@@ -21,10 +21,9 @@ from adiabit.flows.ladder import load_rungs
 from adiabit.hw import storage
 from adiabit.train import data
 from adiabit.train.checkpoint import ModelCard, load_model, save_model
-from adiabit.train.config import DataConfig
-from adiabit.train.data import cifar10, mnist
+from adiabit.train.data import DATASETS, cifar10, mnist
 from adiabit.train.layers import Network
-from adiabit.train.methods.tables import Ste
+from adiabit.train.methods.ste import Ste
 from adiabit.train.topology import ModelConfig
 from tests.fuzz.damage import damaged
 
@@ -117,7 +116,7 @@ WRITERS = {"mnist": _idx, "cifar10": _cifar, "catdog": _pets, "spoken-digits": _
 def test_data(seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = sorted(WRITERS)[seed % len(WRITERS)]
     WRITERS[name](tmp_path, np.random.default_rng(seed))
-    config = DataConfig.model_validate({"dataset": name, "dir": tmp_path, "validation": 0.3})
+    config = DATASETS.validate({"dataset": name, "dir": tmp_path, "validation": 0.3})
     whole = data.load(config)
     what = spoil(tmp_path, seed)
     try:

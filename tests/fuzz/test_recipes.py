@@ -11,7 +11,7 @@ import pytest
 
 from adiabit.flows import cli
 from adiabit.flows.recipe import Recipe
-from adiabit.train.methods.tables import TABLES
+from adiabit.train.methods import METHODS
 from adiabit.train.topology import Layer
 
 VALUES = (
@@ -31,7 +31,7 @@ def _keys() -> dict[str, list[str]]:
     tables = {top: [*Recipe.model_fields[top].annotation.model_fields, "kee"] for top in TOPS}  # type: ignore[union-attr]
     tables[""] = [*Recipe.model_fields, "kee"]
     tables["compile.fold"] = ["fps", "luts", "stages", "finn_json", "kee"]
-    tables["train.method"] = [key for table in TABLES for key in table.model_fields]
+    tables["train.method"] = [key for table in METHODS for key in table.model_fields]
     tables["train.method.schedule"] = ["kind", "activations", "weights_until", "target", "k", "kee"]
     tables["train.distill"] = ["teacher", "logits", "temperature", "features", "compare"]
     tables["model.layers"] = list(Layer.model_fields)

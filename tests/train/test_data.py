@@ -21,8 +21,9 @@ import pytest
 
 from adiabit.errors import UserError
 from adiabit.train import data
-from adiabit.train.config import DataConfig
+from adiabit.train.data import DATASETS
 from adiabit.train.data import mnist as idx_files
+from adiabit.train.data.mnist import Digits, Mnist
 
 
 def idx(array: np.ndarray[Any, Any]) -> bytes:
@@ -42,11 +43,11 @@ def write(folder: Path, *, train: int = 40, test: int = 20, zipped: bool = True)
 
 
 def mnist(folder: Path | None) -> data.Dataset:
-    return data.load(DataConfig(dataset="mnist", dir=folder, validation=0.25))
+    return data.load(Mnist(dir=folder, validation=0.25))
 
 
 def test_digits_are_embedded_stratified_and_fixed() -> None:
-    dataset = data.load(DataConfig())
+    dataset = data.load(Digits())
     assert [len(s.labels) for s in (dataset.train, dataset.validation, dataset.test)] == [3600, 400, 1000]
     assert all(np.ptp(np.bincount(s.labels)) == 0 for s in (dataset.train, dataset.validation, dataset.test))
     assert dataset.test.frames.dtype == np.uint8
@@ -54,7 +55,7 @@ def test_digits_are_embedded_stratified_and_fixed() -> None:
     assert len(set(dataset.test.labels[:30].tolist())) > 5  # mixed
     everything = np.concatenate([dataset.train.frames, dataset.validation.frames, dataset.test.frames])
     assert len(np.unique(everything, axis=0)) == 5000  # no frame in two splits
-    other = data.load(DataConfig(seed=1))
+    other = data.load(Digits(seed=1))
     assert np.array_equal(other.test.frames, dataset.test.frames)
     assert not np.array_equal(other.validation.frames, dataset.validation.frames)
 
@@ -80,7 +81,7 @@ def test_the_digest_tells_contents_not_places(tmp_path: Path) -> None:
     write(tmp_path / "a")
     shutil.copytree(tmp_path / "a", tmp_path / "b" / "mnist")
     write(tmp_path / "c", test=19)
-    a, b, c = (data.digest(DataConfig(dataset="mnist", dir=tmp_path / x, validation=0.25)) for x in "abc")
+    a, b, c = (data.digest(Mnist(dir=tmp_path / x, validation=0.25)) for x in "abc")
     assert a == b != c
 
 
@@ -114,7 +115,7 @@ def test_a_truncated_archive_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", [(-1, 28, 28), (2**31 - 1, 2**31 - 1, 2**31 - 1), (2**30, 28, 28)])
 def test_a_head_that_announces_what_cannot_be_is_told(tmp_path: Path, shape: tuple[int, ...]) -> None:
     message = damage(tmp_path, IMAGES, struct.pack(">4i", 0x803, *shape) + bytes(100))
-    assert f"announces {' x '.join(map(str, shape))} bytes; 0 to 1,073,741,824 can be read; delete it" in message
+    assert f"announces {' x '.join(map(str, shape))} bytes; must be 0 to 1,073,741,824; delete it" in message
 
 
 def test_no_more_is_unpacked_than_was_announced(tmp_path: Path) -> None:
@@ -147,9 +148,9 @@ def test_a_folder_that_is_none_is_told(
     put(folder := tmp_path / "data")
     for use in (data.load, data.digest):
         with pytest.raises(UserError) as caught:
-            use(DataConfig.model_validate({"dataset": dataset, "dir": folder}))
+            use(DATASETS.validate({"dataset": dataset, "dir": folder}))
         assert str(caught.value) == (
-            f"{folder}: {reason}; name a readable folder with the data set in it by --data or ADIABIT_DATA"
+            f"{folder}: {reason}; name a readable folder that holds the data set by --data or ADIABIT_DATA"
         )
 
 
@@ -187,7 +188,7 @@ def test_a_missing_file_is_told_with_the_remedy(tmp_path: Path) -> None:
 def test_a_split_must_not_be_empty(tmp_path: Path) -> None:
     write(tmp_path)
     with pytest.raises(UserError, match=r"validation = 0.01 of 40 frames leaves a split empty; choose another share"):
-        data.load(DataConfig(dataset="mnist", dir=tmp_path, validation=0.01))
+        data.load(Mnist(dir=tmp_path, validation=0.01))
 
 
 @pytest.fixture
@@ -224,7 +225,5 @@ def test_a_download_is_checked_and_kept(
 
 
 def test_no_network_is_told_with_the_remedy(mirror: dict[str, bytes]) -> None:
-    with pytest.raises(
-        UserError, match=r'train-images.*cannot be downloaded .*ADIABIT_DATA, or use dataset = "digits"'
-    ):
+    with pytest.raises(UserError, match=r'train-images.*the download failed .*ADIABIT_DATA, or use dataset = "digits"'):
         mnist(None)

@@ -16,12 +16,12 @@ from PIL import Image
 
 from adiabit.errors import UserError
 from adiabit.train import data
-from adiabit.train.config import DataConfig
-from adiabit.train.data import cifar10, pets
+from adiabit.train.data import DATASETS, cifar10, pets
+from adiabit.train.data.pets import CatDog
 
 
 def load(dataset: str, folder: Path | None) -> data.Dataset:
-    return data.load(DataConfig.model_validate({"dataset": dataset, "dir": folder, "validation": 0.25}))
+    return data.load(DATASETS.validate({"dataset": dataset, "dir": folder, "validation": 0.25}))
 
 
 # CIFAR-10 ---------------------------------------------------------------------------------------------------------
@@ -64,8 +64,8 @@ def test_cifar_cut_short_or_of_other_labels_is_told(tmp_path: Path) -> None:
         with pytest.raises(UserError) as caught:
             load("cifar10", tmp_path)
         assert str(caught.value) == (
-            f"{path}: holds {len(content)} bytes, which is no multiple of a record's 3073; download {cifar10.URL} and "
-            "unpack it again"
+            f"{path}: holds {len(content)} bytes, which is not a multiple of a record's 3073; download {cifar10.URL} "
+            "and unpack it again"
         )
     path.write_bytes(b"\x0a" + whole[1:])
     with pytest.raises(UserError, match=r"data_batch_3.bin: a label is 10; CIFAR-10's are 0 to 9; download "):
@@ -82,7 +82,7 @@ def _sparse(path: Path) -> None:
     [
         (Path.mkdir, "a folder, not a file"),
         (os.mkfifo, "a pipe or a device, not a file"),
-        (_sparse, "2,147,483,648 bytes; at most 1,073,741,824 are read"),
+        (_sparse, "2,147,483,648 bytes; a file may have at most 1,073,741,824"),
     ],
     ids=["folder", "pipe", "large"],
 )
@@ -95,15 +95,18 @@ def test_what_is_no_cifar_file_is_told(tmp_path: Path, put: Callable[[Path], obj
 
 
 def test_a_folder_without_cifar_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match=r": no data_batch_1.bin, .*test_batch.bin in cifar-10-batches-bin/ or itself "
-                                        r"or .*; CIFAR-10, binary version, is needed; download "):  # fmt: skip
+    expected = (
+        r": no data_batch_1.bin, .*test_batch.bin in cifar-10-batches-bin/ or the folder itself or .*; the folder must "
+        r"hold CIFAR-10 \(binary version\); download "
+    )
+    with pytest.raises(UserError, match=expected):
         load("cifar10", tmp_path)
     monkeypatch.delenv("ADIABIT_DATA", raising=False)
     with pytest.raises(UserError) as caught:
         load("cifar10", None)
     assert str(caught.value) == (
-        f"recipe: [data]: CIFAR-10, binary version, is looked for in a folder; download {cifar10.URL} and unpack it, "
-        "and name the folder by --data or ADIABIT_DATA"
+        f"recipe: [data]: CIFAR-10 (binary version) needs a folder; download {cifar10.URL} and unpack it, and "
+        "name the folder by --data or ADIABIT_DATA"
     )
     write_cifar(tmp_path)
     monkeypatch.setenv("ADIABIT_DATA", str(tmp_path))
@@ -154,7 +157,7 @@ def test_files_that_are_no_images_are_left_out_and_told(tmp_path: Path, capsys: 
     dataset = load("catdog", tmp_path)
     assert len(dataset.train.labels) + len(dataset.validation.labels) == 32 - 3
     assert capsys.readouterr().err == (
-        "PetImages: 3 of 40 files are no images and were left out: Cat/6.jpg, Dog/11.jpg, Dog/12.jpg\n"
+        "PetImages: 3 of 40 files are not images and were left out: Cat/6.jpg, Dog/11.jpg, Dog/12.jpg\n"
     )
 
 
@@ -182,8 +185,8 @@ def test_one_broken_file_is_left_out_and_told(
         warnings.simplefilter("error")
         dataset = load("catdog", tmp_path)
     assert len(dataset.train.labels) + len(dataset.validation.labels) == 32 - 1
-    assert capsys.readouterr().err == ("PetImages: 1 of 40 files are no images and were left out: Dog/11.jpg\n")
-    assert data.digest(DataConfig(dataset="catdog", dir=tmp_path))
+    assert capsys.readouterr().err == ("PetImages: 1 of 40 files are not images and were left out: Dog/11.jpg\n")
+    assert data.digest(CatDog(dir=tmp_path))
 
 
 GREYS = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16
@@ -226,7 +229,7 @@ def test_16_bits_in_32_are_scaled() -> None:
 def test_files_in_place_of_folders_are_told(tmp_path: Path) -> None:
     for name in ("Cat", "Dog"):
         (tmp_path / name).write_bytes(b"")
-    with pytest.raises(UserError, match=r"Cat: Not a directory; name a readable folder with the data set in it"):
+    with pytest.raises(UserError, match=r"Cat: Not a directory; name a readable folder that holds the data set"):
         load("catdog", tmp_path)
 
 
@@ -244,13 +247,17 @@ def test_names_of_pets_are_numbers(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         load("catdog", tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path}/Dog/rex.jpg: the name is no number; PetImages numbers its files, and the number chooses the "
+        f"{tmp_path}/Dog/rex.jpg: the name is not a number; PetImages numbers its files, and the number chooses the "
         "split; rename or remove the file"
     )
 
 
 def test_folders_without_pets_are_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r": no Cat, Dog in PetImages/ or itself or .*; PetImages is needed; download "):
+    with pytest.raises(
+        UserError,
+        match=r": no Cat, Dog in PetImages/ or the folder itself or .*; the folder must "
+        r"hold PetImages; download ",
+    ):
         load("catdog", tmp_path)
     for name in ("Cat", "Dog"):
         (tmp_path / name).mkdir()
@@ -263,5 +270,5 @@ def test_digests_tell_contents_and_names_not_places(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "a", tmp_path / "b" / "PetImages")
     shutil.copytree(tmp_path / "a", tmp_path / "c")
     (tmp_path / "c" / "Cat" / "4.jpg").rename(tmp_path / "c" / "Cat" / "7.jpg")
-    a, b, c = (data.digest(DataConfig(dataset="catdog", dir=tmp_path / x)) for x in "abc")
+    a, b, c = (data.digest(CatDog(dir=tmp_path / x)) for x in "abc")
     assert a == b != c

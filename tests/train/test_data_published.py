@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from adiabit.train import data
-from adiabit.train.config import DataConfig
+from adiabit.train.data import DATASETS
 
 DATA = Path(os.environ.get("ADIABIT_DATA", "nowhere"))
 SPOKEN = "free-spoken-digit-dataset"
@@ -20,7 +20,7 @@ SPOKEN = "free-spoken-digit-dataset"
 def load(folder: str, **settings: Any) -> data.Dataset:
     if not (DATA / folder).exists():
         pytest.skip(f"{DATA / folder} is not there; set ADIABIT_DATA to the folder that holds it")
-    return data.load(DataConfig.model_validate({"dir": DATA, **settings}))
+    return data.load(DATASETS.validate({"dir": DATA, **settings}))
 
 
 @pytest.mark.data

@@ -15,8 +15,7 @@ import pytest
 
 from adiabit.errors import UserError
 from adiabit.train import data
-from adiabit.train.config import DataConfig
-from adiabit.train.data import speech
+from adiabit.train.data import DATASETS, speech
 
 SPEAKERS = ("jackson", "theo")
 
@@ -48,7 +47,7 @@ def write(folder: Path, takes: int = 8) -> None:
 
 def load(folder: Path, **settings: Any) -> data.Dataset:
     table = {"dataset": "spoken-digits", "dir": folder, "validation": 0.2, **settings}
-    return data.load(DataConfig.model_validate(table))
+    return data.load(DATASETS.validate(table))
 
 
 @pytest.mark.parametrize("layout", ["free-spoken-digit-dataset/recordings", "recordings", "."])
@@ -72,7 +71,7 @@ def test_one_speaker_is_the_test(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         load(tmp_path, split="speaker", speaker="nobody")
     assert str(caught.value) == (
-        "recipe: [data]: speaker = 'nobody' is none of ['jackson', 'theo']; choose one of them"
+        "recipe: [data]: speaker = 'nobody' is not one of ['jackson', 'theo']; choose one of them"
     )
 
 
@@ -152,7 +151,7 @@ def test_other_recordings_are_told(tmp_path: Path, settings: dict[str, int], mes
         (os.mkfifo, "a pipe or a device, not a file"),
         (lambda path: path.symlink_to("nowhere"), "a link to nowhere, which does not exist"),
         (lambda path: path.symlink_to(path), "Too many levels of symbolic links"),
-        (lambda path: path.write_bytes(b""), "no WAV file"),
+        (lambda path: path.write_bytes(b""), "not a WAV file"),
     ],
     ids=["folder", "pipe", "dangling", "loop", "empty"],
 )
@@ -183,7 +182,7 @@ def test_damaged_recordings_are_told(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for content in (b"", b"RIFF", b"nothing of the kind" * 5):
         path.write_bytes(content)
-        with pytest.raises(UserError, match=r"0_theo_0.wav: no WAV file \(.*\); delete it and clone "):
+        with pytest.raises(UserError, match=r"0_theo_0.wav: not a WAV file \(.*\); delete it and clone "):
             speech.read_wav(path)
     path.write_bytes(whole[:-101])
     with pytest.raises(UserError, match=r"announces 6400 bytes of samples but holds 6299; delete it and clone "):

@@ -14,10 +14,11 @@ import torch
 from adiabit.errors import UserError
 from adiabit.train import loop
 from adiabit.train.checkpoint import ModelCard, load_card, save_model
-from adiabit.train.config import DataConfig, Distill, ModelConfig, TrainConfig
+from adiabit.train.config import Distill, ModelConfig, TrainConfig
+from adiabit.train.data.mnist import Digits
 from adiabit.train.distill import Teacher, distance, divergence, watched
 from adiabit.train.layers import Network
-from adiabit.train.methods.tables import Real
+from adiabit.train.methods.real import Real
 
 SMALL = ModelConfig(topology="free", widths=(16, 8))
 
@@ -69,14 +70,14 @@ def test_the_loss_joins_labels_logits_and_features(compare: Any, tmp_path: Path)
 def test_the_twin_is_trained_first_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"epochs": 2, "batch_size": 400, "threads": 1, "method": "bop", "distill": {"features": 0.1}}
     train = TrainConfig.model_validate(settings)
-    loop.fit(DataConfig(), SMALL, train, tmp_path, progress=False)
+    loop.fit(Digits(), SMALL, train, tmp_path, progress=False)
     card, twin = load_card(tmp_path), load_card(tmp_path / "twin")
     assert (card.method.name, card.hard, twin.method.name) == ("bop", True, "real")
     metrics = json.loads((tmp_path / "twin" / "metrics.json").read_text())
     assert metrics["epochs"] == 2
     again = TrainConfig.model_validate({**settings, "distill": {"teacher": tmp_path / "twin", "features": 0.1}})
     (other := tmp_path / "other").mkdir()
-    loop.fit(DataConfig(), SMALL, again, other, progress=False)
+    loop.fit(Digits(), SMALL, again, other, progress=False)
     assert not (other / "twin").exists()
     one, two = (json.loads((folder / "history.json").read_text()) for folder in (tmp_path, other))
     assert one == two

@@ -20,8 +20,9 @@ from lightning import LightningModule
 from adiabit.errors import UserError
 from adiabit.train import loop, resume
 from adiabit.train.checkpoint import load_model
-from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
+from adiabit.train.config import ModelConfig, TrainConfig
 from adiabit.train.data import load
+from adiabit.train.data.mnist import Digits
 from adiabit.train.distributed import agree_on, agreed, launch, mean, rank, share_file, size
 from adiabit.train.measure import accuracy, tensors
 from adiabit.train.meeting import Meeting
@@ -55,7 +56,7 @@ def _tell_all(folder: Path) -> None:
     share_file(own / "missing")
     buffers = [torch.full((2,), float(number)), torch.tensor(number)]
     agree_on(buffers)
-    data = DataConfig()
+    data = Digits()
     config = TrainConfig(batch_size=100, seed=1)
     learner = LightningModule()
     batches = loop.Batches(load(data).train, data.source.shape, config, learner)
@@ -78,7 +79,7 @@ def test_what_processes_share_and_agree_on(tmp_path: Path) -> None:
         assert (told["files"], told["content"]) == (["file"], "of process 0")
         assert len(told["labels"]) == 50
     config = TrainConfig(batch_size=100, seed=1)
-    batches = loop.Batches(load(DataConfig()).train, DataConfig().source.shape, config, LightningModule())
+    batches = loop.Batches(load(Digits()).train, Digits().source.shape, config, LightningModule())
     frames, labels = next(iter(batches))
     assert len(batches) == first["batches"] == second["batches"]
     for part, told in enumerate((first, second)):  # disjoint, and together the whole batch
@@ -100,7 +101,7 @@ def test_a_process_that_goes_is_the_cause_not_what_its_peer_sees(capfd: pytest.C
 
 def _fit(folder: Path, machine: int, place: str, settings: dict[str, Any]) -> None:
     train, meeting = TrainConfig.model_validate(settings), Meeting(machine=machine, place=place)
-    loop.fit(DataConfig(), SMALL, train, folder, progress=False, quiet=True, meeting=meeting)
+    loop.fit(Digits(), SMALL, train, folder, progress=False, quiet=True, meeting=meeting)
 
 
 def test_two_processes_learn_and_resume_exactly(tmp_path: Path) -> None:
@@ -123,7 +124,7 @@ def test_two_processes_learn_and_resume_exactly(tmp_path: Path) -> None:
     metrics, resumed = (json.loads((folder / "metrics.json").read_text()) for folder in (whole, half))
     assert metrics | {"seconds": 0} == resumed | {"seconds": 0}
     assert metrics["hard_test"] > 0.7  # chance is 0.1
-    assert accuracy(load_model(whole), *tensors(load(DataConfig()).test)) == metrics["hard_test"]
+    assert accuracy(load_model(whole), *tensors(load(Digits()).test)) == metrics["hard_test"]
 
 
 def test_two_machines_train_with_a_twin_for_a_teacher(tmp_path: Path) -> None:

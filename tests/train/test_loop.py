@@ -15,10 +15,12 @@ import torch
 from adiabit.errors import UserError
 from adiabit.train import anneal, loop, measure
 from adiabit.train.checkpoint import ModelCard, load_card, load_model, save_model
-from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
+from adiabit.train.config import ModelConfig, TrainConfig
 from adiabit.train.data import load
+from adiabit.train.data.mnist import Digits
 from adiabit.train.layers import BinaryLinear, Network
-from adiabit.train.methods.tables import Adiabatic, Real
+from adiabit.train.methods.adiabatic import Adiabatic
+from adiabit.train.methods.real import Real
 from adiabit.train.quantizers import quantizers
 
 SMALL = ModelConfig(topology="free", widths=(32, 16))
@@ -31,7 +33,7 @@ SMALL_CONV = ModelConfig.model_validate({"topology": "free", "layers": LAYERS})
 def run(folder: Path, model: ModelConfig = SMALL, **settings: Any) -> dict[str, Any]:
     folder.mkdir(exist_ok=True)
     train = TrainConfig.model_validate({"epochs": 4, "batch_size": 100, "threads": 1, **settings})
-    loop.fit(DataConfig(), model, train, folder, progress=False)
+    loop.fit(Digits(), model, train, folder, progress=False)
     metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
     return metrics
 
@@ -39,7 +41,7 @@ def run(folder: Path, model: ModelConfig = SMALL, **settings: Any) -> dict[str, 
 @pytest.fixture(scope="module", autouse=True)
 def _digits_are_read_once() -> Iterator[None]:
     """Reading them takes as long as a test's training."""
-    splits = load(DataConfig())
+    splits = load(Digits())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "load", lambda _: splits)
         yield
@@ -63,7 +65,7 @@ def test_a_small_network_learns_digits_and_is_hard(trained: Path) -> None:
     assert load_card(trained).hard
     net = load_model(trained)
     assert all(q.hard for q in quantizers(net))
-    splits = load(DataConfig())
+    splits = load(Digits())
     assert measure.accuracy(net, *measure.tensors(splits.test)) == metrics["hard_test"]
     assert measure.accuracy(net, *measure.tensors(splits.validation)) == metrics["hard_validation"]
 
@@ -71,7 +73,7 @@ def test_a_small_network_learns_digits_and_is_hard(trained: Path) -> None:
 def test_a_small_convolutional_network_learns_digits_and_is_hard(tmp_path: Path) -> None:
     metrics = run(tmp_path, SMALL_CONV, epochs=6)
     assert metrics["hard_test"] > 0.7  # chance is 0.1
-    card, net, splits = load_card(tmp_path), load_model(tmp_path), load(DataConfig()).shaped((28, 28, 1))
+    card, net, splits = load_card(tmp_path), load_model(tmp_path), load(Digits()).shaped((28, 28, 1))
     assert (card.hard, card.frame, card.classes) == (True, (28, 28, 1), 10)
     assert measure.accuracy(net, *measure.tensors(splits.test)) == metrics["hard_test"]
     history = json.loads((tmp_path / "history.json").read_text())
@@ -236,7 +238,7 @@ def test_products_in_bfloat16_train_and_are_measured_in_float32(
 
 
 def test_training_frames_are_augmented_and_keep_their_labels() -> None:
-    splits = load(DataConfig())
+    splits = load(Digits())
     train = TrainConfig(batch_size=64, shift=2, rotate=10, moved=0.5)
     learner = loop.Learner(Network(SMALL, "ste"), train)
     frames, labels = next(iter(loop.Batches(splits.train, (28, 28, 1), train, learner)))
@@ -246,7 +248,7 @@ def test_training_frames_are_augmented_and_keep_their_labels() -> None:
 
 
 def test_images_of_a_network_that_is_dense_are_augmented_too() -> None:
-    splits = load(DataConfig(validation=0.9))  # 400 frames, in both shapes
+    splits = load(Digits(validation=0.9))  # 400 frames, in both shapes
     train = TrainConfig(batch_size=64, crop=(3, 3), flip=True)
     learner = loop.Learner(Network(SMALL, "ste"), train)
     flat, _ = next(iter(loop.Batches(splits.train, (28, 28, 1), train, learner)))
@@ -266,7 +268,7 @@ def test_square_hinge_counts_the_classes_of_the_data_set() -> None:
 
 
 def test_what_re_estimates_during_the_anneal_has_all_classes() -> None:
-    splits = load(DataConfig()).shaped((28, 28, 1))
+    splits = load(Digits()).shaped((28, 28, 1))
     callback = anneal.Anneal(TrainConfig(), Network(SMALL_CONV, "ste", frame=(28, 28, 1)), splits, {})
     order = {frame.numpy().tobytes(): label for frame, label in zip(*measure.tensors(splits.train), strict=True)}
     labels = torch.stack([order[frame.numpy().tobytes()] for frame in callback.sample])
@@ -276,7 +278,7 @@ def test_what_re_estimates_during_the_anneal_has_all_classes() -> None:
 
 def test_re_estimation_of_images_gives_the_statistics_of_the_whole_split() -> None:
     net = torch.nn.Sequential(torch.nn.Conv2d(1, 3, 5), torch.nn.BatchNorm2d(3))
-    frames = torch.from_numpy(load(DataConfig()).train.frames[:500]).view(-1, 28, 28, 1)  # two blocks of 250
+    frames = torch.from_numpy(load(Digits()).train.frames[:500]).view(-1, 28, 28, 1)  # two blocks of 250
     measure.reestimate(net, frames, passes=1)
     inner = net[0](frames.permute(0, 3, 1, 2).float()).double()
     torch.testing.assert_close(net[1].running_mean.double(), inner.mean((0, 2, 3)), rtol=2e-3, atol=0)
@@ -285,7 +287,7 @@ def test_re_estimation_of_images_gives_the_statistics_of_the_whole_split() -> No
 
 def test_re_estimation_gives_the_statistics_of_the_whole_split() -> None:
     net = torch.nn.Sequential(torch.nn.Linear(784, 3), torch.nn.BatchNorm1d(3), torch.nn.Dropout(0.5))
-    frames = torch.from_numpy(load(DataConfig()).train.frames[:500])
+    frames = torch.from_numpy(load(Digits()).train.frames[:500])
     net.train()
     measure.reestimate(net, frames, passes=2)
     inner = net[0](frames.float())
@@ -374,7 +376,7 @@ def test_a_model_survives_saving(tmp_path: Path) -> None:
 )
 def test_a_network_with_dropout_is_loaded_as_it_was_measured(tmp_path: Path, method: Any, key: str) -> None:
     metrics = run(tmp_path, method=method, dropout=0.2, epochs=2)
-    frames, labels = measure.tensors(load(DataConfig()).shaped((784,)).test)
+    frames, labels = measure.tensors(load(Digits()).shaped((784,)).test)
     assert measure.accuracy(load_model(tmp_path), frames, labels) == pytest.approx(metrics[key])
 
 

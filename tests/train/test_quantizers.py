@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from adiabit.train.methods.adiabatic import AdiabaticQuantizer
+from adiabit.train.methods.adiabatic.rules import AdiabaticQuantizer
 from adiabit.train.quantizers import BipolarQuantizer, SignQuantizer, sign
 
 POINTS = torch.tensor([-2.0, -1.0, -0.3, -1e-9, 0.0, 1e-9, 0.3, 1.0, 2.0])

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 
 import pytest
 
-from adiabit.train.methods.build import method
-from adiabit.train.methods.tables import Adiabatic, Budget, Patience, Target
-from adiabit.train.schedules import BudgetSchedule, PatienceSchedule, Schedule, TargetSchedule
+from adiabit.train.method import method
+from adiabit.train.methods.adiabatic import Adiabatic, Budget, Patience, Target
+from adiabit.train.methods.adiabatic.schedules import BudgetSchedule, PatienceSchedule, TargetSchedule
+from adiabit.train.schedule import Schedule
 
 
 def unasked() -> float:

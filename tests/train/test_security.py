@@ -17,7 +17,8 @@ from torch import distributed
 from torch._C._distributed_c10d import TCPStore  # torch.distributed has it, untyped
 
 from adiabit.train import loop, resume
-from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
+from adiabit.train.config import ModelConfig, TrainConfig
+from adiabit.train.data.mnist import Digits
 from adiabit.train.meeting import Meeting
 from tests.train.sockets import family, listening
 
@@ -37,7 +38,7 @@ class Attack:
 def _fit(folder: Path, machine: int, place: str, epochs: int, machines: int) -> None:
     train = TrainConfig(epochs=epochs, batch_size=100, threads=1, devices=2 // machines, machines=machines)
     meeting = Meeting(machine=machine, place=place)
-    loop.fit(DataConfig(), SMALL, train, folder, progress=False, quiet=True, meeting=meeting)
+    loop.fit(Digits(), SMALL, train, folder, progress=False, quiet=True, meeting=meeting)
 
 
 @contextmanager
@@ -122,7 +123,7 @@ def _unpickles_nothing(folder: Path) -> None:
 
     distributed_c10d._unpickler = refuse  # type: ignore[assignment]
     train = TrainConfig(epochs=2, batch_size=100, threads=1, devices=2)
-    loop._fit_together(DataConfig(), SMALL, train, folder, False, True)
+    loop._fit_together(Digits(), SMALL, train, folder, False, True)
 
 
 def test_what_processes_tell_one_another_is_not_unpickled(tmp_path: Path) -> None:

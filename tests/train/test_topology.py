@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from adiabit.errors import UserError
-from adiabit.train.config import SOURCES
+from adiabit.train.data import DATASETS
 from adiabit.train.layers import BinaryConv2d, BinaryLinear, Network
 from adiabit.train.measure import pixels
 from adiabit.train.topology import Layer, ModelConfig
@@ -46,7 +46,7 @@ def test_shapes_of_the_literature(topology: str, shapes: list[tuple[int, ...]]) 
 
 @pytest.mark.parametrize(("topology", "dataset"), DATASET.items())
 def test_each_topology_takes_its_data_set(topology: str, dataset: str) -> None:
-    source, model = SOURCES[dataset], config(topology=topology)
+    source, model = DATASETS.validate(dataset).source, config(topology=topology)
     net = Network(model, "adiabatic", frame=model.frame(source.shape), classes=source.classes)
     out = net(pixels(torch.randint(0, 256, (2, *source.shape), dtype=torch.uint8)))
     assert out.shape == (2, source.classes)

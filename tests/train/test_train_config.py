@@ -10,8 +10,11 @@ import pytest
 from pydantic import ValidationError
 
 from adiabit.errors import UserError
-from adiabit.train.config import DataConfig, ModelConfig, TrainConfig, check_sizes
-from adiabit.train.methods.tables import Adiabatic, Budget, Patience, Target
+from adiabit.train.config import ModelConfig, TrainConfig, check_sizes
+from adiabit.train.data.mnist import Digits
+from adiabit.train.data.pets import CatDog
+from adiabit.train.data.speech import SpokenDigits
+from adiabit.train.methods.adiabatic import Adiabatic, Budget, Patience, Target
 
 UNBOUNDED = (
     "epochs", "early_stopping", "batch_size", "learning_rate", "weight_decay", "reestimation", "devices", "machines",
@@ -38,8 +41,8 @@ def test_a_crop_is_of_rows_and_columns() -> None:
 
 
 def test_data_sets_tell_their_frames() -> None:
-    assert (DataConfig().source.shape, DataConfig().source.classes) == ((28, 28, 1), 10)
-    assert DataConfig(dataset="catdog").source.classes == 2
+    assert (Digits().source.shape, Digits().source.classes) == ((28, 28, 1), 10)
+    assert CatDog().source.classes == 2
 
 
 def test_hidden_widths() -> None:
@@ -57,8 +60,8 @@ def test_hidden_widths() -> None:
         (TrainConfig, {"epoch": 3}, "Extra inputs are not permitted"),
         (Adiabatic, {"schedule": {"kind": "sudden"}}, "'budget', 'target', 'patience'"),
         (Adiabatic, {"schedule": {"weights_from": 0.9, "weights_until": 0.3}}, "must be less than weights_until"),
-        (DataConfig, {"validation": 1.0}, "less than 1"),
-        (DataConfig, {"dataset": "spoken-digits", "split": "index"}, "'upstream' or 'speaker'"),
+        (Digits, {"validation": 1.0}, "less than 1"),
+        (SpokenDigits, {"split": "index"}, "'upstream' or 'speaker'"),
         (TrainConfig, {"crop": -1}, "greater than or equal to 0"),
         *((TrainConfig, {key: 10**7}, "less than or equal to") for key in UNBOUNDED),
         *(
@@ -70,8 +73,8 @@ def test_hidden_widths() -> None:
         (Adiabatic, {"schedule": {"noise": math.inf}}, "finite number"),
         (Adiabatic, {"schedule": {"kind": "target", "factor": math.inf}}, "finite number"),
         (TrainConfig, {"seed": -1}, "greater than or equal to 0"),
-        (DataConfig, {"seed": 2**32}, "less than or equal to 4294967295"),
-        (DataConfig, {"speaker": "a" * 300}, "at most 64 characters"),
+        (Digits, {"seed": 2**32}, "less than or equal to 4294967295"),
+        (SpokenDigits, {"speaker": "a" * 300}, "at most 64 characters"),
         (ModelConfig, {"init": math.nan}, "finite number"),
         (ModelConfig, {"topology": "free", "widths": [1] * 1001}, "at most 1000 items"),
         (ModelConfig, {"topology": "free", "widths": [10**7]}, "less than or equal to 1000000"),
@@ -88,8 +91,8 @@ def test_a_crop_beyond_the_frame_is_told(crop: Any) -> None:
     with pytest.raises(
         UserError, match=r"^recipe: \[train\]: crop = \[.*\]: frames of digits have 28 x 28 pixels; crop"
     ):
-        check_sizes(DataConfig(), ModelConfig(), train)
-    check_sizes(DataConfig(), ModelConfig(), TrainConfig(crop=(28, 28)))
+        check_sizes(Digits(), ModelConfig(), train)
+    check_sizes(Digits(), ModelConfig(), TrainConfig(crop=(28, 28)))
 
 
 @pytest.mark.parametrize(
@@ -108,9 +111,9 @@ def test_a_crop_beyond_the_frame_is_told(crop: Any) -> None:
 def test_a_network_beyond_memory_is_told_before_it_is_made(layers: Any, message: str) -> None:
     model = ModelConfig.model_validate({"topology": "free", "layers": layers})
     with pytest.raises(UserError, match=message):
-        check_sizes(DataConfig(), model, TrainConfig())
+        check_sizes(Digits(), model, TrainConfig())
 
 
 def test_configurations_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        DataConfig().dataset = "mnist"
+        Digits().seed = 1

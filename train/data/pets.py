@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cats and dogs: Microsoft's PetImages (Asirra; Kaggle's Dogs vs. Cats), any size, brought to 64 x 64 grey pixels."""
+"""Cats and dogs: Microsoft's PetImages (Asirra; Kaggle's Dogs vs. Cats), scaled to 64 x 64 grey pixels."""
 
 from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from adiabit.errors import UserError
+from adiabit.train.data import DATASETS, DataTable, Source
 from adiabit.train.data.files import Split, find_folder, listed
 
 REMEDY = (
@@ -21,22 +23,39 @@ REMEDY = (
 LAYOUTS = ("PetImages", ".", "kagglecatsanddogs_5340/PetImages")
 CLASSES = ("Cat", "Dog")
 KINDS = (".jpg", ".jpeg", ".png")
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")  # what such files turn out to be; Pillow would run Ghostscript for EPS
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")  # the formats of such files; for EPS, Pillow would run Ghostscript
 SIDE = 64
-TEST = 5  # an id that this divides is in the test split
+TEST = 5  # ids that are multiples of this are in the test split
+
+
+@DATASETS.register
+class CatDog(DataTable):
+    """No keys of its own."""
+
+    source: ClassVar[Source] = Source((SIDE, SIDE, 1), len(CLASSES))
+
+    dataset: Literal["catdog"] = "catdog"
+
+    def splits(self) -> tuple[Split, Split]:
+        """About 20,000 and 5,000 frames."""
+        return load(self.dir)
+
+    def files(self) -> Mapping[str, Path]:
+        """All images, e.g. Cat/12.jpg."""
+        return {f"{path.parent.name}/{path.name}": path for path in paths(self.dir)}
 
 
 def load(folder: Path | None) -> tuple[Split, Split]:
-    """Training and test split, frames (N, 64, 64, 1), cats are 0, dogs are 1.
+    """Training and test split, frames (N, 64, 64, 1); cats are class 0, dogs 1.
 
-    Files that are no images (the published archive has two) are left out and told on stderr.
+    Files that are not images (the published archive has two) are left out and reported on stderr.
     """
     files = paths(folder)
     images = [read_image(path) for path in files]
     broken = [f"{path.parent.name}/{path.name}" for path, image in zip(files, images, strict=True) if image is None]
     if broken:
-        told = ", ".join(broken[:3]) + (", ..." if len(broken) > 3 else "")
-        print(f"PetImages: {len(broken)} of {len(files)} files are no images and were left out: {told}",
+        names = ", ".join(broken[:3]) + (", ..." if len(broken) > 3 else "")
+        print(f"PetImages: {len(broken)} of {len(files)} files are not images and were left out: {names}",
               file=sys.stderr)  # fmt: skip
     kept = [(path, image) for path, image in zip(files, images, strict=True) if image is not None]
     test = np.array([int(path.stem) % TEST == 0 for path, _ in kept], dtype=np.bool_)
@@ -56,14 +75,14 @@ def paths(folder: Path | None) -> list[Path]:
     if not files:
         raise UserError(f"{found}: no {' or '.join(KINDS)} files in {' and '.join(CLASSES)}; {REMEDY}")
     if strange := [path for path in files if not path.stem.isdecimal()]:
-        raise UserError(f"{strange[0]}: the name is no number; PetImages numbers its files, and the number chooses the "
-                        "split; rename or remove the file")  # fmt: skip
+        raise UserError(f"{strange[0]}: the name is not a number; PetImages numbers its files, and the number chooses "
+                        "the split; rename or remove the file")  # fmt: skip
     return sorted(files, key=lambda path: (path.parent.name, int(path.stem), path.name))
 
 
 def read_image(path: Path) -> npt.NDArray[np.uint8] | None:
-    """(64, 64) grey, stretched to a square, of the first frame; None for what is no image, or one beyond memory."""
-    from PIL import Image, UnidentifiedImageError  # wanted here alone
+    """The first frame as (64, 64) grey, stretched to a square; None for a file that is not an image or is too large."""
+    from PIL import Image, UnidentifiedImageError  # needed only here
 
     bombs = Image.DecompressionBombWarning, Image.DecompressionBombError  # from 89 million pixels on
     if not path.is_file():
@@ -75,10 +94,10 @@ def read_image(path: Path) -> npt.NDArray[np.uint8] | None:
                 image.draft("L", (2 * SIDE, 2 * SIDE))  # JPEG decodes to a smaller size, much faster
                 grey = image.convert("L") if image.mode[:1] != "I" else Image.fromarray(eight_bits(np.asarray(image)))
                 return np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR), dtype=np.uint8)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, *bombs):  # Pillow's, for all that damage can be
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, *bombs):  # what Pillow raises for damaged files
         return None
 
 
 def eight_bits(image: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Of the 16 bits that a PNG may have; Pillow would clip them."""
+    """A 16-bit PNG scaled to 8 bits; Pillow would clip it."""
     return (image.clip(0, 0xFFFF) / 257).round().astype(np.uint8)

@@ -1,44 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spoken digits: free-spoken-digit-dataset, as log-mel spectrograms that the host computes.
 
-Why not a convolution over the raw 8 kHz samples: its first kernels would have to learn band-pass filters from weights
-of -1 and +1, over 8,000 steps a second. A spectrogram has 2,048 elements, and what it holds (which band, when) is
-what a digit is told by. It is an image of 64 time steps (rows) x 32 bands (columns), one channel, so the accelerator
-is the same as for images, and the host spends 64 short Fourier transforms a recording.
+Why not convolve the raw 8 kHz samples? The first kernels would have to learn band-pass filters from weights of -1 and
++1, over 8,000 steps a second. A spectrogram has 2,048 elements and holds what distinguishes digits: which band sounds
+when. It is an image of 64 time steps (rows) x 32 bands (columns) with one channel, so the accelerator is the same as
+for images, and the host computes 64 short Fourier transforms per recording.
 """
 
 from __future__ import annotations
 
 import re
 import wave
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from adiabit.errors import UserError
+from adiabit.train.data import DATASETS, DataTable, Source
 from adiabit.train.data.files import Split, checked_file, find_folder
 
 URL = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 REMEDY = f"clone {URL}"
 LAYOUTS = ("free-spoken-digit-dataset/recordings", "recordings", ".")
 NAME = re.compile(r"(\d)_([a-z]+)_(\d+)\.wav")
-TEST = 5  # recordings 0 to 4 of each speaker and digit are the upstream test split
+TEST = 5  # recordings 0 to 4 of each speaker and digit form the upstream test split
 RATE = 8000
 STEPS, BANDS = 64, 32
 HOP, WINDOW, FFT = 128, 256, 512  # samples: 16 ms from step to step, 32 ms a window, padded to 512
 RANGE_DB = 64.0  # below the loudest element; 255 levels of a quarter dB
 
 
+@DATASETS.register
+class SpokenDigits(DataTable):
+    """Two ways to split the recordings."""
+
+    source: ClassVar[Source] = Source((STEPS, BANDS, 1), 10)  # (time steps, bands, 1)
+
+    dataset: Literal["spoken-digits"] = "spoken-digits"
+    split: Literal["upstream", "speaker"] = "upstream"  # the test split: recordings 0 to 4, or all of one speaker's
+    speaker: Annotated[str, Field(min_length=1, max_length=64)] = "theo"  # the speaker of split = "speaker"
+
+    def splits(self) -> tuple[Split, Split]:
+        """3,000 frames in all."""
+        return load(self.dir, self.speaker if self.split == "speaker" else None)
+
+    def files(self) -> Mapping[str, Path]:
+        """The recordings."""
+        return {path.name: path for path in paths(self.dir)}
+
+
 def load(folder: Path | None, speaker: str | None = None) -> tuple[Split, Split]:
-    """Training and test split, frames (N, 64, 32, 1); the test is the upstream one, or all of one speaker's."""
+    """Training and test split, frames (N, 64, 32, 1); the test split is the upstream one, or all of one speaker's."""
     files = paths(folder)
     names = [_parts(path) for path in files]
     speakers = sorted({who for _, who, _ in names})
     if speaker is not None and speaker not in speakers:
-        raise UserError(f"recipe: [data]: speaker = {speaker!r} is none of {speakers}; choose one of them")
+        raise UserError(f"recipe: [data]: speaker = {speaker!r} is not one of {speakers}; choose one of them")
     test = np.array([index < TEST if speaker is None else who == speaker for _, who, index in names], dtype=np.bool_)
     if test.all() or not test.any():
         raise UserError(f"{files[0].parent}: all {len(files)} recordings are in one split; {REMEDY}, which has 3,000")
@@ -48,7 +70,7 @@ def load(folder: Path | None, speaker: str | None = None) -> tuple[Split, Split]
 
 
 def paths(folder: Path | None) -> list[Path]:
-    """All recordings in the order of digit, speaker and index."""
+    """All recordings, sorted by digit, speaker and index."""
     found = find_folder(folder, LAYOUTS, ("0_jackson_0.wav",), "free-spoken-digit-dataset", REMEDY)
     return sorted(found.glob("*.wav"), key=_parts)
 
@@ -70,7 +92,7 @@ def read_wav(path: Path) -> npt.NDArray[np.int16]:
             announced = file.getnframes() * file.getnchannels() * file.getsampwidth()
             samples = np.frombuffer(file.readframes(min(file.getnframes(), size)), np.uint8)
     except (wave.Error, EOFError, OSError) as error:
-        raise UserError(f"{path}: no WAV file ({error}); {again}") from error
+        raise UserError(f"{path}: not a WAV file ({error}); {again}") from error
     if form != (RATE, 1, 16):
         raise UserError(f"{path}: {form[0]} Hz, {form[1]} channels, {form[2]} bits; the recordings are {RATE} Hz, 1 "
                         "channel, 16 bits; convert it")  # fmt: skip
@@ -80,9 +102,9 @@ def read_wav(path: Path) -> npt.NDArray[np.int16]:
 
 
 def spectrogram(samples: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """(64, 32) uint8 of a recording (N,): its middle 1.04 s, silence around where it is shorter.
+    """The spectrogram (64, 32) uint8 of a recording (N,): of its middle 1.04 s, or padded with silence to that length.
 
-    Energy in 32 bands of the mel scale from 0 to 4 kHz, logarithmic: the loudest element is 255, 64 dB below is 0.
+    The logarithm of the energy in 32 mel bands from 0 to 4 kHz: the loudest element is 255, 64 dB below it is 0.
     """
     length = (STEPS - 1) * HOP + WINDOW
     spare = length - len(samples)
@@ -98,7 +120,7 @@ def spectrogram(samples: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 
 @cache
 def mel_bands() -> npt.NDArray[np.float64]:
-    """Triangles (32, 257) over the bins of the transform, evenly spread over the mel scale: 2595 log10(1 + f / 700)."""
+    """Triangular filters (32, 257) over the bins of the transform, evenly spaced in mel = 2595 log10(1 + f / 700)."""
     edges = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + RATE / 2 / 700), BANDS + 2) / 2595) - 1)
     bins = np.arange(FFT // 2 + 1) * RATE / FFT
     rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]

@@ -1,14 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real-valued twin: the same topology with real weights and ReLU or tanh, what a binary network is measured by."""
+"""The real-valued twin: the same topology with real weights and ReLU or tanh, the yardstick of binary networks."""
 
 from __future__ import annotations
 
-from adiabit.train.methods.base import Method
-from adiabit.train.methods.tables import Real
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from adiabit.train.methods import METHODS, MethodTable
+
+if TYPE_CHECKING:
+    from adiabit.train.method import Method
 
 
-class RealMethod(Method[Real]):
-    """See the module."""
+@METHODS.register
+class Real(MethodTable):
+    """No keys: nothing is binary."""
 
-    binary_weights = False
-    binary_activations = False
+    learning_rate: ClassVar[float] = 0.001
+    weight_decay: ClassVar[float] = 0.01
+    why_not: ClassVar[str] = "its weights and activations are real"
+
+    name: Literal["real"] = "real"
+
+    def build(self) -> Method[Any]:
+        """A method without quantizers."""
+        from adiabit.train.method import Method
+
+        return Method(self, binary_weights=False, binary_activations=False)

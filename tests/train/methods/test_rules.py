@@ -12,20 +12,23 @@ import torch
 from torch import Tensor
 
 from adiabit.train.layers import BinaryConv2d, BinaryLinear, Network
-from adiabit.train.methods.abc_net import BaseQuantizer, ShiftedStepQuantizer
-from adiabit.train.methods.base import Method
-from adiabit.train.methods.binaryconnect import PassingQuantizer, glorot
-from adiabit.train.methods.bireal import ApproxSignQuantizer, MagnitudeQuantizer
-from adiabit.train.methods.bnew import BnewSchedule, PushedQuantizer
-from adiabit.train.methods.bnn_plus import ScaledSwishQuantizer, SignSwishQuantizer
-from adiabit.train.methods.bop import BopOptimizer
-from adiabit.train.methods.build import METHODS, method
-from adiabit.train.methods.dorefa import MeanScaledQuantizer, RoundingQuantizer
-from adiabit.train.methods.ir_net import DecayQuantizer, LibraQuantizer
-from adiabit.train.methods.mirror_descent import MirrorQuantizer
-from adiabit.train.methods.reactnet import RSignQuantizer, SecondStepQuantizer
-from adiabit.train.methods.tables import TABLES, Bnew, BnnPlus, Bop, MirrorDescent
-from adiabit.train.methods.xnor_net import ApproximationQuantizer
+from adiabit.train.method import Method, method
+from adiabit.train.methods import METHODS
+from adiabit.train.methods.abc_net.rules import BaseQuantizer, ShiftedStepQuantizer
+from adiabit.train.methods.binaryconnect.rules import PassingQuantizer, glorot
+from adiabit.train.methods.bireal.rules import ApproxSignQuantizer, MagnitudeQuantizer
+from adiabit.train.methods.bnew import Bnew
+from adiabit.train.methods.bnew.rules import BnewSchedule, PushedQuantizer
+from adiabit.train.methods.bnn_plus import BnnPlus
+from adiabit.train.methods.bnn_plus.rules import ScaledSwishQuantizer, SignSwishQuantizer
+from adiabit.train.methods.bop import Bop
+from adiabit.train.methods.bop.rules import BopOptimizer
+from adiabit.train.methods.dorefa.rules import MeanScaledQuantizer, RoundingQuantizer
+from adiabit.train.methods.ir_net.rules import DecayQuantizer, LibraQuantizer
+from adiabit.train.methods.mirror_descent import MirrorDescent
+from adiabit.train.methods.mirror_descent.rules import MirrorQuantizer
+from adiabit.train.methods.reactnet.rules import RSignQuantizer, SecondStepQuantizer
+from adiabit.train.methods.xnor_net.rules import ApproximationQuantizer
 from adiabit.train.quantizers import BipolarQuantizer, set_quantizers
 from adiabit.train.topology import ModelConfig
 
@@ -51,16 +54,15 @@ def true_slope(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return torch.autograd.grad(function(x).sum(), x)[0].float()
 
 
-def test_every_table_has_its_method() -> None:
-    assert set(METHODS) == set(TABLES)
-    for table in TABLES:
-        assert isinstance(method(table.model_fields["name"].default), METHODS[table])
+@pytest.mark.parametrize("table", METHODS)
+def test_a_table_builds_its_method(table: Any) -> None:
+    assert method(table().name).table == table()
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", METHODS)
 def test_a_method_without_hardware_says_why(table: Any) -> None:
     rule = method(table())
-    assert rule.foldable == (rule.binary_weights and rule.binary_activations)
+    assert rule.has_hardware == (rule.binary_weights and rule.binary_activations)
 
 
 # BinaryConnect, BinaryNet
@@ -369,7 +371,7 @@ def test_brevitas_layers_carry_the_methods_quantizers() -> None:
     assert isinstance(net.method, Method)
 
 
-@pytest.mark.parametrize("name", [t.model_fields["name"].default for t in TABLES])
+@pytest.mark.parametrize("name", METHODS.names)
 def test_a_method_compiles_as_one_graph_through_its_schedule(name: str) -> None:
     """`[train] compile = true`; the graph is computed op by op here, which takes a second and not a minute."""
     torch.compiler.reset()

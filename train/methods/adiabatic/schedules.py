@@ -1,66 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What changes with time, as state machines: which k the quantizers have, and what an epoch's accuracy changes.
-
-They know nothing of torch: the loop asks for settings before each step and tells the accuracies after each epoch.
-"""
+"""The adiabatic method's schedules, one for each kind of table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-from adiabit.train.methods.tables import HARD, Budget, Patience, Target
-
-Settings = Mapping[str, Mapping[str, float | bool]]  # attributes of the quantizers of each role
-
-
-class Schedule:
-    """Nothing changes: done when the epochs are."""
-
-    k_weights: float | None = None
-    k_activations: float | None = None
-    learning_rate_factor = 1.0
-    state: ClassVar[tuple[str, ...]] = ()  # attributes that neither the table nor `at` gives
-
-    @property
-    def settings(self) -> Settings:
-        """What the quantizers are to compute with now."""
-        return {}
-
-    def at(self, share: float, step: int) -> None:
-        """Set what follows from the share 0...1 of the epochs, and the number of steps, that are done."""
-
-    def after_epoch(self, soft: float, hard: float, evaluate: Callable[[], float]) -> bool:  # noqa: ARG002
-        """Learn an epoch's validation accuracies; True where k was pushed. `evaluate` gives soft accuracy anew."""
-        return False
-
-    @property
-    def annealing(self) -> bool:
-        """Whether the network is still being changed, so that a fall in accuracy says nothing yet."""
-        return False
-
-    @property
-    def done(self) -> bool:
-        """Whether training ends before its epochs do."""
-        return False
-
-    @property
-    def finished(self) -> bool:
-        """Whether, when training stops, the anneal has come to its end and the network is the binary one."""
-        return True
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs, as plain numbers."""
-        return {key: getattr(self, key) for key in self.state}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up a saved state."""
-        for key, value in state.items():
-            setattr(self, key, value)
+from adiabit.train.methods.adiabatic import Budget, Patience, Target
+from adiabit.train.schedule import HARD, Schedule, Settings, geometric
 
 
 class BudgetSchedule(Schedule):
-    """k follows the share of the epochs that is done; see :class:`adiabit.train.methods.tables.Budget`."""
+    """k as a function of the share of the epochs that is done, as :class:`Budget` describes it."""
 
     k_weights: float
     k_activations: float
@@ -70,7 +21,7 @@ class BudgetSchedule(Schedule):
         self.at(0.0, 0)
 
     def at(self, share: float, step: int) -> None:  # noqa: ARG002
-        """Set k for a share; it depends on nothing else."""
+        """Set k, which depends on the share alone."""
         c, self.share = self.config, share
         self.hard_activations = share >= c.activations_until
         self.hard_weights = bool(c.weights_backward) and share >= c.weights_until
@@ -81,12 +32,12 @@ class BudgetSchedule(Schedule):
 
     @property
     def annealing(self) -> bool:
-        """Until both have come to where they stay."""
+        """Until weights and activations have reached their last stage."""
         return self.share < max(self.config.weights_until, self.config.activations_until)
 
     @property
     def settings(self) -> Settings:
-        """Noise goes with soft activations alone."""
+        """k and hardness of both roles; only soft activations have noise."""
         noise = 0.0 if self.hard_activations else self.config.noise
         return {
             "weight": {"k": self.k_weights, "hard": self.hard_weights},
@@ -95,7 +46,7 @@ class BudgetSchedule(Schedule):
 
 
 class _PushedSchedule(Schedule):
-    """Weights and activations are pushed in turn: k becomes k * factor, until both exceed 1e3."""
+    """Pushes weights and activations in turn: k becomes k * factor, until both exceed 1e3."""
 
     k_weights: float
     k_activations: float
@@ -108,31 +59,31 @@ class _PushedSchedule(Schedule):
 
     @property
     def annealing(self) -> bool:
-        """To the schedule's own end."""
+        """Until the schedule ends."""
         return not self.done
 
     @property
     def settings(self) -> Settings:
-        """Both k."""
+        """k of both roles."""
         return {"weight": {"k": self.k_weights}, "activation": {"k": self.k_activations, "noise": 0.0}}
 
     @property
     def learning_rate_factor(self) -> float:  # type: ignore[override]
-        """1 / (k / k_base)**power with the larger k."""
+        """1 / (k / k_base)**power with the larger k of the two."""
         return float((max(self.k_weights, self.k_activations) / self.k_base) ** -self.power)
 
     @property
     def done(self) -> bool:
-        """Whether both k exceed 1e3, so that there is nothing left to push."""
+        """Whether both k exceed 1e3, so that nothing is left to push."""
         return min(self.k_weights, self.k_activations) > HARD
 
     @property
     def finished(self) -> bool:
-        """Whether the schedule came to its own end, not to that of the epochs."""
+        """Whether the schedule ended by itself and not because the epochs did."""
         return self.done
 
     def push(self) -> None:
-        """Multiply the k whose turn it is, or the other where that one is hard already."""
+        """Multiply the k whose turn it is, or the other one if it is hard already."""
         if (self.weights_next and self.k_weights <= HARD) or self.k_activations > HARD:
             self.k_weights *= self.factor
         else:
@@ -141,7 +92,7 @@ class _PushedSchedule(Schedule):
 
 
 class TargetSchedule(_PushedSchedule):
-    """Schedule A; see :class:`adiabit.train.methods.tables.Target`."""
+    """Schedule A, as :class:`Target` describes it."""
 
     state = (*_PushedSchedule.state, "target", "best", "short")
 
@@ -151,7 +102,7 @@ class TargetSchedule(_PushedSchedule):
         self.target, self.best, self.short = config.target, 0.0, 0
 
     def after_epoch(self, soft: float, hard: float, evaluate: Callable[[], float]) -> bool:  # noqa: ARG002
-        """Push while the soft accuracy reaches the target; lower the target when patience ends."""
+        """Push while the soft accuracy reaches the target; lower the target when patience runs out."""
         self.best = max(self.best, soft)
         self.short = 0 if soft >= self.target else self.short + 1
         if self.short >= self.config.patience:
@@ -171,7 +122,7 @@ class TargetSchedule(_PushedSchedule):
 
 
 class PatienceSchedule(_PushedSchedule):
-    """Schedule B; see :class:`adiabit.train.methods.tables.Patience`."""
+    """Schedule B, as :class:`Patience` describes it."""
 
     state = (*_PushedSchedule.state, "best", "waited", "since_best")
 
@@ -182,11 +133,11 @@ class PatienceSchedule(_PushedSchedule):
 
     @property
     def done(self) -> bool:
-        """Whether both k exceed 1e3, or too many epochs went by without a better hard accuracy."""
+        """Whether both k exceed 1e3, or `stale` epochs brought no better hard accuracy."""
         return super().done or self.since_best >= self.config.stale
 
     def after_epoch(self, soft: float, hard: float, evaluate: Callable[[], float]) -> bool:  # noqa: ARG002
-        """Push when `patience` epochs brought no better hard accuracy."""
+        """Push after `patience` epochs without a better hard accuracy."""
         if hard > self.best:
             self.best, self.waited, self.since_best = hard, 0, 0
             return False
@@ -200,16 +151,10 @@ class PatienceSchedule(_PushedSchedule):
 
 
 def adiabatic_schedule(config: Budget | Target | Patience) -> Schedule:
-    """The schedule of a table."""
+    """The schedule that a table describes."""
     kinds: dict[str, Callable[[Any], Schedule]] = {
         "budget": BudgetSchedule,
         "target": TargetSchedule,
         "patience": PatienceSchedule,
     }
     return kinds[config.kind](config)
-
-
-def geometric(ends: tuple[float, float], share: float) -> float:
-    """From the first end to the last, by a constant factor for each equal part of 0...1; outside, the nearer end."""
-    first, last = ends
-    return float(first * (last / first) ** min(max(share, 0.0), 1.0))

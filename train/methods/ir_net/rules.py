@@ -1,24 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""IR-Net: weights balanced and standardized before their sign (Libra-PB), and an estimator whose error decays (EDE).
-
-Qin et al., "Forward and backward information retention for accurate binary neural networks", CVPR 2020.
-
-    Libra-PB   w^ = (w - mean(w)) / std(w) over a filter; y = 2**s * sign(w^), s = round(log2(mean|w^|))
-    EDE        d sign(x)/dx taken to be k t (1 - tanh(t x)**2), for w^ and for activations;
-               t = t0 * (t1 / t0)**(share of the epochs that is done), 1e-2 to 10, k = max(1 / t, 1)
-
-The forward is hard throughout, the gradient is annealed: the control experiment of the adiabatic method.
-"""
+"""IR-Net's quantizers and schedule; the package has the formulas."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from adiabit.train.methods.base import Method
-from adiabit.train.methods.tables import IrNet
+from adiabit.train.method import Method
+from adiabit.train.methods.ir_net import IrNet
 from adiabit.train.quantizers import BipolarQuantizer, Role, sign_with_slope, tanh_slope
-from adiabit.train.schedules import Schedule, Settings, geometric
+from adiabit.train.schedule import Schedule, Settings, geometric
 
 
 class DecayQuantizer(BipolarQuantizer):
@@ -29,7 +20,7 @@ class DecayQuantizer(BipolarQuantizer):
         self.t = 1.0
 
     def slope(self, x: Tensor) -> Tensor:
-        """EDE."""
+        """The derivative that EDE takes for sign's."""
         return tanh_slope(self.t)(x).mul_(max(1.0 / self.t, 1.0))
 
     def quantize(self, x: Tensor) -> Tensor:
@@ -38,14 +29,14 @@ class DecayQuantizer(BipolarQuantizer):
 
 
 class LibraQuantizer(DecayQuantizer):
-    """y = 2**s * sign(w^): the gradient goes through the mean and the deviation, not through s."""
+    """y = 2**s * sign(w^): the gradient passes through the mean and the deviation, not through s."""
 
     def __init__(self, *, whole: bool) -> None:
         super().__init__("weight")
         self.whole = whole
 
     def latent(self, x: Tensor) -> Tensor:
-        """w^, of weights (O, ...)."""
+        """w^ of weights (O, ...)."""
         rows = x.flatten(1)
         return ((rows - rows.mean(1, keepdim=True)) / rows.std(1, keepdim=True)).view_as(x)
 
@@ -72,26 +63,26 @@ class DecaySchedule(Schedule):
 
     @property
     def annealing(self) -> bool:
-        """To the last epoch."""
+        """Until the last epoch."""
         return self.share < 1
 
     @property
     def settings(self) -> Settings:
-        """t, of weights and activations."""
+        """t of weights and activations."""
         return {"weight": {"t": self.t}, "activation": {"t": self.t}}
 
 
 class IrNetMethod(Method[IrNet]):
-    """See the module."""
+    """Libra-PB for the weights, EDE for weights and activations."""
 
     def weight(self, outputs: int) -> BipolarQuantizer:
         """Libra-PB."""
         return LibraQuantizer(whole=outputs == 1)
 
     def activation(self, channels: int) -> BipolarQuantizer:  # noqa: ARG002
-        """Sign with EDE."""
+        """sign with EDE."""
         return DecayQuantizer("activation")
 
     def schedule(self) -> Schedule:
-        """That of t."""
+        """Of t."""
         return DecaySchedule(self.table.t)

@@ -1,18 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bi-Real Net's gradients: a quadratic in the place of sign, and weights whose gradient knows their magnitude.
-
-Liu et al., "Bi-Real Net", ECCV 2018, equations 5, 6 and 9. Its shortcuts are not part of it here.
-
-    activations   y = sign(x); dy/dx taken to be 2 - 2|x| where |x| < 1, else 0
-    weights       y = a * sign(w), a = mean|w| over a filter; dy/dw taken to be a * 1(|w| <= 1)
-"""
+"""Bi-Real Net's quantizers; the package has the formulas."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from adiabit.train.methods.base import Method
-from adiabit.train.methods.tables import BiReal
+from adiabit.train.method import Method
+from adiabit.train.methods.bireal import BiReal
 from adiabit.train.quantizers import BipolarQuantizer, clipped, sign_with_slope
 
 
@@ -33,33 +27,33 @@ class ApproxSignQuantizer(BipolarQuantizer):
 
 
 class MagnitudeQuantizer(BipolarQuantizer):
-    """y = a * sign(w), a = mean|w| of a filter or (`whole`) of the layer, a constant to the gradient."""
+    """y = a * sign(w), a = mean|w| of a filter or (`whole`) of the layer; the gradient treats a as a constant."""
 
     def __init__(self, *, whole: bool) -> None:
         super().__init__("weight")
         self.whole = whole
 
     def factor(self, x: Tensor) -> Tensor:
-        """(O, 1, ...), or a scalar."""
+        """a, (O, 1, ...), or a scalar."""
         return mean_magnitude(x.detach(), whole=self.whole)
 
     def quantize(self, x: Tensor) -> Tensor:
-        """A * sign(w)."""
+        """a * sign(w)."""
         return self.factor(x) * sign_with_slope(x, clipped)
 
 
 def mean_magnitude(weight: Tensor, *, whole: bool) -> Tensor:
-    """mean|W| of each filter (O, 1, ...), or of the layer."""
+    """mean|w| of each filter, (O, 1, ...), or of the layer, a scalar."""
     return weight.abs().mean() if whole else weight.abs().mean(dim=tuple(range(1, weight.ndim)), keepdim=True)
 
 
 class BiRealMethod(Method[BiReal]):
-    """See the module."""
+    """Bi-Real Net's quantizers."""
 
     def weight(self, outputs: int) -> BipolarQuantizer:
         """Scaled by mean|w|."""
         return MagnitudeQuantizer(whole=outputs == 1)
 
     def activation(self, channels: int) -> BipolarQuantizer:  # noqa: ARG002
-        """With the quadratic's derivative."""
+        """sign with the quadratic's derivative."""
         return ApproxSignQuantizer()

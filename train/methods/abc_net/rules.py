@@ -1,23 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ABC-Net with one base of weights and one of activations (M = N = 1).
-
-Lin, Zhao & Pan, "Towards accurate binary convolutional neural network", NeurIPS 2017, equations 2 to 4 and 7 to 9.
-
-    weights       B = sign(W - mean(W) + u std(W)), u = 0 where M = 1; W is approximated by a * B,
-                  a = <B, W> / n, the least squares' solution over the layer; dL/dW = a * dL/d(aB)
-    activations   y = 2 * 1(clip(x + v, 0, 1) >= 1/2) - 1, v trainable, 0 at first; dy/dx taken to be 1(0 <= x + v <= 1)
-
-v is one number a layer. The paper's positive factor of y, one number a layer too, stands before a batch norm, which
-undoes it, and is left out. With more bases a product is a sum of M * N binary ones: not built.
-"""
+"""ABC-Net's quantizers; the package has the formulas."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from adiabit.train.methods.base import Method
-from adiabit.train.methods.tables import AbcNet
+from adiabit.train.method import Method
+from adiabit.train.methods.abc_net import AbcNet
 from adiabit.train.quantizers import BipolarQuantizer, passed, sign, sign_with_slope
 
 
@@ -36,7 +26,7 @@ class BaseQuantizer(BipolarQuantizer):
         return (sign(self.latent(x.detach())) * x.detach()).mean()
 
     def quantize(self, x: Tensor) -> Tensor:
-        """A * B; to the gradient, B is W."""
+        """a * B; the gradient treats B as W."""
         return self.factor(x) * passed(x, sign(self.latent(x)))
 
 
@@ -55,7 +45,7 @@ class ShiftedStepQuantizer(BipolarQuantizer):
         self.v = nn.Parameter(torch.zeros(1))
 
     def latent(self, x: Tensor) -> Tensor:
-        """X + v - 1/2."""
+        """x + v - 1/2."""
         return x + (self.v - self.HALF)
 
     def quantize(self, x: Tensor) -> Tensor:
@@ -63,17 +53,17 @@ class ShiftedStepQuantizer(BipolarQuantizer):
         return sign_with_slope(self.latent(x), step_slope)
 
     def shift(self) -> Tensor:
-        """V - 1/2."""
+        """v - 1/2."""
         return self.v.detach() - self.HALF
 
 
 class AbcNetMethod(Method[AbcNet]):
-    """See the module."""
+    """ABC-Net's quantizers, each with one number per layer."""
 
     def weight(self, outputs: int) -> BipolarQuantizer:  # noqa: ARG002
-        """One base, one scale a layer."""
+        """One base and one scale per layer."""
         return BaseQuantizer()
 
     def activation(self, channels: int) -> BipolarQuantizer:  # noqa: ARG002
-        """One shift a layer."""
+        """One shift per layer."""
         return ShiftedStepQuantizer()

@@ -1,28 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BNEW: real weights that a negative weight decay pushes outwards, to -1 and +1, where they are clipped.
-
-The poster's rule, after each step w' = w - rate * g of the optimizer:
-
-    w <- clip((1 + 2 lambda rate) w', -1, 1)
-
-Four stages, as shares of the epochs: binary activations alone, lambda = 0, until `push_from`; lambda grows linearly to
-`strength` (1e-4) until `lock`; there weights are projected to sign(w), and stay; what is real is learnt on. Activations
-are y = sign(x), dy/dx taken to be 1(|x| <= 1), from the start. Adam, 0.01.
-"""
+"""BNEW's quantizer, schedule and update; the package has the formulas."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from adiabit.train.methods.base import Method, latent_weights
-from adiabit.train.methods.tables import Bnew
+from adiabit.train.method import Method, latent_weights
+from adiabit.train.methods.bnew import Bnew
 from adiabit.train.quantizers import BipolarQuantizer, sign
-from adiabit.train.schedules import Schedule, Settings
+from adiabit.train.schedule import Schedule, Settings
 
 
 class PushedQuantizer(BipolarQuantizer):
-    """y = w; sign(w), a constant, once it is `locked` or `hard`."""
+    """y = w; sign(w), without a gradient, once `locked` or `hard`."""
 
     def __init__(self) -> None:
         super().__init__("weight")
@@ -34,7 +25,7 @@ class PushedQuantizer(BipolarQuantizer):
 
 
 class BnewSchedule(Schedule):
-    """lambda, and whether the weights are locked."""
+    """Sets lambda and whether the weights are locked."""
 
     def __init__(self, table: Bnew) -> None:
         self.table = table
@@ -58,21 +49,21 @@ class BnewSchedule(Schedule):
 
 
 class BnewMethod(Method[Bnew]):
-    """See the module."""
+    """Weights that are pushed outwards after each step until they are locked."""
 
     locks = True
 
     def weight(self, outputs: int) -> BipolarQuantizer:  # noqa: ARG002
-        """The weight itself, until it is locked."""
+        """The weight itself until it is locked."""
         return PushedQuantizer()
 
     def schedule(self) -> Schedule:
-        """That of lambda and the lock."""
+        """Of lambda and the lock."""
         return BnewSchedule(self.table)
 
     def after_step(self, net: nn.Module, rate: float, schedule: Schedule) -> None:
-        """Push outwards and clip, until they are locked."""
-        assert isinstance(schedule, BnewSchedule)  # noqa: S101  (it is ours)
+        """Push the weights outwards and clip them until they are locked."""
+        assert isinstance(schedule, BnewSchedule)  # noqa: S101  (made by `schedule` above)
         if schedule.locked:
             return
         with torch.no_grad():

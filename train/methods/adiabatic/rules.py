@@ -1,32 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The adiabatic method: y = tanh(k * x) with its true derivative, and k grows until tanh is sign.
-
-Zhao & Xiao, Scientific Reports 11, 19797 (2021). Of weights and of activations:
-
-    forward   y = tanh(k * x); y = sign(x) once k >= 1e3
-    backward  dy/dx = k * (1 - y**2), the true derivative
-
-How k grows is the table's `schedule`. Ours besides: noise before the tanh, and a hard forward that keeps tanh's
-derivative (:class:`adiabit.train.methods.tables.Budget`).
-"""
+"""The adiabatic method's quantizer; the package has the formulas."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from adiabit.train.methods.base import Method
-from adiabit.train.methods.tables import HARD, Adiabatic
+from adiabit.train.method import Method
+from adiabit.train.methods.adiabatic import Adiabatic
+from adiabit.train.methods.adiabatic.schedules import adiabatic_schedule
 from adiabit.train.quantizers import BipolarQuantizer, Role, sign_with_slope, soft_sign, tanh_slope
-from adiabit.train.schedules import Schedule, adiabatic_schedule
+from adiabit.train.schedule import HARD, Schedule
 
 
 class AdiabaticQuantizer(BipolarQuantizer):
     """y = tanh(k * x) with its true derivative k * (1 - tanh(k * x)**2); y = sign(x) once k >= 1e3 or `hard`.
 
-    While training, Gaussian noise of std `noise / k` joins x before the tanh, which lets the network feel the hard
-    sign that is to come. A `hard` quantizer keeps the derivative of tanh(k * x) as its pseudo-gradient, the
-    schedules' hard-forward variant.
+    While training, Gaussian noise of standard deviation `noise / k` is added to x before the tanh, which prepares the
+    network for the hard sign to come. A `hard` quantizer keeps the derivative of tanh(k * x) as its pseudo-gradient:
+    the schedules' hard-forward variant.
     """
 
     def __init__(self, role: Role) -> None:
@@ -44,7 +36,7 @@ class AdiabaticQuantizer(BipolarQuantizer):
 
 
 class AdiabaticMethod(Method[Adiabatic]):
-    """See the module."""
+    """tanh with a slope that the schedule sets, for weights and activations."""
 
     def weight(self, outputs: int) -> BipolarQuantizer:  # noqa: ARG002
         """tanh(k * w)."""
@@ -55,5 +47,5 @@ class AdiabaticMethod(Method[Adiabatic]):
         return AdiabaticQuantizer("activation")
 
     def schedule(self) -> Schedule:
-        """The one that the table names."""
+        """The one that the table describes."""
         return adiabatic_schedule(self.table.schedule)

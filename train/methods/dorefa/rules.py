@@ -1,22 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DoReFa-Net with one bit for weights and activations, gradients in full.
-
-Zhou et al., "DoReFa-Net", arXiv 1606.06160 (2016), equations 5 to 8 and 11.
-
-    weights       y = E|w| * sign(w), E over the layer; dL/dw = dL/dy
-    activations   q = round(clip(x, 0, 1)), dq/dx taken to be 1(0 <= x <= 1); y = 2q - 1
-
-The paper's activations are the q, 0 or 1; the hardware's are -1 or +1, which differ by a constant that the next batch
-norm takes up. y is sign(x - 1/2), a half rounded up.
-"""
+"""DoReFa-Net's quantizers; the package has the formulas."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from adiabit.train.methods.base import Method
-from adiabit.train.methods.tables import DoReFa
+from adiabit.train.method import Method
+from adiabit.train.methods.dorefa import DoReFa
 from adiabit.train.quantizers import BipolarQuantizer, passed, sign, sign_with_slope
 
 
@@ -27,7 +18,7 @@ class MeanScaledQuantizer(BipolarQuantizer):
         super().__init__("weight")
 
     def factor(self, x: Tensor) -> Tensor:
-        """A scalar."""
+        """E|w|, a scalar."""
         return x.detach().abs().mean()
 
     def quantize(self, x: Tensor) -> Tensor:
@@ -49,7 +40,7 @@ class RoundingQuantizer(BipolarQuantizer):
         super().__init__("activation")
 
     def latent(self, x: Tensor) -> Tensor:
-        """X - 1/2."""
+        """x - 1/2."""
         return x - self.HALF
 
     def quantize(self, x: Tensor) -> Tensor:
@@ -62,10 +53,10 @@ class RoundingQuantizer(BipolarQuantizer):
 
 
 class DoReFaMethod(Method[DoReFa]):
-    """See the module."""
+    """DoReFa-Net's quantizers."""
 
     def weight(self, outputs: int) -> BipolarQuantizer:  # noqa: ARG002
-        """Scaled by the layer's mean."""
+        """Scaled by the layer's mean magnitude."""
         return MeanScaledQuantizer()
 
     def activation(self, channels: int) -> BipolarQuantizer:  # noqa: ARG002

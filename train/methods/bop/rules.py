@@ -1,15 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bop, the binary optimizer: weights are -1 or +1 and flip; there are no latent ones.
-
-Helwegen et al., "Latent weights do not exist", NeurIPS 2019, algorithm 1.
-
-    m <- (1 - gamma) m + gamma g
-    w <- -w where |m| > tau and sign(m) = sign(w)
-
-g is the gradient of the loss by the binary weight: where it keeps its sign and that is w's, a flip lowers the loss. tau
-is 1e-8, gamma 1e-4, times 0.1 every 100 epochs. All else is learnt with Adam. Activations are y = sign(x), dy/dx taken
-to be 1(|x| <= 1).
-"""
+"""Bop's optimizer; the package has the formulas."""
 
 from __future__ import annotations
 
@@ -19,18 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adiabit.train.methods.base import Method, latent_weights
-from adiabit.train.methods.binaryconnect import PassingQuantizer
-from adiabit.train.methods.tables import Bop
+from adiabit.train.method import Method, latent_weights
+from adiabit.train.methods.binaryconnect.rules import PassingQuantizer
+from adiabit.train.methods.bop import Bop
 from adiabit.train.quantizers import BipolarQuantizer, sign
 
 
 class BopOptimizer(torch.optim.AdamW):
-    """Flips the parameters of groups with `gamma` and `threshold`; the others are AdamW's."""
+    """Bop for groups with `gamma` > 0, AdamW for the others."""
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step; parameters that flip are hidden from AdamW."""
+        """One step; AdamW does not see the parameters that flip."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -51,33 +41,33 @@ class BopOptimizer(torch.optim.AdamW):
         state, gradient = self.state[weight], weight.grad
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(weight)
-            state["step"] = torch.zeros(())  # AdamW asks all states for theirs when they are loaded
+            state["step"] = torch.zeros(())  # AdamW expects one in each state that it loads
         momentum = state["momentum"].mul_(1 - gamma).add_(gradient, alpha=gamma)
         flips = (momentum.abs() > threshold) & (sign(momentum) == sign(weight))
         weight.copy_(torch.where(flips, -weight, weight))
 
 
 class BopMethod(Method[Bop]):
-    """See the module."""
+    """Bop for the weights, AdamW for everything else."""
 
     def weight(self, outputs: int) -> BipolarQuantizer:  # noqa: ARG002
         """The weight itself."""
         return PassingQuantizer()
 
     def start(self, net: nn.Module) -> None:
-        """Weights to -1 or +1."""
+        """Set the weights to -1 or +1."""
         with torch.no_grad():
             for weight in latent_weights(net):
                 weight.copy_(sign(weight))
 
     def optimizer(self, net: nn.Module, kind: str, rate: float, decay: float) -> torch.optim.Optimizer:  # noqa: ARG002
-        """Bop for the weights; decay would mean nothing to them, and `kind` is AdamW for the rest."""
+        """Bop for the weights, where decay has no meaning; AdamW for the rest, whatever `kind` is."""
         weights, others = self.groups(net, 0.0)
         bop = {"gamma": self.table.gamma, "threshold": self.table.threshold}
         none = {"gamma": 0.0, "threshold": 0.0}
         return BopOptimizer([{**weights, **bop}, {**others, **none}], lr=rate)
 
     def before_step(self, optimizer: torch.optim.Optimizer, epoch: int) -> None:
-        """Gamma decays with the epochs."""
+        """Decay gamma with the epochs."""
         table = self.table
         optimizer.param_groups[0]["gamma"] = table.gamma * table.gamma_decay ** (epoch // table.gamma_every)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every method's network, folded, computes what the network computed: weights, scales, shifts and all."""
+"""The hardware's network computes what the trained one did, for every method: weights, scales and shifts."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import pytest
 import torch
 from torch import nn
 
-from adiabit.train.fold import folded
+from adiabit.train.absorb import absorb_scales
 from adiabit.train.layers import BinaryConv2d, BinaryLinear, Network
 from adiabit.train.measure import reestimate
-from adiabit.train.methods.bnn_plus import ScaledSwishQuantizer
-from adiabit.train.methods.build import method
-from adiabit.train.methods.tables import TABLES
+from adiabit.train.method import method
+from adiabit.train.methods import METHODS
+from adiabit.train.methods.bnn_plus.rules import ScaledSwishQuantizer
 from adiabit.train.quantizers import hardened, quantizers
 from adiabit.train.topology import ModelConfig
 
 LAYERS = [{"conv": 6, "pad": 1, "pool": 2}, {"conv": 5, "pad": 1}, {"dense": 7}]
-FOLDABLE = [t.model_fields["name"].default for t in TABLES if not t.why_not]
+WITH_HARDWARE = [name for name in METHODS.names if method(name).has_hardware]
 
 
 def lively(name: str, pool: str = "before") -> Network:
@@ -42,10 +42,10 @@ def lively(name: str, pool: str = "before") -> Network:
 
 
 @pytest.mark.parametrize("pool", ["before", "behind"])
-@pytest.mark.parametrize("name", FOLDABLE)
-def test_the_folded_network_computes_the_same(name: str, pool: str) -> None:
+@pytest.mark.parametrize("name", WITH_HARDWARE)
+def test_the_hardwares_network_computes_the_same(name: str, pool: str) -> None:
     net = lively(name, pool)
-    made = folded(net)
+    made = absorb_scales(net)
     x = torch.randint(0, 256, (64, 3, 9, 8)).float()
     with hardened(net), hardened(made), torch.no_grad():
         ours, theirs = net(x), made(x)
@@ -64,13 +64,13 @@ def test_negative_scales_turn_rows_and_a_scale_of_zero_makes_a_constant() -> Non
     assert isinstance(first.quantizer, ScaledSwishQuantizer)
     with torch.no_grad():
         first.quantizer.alpha.copy_(torch.tensor([-0.5, 0.0, 1.0, -2.0, 0.1, 0.0]))
-    made = folded(net)
+    made = absorb_scales(net)
     x = torch.randint(0, 256, (64, 3, 9, 8)).float()
     with hardened(net), hardened(made), torch.no_grad():
         torch.testing.assert_close(made(x), net(x), atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", [t.model_fields["name"].default for t in TABLES if t.why_not])
-def test_what_has_no_hardware_is_not_folded(name: str) -> None:
+@pytest.mark.parametrize("name", sorted({*METHODS.names} - {*WITH_HARDWARE}))
+def test_a_method_without_hardware_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"method '{name}': {method(name).table.why_not}"):
-        folded(lively(name))
+        absorb_scales(lively(name))

@@ -1,26 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ReActNet's RSign and its two-step training.
-
-Liu et al., "ReActNet", ECCV 2020, equations 1 and 3; two steps after Martinez et al., ICLR 2020. Its RPReLU and
-shortcuts are not part of it here.
-
-    RSign     y = sign(x + b), b trainable, a number a channel, 0 at first; dy/dx = dy/db taken to be 2 - 2|x + b| or 0
-    weights   step 1: real. Step 2, from the share `weights_from` of the epochs on: a * sign(w), a = mean|w| over a
-              filter, dy/dw taken to be a * 1(|w| <= 1)
-
-In hardware b goes into the threshold.
-"""
+"""ReActNet's quantizers and schedule; the package has the formulas."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from adiabit.train.methods.base import Method
-from adiabit.train.methods.bireal import MagnitudeQuantizer, quadratic
-from adiabit.train.methods.tables import ReActNet
+from adiabit.train.method import Method
+from adiabit.train.methods.bireal.rules import MagnitudeQuantizer, quadratic
+from adiabit.train.methods.reactnet import ReActNet
 from adiabit.train.quantizers import BipolarQuantizer, sign_with_slope
-from adiabit.train.schedules import Schedule, Settings
+from adiabit.train.schedule import Schedule, Settings
 
 
 class RSignQuantizer(BipolarQuantizer):
@@ -31,7 +21,7 @@ class RSignQuantizer(BipolarQuantizer):
         self.b = nn.Parameter(torch.zeros(channels))
 
     def latent(self, x: Tensor) -> Tensor:
-        """X + b."""
+        """x + b."""
         return x + self.b.view(-1, *[1] * (x.ndim - 2))
 
     def quantize(self, x: Tensor) -> Tensor:
@@ -44,19 +34,19 @@ class RSignQuantizer(BipolarQuantizer):
 
 
 class SecondStepQuantizer(MagnitudeQuantizer):
-    """y = w in the first step; a * sign(w) in the second, and where it is `hard`."""
+    """y = w in the first step; a * sign(w) in the second, or if `hard`."""
 
     def __init__(self, *, whole: bool) -> None:
         super().__init__(whole=whole)
         self.second = False
 
     def quantize(self, x: Tensor) -> Tensor:
-        """By the step."""
+        """w or a * sign(w), depending on the step."""
         return super().quantize(x) if self.hard or self.second else x
 
 
 class StepSchedule(Schedule):
-    """Which of the two steps."""
+    """Sets which of the two steps it is."""
 
     def __init__(self, weights_from: float) -> None:
         self.weights_from, self.second = weights_from, False
@@ -67,17 +57,17 @@ class StepSchedule(Schedule):
 
     @property
     def annealing(self) -> bool:
-        """In the first step."""
+        """Until the second step."""
         return not self.second
 
     @property
     def settings(self) -> Settings:
-        """The weights' step."""
+        """Whether the weights are in the second step."""
         return {"weight": {"second": self.second}}
 
 
 class ReActNetMethod(Method[ReActNet]):
-    """See the module."""
+    """RSign for the activations; weights are real, then binary."""
 
     def weight(self, outputs: int) -> BipolarQuantizer:
         """Real, then scaled by mean|w|."""
@@ -88,5 +78,5 @@ class ReActNetMethod(Method[ReActNet]):
         return RSignQuantizer(channels)
 
     def schedule(self) -> Schedule:
-        """The two steps."""
+        """Of the two steps."""
         return StepSchedule(self.table.weights_from)
