@@ -25,8 +25,9 @@ from adiabit.flows.ladder import Rung, load_rungs
 from adiabit.flows.pipeline import Pipeline
 from adiabit.flows.recipe import load
 from adiabit.hw import storage
-from adiabit.hw.accelerator import Accelerator, LabelSelect, MatrixVector, Pool, Stage, WidthConverter, Window
+from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.estimate import estimate
+from adiabit.hw.stages import LabelSelect, MatrixVector, Pool, Stage, WidthConverter, Window
 
 HERE = Path(__file__).parent
 FOLDING = HERE / "cnv_folding.json"

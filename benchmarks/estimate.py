@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Estimates beside Yosys for a grid of stages; the honest source of the coefficients in hw/estimate.py.
+"""Estimates beside Yosys for a grid of stages; the honest source of the coefficients in hw/stages/cost.py.
 
 Usage: python benchmarks/estimate.py [--fit]
 Each stage is emitted and mapped by itself (synth_xilinx, xc7) and kept in build/estimate.json by the digest of the
@@ -17,13 +17,16 @@ from pathlib import Path
 
 import numpy as np
 
-from adiabit.flows.simulate.bench import load_design
 from adiabit.flows.store import source_digest
 from adiabit.flows.synthesize.cells import resources
 from adiabit.flows.toolchain import run_tool
-from adiabit.hw import emit_rtl, estimate
-from adiabit.hw.accelerator import (
-    Accelerator,
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.emit import rtl as emit_rtl
+from adiabit.hw.stages import (
+    Add,
+    Concat,
+    Fifo,
+    Fork,
     GlobalSum,
     Kind,
     LabelSelect,
@@ -36,6 +39,7 @@ from adiabit.hw.accelerator import (
     Threshold,
     WidthConverter,
     Window,
+    cost,
     signed_bits,
 )
 
@@ -101,18 +105,18 @@ def image(name: str, shape: tuple[int, int, int], bits: int, lanes: int) -> Stre
     return Stream(name=name, shape=shape, bits=bits, kind=kind, lanes=lanes)
 
 
-def window(side: int, channels: int, bits: int, lanes: int, *, parallel: bool = False, queue: int = 0) -> Window:
+def window(side: int, channels: int, bits: int, lanes: int, *, parallel: bool = False) -> Window:
     given, down = image("a", (side, side, channels), bits, lanes), side - 2
     out = image("b", (down, down, 9 * channels), bits, 9 * channels if parallel else lanes)
-    return Window(name="s", inputs=(given,), outputs=(out,), kernel=(3, 3), queue=queue)
+    return Window(name="s", inputs=(given,), outputs=(out,), kernel=(3, 3))
 
 
-def pad(side: int, channels: int, bits: int, lanes: int, queue: int = 0) -> Pad:
+def pad(side: int, channels: int, bits: int, lanes: int) -> Pad:
     given, out = (
         image("a", (side, side, channels), bits, lanes),
         image("b", (side + 2, side + 2, channels), bits, lanes),
     )
-    return Pad(name="s", inputs=(given,), outputs=(out,), before=(1, 1), after=(1, 1), value=1, queue=queue)
+    return Pad(name="s", inputs=(given,), outputs=(out,), before=(1, 1), after=(1, 1), value=1)
 
 
 def pool(side: int, channels: int, bits: int, lanes: int) -> Pool:
@@ -131,18 +135,40 @@ def images() -> Iterator[tuple[str, Stage]]:
         (14, 32, 1, 32), (12, 128, 1, 32), (12, 128, 1, 8), (5, 128, 1, 32), (3, 256, 1, 2), (6, 32, 1, 32),
     ):  # fmt: skip
         yield f"Window 3x3 of {side}x{side}x{channels}, {bits} bits, SIMD {lanes}", window(side, channels, bits, lanes)
-    for side, channels, bits, queue in ((28, 1, 8, 0), (32, 3, 8, 0), (16, 16, 1, 0), (16, 64, 1, 0), (16, 16, 1, 20)):
-        name = f"Window 3x3 of {side}x{side}x{channels}, {bits} bits, a window a cycle, queue {queue}"
-        yield name, window(side, channels, bits, channels, parallel=True, queue=queue)
-    for side, channels, bits, lanes, queue in (
-        (28, 1, 8, 1, 0), (32, 128, 1, 8, 0), (32, 128, 1, 8, 50), (8, 512, 1, 32, 20)
-    ):  # fmt: skip
-        name = f"Pad of {side}x{side}x{channels}, {bits} bits, {lanes} lanes, queue {queue}"
-        yield name, pad(side, channels, bits, lanes, queue)
+    for side, channels, bits in ((28, 1, 8), (32, 3, 8), (16, 16, 1), (16, 64, 1)):
+        name = f"Window 3x3 of {side}x{side}x{channels}, {bits} bits, a window a cycle"
+        yield name, window(side, channels, bits, channels, parallel=True)
+    for side, channels, bits, lanes in ((28, 1, 8, 1), (32, 128, 1, 8), (8, 512, 1, 32)):
+        yield f"Pad of {side}x{side}x{channels}, {bits} bits, {lanes} lanes", pad(side, channels, bits, lanes)
     for side, channels, bits, lanes in ((28, 64, 1, 32), (28, 64, 1, 2), (10, 128, 1, 16), (32, 4, 4, 4)):
         yield f"Pool 2x2 of {side}x{side}x{channels}, {bits} bits, {lanes} lanes", pool(side, channels, bits, lanes)
     for side, channels, lanes in ((8, 64, 4), (4, 128, 32)):
         yield f"GlobalSum of {side}x{side}x{channels}, {lanes} lanes", total(side, channels, lanes)
+
+
+def graphs() -> Iterator[tuple[str, Stage]]:
+    """Stages with several inputs or outputs, and FIFOs."""
+    signed = Kind.SIGNED
+    for lanes, bits in ((1, 1), (16, 1), (8, 8)):
+        for depth in (2, 32, 200):
+            ends = [stream(name, 64, bits, lanes) for name in "ab"]
+            fifo = Fifo(name="s", inputs=(ends[0],), outputs=(ends[1],), depth=depth)
+            yield f"FIFO of {depth} beats of {lanes} x {bits} bits", fifo
+    for lanes, count in ((1, 2), (16, 2), (16, 4)):
+        ends = [stream(name, 64, 2, lanes) for name in "abcde"[: count + 1]]
+        yield f"Fork to {count}, {lanes} lanes of 2 bits", Fork(name="s", inputs=(ends[0],), outputs=tuple(ends[1:]))
+    for lanes, bits in ((1, 4), (16, 4), (16, 8)):
+        ins, out = [stream(name, 64, bits, lanes, signed) for name in "ab"], stream("c", 64, bits + 1, lanes, signed)
+        yield f"Add of {lanes} lanes of {bits} bits", Add(name="s", inputs=tuple(ins), outputs=(out,))
+    for lanes, out_lanes, count in ((4, 4, 2), (16, 16, 3), (64, 128, 2)):
+        ins, out = [stream(name, 64, 1, lanes) for name in "abc"[:count]], stream("d", 64 * count, 1, out_lanes)
+        name = f"Concat of {count} x 64 channels, {lanes} lanes"
+        yield name, Concat(name="s", inputs=tuple(ins), outputs=(out,))
+    for lanes, bits in ((4, 1), (16, 1), (16, 2)):
+        steps = np.random.default_rng(0).integers(0, 128, (64, 2**bits, 1))
+        chosen, out = (stream("a", 64, 7, lanes), stream("b", 64, bits, lanes)), stream("c", 64, 1, lanes)
+        name = f"Threshold 64, chosen by {bits} bits, {lanes} lanes"
+        yield name, Threshold(name="s", inputs=chosen, outputs=(out,), thresholds=steps)
 
 
 def grid() -> Iterator[tuple[str, Stage]]:
@@ -168,15 +194,16 @@ def grid() -> Iterator[tuple[str, Stage]]:
     for channels, lanes, bits in ((10, 1, 7), (10, 5, 10), (10, 10, 7)):
         yield f"LabelSelect of {channels}, {lanes} lanes, {bits} bits", label(channels, lanes, bits)
     yield from images()
+    yield from graphs()
 
 
 def measure(stage: Stage) -> dict[str, int]:
     """What Yosys makes of a stage, mapped by itself."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        emit_rtl.emit(Accelerator(name="alone", stages=(stage,)), folder)
+        design = emit_rtl.emit(Accelerator(name="alone", stages=(stage,)), folder)
         job, result = folder / "job.json", folder / "result.json"
-        job.write_text(json.dumps({**load_design(folder), "family": "xc7", "timing": False}))
+        job.write_text(json.dumps({**dataclasses.asdict(design), "family": "xc7", "timing": False}))
         command: list[str | Path] = [sys.executable, "-m", "adiabit.flows.synthesize.yosys", job, result]
         run_tool(command, cwd=folder, log=folder / "log")
         (cells,) = json.loads(result.read_text())["instances"].values()
@@ -184,7 +211,7 @@ def measure(stage: Stage) -> dict[str, int]:
 
 
 def measured() -> dict[str, dict[str, int]]:
-    digest = source_digest("hw/rtl", "hw/emit_rtl.py", "hw/memory.py", "flows/synthesize")
+    digest = source_digest("hw/rtl", "hw/emit", "hw/stages", "flows/synthesize")
     cache = json.loads(CACHE.read_text()) if CACHE.exists() else {}
     found: dict[str, dict[str, int]] = cache.get("rows", {}) if cache.get("digest") == digest else {}
     CACHE.parent.mkdir(exist_ok=True)
@@ -201,7 +228,7 @@ def fit(rows: list[tuple[Stage, dict[str, int]]], key: str, old: Mapping[str, fl
     from scipy.optimize import nnls  # type: ignore[import-untyped]
 
     names = list(old)
-    matrix = np.array([[estimate.terms(stage).get(n, 0) for n in names] for stage, _ in rows], float)
+    matrix = np.array([[stage.terms(stage.folding).get(n, 0) for n in names] for stage, _ in rows], float)
     target = np.array([row[key] for _, row in rows], float)
     weight = 1 / (target + 20)
     solution, _ = nnls(matrix * weight[:, None], target * weight)
@@ -212,20 +239,20 @@ def main() -> None:
     found = measured()
     rows = [(stage, found[name]) for name, stage in grid()]
     if "--fit" in sys.argv:
-        print("LUTS =", json.dumps(fit(rows, "lut", estimate.LUTS), indent=4))
-        print("FFS =", json.dumps(fit(rows, "ff", estimate.FFS), indent=4))
+        print("LUTS =", json.dumps(fit(rows, "lut", cost.LUTS), indent=4))
+        print("FFS =", json.dumps(fit(rows, "ff", cost.FFS), indent=4))
         return
     lines = [
         "# Estimates beside Yosys",
         "",
-        "Stages of our own RTL, each mapped by itself by Yosys (synth_xilinx, xc7); the estimate is `hw/estimate.py`.",
+        "Stages of our own RTL, each mapped by itself by Yosys (synth_xilinx, xc7), beside `hw/stages/cost.py`.",
         "",
         "| Stage | LUT Yosys | LUT estimate | FF Yosys | FF estimate | BRAM18 Yosys | BRAM18 estimate |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     errors = []
     for (name, stage), (_, row) in zip(grid(), rows, strict=True):
-        ours = estimate.resources(stage)
+        ours = stage.cost()
         errors.append(abs(ours.luts - row["lut"]) / row["lut"])
         lines.append(
             f"| {name} | {row['lut']} | {ours.luts} | {row['ff']} | {ours.ffs} | {row['bram18']} | {ours.bram18} |"

@@ -32,9 +32,12 @@ from adiabit.flows.ladder import Vectors, load_rungs
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.flows.simulate.csim import simulate_c
 from adiabit.flows.simulate.stage import simulate
-from adiabit.hw import emit_hls, emit_rtl, golden, storage
-from adiabit.hw.accelerator import Accelerator, Kind, LabelSelect, MatrixVector, Stage, Stream, Threshold
+from adiabit.hw import golden, storage
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.emit import hls as emit_hls
+from adiabit.hw.emit import rtl as emit_rtl
 from adiabit.hw.packing import pack
+from adiabit.hw.stages import Kind, LabelSelect, MatrixVector, Stage, Stream, Threshold
 
 COCOTB_FRAMES = 100
 SIZES, LANES = (784, 64, 64, 64, 10), (49, 16, 16, 16, 10)

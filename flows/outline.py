@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from adiabit.flows.frontend.config import CompileConfig
-from adiabit.hw.accelerator import (
-    Accelerator,
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.stages import (
     Ints,
     Kind,
     LabelSelect,

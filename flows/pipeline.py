@@ -188,7 +188,8 @@ class Pipeline:
         source = self.compile
 
         def make(folder: Path) -> None:
-            from adiabit.hw import emit_rtl, storage
+            from adiabit.hw import storage
+            from adiabit.hw.emit import rtl as emit_rtl
 
             emit_rtl.emit(storage.load(source), folder)
 
@@ -201,7 +202,8 @@ class Pipeline:
 
         def make(folder: Path) -> None:
             from adiabit.flows.simulate.csim import share_vectors
-            from adiabit.hw import emit_hls, storage
+            from adiabit.hw import storage
+            from adiabit.hw.emit import hls as emit_hls
 
             accelerator = storage.load(source)
             emit_hls.emit(accelerator, folder, part=self.board.part, clock_mhz=self.clock_mhz)

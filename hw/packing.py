@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adiabit.hw.accelerator import Kind, Stream
+from adiabit.hw.stages import Kind, Stream
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -38,9 +38,3 @@ def unpack(stream: Stream, beats: Bytes) -> npt.NDArray[np.int64]:
     elif stream.kind is Kind.SIGNED:
         codes -= (codes >> (stream.bits - 1)) << stream.bits
     return codes.reshape(len(beats), *stream.shape)
-
-
-def pack_words(codes: npt.NDArray[np.int64], bits: int) -> list[int]:
-    """Rows of codes (words, lanes) to one integer a row, lane 0 in the least significant bits, two's complement."""
-    mask = (1 << bits) - 1
-    return [sum((int(c) & mask) << (bits * i) for i, c in enumerate(row)) for row in codes]

@@ -6,13 +6,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 
 from adiabit.errors import UserError
-from adiabit.hw.accelerator import STAGE_KINDS, Accelerator, Kind, Memory, Stage, Stream, stage_fields
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.stages import KINDS, Kind, Stage, Stream
 
 VERSION = 1
 JSON, NPZ = "accelerator.json", "params.npz"
@@ -43,7 +45,7 @@ def _document(accelerator: Accelerator) -> tuple[dict[str, Any], dict[str, Any]]
             "name": stage.name,
             "inputs": [s.name for s in stage.inputs],
             "outputs": [s.name for s in stage.outputs],
-            **stage_fields(stage),
+            **stage.fields(),
         })  # fmt: skip
         for field in stage.arrays:
             if (value := getattr(stage, field)) is not None:
@@ -76,13 +78,20 @@ def _stream(fields: dict[str, Any]) -> Stream:
 
 
 def _stage(fields: dict[str, Any], streams: dict[str, Stream], arrays: dict[str, Any]) -> Stage:
-    fields = dict(fields)
-    cls = STAGE_KINDS[fields.pop("kind")]
+    cls = KINDS[fields["kind"]]
+    types = get_type_hints(cls)
+    found = {
+        key: _value(value, types[key]) for key, value in fields.items() if key not in ("kind", "inputs", "outputs")
+    }
     for end in ("inputs", "outputs"):
-        fields[end] = tuple(streams[name] for name in fields[end])
-    if "memory" in fields:
-        fields["memory"] = Memory(fields["memory"])
-    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+        found[end] = tuple(streams[name] for name in fields[end])
     for field in cls.arrays:
-        fields[field] = arrays.get(f"{fields['name']}.{field}")
-    return cls(**fields)
+        found[field] = arrays.get(f"{fields['name']}.{field}")
+    return cls(**found)
+
+
+def _value(value: Any, kind: Any) -> Any:
+    """A field's value as JSON cannot tell it."""
+    if isinstance(value, list):
+        return tuple(value)
+    return kind(value) if isinstance(kind, type) and issubclass(kind, Enum) else value

@@ -99,7 +99,7 @@ def _processor(board: Board, clock_mhz: float) -> _Processor:
 
 
 def block_design(board: Board, clock_mhz: float, top: str, word_bytes: int) -> BlockDesign:
-    """The system of a board around `top`, an IP core by `adiabit.hw.emit_ip`."""
+    """The system of a board around `top`, an IP core by `adiabit.hw.emit.ip`."""
     processor = _processor(board, clock_mhz)
     bits = str(8 * word_bytes)
     dma = {

@@ -20,8 +20,8 @@ from adiabit.flows.bitstream import netlist
 from adiabit.flows.bitstream.families import BITSTREAM, FAMILIES, NETLIST, Family
 from adiabit.flows.bitstream.vectors import save_vectors
 from adiabit.flows.ladder import Vectors, save_rungs
-from adiabit.hw import emit_serial
 from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.emit import serial as emit_serial
 
 
 def find(name: str, family: Family) -> Path:

@@ -19,8 +19,8 @@ from adiabit.errors import UserError
 from adiabit.flows.bitstream.vectors import save_vectors
 from adiabit.flows.ladder import Vectors
 from adiabit.flows.toolchain import TAIL, ToolError
-from adiabit.hw import emit_ip
 from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.emit import ip as emit_ip
 
 WORD_BYTES = 8  # of the DMA: as wide as a Zynq's memory port
 STEPS = re.compile(r"^(Starting|Finished) (\w[\w ]+?)( Task| : |$)|^# (launch_runs|open_run)")

@@ -22,7 +22,7 @@ from adiabit.flows.frontend.chain import Reals, constant
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.frontend.levels import factors, host_levels, layer_inputs
 from adiabit.flows.frontend.network import Average, Dense, Filter, Layer, Levels, Move, Network, Pad, Pool, Quantizer
-from adiabit.hw.accelerator import Ints, Kind, signed_bits
+from adiabit.hw.stages import Ints, Kind, signed_bits
 
 Constant = npt.NDArray[np.float32] | npt.NDArray[np.int64]
 OPSET = 18  # from where Pad has axes

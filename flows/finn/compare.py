@@ -21,9 +21,9 @@ from adiabit.flows.frontend.levels import factors, layer_inputs
 from adiabit.flows.frontend.network import Network, Pool
 from adiabit.flows.frontend.trace import trace
 from adiabit.flows.ladder import Rung, Vectors
-from adiabit.hw import accelerator as hw
 from adiabit.hw import golden
-from adiabit.hw.accelerator import Accelerator, GlobalSum, Kind, MatrixVector, Stage
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.stages import Kind
 
 Array = npt.NDArray[Any]
 GOLDEN_ELEMENTS = 1 << 24  # of the largest stream of a block of frames
@@ -72,7 +72,7 @@ class Comparison:
         model, finn, ours = self._expected(vectors), self._run_finn(frames), self._run_golden(frames, changes)
         rows = (("FINN graph", finn, model, self._model_stages), ("golden", ours, finn, self._finn_stages))
         found = []
-        widths = {s.name: s.output.channels for s in self.accelerator.stages}
+        widths = {s.name: s.outputs[0].channels for s in self.accelerator.stages}
         for name, outcome, before, stages in rows:
             same = outcome.equal(before)
             text = ""
@@ -103,24 +103,15 @@ class Comparison:
         factor, addend = factors(layer, levels)
         pixels = 1 if self.network.tail is None else self.network.tail.count
         products = np.rint((vectors.logits.astype(float) - addend) * pixels / factor) * self.streamlined.flips[-1]
-        stage = self._product
+        stage = self.theirs.product
         return Outcome(
             labels=labels,
             accumulators=(products + pixels * stage.weights.shape[1]) / 2 if stage.xnor else products,
         )
 
-    @property
-    def _product(self) -> MatrixVector:
-        return [s for s in self.accelerator.stages if isinstance(s, MatrixVector)][-1]
-
-    @property
-    def _sums(self) -> Stage:
-        """The stage whose output the logits are made of: the last product, or the sum behind it."""
-        return [s for s in self.accelerator.stages if isinstance(s, MatrixVector | GlobalSum)][-1]
-
     def _run_finn(self, frames: Array) -> Outcome:
         stages, tensors = self.accelerator.stages, self.theirs.tensors
-        last, end = tensors[self._sums.name], tensors[stages[-1].name]
+        last, end = tensors[self.theirs.sums.name], tensors[stages[-1].name]
         sums, labels = [], []
         for _, results in run_finn(self.streamlined.model, frames, {last, end}):
             sums.append(results[last])
@@ -129,16 +120,13 @@ class Comparison:
 
     def _outcome(self, results: list[Array], sums: list[Array]) -> Outcome:
         """Of the blocks of what came out, (F, 1) labels or (F, classes) accumulators, and of the last accumulators."""
-        labels: Array | None
         out = np.concatenate(results)
-        if isinstance(self.accelerator.stages[-1], hw.LabelSelect):
-            labels = out[:, 0]
-        else:
-            labels = out.argmax(axis=1) if out.shape[1] > 1 else None
+        single = out.shape[1] == 1
+        labels = out[:, 0] if self.accelerator.labels else None if single else out.argmax(axis=1)
         return Outcome(labels=labels, accumulators=np.concatenate(sums))
 
     def _run_golden(self, frames: Array, changes: Changes) -> Outcome:
-        sums, labels, name = [], [], self._sums.output.name
+        sums, labels, name = [], [], self.theirs.sums.outputs[0].name
         block = max(1, GOLDEN_ELEMENTS // max(stream.elements for stream in self.accelerator.streams))
         for start in range(0, len(frames), block):
             for stream, values in golden.stream_values(self.accelerator, frames[start : start + block]):
@@ -151,7 +139,7 @@ class Comparison:
 
     def _golden_stages(self, frame: Array) -> Iterator[tuple[str, Array]]:
         values = {s.name: v for s, v in golden.stream_values(self.accelerator, frame[None])}
-        return ((stage.name, values[stage.output.name][0].reshape(-1)) for stage in self.accelerator.stages)
+        return ((stage.name, values[stage.outputs[0].name][0].reshape(-1)) for stage in self.accelerator.stages)
 
     def _finn_stages(self, frame: Array) -> Iterator[tuple[str, Array]]:
         _, results = next(run_finn(self.streamlined.model, frame[None]))
@@ -162,13 +150,11 @@ class Comparison:
     def _model_stages(self, frame: Array) -> Iterator[tuple[str, Array]]:
         """What the model's own quantizers put out, as the stage does that stands for each."""
         tensors = trace(self.source, self.network, self.config, frame[None])
-        stages = self.accelerator.stages
-        steps = [k for k, s in enumerate(stages) if getattr(s, "thresholds", None) is not None]
-        layers = [None] * (len(steps) - len(self.network.layers) + 1) + list(self.network.layers)
-        for k, layer, quantizer in zip(steps, layers, self.network.quantizers, strict=False):
+        activations = self.theirs.activations
+        layers = [None] * (len(activations) - len(self.network.layers) + 1) + list(self.network.layers)
+        for (stage, behind), layer, quantizer in zip(activations, layers, self.network.quantizers, strict=False):
             pools = 0 if layer is None else sum(isinstance(move, Pool) for move in layer.pools)
-            behind = [s for s in stages[k:] if isinstance(s, hw.Pool)]
-            stage = behind[pools - 1] if pools else stages[k]
+            end = behind[pools - 1] if pools else stage
             integers = tensors[quantizer.tensor].integers
             assert integers is not None  # noqa: S101  # a quantizer has put them out
             values = integers[0].astype(np.int64)
@@ -177,7 +163,7 @@ class Comparison:
             values = _channel_last(values)
             if layer is not None:
                 values = np.where(layer.inversions, -values, values)
-            yield stage.name, values.reshape(-1)
+            yield end.name, values.reshape(-1)
 
 
 def _channel_last(values: Array) -> Array:

@@ -11,12 +11,14 @@ from typing import Any
 from adiabit import files
 from adiabit.boards.catalog import Board
 from adiabit.errors import UserError
+from adiabit.flows.finn.folding_json import from_finn_json
 from adiabit.flows.frontend.config import FoldConfig
-from adiabit.hw.accelerator import Accelerator, Memory
-from adiabit.hw.estimate import Resources, estimate
-from adiabit.hw.finn_json import from_finn_json
-from adiabit.hw.fold import Folding, apply
-from adiabit.hw.solve import fits, solve, solve_luts, solve_room
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.estimate import resources_of
+from adiabit.hw.folding.fold import apply
+from adiabit.hw.folding.solve import fits, solve, solve_luts, solve_room
+from adiabit.hw.stages import Folding, Memory
+from adiabit.hw.stages.cost import Resources
 
 LOGIC, BLOCKS = 0.5, 0.9  # of a part: room for the system around, for the estimate's error, for place and route
 
@@ -50,7 +52,7 @@ def _as_fast_as_fits(accelerator: Accelerator, board: Board) -> Accelerator:
     for space in (room(board, LOGIC, BLOCKS), whole):
         if fits(found := solve_room(accelerator, space), space):
             return found
-    needed, holds = (dataclasses.asdict(r) for r in (estimate(found).resources, whole))
+    needed, holds = (dataclasses.asdict(r) for r in (resources_of(found), whole))
     over = ", ".join(f"{needed[key]:,} {key} (it has {holds[key]:,})" for key in needed if needed[key] > holds[key])
     raise UserError(
         f"folding: on {board.title} even the smallest takes about {over}; choose a larger board (target.board) or a "

@@ -16,9 +16,10 @@ from qonnx.transformation.general import GiveUniqueNodeNames
 from adiabit.boards.catalog import Board
 from adiabit.errors import UserError
 from adiabit.flows.finn.finn_setup import finn
+from adiabit.flows.finn.folding_json import to_finn_json
 from adiabit.hw import storage
-from adiabit.hw.accelerator import Accelerator, Kind, Pad, divisors
-from adiabit.hw.finn_json import to_finn_json
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.stages import Kind, Pad, divisors
 
 HLS_WORDS = 1024  # words of a vector at most in FINN's HLS products: SIMD >= MW / 1024
 LOG = "finn.log"

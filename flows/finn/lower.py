@@ -22,8 +22,8 @@ from qonnx.util.basic import get_by_name
 
 from adiabit.errors import UserError
 from adiabit.flows.frontend.config import CompileConfig
-from adiabit.hw.accelerator import (
-    Accelerator,
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.stages import (
     GlobalSum,
     Ints,
     Kind,
@@ -46,6 +46,26 @@ class Lowered:
     accelerator: Accelerator
     tensors: dict[str, str]  # stage to FINN's tensor
     maps: dict[str, tuple[float, float]]  # stage to factor and addend
+
+    @property
+    def product(self) -> MatrixVector:
+        """The last product."""
+        return [s for s in self.accelerator.stages if isinstance(s, MatrixVector)][-1]
+
+    @property
+    def sums(self) -> Stage:
+        """The stage whose output the logits are made of: the last product, or the sum behind it."""
+        return [s for s in self.accelerator.stages if isinstance(s, MatrixVector | GlobalSum)][-1]
+
+    @property
+    def activations(self) -> tuple[tuple[Stage, tuple[Stage, ...]], ...]:
+        """The stages with thresholds, each with the pools up to the end."""
+        stages = self.accelerator.stages
+        return tuple(
+            (stage, tuple(s for s in stages[k:] if isinstance(s, Pool)))
+            for k, stage in enumerate(stages)
+            if isinstance(stage, Threshold | MatrixVector) and stage.thresholds is not None
+        )
 
 
 def hardware_nodes(model: ModelWrapper) -> list[onnx.NodeProto]:
@@ -188,7 +208,7 @@ class _Lowering:
 
     def _add(self, node: onnx.NodeProto, stage: Stage, mapped: tuple[float, float] | None = None) -> None:
         self.stages.append(stage)
-        self.stream = stage.output
+        (self.stream,) = stage.outputs
         tensor = node.output[0]
         if mapped is None:
             binary = self.model.get_tensor_datatype(tensor) == DataType["BINARY"]

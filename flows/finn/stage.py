@@ -19,6 +19,7 @@ from adiabit.flows.finn.compare import Comparison
 from adiabit.flows.finn.execute import run_model
 from adiabit.flows.finn.finn_setup import finn
 from adiabit.flows.finn.folding import folded
+from adiabit.flows.finn.folding_json import to_finn_json
 from adiabit.flows.finn.lower import lower, lowered
 from adiabit.flows.finn.streamline import Streamlined, streamline
 from adiabit.flows.finn.vacuous import unfit_input
@@ -33,7 +34,6 @@ from adiabit.flows.ladder import Rung, Vectors, predicted, save_rungs
 from adiabit.flows.toolchain import ToolError
 from adiabit.hw import storage
 from adiabit.hw.estimate import estimate
-from adiabit.hw.finn_json import to_finn_json
 
 LOG = "finn.log"
 Labelled = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]  # frames (F, ...), labels (F,)

@@ -30,7 +30,7 @@ from adiabit.flows.frontend import thresholds
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.frontend.levels import Sums, host_levels, layer_inputs
 from adiabit.flows.frontend.network import Layer, Levels, Network
-from adiabit.hw.accelerator import Ints
+from adiabit.hw.stages import Ints
 
 FINN = "finn.custom_op.fpgadataflow"
 Floats = npt.NDArray[np.float32]

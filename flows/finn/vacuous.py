@@ -13,7 +13,8 @@ from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.frontend.levels import host_levels
 from adiabit.flows.frontend.network import Network, Quantizer
 from adiabit.flows.frontend.normalize import host_range
-from adiabit.hw.accelerator import Accelerator, Kind, LabelSelect, Stage, Stream
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.stages import Kind, Stage, Stream
 
 Array = npt.NDArray[Any]
 RARE = 0.02  # share of the host's integers below which a sign hardly occurs
@@ -37,7 +38,7 @@ class Changes:
         """A line for the first stage that puts out the same for all frames, and one for labels that are the same."""
         if frames < 2:
             return ()
-        still = [s.name for s in accelerator.stages if not isinstance(s, LabelSelect) and self._still(s)]
+        still = [s.name for s in accelerator.stages if not s.labels and self._still(s)]
         found = [f"stage {still[0]} puts out the same for all {frames:,} frames"] if still else []
         if labels is not None and not np.ptp(labels):
             found.append(f"label {labels[0]:g} for all {frames:,} frames")

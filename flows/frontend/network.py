@@ -18,7 +18,7 @@ import numpy.typing as npt
 import onnx
 
 from adiabit.flows.frontend.chain import Chain, Place, Reals
-from adiabit.hw.accelerator import Ints, Kind
+from adiabit.hw.stages import Ints, Kind
 
 
 @dataclass(frozen=True, kw_only=True)

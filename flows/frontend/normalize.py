@@ -25,7 +25,7 @@ from adiabit.flows.frontend.chain import Chain
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.frontend.levels import factors, host_levels, input_levels, layer_inputs
 from adiabit.flows.frontend.network import Average, Dense, Filter, Layer, Levels, Move, Network, Pad, Quantizer
-from adiabit.hw.accelerator import Ints, Kind
+from adiabit.hw.stages import Ints, Kind
 
 
 def normalize(network: Network, config: CompileConfig) -> Network:

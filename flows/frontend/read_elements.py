@@ -13,7 +13,7 @@ from adiabit.flows.frontend.chain import Place, Step
 from adiabit.flows.frontend.kinds import ELEMENTWISE, MOVES, SHAPES
 from adiabit.flows.frontend.network import Quantizer
 from adiabit.flows.frontend.source import TINY, Source, attribute
-from adiabit.hw.accelerator import Kind
+from adiabit.hw.stages import Kind
 
 BITS = 4  # of a quantized activation at most: 15 thresholds a channel
 INPUT_BITS = 8  # of a quantized input at most

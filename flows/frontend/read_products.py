@@ -13,7 +13,7 @@ from adiabit.flows.frontend.chain import Place, Reals, Step
 from adiabit.flows.frontend.kinds import QUANTIZERS
 from adiabit.flows.frontend.network import Dense, Filter, Pad
 from adiabit.flows.frontend.source import TINY, Source, attribute
-from adiabit.hw.accelerator import Ints
+from adiabit.hw.stages import Ints
 
 Image = tuple[int, int, int]  # (C, H, W), as torch has it
 

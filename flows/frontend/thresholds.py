@@ -16,7 +16,7 @@ import numpy.typing as npt
 from adiabit.flows.frontend.chain import Chain
 from adiabit.flows.frontend.levels import Sums
 from adiabit.flows.frontend.network import Dense, Levels, Quantizer
-from adiabit.hw.accelerator import Ints
+from adiabit.hw.stages import Ints
 
 
 def first_reaching(levels: Callable[[Ints], Ints], low: int, high: int, channels: int, steps: int) -> Ints:

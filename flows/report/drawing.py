@@ -3,37 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from markupsafe import Markup
 
 from adiabit.flows.report import svg
-from adiabit.hw.accelerator import (
-    Accelerator,
-    Fifo,
-    GlobalSum,
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.stages import (
     Kind,
-    LabelSelect,
-    MatrixVector,
-    Memory,
-    Pad,
-    Pool,
     Stage,
     Stream,
-    Threshold,
-    WidthConverter,
-    Window,
 )
-from adiabit.hw.memory import memory_of
 
 HEIGHT, GAP, ROW_GAP, MARGIN = 106, 70, 56, 20  # of a box; between boxes; between rows; at the edges
 LETTER = 0.62  # width of a letter by its height, taken wide, for names that must be shortened
 TIMES = "\N{MULTIPLICATION SIGN}"
 KINDS = {Kind.UNSIGNED: "uint", Kind.SIGNED: "int"}
-MEMORIES = {Memory.LUT: "LUT ROM", Memory.BLOCK: "block RAM", Memory.HARDWIRED: "hard-wired"}
 
 
 @dataclass(frozen=True)
@@ -79,44 +66,8 @@ def _boxes(accelerator: Accelerator) -> list[Box]:
 
 
 def _box(stage: Stage) -> Box:
-    width, about = _ABOUT.get(type(stage), (132, lambda s: (type(s).__name__, ())))
-    tag, lines = about(stage)
-    return Box(stage.name, tag, lines, width, stage)
-
-
-def _matrix_vector(stage: MatrixVector) -> tuple[str, tuple[str, ...]]:
-    rows, columns = stage.weights.shape
-    arithmetic = "XNOR" if stage.xnor else "±1 weights" if stage.bipolar_weights else f"{stage.weight_bits}-bit weights"
-    return arithmetic, (f"{columns} → {rows}", f"PE {stage.pe} · SIMD {stage.simd}", MEMORIES[memory_of(stage)])
-
-
-def _window(stage: Window) -> tuple[str, tuple[str, ...]]:
-    steps = "" if stage.stride == (1, 1) else f" / {_pair(stage.stride)}"
-    lanes = "a window a cycle" if stage.parallel else f"SIMD {stage.output.lanes}"
-    return "window", (f"{_pair(stage.kernel)}{steps}", lanes)
-
-
-def _pad(stage: Pad) -> tuple[str, tuple[str, ...]]:
-    (top, left), (bottom, right) = stage.before, stage.after
-    return "pad", (f"{top},{left} + {bottom},{right} of {stage.value:+d}", f"SIMD {stage.input.lanes}")
-
-
-def _pair(sides: tuple[int, int]) -> str:
-    return f"{sides[0]} {TIMES} {sides[1]}"
-
-
-# Width of the box, and its tag and lines, by kind of stage. A kind that is not here is drawn by its class name.
-_ABOUT: dict[type[Stage], tuple[int, Callable[[Any], tuple[str, tuple[str, ...]]]]] = {
-    MatrixVector: (178, _matrix_vector),
-    Threshold: (132, lambda s: ("threshold", (f"{s.input.channels} channels", f"PE {s.input.lanes}"))),
-    Window: (132, _window),
-    Pad: (132, _pad),
-    Pool: (132, lambda s: ("max pool", (_pair(s.kernel), f"PE {s.input.lanes}"))),
-    GlobalSum: (132, lambda s: ("global sum", (f"of {_pair(s.input.shape[:2])}", f"PE {s.input.lanes}"))),
-    WidthConverter: (112, lambda s: ("width", (f"{s.input.lanes} → {s.output.lanes} lanes",))),
-    Fifo: (112, lambda s: ("FIFO", (f"{s.depth:,} beats",))),
-    LabelSelect: (132, lambda s: ("arg max", (f"of {s.input.elements}",))),
-}
+    caption = stage.caption()
+    return Box(stage.name, caption.tag, caption.lines, caption.width, stage)
 
 
 def _placed(boxes: list[Box], width: int) -> list[Box]:
@@ -138,7 +89,7 @@ def _wrapped(boxes: Iterable[Box], width: int) -> list[Box]:
 
 def _drawn(box: Box, slowest: int, remark: str | None) -> Markup:
     stage = box.stage
-    marks = ["box", "plumbing" if isinstance(stage, Fifo | WidthConverter) else "end" if stage is None else "work"]
+    marks = ["box", "end" if stage is None else "plumbing" if stage.plumbing else "work"]
     marks += ["slowest"] * (stage is not None and stage.cycles == slowest) + ["remark"] * (remark is not None)
     parts = [
         svg.element("title", _told(box, remark)),

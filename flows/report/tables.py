@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adiabit.flows.ladder import RUNGS, Rung
-from adiabit.flows.report.drawing import MEMORIES
 from adiabit.flows.report.figures import RESOURCES, Figures, Resources, StageFigures
-from adiabit.hw.accelerator import Memory
+from adiabit.hw.stages import Memory
+from adiabit.hw.stages.matrix_vector import MEMORIES
 
 NONE = "—"
 NOT_RUN = "not run"

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adiabit.errors import UserError
 from adiabit.flows import toolchain
+from adiabit.hw.emit.design import Design
 
 SOURCE = Path(__file__).with_name("bench.cpp")
 TOOLS = ("verilator", "g++", "make", "perl")
@@ -78,62 +78,46 @@ class Bench:
         return Run.load(out, quiet, self.names)
 
 
-def load_design(rtl: Path) -> dict[str, Any]:
-    """The emitter's description of its design; `UserError` where it is missing or damaged."""
-    path = rtl / "design.json"
-    try:
-        design: dict[str, Any] = json.loads(path.read_text())
-        return {key: design[key] for key in ("top", "sources", "memories", "input", "output", "streams")}
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: not found; `adiabit emit` makes it") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: damaged ({error!r}); emit it anew") from error
-
-
 def build(rtl: Path, folder: Path, log: Path, *, trace: bool = False) -> Bench:
     """Compile the design in `rtl` and the bench into `folder`; `UserError` where a tool is missing.
 
     g++ runs with -O1: -O2 and -O3 take up to half as long again to compile and run no faster (10,000 frames of a TFC).
     """
     toolchain.need(*TOOLS)
-    design = load_design(rtl)
+    design = Design.load(rtl)
     folder.mkdir()
     shutil.copy(SOURCE, folder)
     (folder / "rtl").symlink_to(rtl.absolute())  # so that no makefile meets the path's own characters
     (folder / "design.h").write_text(header(design))
-    args = [
+    args: list[str | Path] = [
         toolchain.find("verilator"), "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "--prefix", "Vdut",
-        "--top-module", design["top"], "-Mdir", "obj", "-Wno-fatal", "--no-assert", "-O3",
+        "--top-module", design.top, "-Mdir", "obj", "-Wno-fatal", "--no-assert", "-O3",
         "-CFLAGS", "-O1 -std=c++17 -I..",
         "--x-assign", "unique", "--x-initial", "unique", *(["--trace"] if trace else []),
-        *(f"rtl/{source}" for source in design["sources"]), "bench.cpp", "-o", "bench",
+        *(f"rtl/{source}" for source in design.sources), "bench.cpp", "-o", "bench",
     ]  # fmt: skip
     toolchain.run_tool(args, cwd=folder, log=log)
-    names = tuple(s["name"] for s in design["streams"])
+    names = tuple(s.name for s in design.streams)
     return Bench(program=(folder / "obj" / "bench").absolute(), rtl=rtl.absolute(), log=log.absolute(), names=names)
 
 
-def header(design: dict[str, Any]) -> str:
+def header(design: Design) -> str:
     """The generated part of the bench: where each stream's nets lie and how large it is."""
-    streams = design["streams"]
-    nets = [[_member(design, s[net]) for net in ("valid", "ready", "data")] for s in streams]
-    rows = [f"X({i}, {_bytes(s)}, {', '.join(nets[i])})" for i, s in enumerate(streams)]
-    beats, sizes = ", ".join(str(s["beats"]) for s in streams), ", ".join(str(_bytes(s)) for s in streams)
+    streams = design.streams
+    nets = [[_member(design, net) for net in (s.valid, s.ready, s.data)] for s in streams]
+    rows = [f"X({i}, {s.bytes}, {', '.join(nets[i])})" for i, s in enumerate(streams)]
+    beats, sizes = ", ".join(str(s.beats) for s in streams), ", ".join(str(s.bytes) for s in streams)
     return "\n".join([
         "#include <cstddef>",
         f"constexpr int kStreams = {len(streams)};",
         f"constexpr size_t kBeats[] = {{{beats}}}, kBytes[] = {{{sizes}}};",
-        f"constexpr size_t kInputBytes = {design['input']['tdata_bits'] // 8};",
-        f"constexpr size_t kOutputBytes = {design['output']['tdata_bits'] // 8};",
+        f"constexpr size_t kInputBytes = {design.input.tdata_bits // 8};",
+        f"constexpr size_t kOutputBytes = {design.output.tdata_bits // 8};",
         "static_assert(kInputBytes == kBytes[0] && kOutputBytes == kBytes[kStreams - 1], \"TDATA holds one beat\");",
         "#define ADIABIT_STREAMS(X) \\", " \\\n".join(f"  {row}" for row in rows), "",
     ])  # fmt: skip
 
 
-def _bytes(stream: dict[str, Any]) -> int:
-    return (int(stream["width"]) + 7) // 8
-
-
-def _member(design: dict[str, Any], net: str) -> str:
+def _member(design: Design, net: str) -> str:
     """Verilator's C++ name of a public net of the top module; it writes a doubled underscore in hexadecimal."""
-    return "__DOT__".join(name.replace("__", "___05F") for name in (design["top"], net))
+    return "__DOT__".join(name.replace("__", "___05F") for name in (design.top, net))

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from adiabit.flows.simulate.bench import Run
 from adiabit.hw import golden
-from adiabit.hw.accelerator import Accelerator, Kind, Pad, Stream
+from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.packing import beat_bytes, pack, unpack
+from adiabit.hw.stages import Kind, Stream
 
 BLOCK_ELEMENTS = 1 << 21  # of the widest stream: bounds the memory that a block takes
 
@@ -136,20 +137,14 @@ def _protocol(streams: list[Stream], names: list[str], run: Run) -> list[Differe
 def ahead(accelerator: Accelerator) -> list[npt.NDArray[np.uint8]]:
     """Of each stream, and of the output port, the beats (n, beat_bytes) that may come before their frame does.
 
-    A pad sends the rows above an image at once, and what follows makes of them what it would of any frame: the
-    leading beats behind a pad that are the same for a frame of the smallest values and one of the largest.
+    A pad sends the rows above an image at once, and what follows makes of them what it would of any frame.
     """
-    low, high = accelerator.input.range
-    frames = np.stack([np.full(accelerator.input.shape, value) for value in (low, high)])
-    padded, found = False, [np.zeros((0, beat_bytes(accelerator.input)), np.uint8)]
-    for stage, (stream, values) in zip(
-        accelerator.stages, itertools.islice(golden.stream_values(accelerator, frames), 1, None), strict=True
-    ):
-        padded = padded or (isinstance(stage, Pad) and any(stage.before))
-        first, second = pack(stream, values)
-        differs = np.flatnonzero((first != second).any(axis=1))
-        count = int(differs[0]) if differs.size else len(first)
-        found.append(first[: count if padded else 0])
+    counts = {accelerator.input.name: 0}
+    for stage in accelerator.stages:
+        made = stage.schedule().ahead([counts[s.name] for s in stage.inputs])
+        counts |= {s.name: n for s, n in zip(stage.outputs, made, strict=True)}
+    frame = np.full((1, *accelerator.input.shape), accelerator.input.range[0])
+    found = [pack(s, values)[0, : counts[s.name]] for s, values in golden.stream_values(accelerator, frame)]
     return [*found, found[-1][:0]]
 
 

@@ -13,8 +13,9 @@ from adiabit.flows import toolchain
 from adiabit.flows.ladder import Vectors
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.flows.simulate.stage import simulate
-from adiabit.hw import emit_hls, storage
+from adiabit.hw import storage
 from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.emit import hls as emit_hls
 
 RUNG = "HLS co-simulation"
 TOOLS = ("vitis_hls", "v++")  # up to Vitis 2024.1, and later
@@ -61,8 +62,8 @@ def make_rtl(accelerator: Accelerator, hls_folder: Path, rtl: Path, log: Path) -
             shutil.copy(path, rtl)
     sources = [p.name for p in made if p.suffix != ".dat"]
     text, design = emit_hls.shell(accelerator, sources, [p.name for p in made if p.suffix == ".dat"])
-    (rtl / f"{design['top']}.sv").write_text(text)
-    emit_hls.write_design(design, rtl)
+    (rtl / f"{design.top}.sv").write_text(text)
+    design.save(rtl)
 
 
 def _synthesize(program: Path, name: str, work: Path, log: Path) -> None:

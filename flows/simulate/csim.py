@@ -21,8 +21,8 @@ from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.flows.simulate.stage import Told, check_design, rung_of, select
 from adiabit.hw import golden, storage
 from adiabit.hw.accelerator import Accelerator
-from adiabit.hw.emit_hls import HLS
 from adiabit.hw.packing import beat_bytes, pack
+from adiabit.hw.stages.base import HLS
 
 SOURCE = Path(__file__).with_name("record.cpp")
 RUNG = "HLS C simulation"

@@ -19,11 +19,12 @@ import numpy.typing as npt
 from adiabit.errors import UserError
 from adiabit.flows import toolchain
 from adiabit.flows.ladder import Rung, Vectors, save_rungs
-from adiabit.flows.simulate.bench import Bench, Run, build, load_design
+from adiabit.flows.simulate.bench import Bench, Run, build
 from adiabit.flows.simulate.compare import Comparison, compare, write_beats
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.hw import golden, storage
-from adiabit.hw.accelerator import Accelerator, LabelSelect
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.emit.design import Design
 
 RTL = "RTL simulation"
 EVERY = "every stream, every beat"
@@ -136,7 +137,7 @@ def select(vectors: Vectors, config: SimulateConfig) -> Vectors:
 def check_design(accelerator: Accelerator, rtl: Path) -> None:
     """Refuse RTL that was made from another accelerator."""
     want = [(s.name, s.width, s.beats) for s in accelerator.streams]
-    have = [(s["name"], s["width"], s["beats"]) for s in load_design(rtl)["streams"]]
+    have = [(s.name, s.width, s.beats) for s in Design.load(rtl).streams]
     if have != [row for row in want if row in have] or (have[0], have[-1]) != (want[0], want[-1]):
         raise UserError(f"{rtl}: its streams are not those of accelerator {accelerator.name}; emit it anew")
 
@@ -174,7 +175,7 @@ def rung_of(
     for result in results[1:]:
         equal[: len(result.equal)] &= result.equal
     outputs = results[0].outputs.reshape(len(equal), -1)
-    selected = isinstance(accelerator.stages[-1], LabelSelect)
+    selected = accelerator.labels
     predictions = outputs[:, 0] if selected else outputs.argmax(axis=1)
     return Rung(
         name=name,

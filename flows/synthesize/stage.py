@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import sys
@@ -15,8 +16,8 @@ from typing import Any
 from adiabit.boards.catalog import Board
 from adiabit.errors import UserError
 from adiabit.flows import toolchain
-from adiabit.flows.simulate.bench import load_design
 from adiabit.flows.synthesize.cells import resources
+from adiabit.hw.emit.design import Design
 
 TIMING_NOTE = (
     "longest chain of logic after mapping, as Yosys' sta tells it from its 7-series cell delays: no routing, no "
@@ -36,7 +37,7 @@ def synthesize(rtl_folder: Path, board: Board, out: Path) -> None:
     """
     if importlib.util.find_spec("pyosys") is None:
         raise UserError(f"pyosys: not installed; synthesis needs it; install it: {toolchain.INSTALL['pyosys']}")
-    design = load_design(rtl_folder)
+    design = Design.load(rtl_folder)
     start = time.monotonic()
     with toolchain.workplace(out) as work:
         found = _yosys(design, rtl_folder, board.family, out, work)
@@ -57,10 +58,10 @@ def synthesize(rtl_folder: Path, board: Board, out: Path) -> None:
     (out / "synthesis.json").write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def _yosys(design: dict[str, Any], rtl: Path, family: str, out: Path, work: Path) -> dict[str, Any]:
+def _yosys(design: Design, rtl: Path, family: str, out: Path, work: Path) -> dict[str, Any]:
     """The run in a process of its own; its result."""
     job, result = work / "job.json", work / "result.json"
-    job.write_text(json.dumps({**design, "family": family, "timing": family == "xc7"}))
+    job.write_text(json.dumps({**dataclasses.asdict(design), "family": family, "timing": family == "xc7"}))
     args = [sys.executable, "-m", "adiabit.flows.synthesize.yosys", str(job), str(result)]
     toolchain.run_tool(args, cwd=rtl, log=out / "synthesis.log", temporary=work)
     document: dict[str, Any] = json.loads(result.read_text())

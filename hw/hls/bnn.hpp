@@ -3,8 +3,11 @@
 
 // The stages of an accelerator as functions of streams, one a header. Each works on one frame a call, a beat a cycle;
 // under `#pragma HLS DATAFLOW` they run side by side.
+#include "bnn_add.hpp"
 #include "bnn_axis.hpp"
+#include "bnn_concat.hpp"
 #include "bnn_fifo.hpp"
+#include "bnn_fork.hpp"
 #include "bnn_label_select.hpp"
 #include "bnn_mvu.hpp"
 #include "bnn_pad.hpp"

@@ -31,7 +31,7 @@ struct Weights {
 struct NoThresholds {};
 
 template <class Out, class Number>
-typename Out::Value activate(Number number, const NoThresholds&, int, int) {
+typename Out::Value activate(Number number, const NoThresholds&, int, int, int = 0) {
 #pragma HLS INLINE
   return typename Out::Value(number);
 }
@@ -95,12 +95,20 @@ Sum dot(const Beat<In, Simd>& x, const Beat<Signed<Bits>, Simd>& w) {
   return sum;
 }
 
+/// In the place of a selector: there is one set of thresholds.
+struct NoSelector {
+  struct Codes {
+    int code(int) const { return 0; }
+  };
+  Codes read() { return {}; }
+};
+
 /// Matrix-vector-threshold unit (FINN, Umuroglu et al. 2017, section 4.3): Vectors products a frame, Pe rows by Simd
 /// columns a cycle. A vector is read once and kept for the further rows.
 template <int Vectors, class Accumulator, class In, class Out, class Weight, int Rows, int Columns, int Pe, int Simd,
-          class Activation>
-void mvu(Stream<In, Simd>& in, Stream<Out, Pe>& out, const Weights<Weight, Rows, Columns, Pe, Simd>& weights,
-         const Activation& thresholds) {
+          class Selector, class Activation>
+void selected_mvu(Stream<In, Simd>& in, Selector& select, Stream<Out, Pe>& out,
+                  const Weights<Weight, Rows, Columns, Pe, Simd>& weights, const Activation& thresholds) {
 #pragma HLS ARRAY_RESHAPE variable = weights.rom type = complete dim = 2
   constexpr int folds = Rows / Pe, words = Columns / Simd;
   Beat<In, Simd> kept[words];
@@ -123,10 +131,11 @@ void mvu(Stream<In, Simd>& in, Stream<Out, Pe>& out, const Weights<Weight, Rows,
       sums[pe] = word == 0 ? sum : Accumulator(sums[pe] + sum);
     }
     if (wraps<words>(word)) {
+      const auto codes = select.read();
       Beat<Out, Pe> y;
       for (int pe = 0; pe < Pe; pe++) {
 #pragma HLS UNROLL
-        y.set(pe, activate<Out>(sums[pe], thresholds, row, pe));
+        y.set(pe, activate<Out>(sums[pe], thresholds, row, pe, codes.code(pe)));
       }
       out.write(y);
       wraps<folds>(row);
@@ -134,7 +143,26 @@ void mvu(Stream<In, Simd>& in, Stream<Out, Pe>& out, const Weights<Weight, Rows,
   }
 }
 
-/// The same without thresholds.
+/// The same with thresholds that the elements of a second stream choose.
+template <int Vectors, class Accumulator, class In, class Select, class Out, class Weight, int Rows, int Columns, int Pe,
+          int Simd, class Activation>
+void mvu(Stream<In, Simd>& in, Stream<Select, Pe>& select, Stream<Out, Pe>& out,
+         const Weights<Weight, Rows, Columns, Pe, Simd>& weights, const Activation& thresholds) {
+#pragma HLS INLINE
+  selected_mvu<Vectors, Accumulator>(in, select, out, weights, thresholds);
+}
+
+/// With one set of thresholds.
+template <int Vectors, class Accumulator, class In, class Out, class Weight, int Rows, int Columns, int Pe, int Simd,
+          class Activation>
+void mvu(Stream<In, Simd>& in, Stream<Out, Pe>& out, const Weights<Weight, Rows, Columns, Pe, Simd>& weights,
+         const Activation& thresholds) {
+#pragma HLS INLINE
+  NoSelector none;
+  selected_mvu<Vectors, Accumulator>(in, none, out, weights, thresholds);
+}
+
+/// Without thresholds.
 template <int Vectors, class Accumulator, class In, class Out, class Weight, int Rows, int Columns, int Pe, int Simd>
 void mvu(Stream<In, Simd>& in, Stream<Out, Pe>& out, const Weights<Weight, Rows, Columns, Pe, Simd>& weights) {
 #pragma HLS INLINE

@@ -5,21 +5,23 @@
 
 namespace bnn {
 
-/// Thresholds of a vector's channels, a beat a row: Lanes channels of Steps each. They do not decrease in a channel.
-template <int Bits, int Beats, int Lanes, int Steps>
+/// Thresholds of a vector's channels, a beat a row: Lanes channels of Codes sets of Steps each. They do not decrease in a
+/// set; a selector chooses the set where there are several.
+template <int Bits, int Beats, int Lanes, int Steps, int Codes = 1>
 struct Thresholds {
-  Integer<Bits> rom[Beats][Lanes * Steps];
+  Integer<Bits> rom[Beats][Lanes * Codes * Steps];
 };
 
 /// How many of a channel's thresholds a number reaches; of one threshold, the bit of its sign.
-template <class Out, class Number, int Bits, int Beats, int Lanes, int Steps>
-typename Out::Value activate(Number number, const Thresholds<Bits, Beats, Lanes, Steps>& thresholds, int beat, int lane) {
+template <class Out, class Number, int Bits, int Beats, int Lanes, int Steps, int Codes>
+typename Out::Value activate(Number number, const Thresholds<Bits, Beats, Lanes, Steps, Codes>& thresholds, int beat,
+                             int lane, int code = 0) {
 #pragma HLS INLINE
   static_assert(Steps == (1 << Out::bits) - 1, "the output counts the steps");
   typename Out::Value count = 0;
   for (int i = 0; i < Steps; i++) {
 #pragma HLS UNROLL
-    if (number >= ap_int<Bits>(thresholds.rom[beat][lane * Steps + i])) count += 1;
+    if (number >= ap_int<Bits>(thresholds.rom[beat][(lane * Codes + code) * Steps + i])) count += 1;
   }
   return count;
 }
@@ -37,6 +39,27 @@ void threshold(Stream<In, Lanes>& in, Stream<Out, Lanes>& out, const Thresholds<
     for (int lane = 0; lane < Lanes; lane++) {
 #pragma HLS UNROLL
       y.set(lane, activate<Out>(In::number(x.get(lane)), thresholds, beat, lane));
+    }
+    out.write(y);
+    wraps<Beats>(beat);
+  }
+}
+
+/// The same with thresholds that the elements of a second stream choose.
+template <int Elements, class In, class Select, class Out, int Lanes, int Bits, int Beats, int Steps, int Codes>
+void threshold(Stream<In, Lanes>& in, Stream<Select, Lanes>& select, Stream<Out, Lanes>& out,
+               const Thresholds<Bits, Beats, Lanes, Steps, Codes>& thresholds) {
+  static_assert(Elements % (Beats * Lanes) == 0 && Codes == 1 << Select::bits, "whole vectors, a set for each code");
+#pragma HLS ARRAY_RESHAPE variable = thresholds.rom type = complete dim = 2
+  int beat = 0;
+  for (int i = 0; i < Elements / Lanes; i++) {
+#pragma HLS PIPELINE II = 1
+    const Beat<In, Lanes> x = in.read();
+    const Beat<Select, Lanes> codes = select.read();
+    Beat<Out, Lanes> y;
+    for (int lane = 0; lane < Lanes; lane++) {
+#pragma HLS UNROLL
+      y.set(lane, activate<Out>(In::number(x.get(lane)), thresholds, beat, lane, codes.code(lane)));
     }
     out.write(y);
     wraps<Beats>(beat);

@@ -54,6 +54,10 @@ struct Beat {
     const ap_uint<Element::bits> code = bits.range((lane + 1) * Element::bits - 1, lane * Element::bits);
     return typename Element::Value(code);
   }
+  int code(int lane) const {  // the bits of an element
+#pragma HLS INLINE
+    return ap_uint<Element::bits>(bits.range((lane + 1) * Element::bits - 1, lane * Element::bits)).to_int();
+  }
   void set(int lane, typename Element::Value value) {
 #pragma HLS INLINE
     bits.range((lane + 1) * Element::bits - 1, lane * Element::bits) = ap_uint<Element::bits>(value);

@@ -5,6 +5,9 @@
 /// is +1 where WeightWidth is 1. Steps = 0 puts out the accumulator, resized to OutWidth, else see `bnn_steps`.
 /// The accumulator is the popcount of agreeing bits where input and weights are bipolar, else the dot product.
 ///
+/// With SelectWidth bits a row, a second stream chooses among 2**SelectWidth sets of thresholds: `valid_i`, `ready_o` and
+/// `data_i` are {selector, values}; the selector has a beat for each beat of the result.
+///
 /// A pipeline without stalls: replay -> weights -> products -> sum -> accumulate -> thresholds -> credit FIFO.
 module bnn_mvu #(
   parameter int unsigned Columns        = 8,
@@ -20,16 +23,18 @@ module bnn_mvu #(
   parameter int unsigned OutWidth       = AccWidth,
   parameter string       Memory         = "lut",  // "lut", "block" or "hardwired"
   parameter              WeightFile     = "",
-  parameter              ThresholdFile  = ""
+  parameter int unsigned SelectWidth    = 0,
+  parameter              ThresholdFile  = "",
+  localparam int unsigned Inputs        = SelectWidth > 0 ? 2 : 1
 ) (
-  input  logic                    clk_i,
-  input  logic                    rst_ni,
-  input  logic                    valid_i,
-  output logic                    ready_o,
-  input  logic [Simd*InWidth-1:0] data_i,
-  output logic                    valid_o,
-  input  logic                    ready_i,
-  output logic [Pe*OutWidth-1:0]  data_o
+  input  logic                                   clk_i,
+  input  logic                                   rst_ni,
+  input  logic [Inputs-1:0]                      valid_i,
+  output logic [Inputs-1:0]                      ready_o,
+  input  logic [Simd*InWidth+Pe*SelectWidth-1:0] data_i,
+  output logic                                   valid_o,
+  input  logic                                   ready_i,
+  output logic [Pe*OutWidth-1:0]                 data_o
 );
   if (Simd < 1 || Pe < 1 || Columns % Simd != 0 || Rows % Pe != 0 || Columns < 1 || Rows < 1) begin : gen_check_fold
     $fatal(1, "Columns %0d, Simd %0d, Rows %0d, Pe %0d: Simd divides Columns and Pe divides Rows",
@@ -68,7 +73,7 @@ module bnn_mvu #(
   logic [Simd*InWidth-1:0] word;
   logic [AddrWidth-1:0] addr_q;
   logic [WordWidth-1:0] word_q;
-  logic launch, first, last;
+  logic launch, first, last, selected;
   logic sum_valid, sum_first, sum_last;
 
   bnn_replay #(
@@ -78,9 +83,9 @@ module bnn_mvu #(
   ) u_replay (
     .clk_i,
     .rst_ni,
-    .valid_i,
-    .ready_o,
-    .data_i,
+    .valid_i(valid_i[0]),
+    .ready_o(ready_o[0]),
+    .data_i (data_i[Simd*InWidth-1:0]),
     .valid_o(word_valid),
     .ready_i(word_ready),
     .data_o (word)
@@ -88,7 +93,7 @@ module bnn_mvu #(
 
   assign first      = word_q == '0;
   assign last       = word_q == WordWidth'(Words - 1);
-  assign word_ready = room || !first;
+  assign word_ready = (room || !first) && (selected || !last);
   assign launch     = word_valid && word_ready;
 
   always_ff @(posedge clk_i) begin
@@ -215,6 +220,28 @@ module bnn_mvu #(
     end
   end
 
+  // The selector's beat is taken with the last word, and comes to the thresholds with the accumulators.
+  localparam int unsigned SelectBits = SelectWidth > 0 ? Pe * SelectWidth : 1;
+  logic [SelectBits-1:0] select;
+
+  if (SelectWidth > 0) begin : gen_select
+    assign selected   = valid_i[1];
+    assign ready_o[1] = word_valid && (room || !first) && last;
+    bnn_delay #(
+      .Width (SelectBits),
+      .Stages(AccLatency),
+      .Reset (1'b0)
+    ) u_select (
+      .clk_i,
+      .rst_ni,
+      .data_i(data_i[Simd*InWidth+:SelectBits]),
+      .data_o(select)
+    );
+  end else begin : gen_unselected
+    assign selected = 1'b1;
+    assign select   = '0;
+  end
+
   // The result: thresholds, or the accumulator itself.
   logic [Pe-1:0][OutWidth-1:0] result;
 
@@ -227,16 +254,20 @@ module bnn_mvu #(
       .Steps         (Steps),
       .ThresholdWidth(ThresholdWidth),
       .OutWidth      (OutWidth),
+      .SelectWidth   (SelectWidth),
       .File          (ThresholdFile)
     ) u_steps (
       .clk_i,
       .rst_ni,
-      .valid_i(acc_valid),
-      .data_i (acc),
-      .valid_o(result_valid),
-      .data_o (result)
+      .valid_i (acc_valid),
+      .data_i  (acc),
+      .select_i(select),
+      .valid_o (result_valid),
+      .data_o  (result)
     );
   end else begin : gen_accumulator
+    logic unused_select;
+    assign unused_select = &select;
     assign result_valid = acc_valid;
     for (genvar p = 0; p < Pe; p++) begin : gen_row
       if (Xnor) begin : gen_unsigned

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// An image with rows and columns of one value around it, a beat a cycle: the padded image's beats a frame. While it
-/// sends the value, up to Queue beats of the image wait.
+/// An image with rows and columns of one value around it, a beat a cycle: the padded image's beats a frame. It takes
+/// nothing while it sends the value.
 module bnn_pad #(
   parameter int unsigned Width   = 8,  // bits of a beat
   parameter int unsigned Words   = 1,  // beats of a pixel
@@ -12,8 +12,7 @@ module bnn_pad #(
   parameter int unsigned Bottom  = 1,
   parameter int unsigned Right   = 1,
   parameter int unsigned Lanes   = 1,  // elements of a beat
-  parameter int unsigned Value   = 0,  // the bits of an element that is put around
-  parameter int unsigned Queue   = 0   // beats
+  parameter int unsigned Value   = 0   // the bits of an element that is put around
 ) (
   input  logic             clk_i,
   input  logic             rst_ni,
@@ -40,22 +39,7 @@ module bnn_pad #(
   logic [ColumnWidth-1:0] column;
   logic [RowWidth-1:0] row;
   logic last_word, last_column, last_row;
-  logic in_image, valid, ready, image_valid, image_ready;
-  logic [Width-1:0] image;
-
-  bnn_fifo #(
-    .Width(Width),
-    .Depth(Queue)
-  ) u_queue (
-    .clk_i,
-    .rst_ni,
-    .valid_i,
-    .ready_o,
-    .data_i,
-    .valid_o(image_valid),
-    .ready_i(image_ready),
-    .data_o (image)
-  );
+  logic in_image, valid, ready;
 
   bnn_raster #(
     .Words  (Words),
@@ -74,9 +58,9 @@ module bnn_pad #(
   );
 
   // Of the integers, 32 bits wide, so that a bound that is one more than the largest coordinate needs no care.
-  assign in_image  = 32'(row) + 1 > Top && 32'(row) < Top + Rows && 32'(column) + 1 > Left && 32'(column) < Left + Columns;
-  assign valid       = image_valid || !in_image;
-  assign image_ready = ready && in_image;
+  assign in_image = 32'(row) + 1 > Top && 32'(row) < Top + Rows && 32'(column) + 1 > Left && 32'(column) < Left + Columns;
+  assign valid   = valid_i || !in_image;
+  assign ready_o = ready && in_image;
 
   bnn_fifo #(
     .Width(Width)
@@ -85,7 +69,7 @@ module bnn_pad #(
     .rst_ni,
     .valid_i(valid),
     .ready_o(ready),
-    .data_i (in_image ? image : {Lanes{ElementWidth'(Value)}}),
+    .data_i (in_image ? data_i : {Lanes{ElementWidth'(Value)}}),
     .valid_o,
     .ready_i,
     .data_o

@@ -2,7 +2,8 @@
 
 /// How many thresholds of its channel each lane's element reaches (T <= x): the pipeline inside two stages, without
 /// handshake. Beat n of a vector carries channels n*Lanes...; their thresholds are word n of the file, lane by lane,
-/// step by step. Latency: 1 with one step, else 2.
+/// step by step. Latency: 1 with one step, else 2. With SelectWidth bits a lane, `select_i` chooses one of
+/// 2**SelectWidth sets of thresholds, which lie behind each other in the lane's part of the word.
 module bnn_steps #(
   parameter int unsigned Lanes          = 2,
   parameter int unsigned Beats          = 1,  // of a vector
@@ -11,12 +12,15 @@ module bnn_steps #(
   parameter int unsigned Steps          = 1,
   parameter int unsigned ThresholdWidth = 8,  // unsigned where the input is, else two's complement
   parameter int unsigned OutWidth       = 1,
-  parameter              File           = ""
+  parameter int unsigned SelectWidth    = 0,
+  parameter              File           = "",
+  localparam int unsigned SelectBits    = SelectWidth > 0 ? Lanes * SelectWidth : 1  // an unused bit where there is none
 ) (
   input  logic                           clk_i,
   input  logic                           rst_ni,
   input  logic                           valid_i,
   input  logic [Lanes-1:0][InWidth-1:0]  data_i,
+  input  logic [SelectBits-1:0]          select_i,
   output logic                           valid_o,
   output logic [Lanes-1:0][OutWidth-1:0] data_o
 );
@@ -34,6 +38,7 @@ module bnn_steps #(
   localparam int unsigned Width      = ValueWidth > ThresholdWidth ? ValueWidth : ThresholdWidth;
 
   logic [BeatWidth-1:0] beat_d, beat_q;
+  logic [Lanes-1:0][2**SelectWidth-1:0][Steps-1:0][ThresholdWidth-1:0] sets;
   logic [Lanes-1:0][Steps-1:0][ThresholdWidth-1:0] threshold;
   logic [Lanes-1:0][Steps-1:0] reached_d, reached_q;
   logic valid_q;
@@ -45,15 +50,27 @@ module bnn_steps #(
   end
 
   bnn_rom #(
-    .Width  (Lanes * Steps * ThresholdWidth),
+    .Width  (Lanes * 2 ** SelectWidth * Steps * ThresholdWidth),
     .Depth  (Beats),
     .Latency(1),
     .File   (File)
   ) u_thresholds (
     .clk_i,
     .addr_i(beat_d),
-    .data_o(threshold)
+    .data_o(sets)
   );
+
+  if (SelectWidth > 0) begin : gen_select
+    for (genvar l = 0; l < Lanes; l++) begin : gen_lane
+      assign threshold[l] = sets[l][select_i[l*SelectWidth+:SelectWidth]];
+    end
+  end else begin : gen_one_set
+    for (genvar l = 0; l < Lanes; l++) begin : gen_lane
+      assign threshold[l] = sets[l];
+    end
+    logic unused;
+    assign unused = select_i[0];
+  end
 
   for (genvar l = 0; l < Lanes; l++) begin : gen_lane
     logic [Width-1:0] value;

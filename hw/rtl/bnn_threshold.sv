@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Threshold stage: each element becomes the number of its channel's thresholds that it reaches; with one step that
-/// is one bit, the sign of x - T. A beat a cycle. See `bnn_steps` for the parameters.
+/// is one bit, the sign of x - T. A beat a cycle. See `bnn_steps` for the parameters. With SelectWidth bits a
+/// lane, a second stream chooses the thresholds: `valid_i`, `ready_o` and `data_i` are {selector, values}.
 module bnn_threshold #(
   parameter int unsigned Lanes          = 2,
   parameter int unsigned Beats          = 1,
@@ -10,21 +11,33 @@ module bnn_threshold #(
   parameter int unsigned Steps          = 1,
   parameter int unsigned ThresholdWidth = 8,
   parameter int unsigned OutWidth       = 1,
-  parameter              File           = ""
+  parameter int unsigned SelectWidth    = 0,
+  parameter              File           = "",
+  localparam int unsigned Inputs        = SelectWidth > 0 ? 2 : 1
 ) (
-  input  logic                      clk_i,
-  input  logic                      rst_ni,
-  input  logic                      valid_i,
-  output logic                      ready_o,
-  input  logic [Lanes*InWidth-1:0]  data_i,
-  output logic                      valid_o,
-  input  logic                      ready_i,
-  output logic [Lanes*OutWidth-1:0] data_o
+  input  logic                                     clk_i,
+  input  logic                                     rst_ni,
+  input  logic [Inputs-1:0]                        valid_i,
+  output logic [Inputs-1:0]                        ready_o,
+  input  logic [Lanes*(InWidth+SelectWidth)-1:0]   data_i,
+  output logic                                     valid_o,
+  input  logic                                     ready_i,
+  output logic [Lanes*OutWidth-1:0]                data_o
 );
-  logic launch, done;
+  localparam int unsigned SelectBits = SelectWidth > 0 ? Lanes * SelectWidth : 1;
+
+  logic launch, done, room;
+  logic [SelectBits-1:0] select;
   logic [Lanes*OutWidth-1:0] result;
 
-  assign launch = valid_i && ready_o;
+  assign launch  = (&valid_i) && room;
+  assign ready_o = {Inputs{room && (Inputs == 1 || (&valid_i))}};
+
+  if (SelectWidth > 0) begin : gen_select
+    assign select = data_i[Lanes*InWidth+:SelectBits];
+  end else begin : gen_none
+    assign select = '0;
+  end
 
   bnn_steps #(
     .Lanes         (Lanes),
@@ -34,14 +47,16 @@ module bnn_threshold #(
     .Steps         (Steps),
     .ThresholdWidth(ThresholdWidth),
     .OutWidth      (OutWidth),
+    .SelectWidth   (SelectWidth),
     .File          (File)
   ) u_steps (
     .clk_i,
     .rst_ni,
-    .valid_i(launch),
-    .data_i,
-    .valid_o(done),
-    .data_o (result)
+    .valid_i (launch),
+    .data_i  (data_i[Lanes*InWidth-1:0]),
+    .select_i(select),
+    .valid_o (done),
+    .data_o  (result)
   );
 
   bnn_credit_fifo #(
@@ -51,7 +66,7 @@ module bnn_threshold #(
     .clk_i,
     .rst_ni,
     .launch_i(launch),
-    .room_o  (ready_o),
+    .room_o  (room),
     .valid_i (done),
     .data_i  (result),
     .valid_o,

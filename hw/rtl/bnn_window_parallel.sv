@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Sliding window, a pixel in and a whole window out a cycle: as many cycles a frame as the image has pixels. A LUT-RAM
-/// keeps the rows above, a register for each pixel of the window's span the columns to its left. Up to Queue windows
-/// wait, for a reader that goes on while the first rows of the next frame come in.
+/// keeps the rows above, a register for each pixel of the window's span the columns to its left.
 module bnn_window_parallel #(
   parameter  int unsigned Width           = 8,  // bits of a pixel
   parameter  int unsigned Rows            = 8,  // of the image
@@ -13,7 +12,6 @@ module bnn_window_parallel #(
   parameter  int unsigned StrideColumns   = 1,
   parameter  int unsigned DilationRows    = 1,
   parameter  int unsigned DilationColumns = 1,
-  parameter  int unsigned Queue           = 0,  // windows
   localparam int unsigned SpanRows        = (KernelRows - 1) * DilationRows + 1,
   localparam int unsigned SpanColumns     = (KernelColumns - 1) * DilationColumns + 1
 ) (
@@ -37,12 +35,8 @@ module bnn_window_parallel #(
   localparam int unsigned StepXWidth  = bnn_pkg::index_width(StrideColumns);
   localparam int unsigned StepYWidth  = bnn_pkg::index_width(StrideRows);
 
-  localparam int unsigned WindowWidth = KernelRows * KernelColumns * Width;
-
   logic [Width-1:0] pixel;
   logic valid, ready, take;
-  logic window_valid, window_ready;
-  logic [WindowWidth-1:0] window;
 
   // The window's registers hand `ready` on, as wide as they are; the skid buffer is on the narrow side.
   bnn_fifo #(
@@ -57,7 +51,7 @@ module bnn_window_parallel #(
     .ready_i(ready),
     .data_o (pixel)
   );
-  assign ready = !window_valid || window_ready;
+  assign ready = !valid_o || ready_i;
   assign take  = valid && ready;
 
   logic word, last_word, last_column, last_row;
@@ -90,9 +84,9 @@ module bnn_window_parallel #(
     if (!rst_ni) begin
       step_x_q     <= '0;
       step_y_q     <= '0;
-      window_valid <= 1'b0;
+      valid_o <= 1'b0;
     end else begin
-      if (ready) window_valid <= take && ends;
+      if (ready) valid_o <= take && ends;
       if (take) begin
         if (last_column) step_x_q <= '0;
         else if (right) step_x_q <= step_x_q == '0 ? StepXWidth'(StrideColumns - 1) : step_x_q - 1'b1;
@@ -122,23 +116,9 @@ module bnn_window_parallel #(
 
   for (genvar i = 0; i < KernelRows; i++) begin : gen_kernel_row
     for (genvar j = 0; j < KernelColumns; j++) begin : gen_kernel_column
-      assign window[(i*KernelColumns+j)*Width+:Width] = span_q[j*DilationColumns][i*DilationRows];
+      assign data_o[(i*KernelColumns+j)*Width+:Width] = span_q[j*DilationColumns][i*DilationRows];
     end
   end
-
-  bnn_fifo #(
-    .Width(WindowWidth),
-    .Depth(Queue)
-  ) u_queue (
-    .clk_i,
-    .rst_ni,
-    .valid_i(window_valid),
-    .ready_o(window_ready),
-    .data_i (window),
-    .valid_o,
-    .ready_i,
-    .data_o
-  );
 
   logic unused;
   assign unused = &{word, last_word, span_q};

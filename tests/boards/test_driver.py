@@ -18,9 +18,10 @@ from adiabit.boards.pynq.adiabit_driver.accelerator import MAGIC, verify
 from adiabit.boards.pynq.adiabit_driver.accelerator import REGISTERS as DRIVERS
 from adiabit.boards.pynq.block_design import block_design
 from adiabit.boards.pynq.describe import describe
-from adiabit.hw import emit_ip, golden
+from adiabit.hw import golden
 from adiabit.hw.accelerator import Accelerator
-from adiabit.hw.emit_rtl import RTL
+from adiabit.hw.emit import ip as emit_ip
+from adiabit.hw.stages.base import RTL
 from tests.boards.hwh import AXI_LITE, STREAM, hwh
 from tests.hw.rtl.chain import B, Chain, S, U, some_frames
 from tests.hw.rtl.cocotb_run import assert_passes

@@ -20,8 +20,9 @@ from adiabit.flows.bitstream import netlist, open_tools
 from adiabit.flows.bitstream.families import FAMILIES
 from adiabit.flows.bitstream.vectors import save_vectors
 from adiabit.flows.ladder import load_rungs
-from adiabit.hw import emit_serial, golden, storage
+from adiabit.hw import golden, storage
 from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.emit import serial as emit_serial
 from tests.boards.test_driver import network
 from tests.boards.test_project import vectors
 from tests.hw.hls.test_emit_hls import tfc

@@ -11,8 +11,9 @@ import pytest
 
 from adiabit.boards.pynq import adiabit_driver
 from adiabit.errors import UserError
-from adiabit.hw import emit_serial, golden
+from adiabit.hw import golden
 from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.emit import serial as emit_serial
 from tests.boards.test_driver import network
 from tests.hw.rtl.chain import B, Chain, S, some_frames
 from tests.hw.rtl.cocotb_run import assert_passes

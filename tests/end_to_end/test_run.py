@@ -19,7 +19,7 @@ import pytest
 from adiabit.flows import cli
 from adiabit.flows.ladder import STAGES
 from adiabit.flows.simulate import cosim
-from adiabit.hw import emit_rtl
+from adiabit.hw.emit import rtl as emit_rtl
 from adiabit.hw.storage import digest, load
 from adiabit.train.anneal import Anneal
 from adiabit.train.checkpoint import load_tensors

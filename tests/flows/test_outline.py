@@ -17,9 +17,10 @@ from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.ladder import Vectors
 from adiabit.flows.outline import outline
 from adiabit.hw import storage
-from adiabit.hw.accelerator import Accelerator, MatrixVector, Stage, Stream, stage_fields
-from adiabit.hw.fold import Folding, apply, foldable
-from adiabit.hw.solve import solve
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.folding.fold import apply, foldable
+from adiabit.hw.folding.solve import solve
+from adiabit.hw.stages import Folding, MatrixVector, Stage, Stream
 from adiabit.train import loop
 from adiabit.train.data import Source
 from adiabit.train.layers import Network
@@ -45,7 +46,7 @@ def shown(stage: Stage) -> Any:
         sums = isinstance(stage, MatrixVector) and stage.thresholds is None
         return [(s.name, s.shape, None if sums else (s.bits, s.kind)) for s in streams]
 
-    return type(stage), stage.name, ends(stage.outputs), stage_fields(stage)
+    return type(stage), stage.name, ends(stage.outputs), stage.fields()
 
 
 def serial(accelerator: Accelerator) -> Accelerator:
@@ -82,7 +83,7 @@ def test_an_outline_folds_as_any_accelerator() -> None:
         ("fps = 1e9", r"fps=1e\+09 leaves 0 cycles .* at most fps=\d+ can be reached, and compile.fold.fps=\d+ is the "
                       "most that fits pynq-z2"),
         ("luts = 9", "luts=9 is too few; the smallest folding takes about"),
-        ("stages.fc7 = { pe = 1 }", "fc7: no such stage"),
+        ("stages.fc7 = { pe = 1 }", "fc7: unknown stage"),
         ("stages.fc0 = { pe = 3 }", "fc0: pe=3 does not divide 64"),
         ('finn_json = "gone.json"', "gone.json: No such file or directory"),
     ],

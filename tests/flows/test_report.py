@@ -20,25 +20,15 @@ import rich.console
 from adiabit.boards import catalog
 from adiabit.errors import UserError
 from adiabit.flows.ladder import RUNGS, Rung, save_rungs
-from adiabit.flows.report import collect, draw, drawing, render, report, tables
+from adiabit.flows.report import collect, draw, render, report, tables
 from adiabit.flows.report import tables as rich_tables
 from adiabit.flows.report.build import verdict
 from adiabit.flows.report.charts import Chart, curve_chart, linear_ticks, log_ticks
 from adiabit.flows.report.figures import Figures
 from adiabit.flows.report.tables import Cell, accuracy, ladder, percent, resources, stages, stalls, texts, versions
 from adiabit.hw import storage
-from adiabit.hw.accelerator import (
-    STAGE_KINDS,
-    Accelerator,
-    Fifo,
-    Kind,
-    LabelSelect,
-    MatrixVector,
-    Stage,
-    Stream,
-    Threshold,
-    WidthConverter,
-)
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.stages import Fifo, Kind, LabelSelect, MatrixVector, Stage, Stream, Threshold, WidthConverter
 
 COMMAND = "adiabit run recipes/digits.toml --set 'train.epochs=<40>'"
 DIFFERENCE = "stage fc2, frame 17, position 0, channel 3: 1 and -1; replay: adiabit simulate --frame 17"
@@ -606,10 +596,6 @@ def test_one_epoch_makes_a_chart() -> None:
     picture = curve_chart(Chart(title="t", curves={"a": [0.5]}, floor=0.0), [0])
     assert "epoch 0 · a 0.5" in picture
     assert "nan" not in picture
-
-
-def test_every_kind_of_stage_is_drawn_with_words_of_its_own() -> None:
-    assert set(drawing._ABOUT) == set(STAGE_KINDS.values())
 
 
 def test_place_and_route_is_shown_where_it_ran(folders: dict[str, Path], tmp_path: Path) -> None:

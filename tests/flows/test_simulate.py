@@ -22,9 +22,12 @@ from adiabit.flows.simulate.bench import Run, Traffic, build, header
 from adiabit.flows.simulate.compare import ahead, compare
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.flows.simulate.stage import simulate
-from adiabit.hw import emit_rtl, golden, storage
-from adiabit.hw.accelerator import Accelerator, Fifo, Kind, LabelSelect, MatrixVector, Pad, Stage, Stream, Threshold
+from adiabit.hw import golden, storage
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.emit import rtl as emit_rtl
+from adiabit.hw.emit.design import Design
 from adiabit.hw.packing import pack
+from adiabit.hw.stages import Fifo, Kind, LabelSelect, MatrixVector, Pad, Stage, Stream, Threshold
 
 FRAMES, STALLED = 60, 20
 Frames = npt.NDArray[np.int64]
@@ -239,7 +242,7 @@ def test_each_kind_of_difference_is_told(tmp_path: Path, fault: dict[str, int], 
 
 
 def test_a_doubled_underscore_is_verilators(sources: tuple[Path, Path]) -> None:
-    design = json.loads((sources[1] / "design.json").read_text())
+    design = Design.load(sources[1])
     assert "X(2, 1, tiny__DOT__hid___05Fden_valid, " in header(design)
 
 

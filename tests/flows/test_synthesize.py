@@ -17,8 +17,9 @@ from adiabit.flows.synthesize import stage as module
 from adiabit.flows.synthesize.cells import resources, shared
 from adiabit.flows.synthesize.stage import synthesize
 from adiabit.flows.toolchain import ToolError
-from adiabit.hw import emit_rtl
-from adiabit.hw.accelerator import Accelerator, Kind, MatrixVector, Memory, Pool, Stream, Threshold
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.emit import rtl as emit_rtl
+from adiabit.hw.stages import Kind, MatrixVector, Memory, Pool, Stream, Threshold
 
 COUNTS = ("lut", "ff", "bram18", "dsp", "carry", "lutram", "lc")
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adiabit.errors import UserError
-from adiabit.hw.accelerator import (
-    Accelerator,
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.stages import (
     Fifo,
     Kind,
     LabelSelect,

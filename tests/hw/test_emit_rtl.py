@@ -11,17 +11,10 @@ import numpy as np
 import pytest
 
 from adiabit.errors import UserError
-from adiabit.hw import emit_rtl
-from adiabit.hw.accelerator import (
-    STAGE_KINDS,
-    Accelerator,
-    Kind,
-    LabelSelect,
-    MatrixVector,
-    Memory,
-    Stream,
-    Threshold,
-)
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.emit import rtl as emit_rtl
+from adiabit.hw.stages import Kind, LabelSelect, MatrixVector, Memory, Stream, Threshold
+from adiabit.hw.stages.base import RTL
 
 X = Stream(name="x", shape=(4,), bits=3, kind=Kind.UNSIGNED, lanes=2)
 BITS = Stream(name="bits", shape=(4,), bits=1, kind=Kind.BIPOLAR, lanes=2)
@@ -47,10 +40,6 @@ def emitted(accelerator: Accelerator, folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_every_kind_of_stage_has_an_emitter() -> None:
-    assert set(emit_rtl._INSTANCES) == set(STAGE_KINDS.values())
-
-
 def test_the_same_accelerator_gives_the_same_bytes(tmp_path: Path) -> None:
     assert emitted(network(), tmp_path / "a") == emitted(network(), tmp_path / "b")
 
@@ -74,22 +63,18 @@ def test_design_tells_files_and_nets(tmp_path: Path) -> None:
 def test_modules_are_copied_unchanged_and_only_those_that_are_needed(tmp_path: Path) -> None:
     files = emitted(network(), tmp_path / "rtl")
     modules = [name for name in files if name.startswith("bnn_")]
-    assert all(files[name] == (emit_rtl.RTL / name).read_bytes() for name in modules)
+    assert all(files[name] == (RTL / name).read_bytes() for name in modules)
     assert "bnn_mvu.sv" in modules
     assert "bnn_width_converter.sv" not in modules
 
 
-@pytest.mark.parametrize("module", emit_rtl.MODULES)
-def test_the_table_of_modules_says_what_each_one_instantiates(module: str) -> None:
-    text = re.sub(r"//.*", "", (emit_rtl.RTL / f"{module}.sv").read_text())
-    reachable, todo = set[str](), [module]
-    while todo:
-        todo += (new := set(emit_rtl.MODULES[todo.pop()]) - reachable)
-        reachable |= new
-    named = {name.split("__")[0] for name in re.findall(r"\bbnn_\w+", text)}  # the types of a package have __
-    assert named - {module} <= reachable | ({"bnn_registers"} if module == "bnn_registers_pkg" else set())
-    order = list(emit_rtl.MODULES)
-    assert all(order.index(needed) < order.index(module) for needed in emit_rtl.MODULES[module])
+def test_modules_are_read_behind_those_that_they_need() -> None:
+    order = emit_rtl.modules_of(RTL.glob("*.sv"))
+    assert {path.name for path in order} == {path.name for path in RTL.glob("*.sv")}
+    for module in order:
+        named = set(re.findall(r"\b(bnn_\w+) (?:#|u_)", module.read_text()))
+        named |= set(re.findall(r"\b(bnn_\w+)::", module.read_text()))
+        assert named <= {path.stem for path in order[: order.index(module)]} | {module.stem}
 
 
 def test_the_top_only_instantiates(tmp_path: Path) -> None:

@@ -8,19 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adiabit.hw.accelerator import (
-    Accelerator,
-    Fifo,
-    Kind,
-    LabelSelect,
-    MatrixVector,
-    Memory,
-    Stream,
-    Threshold,
-    WidthConverter,
-)
-from adiabit.hw.estimate import Product, Resources, block_rams, estimate, product, resources
-from adiabit.hw.memory import memory_of
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.estimate import estimate
+from adiabit.hw.stages import Fifo, Folding, Kind, LabelSelect, MatrixVector, Memory, Stream, Threshold, WidthConverter
+from adiabit.hw.stages.cost import Resources, block_rams
 
 
 def stream(name: str, channels: int, lanes: int, *, bits: int = 1, kind: Kind = Kind.BIPOLAR) -> Stream:
@@ -60,23 +51,24 @@ def test_block_rams_hold_all_bits(width: int, depth: int) -> None:
 
 
 def test_memory_decides_between_luts_and_blocks() -> None:
-    block, lut = resources(xnor(4, 28, Memory.BLOCK)), resources(xnor(4, 28, Memory.LUT))
+    block, lut = xnor(4, 28, Memory.BLOCK).cost(), xnor(4, 28, Memory.LUT).cost()
     assert lut.bram18 == 0
     assert block.bram18 == block_rams(4 * 28, 16 * 28)
     assert lut.luts > block.luts
-    assert resources(xnor(64, 784, Memory.HARDWIRED)).bram18 == 0
+    assert xnor(64, 784, Memory.HARDWIRED).cost().bram18 == 0
 
 
 @given(pe=st.sampled_from([1, 2, 4, 8, 16, 32, 64]), simd=st.sampled_from([1, 2, 4, 7, 14, 28, 49, 98, 196, 784]))
-def test_memory_is_resolved_as_the_emitter_does(pe: int, simd: int) -> None:
-    stage = xnor(pe, simd)
-    assert Product.of(stage).resolved(pe, simd) is memory_of(stage)
+def test_a_cost_at_another_folding_is_that_of_the_folded_stage(pe: int, simd: int) -> None:
+    folding = Folding(pe=pe, simd=simd)
+    assert xnor(1, 1).memory_at(folding) is xnor(pe, simd).resolved_memory
+    assert xnor(1, 1).cost(folding) == xnor(pe, simd).cost()
 
 
 def test_more_parallel_costs_more() -> None:
-    dims = Product.of(xnor(1, 1, Memory.BLOCK))
-    by_pe = [product(dims, pe, 28).luts for pe in (1, 2, 4, 8, 16, 32)]
-    by_simd = [product(dims, 4, simd).luts for simd in (1, 2, 4, 14, 28, 98, 196)]
+    stage = xnor(1, 1, Memory.BLOCK)
+    by_pe = [stage.cost(Folding(pe=pe, simd=28)).luts for pe in (1, 2, 4, 8, 16, 32)]
+    by_simd = [stage.cost(Folding(pe=4, simd=simd)).luts for simd in (1, 2, 4, 14, 28, 98, 196)]
     assert by_pe == sorted(by_pe)
     assert by_simd == sorted(by_simd)
 

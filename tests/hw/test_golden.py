@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from adiabit.errors import UserError
 from adiabit.hw import golden
-from adiabit.hw.accelerator import Accelerator, Kind, LabelSelect, MatrixVector, Stage, Stream, Threshold
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.stages import Kind, LabelSelect, MatrixVector, Stage, Stream, Threshold
 
 
 def ends(mw: int, mh: int, inner: Kind, outer: Kind, bits: tuple[int, int]) -> tuple[tuple[Stream], tuple[Stream]]:

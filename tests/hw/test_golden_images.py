@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from adiabit.errors import UserError
 from adiabit.hw import golden
-from adiabit.hw.accelerator import Accelerator, GlobalSum, Kind, MatrixVector, Pad, Pool, Stage, Stream, Window
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.stages import GlobalSum, Kind, MatrixVector, Pad, Pool, Stage, Stream, Window
 
 B, U, S = Kind.BIPOLAR, Kind.UNSIGNED, Kind.SIGNED
 

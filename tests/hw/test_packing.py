@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adiabit.hw import packing
-from adiabit.hw.accelerator import Kind, Stream
+from adiabit.hw.stages import Kind, Stream
+from adiabit.hw.stages.memory_file import pack_words
 
 
 def test_by_hand() -> None:
@@ -43,4 +44,4 @@ def test_round_trip(kind: Kind, bits: int, lanes: int, beats: int, seed: int) ->
 
 @pytest.mark.parametrize(("row", "bits", "word"), [([1, 0, 1], 1, 0b101), ([-1, 1], 4, 0x1F), ([3, -4], 3, 0b100011)])
 def test_memory_words(row: list[int], bits: int, word: int) -> None:
-    assert packing.pack_words(np.array([row]), bits) == [word]
+    assert pack_words(np.array([row]), bits) == [word]

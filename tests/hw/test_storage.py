@@ -11,7 +11,8 @@ import pytest
 
 from adiabit.errors import UserError
 from adiabit.hw import storage
-from adiabit.hw.accelerator import Accelerator, Fifo, Kind, LabelSelect, MatrixVector, Stream, Threshold
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.stages import Fifo, Kind, LabelSelect, MatrixVector, Stream, Threshold
 
 
 def net() -> Accelerator:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames to the words of the DMA and back, as `adiabit.hw.packing` and `adiabit.hw.emit_ip` lay them."""
+"""Frames to the words of the DMA and back, as `adiabit.hw.packing` and `adiabit.hw.emit.ip` lay them."""
 
 from __future__ import annotations
 

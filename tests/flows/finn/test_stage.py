@@ -27,7 +27,8 @@ from adiabit.flows.frontend.config import CompileConfig, FoldConfig
 from adiabit.flows.ladder import Rung, Vectors, load_rungs, predicted
 from adiabit.flows.toolchain import ToolError
 from adiabit.hw import golden, storage
-from adiabit.hw.accelerator import Accelerator, Kind, MatrixVector
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.stages import Kind, MatrixVector
 
 Make = Callable[..., Any]
 Array = npt.NDArray[Any]

@@ -26,7 +26,8 @@ from adiabit.flows.frontend.normalize import normalize
 from adiabit.flows.frontend.read import read
 from adiabit.flows.ladder import Vectors, load_rungs
 from adiabit.hw import storage
-from adiabit.hw.accelerator import Accelerator, Kind, MatrixVector, Pad, Threshold, Window
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.stages import Kind, MatrixVector, Pad, Threshold, Window
 
 cnv_module: Any = importlib.import_module("brevitas_examples.bnn_pynq.models.CNV")
 Make = Callable[..., Any]

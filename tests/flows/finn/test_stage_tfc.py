@@ -12,7 +12,7 @@ from adiabit.flows.finn.stage import compile_model
 from adiabit.flows.frontend.config import CompileConfig, FoldConfig
 from adiabit.flows.ladder import load_rungs
 from adiabit.hw import storage
-from adiabit.hw.accelerator import MatrixVector
+from adiabit.hw.stages import MatrixVector
 
 MODEL = Path(os.environ.get("ADIABIT_DATA", "nowhere")) / "TFC_1W1A.onnx"
 

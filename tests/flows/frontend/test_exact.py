@@ -18,7 +18,7 @@ from adiabit.flows.frontend.read import read
 from adiabit.flows.frontend.trace import frames_for, logits, seen, trace
 from adiabit.flows.ladder import Vectors, load_rungs, predicted
 from adiabit.hw import storage
-from adiabit.hw.accelerator import LabelSelect, MatrixVector
+from adiabit.hw.stages import LabelSelect, MatrixVector
 
 Make = Callable[..., Any]
 Array = Any

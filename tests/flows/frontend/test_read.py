@@ -14,7 +14,7 @@ import pytest
 
 from adiabit.errors import UserError
 from adiabit.flows.frontend.read import read
-from adiabit.hw.accelerator import Kind
+from adiabit.hw.stages import Kind
 
 W = np.where(np.arange(12).reshape(3, 4) % 3, 1.0, -1.0)  # (3, 4)
 V = np.where(np.arange(6).reshape(2, 3) % 2, 1.0, -1.0)  # (2, 3)

@@ -19,7 +19,8 @@ from adiabit.flows.frontend.levels import Sums, host_levels, layer_inputs
 from adiabit.flows.frontend.network import Levels
 from adiabit.flows.frontend.read import read
 from adiabit.hw import golden
-from adiabit.hw.accelerator import Accelerator, Kind, MatrixVector, Stream
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.stages import Kind, MatrixVector, Stream
 
 Make = Callable[..., Any]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from adiabit.flows.simulate import cosim
-from adiabit.hw import emit_hls
 from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.emit import hls as emit_hls
 from tests.hw.hls import vitis
 from tests.hw.rtl.test_rtl import build, designs, simulate, tool_environment
 

@@ -19,9 +19,10 @@ import pytest
 
 from adiabit.errors import UserError
 from adiabit.flows import toolchain
-from adiabit.hw import emit_hls
-from adiabit.hw.accelerator import Accelerator, MatrixVector, Memory, Threshold
-from adiabit.hw.parameters import steps_of
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.emit import hls as emit_hls
+from adiabit.hw.stages import MatrixVector, Memory, Threshold
+from adiabit.hw.stages.base import HLS
 from tests.hw.rtl.chain import B, Chain, S, U
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -33,8 +34,8 @@ def tfc() -> Accelerator:
 
 
 def conv() -> Accelerator:
-    chain = Chain("conv", (8, 8, 3), 8, U, 3).pad((1, 1), (1, 1), 0, queue=11).window((3, 3)).mvu(16, 16, out=(1, B))
-    chain.pool((2, 2)).pad((1, 1), (1, 1), -1).window((3, 3), parallel=True, stride=(2, 2), queue=4)
+    chain = Chain("conv", (8, 8, 3), 8, U, 3).pad((1, 1), (1, 1), 0).window((3, 3)).mvu(16, 16, out=(1, B))
+    chain.pool((2, 2)).pad((1, 1), (1, 1), -1).window((3, 3), parallel=True, stride=(2, 2))
     chain.lanes(48).mvu(8, 4).fifo(9).window((1, 2), dilation=(1, 1)).mvu(4, 2, weights=3, out=(2, U))
     return chain.total(4, U).mvu(5, 1, out=None).label().end()
 
@@ -97,7 +98,7 @@ def test_small_integers_and_thresholds_are_written_as_they_are_read(tmp_path: Pa
     assert isinstance(second, MatrixVector)
     for stage in (first, second):
         rows = numbers(text, f"{stage.name}_thresholds")
-        assert np.array_equal(rows, steps_of(stage).rows)
+        assert np.array_equal(rows, stage.rows)
     assert "bnn::Weights<bnn::Signed<3>, 4, 6, 2, 3> little_1_weights" in text
     row = numbers(text, "little_1_weights")[1]  # second fold: the columns 3... of the rows 0 and 1
     assert row == [sum((int(w) & 7) << (3 * i) for i, w in enumerate(second.weights[pe, 3:])) for pe in range(2)]
@@ -145,12 +146,12 @@ def test_integers_beyond_1024_bits_are_asked_for(tmp_path: Path) -> None:
     assert "AP_INT_MAX_W" not in (emitted(tfc(), tmp_path / "b") / "tfc.hpp").read_text()
 
 
-@pytest.mark.parametrize("header", sorted(p.name for p in emit_hls.HLS.glob("*.hpp")))
+@pytest.mark.parametrize("header", sorted(p.name for p in HLS.glob("*.hpp")))
 def test_each_header_of_the_library_stands_alone(header: str, tmp_path: Path) -> None:
     (tmp_path / "alone.cpp").write_text(f'#include "{header}"\n')
     command: list[str | Path] = [
         toolchain.find("g++"), "-std=c++17", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas",
-        "-I", emit_hls.HLS, "-isystem", emit_hls.HLS / "sim", "-isystem", toolchain.ap_types(), "alone.cpp",
+        "-I", HLS, "-isystem", HLS / "sim", "-isystem", toolchain.ap_types(), "alone.cpp",
     ]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

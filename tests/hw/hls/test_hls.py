@@ -11,8 +11,8 @@ import pytest
 from adiabit.flows.simulate import csim
 from adiabit.flows.simulate.compare import compare
 from adiabit.flows.toolchain import ToolError
-from adiabit.hw import emit_hls
 from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.emit import hls as emit_hls
 from tests.hw.rtl.chain import some_frames
 from tests.hw.rtl.test_rtl import designs
 

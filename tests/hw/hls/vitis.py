@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from adiabit.flows import toolchain
-from adiabit.hw import emit_rtl
 from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.emit import rtl as emit_rtl
 
 SCRIPT = """#!/bin/sh
 echo "$0 $*, steps $ADIABIT_HLS_STEPS"

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from drive import drive, reset, start  # type: ignore[import-not-found]  # beside this file, on the simulator's path
 
 from adiabit.hw import golden, packing, storage
-from adiabit.hw.accelerator import Accelerator, Kind, MatrixVector, Stream
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.stages import Kind, MatrixVector, Stream
 
 FOLDER = Path(os.environ["ACCELERATORS"])  # one folder each
 NAMES = sorted(path.name for path in FOLDER.iterdir() if path.is_dir())

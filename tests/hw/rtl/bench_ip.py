@@ -16,7 +16,8 @@ from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
 from registers import REGISTERS  # type: ignore[import-not-found]  # beside this file, on the simulator's path
 
-from adiabit.hw import emit_ip, golden, storage
+from adiabit.hw import golden, storage
+from adiabit.hw.emit import ip as emit_ip
 
 ACCELERATOR = storage.load(Path(os.environ["ACCELERATOR"]))
 GIVEN, RESULT = emit_ip.ports(ACCELERATOR, int(os.environ["WORD_BYTES"]))

@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from adiabit.hw.accelerator import (
-    Accelerator,
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.stages import (
+    Add,
+    Concat,
     Fifo,
+    Fork,
     GlobalSum,
     Kind,
     LabelSelect,
@@ -22,8 +25,11 @@ from adiabit.hw.accelerator import (
     Threshold,
     WidthConverter,
     Window,
+    accumulators,
+    integer_type,
+    signed_bits,
 )
-from adiabit.hw.golden import accumulators
+from adiabit.hw.stages.matrix_vector import accumulator_range
 
 B, U, S = Kind.BIPOLAR, Kind.UNSIGNED, Kind.SIGNED
 
@@ -46,30 +52,35 @@ class Chain:
         self.rng = np.random.default_rng(list(name.encode()))
         self.here = stream("x", shape, bits, kind, lanes)
 
-    def _add(self, cls: Any, out: Stream, **fields: Any) -> Chain:
+    def _add(self, cls: Any, *outs: Stream, more: tuple[Stream, ...] = (), **fields: Any) -> Chain:
         name = f"{self.name}_{len(self.stages)}"  # the memory files of all accelerators share a folder
-        self.stages.append(cls(name=name, inputs=(self.here,), outputs=(out,), **fields))
-        self.here = out
+        self.stages.append(cls(name=name, inputs=(self.here, *more), outputs=outs, **fields))
+        self.here = outs[0]
         return self
 
-    def _next(self, **changes: Any) -> Stream:
+    def _next(self, port: str = "", **changes: Any) -> Stream:
         fields = {f: getattr(self.here, f) for f in ("shape", "bits", "kind", "lanes")}
-        return stream(f"y{len(self.stages)}", **(fields | changes))
+        return stream(f"y{len(self.stages)}{port}", **(fields | changes))
 
-    def _thresholds(self, values: Any, out: Stream, low: int, high: int) -> Any:
+    def _thresholds(self, values: Any, out: Stream, low: int, high: int, codes: int = 0) -> Any:
         """Out of `values` (n, channels), so that equality is met; first: always, never, only the largest, beyond."""
         steps = 1 if out.kind is B else 2**out.bits - 1
+        if codes:
+            sets = [self._thresholds(values, out, low, high) for _ in range(codes)]
+            return np.stack(sets, axis=1)
         thresholds = self.rng.permuted(values, axis=0)[:steps].T
         most = values[:, :3].max(axis=0)[-1]
         corners = np.array([low, high + 1, most, low - 7, high + 1000])[: len(thresholds)]
         thresholds[: len(corners), 0] = corners
         return np.sort(thresholds, axis=1)
 
-    def threshold(self, bits: int, kind: Kind) -> Chain:
-        """Thresholds to `bits`."""
+    def threshold(self, bits: int, kind: Kind, select: Stream | None = None) -> Chain:
+        """Thresholds to `bits`, which the elements of `select` choose."""
         out = self._next(bits=bits, kind=kind)
         values = some_frames(self.here, self.rng, 64).reshape(-1, out.channels)
-        return self._add(Threshold, out, thresholds=self._thresholds(values, out, *self.here.range))
+        codes = 2**select.bits if select else 0
+        thresholds = self._thresholds(values, out, *self.here.range, codes)
+        return self._add(Threshold, out, more=(select,) if select else (), thresholds=thresholds)
 
     def mvu(
         self,
@@ -79,11 +90,12 @@ class Chain:
         weights: int | tuple[int, ...] = 1,
         out: tuple[int, Kind] | None = (1, B),
         flat: bool = False,
+        select: Stream | None = None,
         **fields: Any,
     ) -> Chain:
         """A matrix: `weights` bits a weight, or their values; `out` None puts out the accumulator.
 
-        `flat` drops the image's shape.
+        `flat` drops the image's shape; the elements of `select` choose the thresholds.
         """
         shape = (rows, self.here.channels)
         if isinstance(weights, int):
@@ -92,12 +104,10 @@ class Chain:
         values = self.rng.choice(weights, shape)
         if weights != (-1, 1):  # the least of several, e.g. -8, whose negative does not exist
             values.flat[0] = weights[0]
-        probe = MatrixVector.__new__(MatrixVector)  # to ask for the accumulator's range before the thresholds are there
-        for field, value in {"name": "probe", "weights": values, "inputs": (self.here,)}.items():
-            object.__setattr__(probe, field, value)
-        low, high = probe.accumulator_range
+        low, high = accumulator_range(values, self.here)
         if out is None:
-            bits, kind = (high.bit_length(), U) if probe.xnor else (probe.accumulator_bits, S)
+            xnor = self.here.kind is B and np.all(np.abs(values) == 1)
+            bits, kind = (high.bit_length(), U) if xnor else (signed_bits(low, high), S)
             result = self._next(shape=(*self.here.shape[:-1], rows), bits=bits, kind=kind, lanes=pe)
             return self._add(MatrixVector, result, weights=values, **fields)
         made = (*self.here.shape[:-1], rows)
@@ -105,9 +115,35 @@ class Chain:
         frames = some_frames(self.here, self.rng, 64)
         least, most = self.here.range
         frames[0] = np.where(values[min(2, rows - 1)] > 0, most, least)  # what the bench sends too
-        sums = accumulators(probe, frames).reshape(-1, rows).astype(np.int64)
-        thresholds = self._thresholds(sums, result, low, high)  # of as many channels as `sums` has
-        return self._add(MatrixVector, result, weights=values, thresholds=thresholds, **fields)
+        sums = accumulators(values, self.here, frames).reshape(-1, rows).astype(np.int64)
+        thresholds = self._thresholds(sums, result, low, high, 2**select.bits if select else 0)
+        more = (select,) if select else ()
+        return self._add(MatrixVector, result, more=more, weights=values, thresholds=thresholds, **fields)
+
+    def at(self, here: Stream) -> Chain:
+        """Go on at this stream."""
+        self.here = here
+        return self
+
+    def fork(self, count: int = 2) -> tuple[Stream, ...]:
+        """Streams for so many readers."""
+        outs = tuple(self._next(f"_{port}") for port in range(count))
+        self._add(Fork, *outs)
+        return outs
+
+    def add(self, other: Stream) -> Chain:
+        """The sum with another stream."""
+        (low, high), (least, most) = self.here.range, other.range
+        kind, bits = integer_type(low + least, high + most)
+        return self._add(Add, self._next(bits=bits, kind=kind), more=(other,))
+
+    def concat(self, *others: Stream) -> Chain:
+        """The channels of other streams behind."""
+        channels = self.here.channels + sum(s.channels for s in others)
+        whole = all(s.lanes == s.channels for s in (self.here, *others))
+        lanes = channels if whole else self.here.lanes
+        out = self._next(shape=(*self.here.shape[:-1], channels), lanes=lanes)
+        return self._add(Concat, out, more=others)
 
     def lanes(self, lanes: int) -> Chain:
         """Another number of lanes."""
@@ -119,20 +155,19 @@ class Chain:
 
     def window(self, kernel: tuple[int, int], *, parallel: bool = False, flat: bool = False, **fields: Any) -> Chain:
         """Windows of an image; `flat`: as pixels in a row, for a pool."""
-        probe = Window.__new__(Window)
-        for name, value in {"inputs": (self.here,), "kernel": kernel, "stride": (1, 1), "dilation": (1, 1),
-                            **fields}.items():  # fmt: skip
-            object.__setattr__(probe, name, value)
-        (rows, columns), pixels, channels = probe.grid, kernel[0] * kernel[1], self.here.channels
+        spans = [(k - 1) * d + 1 for k, d in zip(kernel, fields.get("dilation", (1, 1)), strict=True)]
+        sides = zip(self.here.shape, spans, fields.get("stride", (1, 1)), strict=False)
+        rows, columns = ((side - span) // step + 1 for side, span, step in sides)
+        pixels, channels = kernel[0] * kernel[1], self.here.channels
         shape = (rows, columns * pixels, channels) if flat else (rows, columns, pixels * channels)
         lanes = pixels * channels if parallel else self.here.lanes
         return self._add(Window, self._next(shape=shape, lanes=lanes), kernel=kernel, **fields)
 
-    def pad(self, before: tuple[int, int], after: tuple[int, int], value: int, queue: int = 0) -> Chain:
+    def pad(self, before: tuple[int, int], after: tuple[int, int], value: int) -> Chain:
         """Values around an image."""
         height, width, channels = self.here.shape
         shape = (before[0] + height + after[0], before[1] + width + after[1], channels)
-        return self._add(Pad, self._next(shape=shape), before=before, after=after, value=value, queue=queue)
+        return self._add(Pad, self._next(shape=shape), before=before, after=after, value=value)
 
     def pool(self, kernel: tuple[int, int]) -> Chain:
         """The largest of each block."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from adiabit.hw.emit_rtl import RTL
+from adiabit.hw.stages.base import RTL
 
 REGISTERS = {
     name: int(address, 16) for name, address in re.findall(r"(\w+) @ (0x\w+);", (RTL / "bnn_registers.rdl").read_text())

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adiabit.hw import emit_ip, storage
+from adiabit.hw import storage
 from adiabit.hw.accelerator import Accelerator
-from adiabit.hw.emit_rtl import RTL
+from adiabit.hw.emit import ip as emit_ip
+from adiabit.hw.stages.base import RTL
 from tests.hw.rtl.chain import B, Chain, S, U, some_frames
 from tests.hw.rtl.cocotb_run import assert_passes
 from tests.hw.rtl.registers import REGISTERS

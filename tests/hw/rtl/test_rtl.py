@@ -15,8 +15,13 @@ from typing import Any
 import pytest
 
 from adiabit.flows import toolchain
-from adiabit.hw import emit_rtl, storage
-from adiabit.hw.accelerator import Accelerator, Memory
+from adiabit.hw import storage
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.emit import design
+from adiabit.hw.emit import rtl as emit_rtl
+from adiabit.hw.folding.buffers import buffered
+from adiabit.hw.stages import Memory
+from adiabit.hw.stages.base import RTL
 from tests.hw.rtl.chain import B, Chain, S, U
 
 HERE = Path(__file__).parent
@@ -74,8 +79,8 @@ def designs() -> Iterator[Accelerator]:
     yield Chain("wide_dilated", (6, 7, 1), 2, U, 1).window((2, 3), parallel=True, dilation=(3, 2)).end()
     yield Chain("wide_sound", (1, 17, 3), 8, U, 3).window((1, 5), parallel=True, stride=(1, 2)).end()
     yield Chain("wide_column", (6, 1, 2), 2, U, 2).window((4, 1), parallel=True).end()
-    yield Chain("wide_queue", (5, 6, 2), 1, B, 2).window((3, 3), parallel=True, queue=3).end()
-    yield Chain("pad_queue", (3, 4, 4), 3, U, 2).pad((1, 0), (2, 1), 5, queue=4).end()
+    yield Chain("wide_whole", (3, 3, 2), 1, B, 2).window((3, 3), parallel=True).end()
+    yield Chain("pad_unsigned", (3, 4, 4), 3, U, 2).pad((1, 0), (2, 1), 5).end()
     yield Chain("pad_bipolar", (3, 4, 4), 1, B, 2).pad((1, 0), (2, 1), -1).end()
     yield Chain("pad_signed", (1, 5, 2), 4, S, 2).pad((0, 2), (0, 0), -3).end()
     yield Chain("pool_bipolar", (5, 7, 4), 1, B, 2).pool((2, 3)).end()
@@ -84,6 +89,41 @@ def designs() -> Iterator[Accelerator]:
     yield Chain("pool_overlapping", (5, 7, 2), 1, B, 2).window((3, 3), stride=(2, 2), flat=True).pool((1, 9)).end()
     yield Chain("sum_bipolar", (3, 5, 4), 1, B, 2).total(4, U).end()
     yield Chain("sum_signed", (2, 3, 2), 3, S, 2).total(6, S).end()
+
+    fork = Chain("fork_add", (6,), 3, S, 2)
+    first, second = fork.fork()
+    yield buffered(fork.at(first).add(second).end())
+    fork = Chain("fork_three", (2, 2, 4), 1, B, 2)
+    first, second, third = fork.fork(3)
+    yield buffered(fork.at(first).concat(second, third).end())
+    mixed = Chain("add_mixed", (8,), 1, B, 4)
+    first, second = mixed.fork()
+    yield buffered(mixed.at(first).mvu(8, 4, weights=3, out=None).add(second).end())
+    concat = Chain("concat_uneven", (3, 4), 2, U, 2)
+    first, second = concat.fork()
+    counted = concat.at(second).mvu(6, 2, weights=2, out=(2, U)).here
+    yield buffered(concat.at(first).concat(counted).end())
+    concat = Chain("concat_pixels", (3, 4), 2, S, 4)
+    first, second, third = concat.fork(3)
+    yield buffered(concat.at(second).concat(first, third).end())
+    chosen = Chain("select_threshold", (6,), 5, S, 2)
+    first, second = chosen.fork()
+    signs = chosen.at(second).threshold(1, B).here
+    yield buffered(chosen.at(first).threshold(2, U, select=signs).end())
+    chosen = Chain("select_signed", (4,), 2, S, 2)
+    first, second = chosen.fork()
+    yield buffered(chosen.at(first).threshold(1, B, select=second).end())
+    chosen = Chain("select_mvu", (3, 8), 1, B, 2)
+    first, second = chosen.fork()
+    yield buffered(chosen.at(first).mvu(8, 2, select=second).end())
+    chosen = Chain("select_mvu_pass", (3, 8), 1, B, 2)
+    first, second = chosen.fork()
+    second = chosen.at(second).lanes(8).here
+    yield buffered(chosen.at(first).mvu(8, 8, select=second, out=(2, U)).end())
+    chosen = Chain("select_mvu_word", (2, 6), 1, B, 6)
+    first, second = chosen.fork()
+    second = chosen.at(second).lanes(2).here
+    yield buffered(chosen.at(first).mvu(6, 2, select=second).end())
 
     image = Chain("network", (32,), 8, U, 4).threshold(1, B).lanes(8).mvu(16, 4).lanes(2).fifo(4).mvu(8, 4)
     yield image.lanes(8).mvu(8, 8).lanes(4).mvu(6, 3, out=None).label().end()
@@ -95,8 +135,8 @@ def designs() -> Iterator[Accelerator]:
     sound.window((1, 3), parallel=True, dilation=(1, 2)).mvu(4, 4, flat=True).lanes(56)
     yield sound.mvu(3, 1, out=None).label().end()
 
-    first = Chain("network_8bit", (16,), 8, S, 2).mvu(12, 3, out=(2, U)).mvu(8, 2, weights=2)
-    yield first.mvu(5, 5, out=None).label().end()
+    eight = Chain("network_8bit", (16,), 8, S, 2).mvu(12, 3, out=(2, U)).mvu(8, 2, weights=2)
+    yield eight.mvu(5, 5, out=None).label().end()
 
 
 def bench_top(tops: list[dict[str, Any]]) -> str:
@@ -122,7 +162,7 @@ def build(
     folder: Path,
     names: Container[str] | None = None,
     mutant: Mutant | None = None,
-    emit: Callable[[Accelerator, Path], None] = emit_rtl.emit,
+    emit: Callable[[Accelerator, Path], object] = emit_rtl.emit,
     warnings: str = "-Wall",
 ) -> Any:
     """Emit all accelerators, or those named, into one folder, and build one simulator of them."""
@@ -134,7 +174,7 @@ def build(
     for accelerator in designs():
         if names is None or accelerator.name in names:
             emit(accelerator, rtl)
-            tops.append(json.loads((rtl / emit_rtl.DESIGN).read_text()))
+            tops.append(json.loads((rtl / design.FILE).read_text()))
             (place := saved / tops[-1]["top"]).mkdir(parents=True)
             storage.save(accelerator, place)
     (rtl / "bench.sv").write_text(bench_top(tops))
@@ -157,7 +197,7 @@ def build(
 
 def _reading_order(source: str) -> int:
     """Our modules in their order, then what instantiates them."""
-    order = {f"{module}.sv": n for n, module in enumerate(emit_rtl.MODULES)}
+    order = {path.name: n for n, path in enumerate(emit_rtl.modules_of(RTL.glob("*.sv")))}
     return order.get(source, len(order))
 
 

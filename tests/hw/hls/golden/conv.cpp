@@ -31,8 +31,6 @@ void conv(hls::stream<bnn::AxisIn<24>>& s_axis, hls::stream<bnn::AxisOut<8>>& m_
   bnn::Stream<bnn::Unsigned<4>, 2> y11("y11");  // 4
   bnn::Stream<bnn::Signed<7>, 1> y12("y12");  // 5
   bnn::Stream<bnn::Unsigned<3>, 1> y13("y13");  // 1
-#pragma HLS STREAM variable=x depth=11
-#pragma HLS STREAM variable=y5 depth=4
 #pragma HLS STREAM variable=y7 depth=9
 
   bnn::from_axis<192>(s_axis, x);

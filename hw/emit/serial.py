@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from adiabit.errors import UserError
-from adiabit.hw import emit_rtl
 from adiabit.hw.accelerator import Accelerator
-from adiabit.hw.emit_ip import IP, Port, port_row
+from adiabit.hw.emit import rtl
+from adiabit.hw.emit.ip import IP, Port, port_row
 from adiabit.hw.storage import digest
 
 LEAST_DIVIDER = 4  # cycles a bit, see bnn_uart.sv
@@ -32,7 +32,7 @@ def emit(
             f"a serial line of {baud} baud at a clock of {clock_hz / 1e6:g} MHz: no whole number of at least "
             f"{LEAST_DIVIDER} cycles a bit is within 2 %; choose another clock"
         )
-    sources, memories = emit_rtl.emit_inside(accelerator, folder, "bnn_uart_host")
+    design = rtl.emit_beside(accelerator, folder, "bnn_uart_host")
     name, identity = f"{accelerator.name}_serial", digest(accelerator)
     given, result = (Port(stream=s, word_bytes=1, rounded=False) for s in (accelerator.input, accelerator.output))
     (folder / f"{name}.v").write_text(_TOP.format(
@@ -43,8 +43,8 @@ def emit(
     ))  # fmt: skip
     document = {
         "top": name,
-        "sources": [*sources, f"{name}.v"],
-        "memories": memories,
+        "sources": [*design.sources, f"{name}.v"],
+        "memories": list(design.memories),
         "identity": identity,
         "baud": baud,
         "divider": divider,

@@ -7,9 +7,14 @@ import numpy as np
 import pytest
 
 from adiabit.errors import UserError
+from adiabit.flows.finn.folding_json import from_finn_json, to_finn_json
 from adiabit.hw import golden
-from adiabit.hw.accelerator import (
-    Accelerator,
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.estimate import estimate
+from adiabit.hw.folding.fold import apply, foldable, folding_of
+from adiabit.hw.folding.solve import solve, solve_luts
+from adiabit.hw.stages import (
+    Folding,
     GlobalSum,
     Kind,
     LabelSelect,
@@ -21,10 +26,6 @@ from adiabit.hw.accelerator import (
     WidthConverter,
     Window,
 )
-from adiabit.hw.estimate import estimate
-from adiabit.hw.finn_json import from_finn_json, to_finn_json
-from adiabit.hw.fold import Folding, apply, foldable, folding_of
-from adiabit.hw.solve import solve, solve_luts
 
 B, U = Kind.BIPOLAR, Kind.UNSIGNED
 

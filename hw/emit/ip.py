@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adiabit.hw import emit_rtl
-from adiabit.hw.accelerator import Accelerator, Stream
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.emit import rtl
 from adiabit.hw.packing import beat_bytes, pack, unpack
+from adiabit.hw.stages import Stream
 from adiabit.hw.storage import digest
 
 IP = "ip.json"
@@ -74,7 +75,7 @@ def emit(accelerator: Accelerator, folder: Path, *, word_bytes: int = 8) -> dict
     Returns what is in `ip.json`: top, sources in the order to be read, memories, identity (16 hexadecimal digits) and
     the ports.
     """
-    sources, memories = emit_rtl.emit_inside(accelerator, folder, "bnn_host")
+    design = rtl.emit_beside(accelerator, folder, "bnn_host")
     given, result = ports(accelerator, word_bytes)
     name, identity = f"{accelerator.name}_ip", digest(accelerator)
     (folder / f"{name}.v").write_text(
@@ -88,8 +89,8 @@ def emit(accelerator: Accelerator, folder: Path, *, word_bytes: int = 8) -> dict
     )  # fmt: skip
     document = {
         "top": name,
-        "sources": [*sources, f"{name}.v"],
-        "memories": memories,
+        "sources": [*design.sources, f"{name}.v"],
+        "memories": list(design.memories),
         "identity": identity,
         "word_bytes": word_bytes,
         "address_bits": ADDRESS_BITS,

@@ -9,19 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from adiabit.errors import UserError
-from adiabit.hw.accelerator import (
-    Accelerator,
-    GlobalSum,
-    LabelSelect,
-    MatrixVector,
-    Memory,
-    Pad,
-    Pool,
-    Stage,
-    Threshold,
-    Window,
-)
-from adiabit.hw.fold import Folding, foldable, folding_of
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.folding.fold import foldable, folding_of
+from adiabit.hw.stages import Folding, GlobalSum, LabelSelect, MatrixVector, Memory, Pad, Pool, Stage, Threshold, Window
 
 FINN_KINDS: dict[type[Stage], str] = {
     MatrixVector: "MVAU_hls",
@@ -32,7 +22,7 @@ FINN_KINDS: dict[type[Stage], str] = {
     Pool: "Pool_hls",
     GlobalSum: "GlobalAccPool_hls",
 }
-_FINN_NAMES = {
+_FINN_NAMES: dict[str, type[Stage]] = {
     "MVAU": MatrixVector,
     "MatrixVectorActivation": MatrixVector,
     "StreamingFCLayer_Batch": MatrixVector,
@@ -85,7 +75,7 @@ def to_finn_json(accelerator: Accelerator) -> dict[str, dict[str, Any]]:
     for (kind, k), stage in _numbered(accelerator, pool_windows=True).items():
         if kind in FINN_KINDS:
             chosen = folding[stage.name]
-            attributes: dict[str, Any] = {"SIMD" if kind in _SIMD_ALONE else "PE": stage.input.lanes}
+            attributes: dict[str, Any] = {"SIMD" if kind in _SIMD_ALONE else "PE": stage.inputs[0].lanes}
             if isinstance(stage, MatrixVector):
                 attributes = {"PE": chosen.pe, "SIMD": chosen.simd, "ram_style": styles[stage.memory]}
             elif kind is Window:

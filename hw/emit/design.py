@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`design.json`: what the tools read of an emitted design, and its streams with their nets."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from adiabit.errors import UserError
+from adiabit.hw.packing import beat_bytes
+from adiabit.hw.stages import Stream
+
+FILE = "design.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wire:
+    """A stream of the design; `valid`, `ready` and `data` are its nets in the top module, empty in C++."""
+
+    name: str
+    width: int  # bits of a beat
+    beats: int  # of a frame
+    valid: str = ""
+    ready: str = ""
+    data: str = ""
+
+    @classmethod
+    def of(cls, stream: Stream) -> Self:
+        """A stream's, without nets."""
+        return cls(name=stream.name, width=stream.width, beats=stream.beats)
+
+    @classmethod
+    def in_rtl(cls, stream: Stream) -> Self:
+        """A stream's, with its nets in SystemVerilog."""
+        nets = {net: f"{stream.name}_{net}" for net in ("valid", "ready", "data")}
+        return cls(name=stream.name, width=stream.width, beats=stream.beats, **nets)
+
+    @property
+    def bytes(self) -> int:
+        """Whole bytes of a beat."""
+        return (self.width + 7) // 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Port:
+    """An end of the design, on AXI-Stream."""
+
+    name: str
+    width: int
+    beats: int
+    tdata_bits: int
+
+    @classmethod
+    def of(cls, stream: Stream) -> Self:
+        """A stream's; TDATA has whole bytes."""
+        return cls(name=stream.name, width=stream.width, beats=stream.beats, tdata_bits=8 * beat_bytes(stream))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """An emitted design: the name of its top, the files in the order in which tools read them, ends and streams."""
+
+    top: str
+    sources: tuple[str, ...]
+    memories: tuple[str, ...]
+    input: Port
+    output: Port
+    streams: tuple[Wire, ...]
+
+    @classmethod
+    def of(
+        cls, top: str, streams: Sequence[Stream], *, sources: Sequence[str], memories: Sequence[str] = (),
+        wire: Any = Wire.in_rtl,
+    ) -> Self:  # fmt: skip
+        """The design whose first stream comes in and whose last goes out."""
+        return cls(
+            top=top,
+            sources=tuple(sources),
+            memories=tuple(memories),
+            input=Port.of(streams[0]),
+            output=Port.of(streams[-1]),
+            streams=tuple(wire(s) for s in streams),
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write `design.json` into an existing folder."""
+        document = dataclasses.asdict(self)
+        document["streams"] = [{k: v for k, v in row.items() if v != ""} for row in document["streams"]]
+        (folder / FILE).write_text(json.dumps(document, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read `design.json`; `UserError` where it is missing or damaged."""
+        path = folder / FILE
+        try:
+            document = json.loads(path.read_text())
+            return cls(
+                top=document["top"],
+                sources=tuple(document["sources"]),
+                memories=tuple(document["memories"]),
+                input=Port(**document["input"]),
+                output=Port(**document["output"]),
+                streams=tuple(Wire(**row) for row in document["streams"]),
+            )
+        except FileNotFoundError as error:
+            raise UserError(f"{path}: not found; `adiabit emit` makes it") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path}: damaged ({error!r}); emit it anew") from error

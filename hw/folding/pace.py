@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many beats must wait on each edge so that a frame takes no longer than the slowest stage.
+
+Periodic executions are constructed in which every stage keeps this pace. The beats that wait on an edge in one of them
+are the edge's depth: a circuit that can hold so many is never later than this execution, for dataflow with bounded
+buffers is monotone in its times (Bilsen et al., 1996). So its pace is proven by arithmetic, and simulation only
+confirms it. Of several executions, which hurry or spread the beats more or less, the one with the fewest bits counts.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.folding.events import Moves, deadlines, execute, linger
+from adiabit.hw.stages import Ints
+
+FRAMES = (4, 8, 16, 32)  # tried until the last two are alike
+SPREADS = (0.0, 0.5, 1.0)  # of a stage's beats over the frame: 0 makes each as soon as it can, 1 evenly
+
+
+def full_rate(accelerator: Accelerator) -> dict[str, int]:
+    """Places of the FIFO on each edge that needs one, by its stream."""
+    widths = {s.name: s.width for s in accelerator.streams}
+    paces = [_Pace(accelerator, spread, even) for spread, even in itertools.product(SPREADS, (False, True))]
+    found = [depths for pace in paces if (depths := pace.depths()) is not None]
+    return min(found, key=lambda depths: sum(widths[name] * places for name, places in depths.items()))
+
+
+@dataclass(frozen=True)
+class _Pace:
+    """A way to spread the beats of a frame: those of the stages, and those of the host, evenly or as late as may be."""
+
+    accelerator: Accelerator
+    spread: float
+    even: bool
+
+    def depths(self) -> dict[str, int] | None:
+        """Places of the FIFO on each edge that needs one in this execution; None where it is slower."""
+        fifos: dict[str, int] = {}
+        while True:
+            if (settled := self._settled(fifos)) is None:
+                return None
+            frames, moves = settled
+            edges = {name: self._edge(name, moves, frames, fifos.get(name, 0)) for name in self._edges}
+            more = {name: 1 for name, (left, read) in edges.items() if name not in fifos and np.any(left < read)}
+            if not more:
+                return {name: _depth(*edges[name]) for name in fifos}
+            fifos |= more
+
+    @property
+    def _edges(self) -> list[str]:
+        """Streams from stage to stage."""
+        return [name for name in self.accelerator.producers if name in self.accelerator.consumers]
+
+    def _settled(self, delays: dict[str, int]) -> tuple[int, dict[str, Moves]] | None:
+        """An execution whose last two frames are alike, and its number of frames; None where it never is."""
+        period = self.accelerator.cycles
+        for frames in FRAMES:
+            source = self._evenly(frames) if self.even else self._late(frames)
+            moves = execute(self.accelerator, source, frames, delays, int(self.spread * period))
+            times = [t for m in moves.values() for t in (*m.taken, *m.made)]
+            lasts = [np.split(t, frames)[-2:] for t in times]
+            if all(np.array_equal(before + period, after) for before, after in lasts):
+                return frames, moves
+        return None
+
+    def _evenly(self, frames: int) -> Ints:
+        """When the host sends its beats, evenly."""
+        beats, period = self.accelerator.input.beats, self.accelerator.cycles
+        times: Ints = (np.arange(beats) * period // beats + period * np.arange(frames)[:, None]).ravel()
+        return times
+
+    def _late(self, frames: int) -> Ints:
+        """When the host sends its beats: as late as the results allow, the same in each frame."""
+        beats, period = self.accelerator.output.beats, self.accelerator.cycles
+        due = ((np.arange(frames)[:, None] + 1) * period - beats + np.arange(beats)).ravel()
+        first = deadlines(self.accelerator, due, frames)[: self.accelerator.input.beats]
+        last = first[0] + period - len(first) + np.arange(len(first))  # the next frame's beats come behind
+        times: Ints = (np.minimum(first, last) - first[0] + period * np.arange(frames)[:, None]).ravel()
+        return times
+
+    def _edge(self, stream: str, moves: dict[str, Moves], frames: int, delay: int) -> tuple[Ints, Ints]:
+        """When the beats of a stream leave its writer, at the latest, and when its reader takes them."""
+        writer, reader = self.accelerator.producers[stream], self.accelerator.consumers[stream]
+        output, number = ([s.name for s in streams].index(stream) for streams in (writer.outputs, reader.inputs))
+        read = moves[reader.name].taken[number]
+        return linger(writer, moves[writer.name], output, read - delay, frames), read
+
+
+def _depth(left: Ints, read: Ints) -> int:
+    """Places with which each beat finds one free: it is free again a cycle after its beat was read."""
+    waiting = np.arange(len(left)) - np.searchsorted(read, left, side="left") + 1
+    return max(2, int(waiting.max()))

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A buffer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Unary
+from adiabit.hw.stages.cost import Terms, fifo_bits
+from adiabit.hw.stages.integers import Array
+from adiabit.hw.stages.schedule import Schedule, passing
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fifo(Unary):
+    """Holds up to `depth` beats."""
+
+    depth: int
+    plumbing: ClassVar[bool] = True
+
+    def check(self) -> None:
+        """Check depth and equal streams."""
+        super().check()
+        check_same_elements(self)
+        if self.depth < 2 or self.input.lanes != self.output.lanes:
+            self.refuse(f"depth {self.depth} and {self.input.lanes} to {self.output.lanes} lanes; "
+                         "a FIFO holds at least 2 beats and keeps the lanes")  # fmt: skip
+
+    def golden(self, *values: Array) -> tuple[Array, ...]:
+        """The input."""
+        return values
+
+    def rtl(self) -> Instance:
+        """`bnn_fifo`."""
+        return Instance(module="bnn_fifo", parameters={"Width": self.input.width, "Depth": self.depth})
+
+    def hls(self) -> Call:
+        """`fifo`, whose depth is that of the stream that it reads."""
+        return Call(function="fifo", header="bnn_fifo.hpp", template=[self.input.elements], depth=self.depth)
+
+    def schedule(self) -> Schedule:
+        """A cycle late when empty."""
+        return passing(self.input.beats, depth=self.depth, latency=1)
+
+    def terms(self, folding: Folding) -> Terms:
+        """A RAM 32 words deep."""
+        return {"fifo": fifo_bits(self.input.bits * folding.pe, self.depth), "stage": 1}
+
+    def caption(self) -> Caption:
+        """Its depth."""
+        return Caption(tag="FIFO", lines=(f"{self.depth:,} beats",), width=112)
+
+
+def check_same_elements(stage: Unary) -> None:
+    """Refuse other elements at the output than at the input."""
+    a, b = stage.input, stage.output
+    if (a.elements, a.bits, a.kind) != (b.elements, b.bits, b.kind):
+        stage.refuse(f"input {a} and output {b} must differ in lanes and shape alone")

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Blocks of an image to one pixel each: the largest element of each channel, or the sum."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from adiabit.hw.stages.base import Call, Caption, Folding, Instance
+from adiabit.hw.stages.cost import Terms
+from adiabit.hw.stages.images import ImageStage, image, pair, raster, sides
+from adiabit.hw.stages.integers import Array
+from adiabit.hw.stages.schedule import Emission, Intake, Schedule, Wait
+from adiabit.hw.stages.stream import Kind
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reduction(ImageStage):
+    """Joins the pixels of each block, channel by channel. Rows and columns that fill no block are dropped."""
+
+    @property
+    @abstractmethod
+    def block(self) -> tuple[int, int]:
+        """Rows and columns of a block."""
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Blocks (OH, OW)."""
+        return self.input.shape[0] // self.block[0], self.input.shape[1] // self.block[1]
+
+    def _reduce(self, operation: str) -> Instance:
+        a = self.input
+        return Instance(
+            module="bnn_reduce",
+            parameters={
+                **raster(a), "Lanes": a.lanes, "InWidth": a.bits, "InKind": a.kind.value, "OutWidth": self.output.bits,
+                "Operation": operation, "KernelRows": self.block[0], "KernelColumns": self.block[1],
+            },
+        )  # fmt: skip
+
+    def schedule(self) -> Schedule:
+        """A beat a cycle; the result of a block is there with its last pixel, in a skid buffer."""
+        (rows, columns), (down, across), (height, width, _) = self.block, self.grid, self.input.shape
+        last = np.zeros((height, width), np.int64)
+        last[rows - 1 : down * rows : rows, columns - 1 : across * columns : columns] = 1
+        ends = np.repeat(last.ravel(), self.input.words)
+        before = ends.cumsum() - ends
+        taken = np.arange(len(ends))
+        intake = Intake(turns=len(ends), beats={0: taken}, room={0: Wait(before - 1, 1)})
+        return Schedule(intakes=(intake,), emissions=(Emission(needs={0: Wait(np.flatnonzero(ends) + 1, 1)}),))
+
+    def terms(self, folding: Folding) -> Terms:
+        """A row of results in LUTs, an operation and a skid buffer a lane, and counters."""
+        bits = folding.pe * self.output.bits
+        ring = bits * math.ceil(self.grid[1] * self.input.channels / folding.pe / 64)
+        return {"ring": ring, "compare": bits if self.output.bits > 1 else 0, "fifo": bits, "raster": 1}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pool(Reduction):
+    """Largest element of each KH x KW block of an image (H, W, C); of -1 and +1 it is OR. Blocks do not overlap.
+
+    Rows and columns that fill no block are dropped. Overlapping windows: a `Window` that writes
+    (OH, OW * KH * KW, C), then a `Pool` of (1, KH * KW).
+    """
+
+    kernel: tuple[int, int]
+
+    @property
+    def block(self) -> tuple[int, int]:
+        """The kernel."""
+        return self.kernel
+
+    def check(self) -> None:
+        """Check shapes and lanes."""
+        super().check()
+        _, _, channels = self._reads_image()
+        a, b = self.input, self.output
+        if min(self.kernel) < 1 or min(self.grid) < 1 or (a.bits, a.kind, a.lanes) != (b.bits, b.kind, b.lanes):
+            self.refuse(f"kernel {self.kernel}, input {a}, output {b}: a block must lie in the image, and the "
+                         "elements and lanes stay")  # fmt: skip
+        self._check_holds(b, *self.grid, channels)
+
+    def golden(self, *values: Array) -> tuple[Array, ...]:
+        """The largest of each block."""
+        (x,), (rows, columns), (kh, kw) = values, self.grid, self.kernel
+        blocks = x[:, : rows * kh, : columns * kw].reshape(len(x), rows, kh, columns, kw, -1)
+        return (blocks.max(axis=(2, 4)),)
+
+    def rtl(self) -> Instance:
+        """`bnn_reduce`."""
+        return self._reduce("max")
+
+    def hls(self) -> Call:
+        """`pool`."""
+        template = [image(self.input), pair("Kernel", self.kernel)]
+        return Call(function="pool", header="bnn_reduce.hpp", template=template)
+
+    def caption(self) -> Caption:
+        """The block."""
+        return Caption(tag="max pool", lines=(sides(self.kernel), f"PE {self.input.lanes}"))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GlobalSum(Reduction):
+    """Sum of each channel over an image (H, W, C), (C,) out; of bipolar elements, how many are +1.
+
+    It is the global average pool without its division, which the next layer's thresholds take in.
+    """
+
+    @property
+    def block(self) -> tuple[int, int]:
+        """The image."""
+        return self.input.shape[0], self.input.shape[1]
+
+    def check(self) -> None:
+        """Check shapes, lanes and that the sums fit."""
+        super().check()
+        _, _, channels = self._reads_image()
+        a, b = self.input, self.output
+        low, high = self.sums
+        if a.lanes != b.lanes or not b.holds(low, high):
+            self.refuse(f"sums from {low} to {high} of {a} do not fit {b} at equal lanes")
+        self._check_holds(b, channels)
+
+    @property
+    def sums(self) -> tuple[int, int]:
+        """Smallest and largest sum."""
+        low, high = (0, 1) if self.input.kind is Kind.BIPOLAR else self.input.range
+        return self.input.pixels * low, self.input.pixels * high
+
+    def golden(self, *values: Array) -> tuple[Array, ...]:
+        """Sums (F, C)."""
+        ones = values[0] > 0 if self.input.kind is Kind.BIPOLAR else values[0]
+        return (ones.sum(axis=(1, 2), dtype=np.int32),)
+
+    def rtl(self) -> Instance:
+        """`bnn_reduce`."""
+        return self._reduce("sum")
+
+    def hls(self) -> Call:
+        """`global_sum`."""
+        return Call(function="global_sum", header="bnn_reduce.hpp", template=[image(self.input)])
+
+    def caption(self) -> Caption:
+        """The image."""
+        return Caption(tag="global sum", lines=(f"of {sides(self.block)}", f"PE {self.input.lanes}"))

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Thresholds by themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from adiabit.hw.stages.base import Call, Caption, Folding, Instance
+from adiabit.hw.stages.cost import Terms, rom_luts
+from adiabit.hw.stages.integers import Array, Ints
+from adiabit.hw.stages.schedule import Schedule, joining, passing
+from adiabit.hw.stages.thresholds import Thresholding
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Threshold(Thresholding):
+    """y = number of thresholds that x reaches (T <= x), a beat a cycle; see :class:`Thresholding`."""
+
+    thresholds: Ints
+    arrays: ClassVar[tuple[str, ...]] = ("thresholds",)
+
+    def check(self) -> None:
+        """Check shapes and ranges."""
+        self._check_ends(min(max(len(self.inputs), 1), 2), 1)
+        if self.input.elements != self.output.elements or self.input.lanes != self.output.lanes:
+            self.refuse(f"input {self.input} and output {self.output} must have equal elements and lanes")
+        self._check_steps(self.input.channels)
+
+    @property
+    def steps(self) -> Ints:
+        """The thresholds."""
+        return self.thresholds
+
+    @property
+    def compared(self) -> tuple[int, int]:
+        """The input's range."""
+        return self.input.range
+
+    @property
+    def _signed(self) -> bool:
+        return self.input.range[0] < 0
+
+    def golden(self, *values: Array) -> tuple[Array, ...]:
+        """The steps (F, *shape)."""
+        return (self._activate(values[0], values[1] if self.selector else None),)
+
+    def rtl(self) -> Instance:
+        """`bnn_threshold`."""
+        a, b = self.input, self.output
+        parameters, text = self._step_parameters()
+        name = f"{self.name}_thresholds.mem"
+        return Instance(
+            module="bnn_threshold",
+            parameters={
+                "Lanes": a.lanes,
+                "Beats": a.words,
+                "InWidth": a.bits,
+                "InKind": a.kind.value,
+                **parameters,
+                "OutWidth": b.bits,
+                "File": name,
+            },
+            memories={name: text},
+        )
+
+    def hls(self) -> Call:
+        """`threshold`."""
+        return Call(
+            function="threshold",
+            header="bnn_threshold.hpp",
+            template=[self.input.elements],
+            arguments=[f"{self.name}_thresholds"],
+            constants=(self._step_constant(),),
+        )
+
+    def schedule(self) -> Schedule:
+        """A pipeline that never stalls, of one comparison and, of several steps, their count."""
+        steps = self.thresholds.shape[-1]
+        latency = 2 if steps > 1 else 1
+        if self.selector is None:
+            return passing(self.input.beats, depth=latency + 3, latency=latency + 1)
+        turns = dict.fromkeys(range(2), np.arange(self.input.beats))
+        return joining(turns, self.input.beats, depth=latency + 3, latency=latency + 1)
+
+    def terms(self, folding: Folding) -> Terms:
+        """One comparator a step and lane; where thresholds differ by channel and a lane serves several, their ROM."""
+        lanes, steps = folding.pe, self.thresholds.shape[-1]
+        if not np.ptp(self.thresholds, axis=0).any() and not self.selector:
+            return {"fifo": lanes * self.output.bits, "stage": 1}
+        bits = lanes * steps * self.input.bits
+        return {
+            "compare": bits,
+            "rom": rom_luts(bits * self.codes, self.input.channels // lanes),
+            "mask": bits * (self.codes - 1) // 3,  # a LUT6 chooses among four
+            "fifo": lanes * self.output.bits,
+            "stage": 1,
+        }
+
+    def caption(self) -> Caption:
+        """The channels."""
+        selected = f", 1 of {self.codes}" if self.selector else ""
+        return Caption(tag="threshold", lines=(f"{self.input.channels} channels{selected}", f"PE {self.input.lanes}"))

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sliding windows of an image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Lanes, Parameter
+from adiabit.hw.stages.cost import LUT_RAM_BITS, Terms, block_rams
+from adiabit.hw.stages.images import ImageStage, image, pair, sides
+from adiabit.hw.stages.integers import Array, Ints, divisors
+from adiabit.hw.stages.schedule import Emission, Intake, Schedule, Wait
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Window(ImageStage):
+    """Sliding window of an image (H, W, C): a vector (KH, KW, C) for each output pixel, rows first.
+
+    With KH * KW * C lanes out and C in, a window a cycle; else the lanes are equal and divide C, and a window is
+    sent piece by piece. The output is (OH, OW, KH * KW * C), or in another shape the same.
+    """
+
+    kernel: tuple[int, int]  # (KH, KW) pixels
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+
+    def check(self) -> None:
+        """Check that windows lie inside the image, and the lanes."""
+        super().check()
+        _, _, channels = self._reads_image()
+        if min(*self.kernel, *self.stride, *self.dilation) < 1 or min(self.grid) < 1:
+            self.refuse(
+                f"kernel {self.kernel}, stride {self.stride}, dilation {self.dilation}: no window of "
+                f"{self.span[0]} x {self.span[1]} pixels lies in the image {self.input.shape}; pad it"
+            )
+        a, b = self.input, self.output
+        if (a.bits, a.kind) != (b.bits, b.kind):
+            self.refuse(f"input {a} and output {b} must have equal elements")
+        self._check_holds(b, *self.grid, self._whole)
+        if not (self.parallel or (a.lanes == b.lanes and channels % b.lanes == 0)):
+            self.refuse(
+                f"{a.lanes} lanes to {b.lanes}: equal lanes that divide the {channels} channels, or {channels} to "
+                f"{self._whole}, are needed"
+            )
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Rows and columns from a window's first pixel to its last."""
+        rows, columns = ((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+        return rows, columns
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Windows (OH, OW)."""
+        rows, columns = (
+            (side - span) // stride + 1
+            for side, span, stride in zip(self.input.shape, self.span, self.stride, strict=False)
+        )
+        return rows, columns
+
+    @property
+    def parallel(self) -> bool:
+        """Whether a whole window leaves in a cycle."""
+        return self.input.lanes == self.input.channels and self.output.lanes == self._whole
+
+    @property
+    def _whole(self) -> int:
+        """Elements of a window."""
+        return math.prod(self.kernel) * self.input.channels
+
+    def golden(self, *values: Array) -> tuple[Array, ...]:
+        """The windows (F, OH, OW, KH * KW, C)."""
+        (x,), (kh, kw), (sy, sx), (dy, dx) = values, self.kernel, self.stride, self.dilation
+        rows, columns = self.grid
+        pieces = [
+            x[:, i * dy : i * dy + (rows - 1) * sy + 1 : sy, j * dx : j * dx + (columns - 1) * sx + 1 : sx]
+            for i in range(kh)
+            for j in range(kw)
+        ]
+        return (np.stack(pieces, axis=3),)
+
+    def rtl(self) -> Instance:
+        """`bnn_window_parallel` or `bnn_window`."""
+        a = self.input
+        parameters: dict[str, Parameter] = {"Width": a.width}
+        if not self.parallel:
+            parameters["Words"] = a.words
+        parameters |= {"Rows": a.shape[0], "Columns": a.shape[1]}
+        for name, both in (("Kernel", self.kernel), ("Stride", self.stride), ("Dilation", self.dilation)):
+            parameters |= {f"{name}Rows": both[0], f"{name}Columns": both[1]}
+        return Instance(module="bnn_window_parallel" if self.parallel else "bnn_window", parameters=parameters)
+
+    def hls(self) -> Call:
+        """`window`."""
+        pairs = [pair("Kernel", self.kernel)]
+        if (self.stride, self.dilation) != ((1, 1), (1, 1)):
+            pairs.append(pair("Stride", self.stride))
+        if self.dilation != (1, 1):
+            pairs.append(pair("Dilation", self.dilation))
+        return Call(function="window", header="bnn_window.hpp", template=[image(self.input), *pairs])
+
+    def schedule(self) -> Schedule:
+        """A window a cycle behind its last pixel, or piece by piece out of a ring."""
+        return self._parallel_schedule() if self.parallel else self._serial_schedule()
+
+    def _starts(self) -> Ints:
+        """First pixel of each window in the image."""
+        (down, across), (step_y, step_x), width = self.grid, self.stride, self.input.shape[1]
+        starts: Ints = (np.arange(down)[:, None] * step_y * width + np.arange(across) * step_x).ravel()
+        return starts
+
+    def _parallel_schedule(self) -> Schedule:
+        """Two pixels wait before the registers, which stand still while a window waits in the output register."""
+        pixels, (rows, columns) = self.input.beats, self.span
+        ends = self._starts() + (rows - 1) * self.input.shape[1] + columns - 1
+        taken, given = np.arange(pixels), np.arange(len(ends))
+        count = np.zeros(pixels, np.int64)  # windows that end at a pixel or before
+        count[ends] = 1
+        count = count.cumsum()
+        frame, behind = np.divmod(taken - 3, pixels)  # the pixel whose window must have left
+        room = count[behind] + frame * count[-1]
+        intake = Intake(turns=pixels, beats={0: taken}, room={0: Wait(room, 1)})
+        return Schedule(intakes=(intake,), emissions=(Emission(needs={0: Wait(ends + 1, 2)}, room=Wait(given, 1)),))
+
+    def _serial_schedule(self) -> Schedule:
+        """A ring from the window's first beat; a register behind it."""
+        a, words, width = self.input, self.input.words, self.input.shape[1]
+        starts = self._starts() * words
+        pixel = np.array([
+            row * self.dilation[0] * width + column * self.dilation[1]
+            for row in range(self.kernel[0]) for column in range(self.kernel[1])
+        ])  # fmt: skip
+        offsets = (pixel[:, None] * words + np.arange(words)).ravel()
+        given, taken = np.arange(self.output.beats), np.arange(a.beats)
+        depth, size = self._ring(a.lanes), len(offsets)
+        # A beat finds a place when a window is being sent that starts less than a ring's depth before it.
+        back = depth // a.beats + 1  # frames
+        follow = (np.arange(-back, 2)[:, None] * a.beats + starts).ravel()  # starts of earlier windows, and of later
+        window = np.searchsorted(follow, taken - depth + 1) - back * len(starts)
+        sent = window * size
+        intake = Intake(turns=a.beats, beats={0: taken}, room={0: Wait(sent - 1, 1)}, made={0: Wait(sent, 0)})
+        needs = (starts[:, None] + offsets).ravel() + 1
+        return Schedule(intakes=(intake,), emissions=(Emission(needs={0: Wait(needs, 2)}, room=Wait(given, 1)),))
+
+    def terms(self, folding: Folding) -> Terms:
+        """Counters of the window and the grid; a window a cycle: the rows above in LUTs, a register for each pixel."""
+        (rows, columns), lanes = self.span, folding.pe
+        if lanes == self._whole:
+            pixel = self.input.channels * self.input.bits
+            ring = (rows - 1) * pixel * math.ceil(self.input.shape[1] / 64)
+            return {"ring": ring, "wide": rows * columns * pixel, "fifo": pixel, "raster": 1}
+        width, depth = lanes * self.input.bits, self._ring(lanes)
+        return {"ring": 0 if width * depth > LUT_RAM_BITS else width * math.ceil(depth / 64), "window": 1}
+
+    def block_rams(self, folding: Folding) -> int:
+        """A ring that is too large for LUTs."""
+        width, depth = folding.pe * self.input.bits, self._ring(folding.pe) if folding.pe != self._whole else 0
+        return block_rams(width, depth) if width * depth > LUT_RAM_BITS else 0
+
+    def _ring(self, lanes: int) -> int:
+        """Beats in the ring: to the next window's end, to the next power of two."""
+        (rows, columns), (down, across), (step_y, step_x) = self.span, self.grid, self.stride
+        height, width, channels = self.input.shape
+        row = (across - 1) * step_x  # pixels from a row's first window to its last
+        ahead = max(
+            step_x if across > 1 else 0,
+            step_y * width - row if down > 1 else 0,
+            (height - (down - 1) * step_y) * width - row,
+        )
+        depth: int = 1 << (((rows - 1) * width + columns + ahead) * (channels // lanes) - 1).bit_length()
+        return depth
+
+    @property
+    def folding(self) -> Folding:
+        """As many lanes as the output has."""
+        return Folding(pe=self.output.lanes)
+
+    def foldings(self) -> Sequence[Folding]:
+        """Lanes that divide the channels, or a whole window."""
+        return [Folding(pe=lanes) for lanes in sorted({*divisors(self.input.channels), self._whole})]
+
+    def lanes(self, folding: Folding) -> Lanes:
+        """A whole window is made of whole pixels."""
+        return Lanes((min(folding.pe, self.input.channels),), (folding.pe,))
+
+    def caption(self) -> Caption:
+        """The kernel and the stride."""
+        steps = "" if self.stride == (1, 1) else f" / {sides(self.stride)}"
+        lanes = "a window a cycle" if self.parallel else f"SIMD {self.output.lanes}"
+        return Caption(tag="window", lines=(f"{sides(self.kernel)}{steps}", lanes))
