@@ -67,7 +67,7 @@ def make_vectors(net: nn.Module, data: DataConfig, frame: Shape, limit: int | No
     frames = np.concatenate([test.frames, extra])
     computed = logits(net, torch.from_numpy(frames)).numpy()
     if not np.isfinite(computed).all():
-        raise UserError("the network computes NaN or infinity; its training diverged; lower train.learning_rate")
+        raise UserError("the network computes NaN or infinity; the training diverged; lower train.learning_rate")
     labels = np.concatenate([test.labels, np.full(len(extra), -1, dtype=np.int64)])
     return Vectors(frames=frames, labels=labels, logits=computed, predictions=computed.argmax(1).astype(np.int64))
 
