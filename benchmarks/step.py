@@ -25,7 +25,7 @@ from adiabit.flows.recipe import Recipe, load
 from adiabit.train import methods
 from adiabit.train.config import TrainConfig
 from adiabit.train.layers import Network, TensorNorm
-from adiabit.train.loop import Learner
+from adiabit.train.learner import Learner
 from adiabit.train.measure import pixels
 from adiabit.train.quantizers import set_quantizers
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where it runs: one folder a board."""
+"""Boards: one folder each."""

@@ -17,34 +17,34 @@ DEFAULT = "pynq-z2"
 
 @dataclass(frozen=True, kw_only=True)
 class Uart:
-    """A board whose bitstream open tools make, with the accelerator on a serial line."""
+    """A board with an open toolchain and the accelerator on a serial line."""
 
     baud: int
     leds: int  # at most 8
-    lit: int  # the level at which they are
-    place_and_route: tuple[str, ...]  # nextpnr's options of the part
-    pack: tuple[str, ...] = ()  # the packer's
+    lit: int  # the level that turns them on
+    place_and_route: tuple[str, ...]  # nextpnr's options for the part
+    pack: tuple[str, ...] = ()  # the packer's options
 
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """A board's part and what the part holds (vendor data sheets' figures)."""
+    """A board, its part and the resources of the part, from the vendor's data sheet."""
 
     name: str
     title: str
     part: str  # as Vivado names it
     family: str  # Yosys' name: xc7, xcup (UltraScale+), ecp5 or gw2a
     clock_mhz: float  # the default clock of an accelerator on it
-    shell: str  # around an accelerator: zynq7000, zynqmp, or uart on parts that open tools place and route
-    board_part: str = ""  # Vivado's name of the board, for the processor's settings; not needed
+    shell: str  # the system around an accelerator: zynq7000, zynqmp, or uart for parts with an open toolchain
+    board_part: str = ""  # Vivado's name of the board, for the processor's settings; optional
     luts: int
     ffs: int
     bram18: int
     dsps: int
-    uart: Uart | None = None  # of the shell of that name
+    uart: Uart | None = None  # if that is the shell
 
     def pins(self, name: str) -> Path:
-        """The constraint file, of boards of the shell uart; `name` is that of its place and route."""
+        """The constraint file of a board with the shell uart; `name` is the one that nextpnr expects."""
         return FOLDER / self.name / name
 
 
@@ -54,7 +54,7 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Board:
-    """The board of that name; `UserError` names the nearest where there is none."""
+    """The board of that name; for an unknown one, `UserError` gives the nearest."""
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=1, cutoff=0) or names()
         raise UserError(f"board {name!r}: no such board; nearest: {near[0]!r}; there are {names()}")

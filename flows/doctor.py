@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each stage needs, what of it is here, and the command that installs the rest."""
+"""What each stage needs, what is installed, and the commands that install the rest."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Check:
 
     @property
     def missing(self) -> bool:
-        """Whether something that a stage needs is not here."""
+        """Whether a stage needs it and it is not installed."""
         return not self.version and self.need == "needed"
 
 
@@ -62,7 +62,7 @@ PROGRAMS: tuple[tuple[str, str, Sequence[str], str, Need], ...] = (  # stage, na
 
 
 def diagnose() -> list[Check]:
-    """Look for everything; nothing is imported and nothing installed."""
+    """Look for everything, without importing or installing anything."""
     libraries = [
         Check(stage=stage, name=name, version=_library(name), install=f"pip install 'adiabit[{extra}]'", need=need)
         for stage, name, extra, need in LIBRARIES
@@ -80,7 +80,7 @@ def status(checks: Iterable[Check]) -> int:
 
 
 def render(checks: Iterable[Check]) -> Table:
-    """A row a tool: stage, name, version or `missing`, and the remedy for what is not here."""
+    """One row per tool: stage, name, version or `missing`, and the command that installs it."""
     table = Table("stage", "tool or library", "found", "to install it")
     for check in checks:
         absent = "[red]missing[/red]" if check.missing else f"[dim]missing, {check.need}[/dim]"
@@ -96,7 +96,7 @@ def _library(name: str) -> str:
 
 
 def _program(name: str, ask: Sequence[str]) -> str:
-    """The version that the program tells; empty where it is not there or does not run."""
+    """The version that the program prints; empty where it is missing or does not run."""
     path = shutil.which(name, path=toolchain.search_path())
     if path is None:
         return ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a trained, hard network to QONNX, with the vectors that every later rung runs and the first two rungs."""
+"""Exports a trained, hard network to QONNX, with the vectors for every later rung and the first two rungs."""
 
 from __future__ import annotations
 
@@ -31,8 +31,7 @@ def export(train_folder: Path, data: DataConfig, out: Path, frames: int | None =
 
     The graph takes pixels 0...255 as float32, (1, features) or (1, C, H, W), and gives logits (1, classes). `frames`
     limits the test frames among the vectors; they are spread evenly over the split. `UserError` where the network is
-    not binary (yet) and where it has learnt NaN. A frame in which QONNX execution differs from torch is told in
-    the QONNX rung.
+    not binary (yet) or computes NaN. The QONNX rung reports a frame in which QONNX execution differs from torch.
     """
     card = load_card(train_folder)
     if card.method.why_not:
@@ -54,7 +53,7 @@ def export(train_folder: Path, data: DataConfig, out: Path, frames: int | None =
 
 
 def make_vectors(net: nn.Module, data: DataConfig, frame: Shape, limit: int | None = None) -> Vectors:
-    """The test split, or `limit` frames of it, then :func:`corners`, with what the network computes for them."""
+    """The test split, or `limit` frames of it, then :func:`corners`, with the network's results for them."""
     source = data.source
     if math.prod(source.shape) != math.prod(frame):
         raise UserError(
@@ -67,13 +66,13 @@ def make_vectors(net: nn.Module, data: DataConfig, frame: Shape, limit: int | No
     frames = np.concatenate([test.frames, extra])
     computed = logits(net, torch.from_numpy(frames)).numpy()
     if not np.isfinite(computed).all():
-        raise UserError("the network computes NaN or infinity; its training diverged; lower train.learning_rate")
+        raise UserError("the network computes NaN or infinity; the training diverged; lower train.learning_rate")
     labels = np.concatenate([test.labels, np.full(len(extra), -1, dtype=np.int64)])
     return Vectors(frames=frames, labels=labels, logits=computed, predictions=computed.argmax(1).astype(np.int64))
 
 
 def corners(frame: Shape = (784,)) -> npt.NDArray[np.uint8]:
-    """Inputs that data sets lack, (N, *frame): all equal, one element alone, checkerboards, random elements."""
+    """Inputs that data sets lack, (N, *frame): all elements equal, a single one, checkerboards, random elements."""
     rng, size = np.random.default_rng(0), math.prod(frame)
     flat = [np.full(size, value, dtype=np.uint8) for value in (0, 255, 127, 128, 1, 254)]
     places = (0, 1, size // 2, size - 2, size - 1)
@@ -86,7 +85,7 @@ def corners(frame: Shape = (784,)) -> npt.NDArray[np.uint8]:
 
 
 def _image(frame: Shape) -> Shape:
-    """The image that a flat frame was, if its size is a square: a checkerboard of it changes along both sides."""
+    """The image of a flat frame if its size is a square, so that a checkerboard alternates along both sides."""
     side = math.isqrt(frame[0])
     return (side, side) if len(frame) == 1 and side * side == frame[0] else frame
 
@@ -100,7 +99,7 @@ def write_qonnx(net: nn.Module, frame: Shape, path: Path) -> None:
 
 
 def verify(out: Path, vectors: Vectors) -> None:
-    """Execute model.onnx on every vector and write both rungs; a difference is told in the second."""
+    """Execute model.onnx on every vector and write both rungs; the second reports a difference."""
     computed = run_qonnx(out / MODEL, pixels(torch.from_numpy(vectors.frames)).numpy())
     same = (computed == vectors.logits).all(axis=1)
     total = len(same)

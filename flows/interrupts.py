@@ -22,8 +22,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Interrupts:
     """The first signal raises KeyboardInterrupt in the main thread; a second one ends the process at once.
 
-    So does one while a module is imported, for torch's libraries abort where an exception comes then. What a stage has
-    begun lies in its own folder, where the next run finds it.
+    A signal during an import ends the process at once too, because torch's libraries abort at an exception there. What
+    a stage has begun is in its own folder, where the next run finds it.
     """
 
     def __init__(self) -> None:
@@ -31,11 +31,11 @@ class Interrupts:
         self.timer: threading.Timer | None = None
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """What `signal.signal` is given."""
+        """The handler for `signal.signal`."""
         again, self.received = self.received is not None, self.received or number
         if again or _importing(frame):
             os._exit(self.tell())
-        sys.unraisablehook = lambda _: None  # what swallows the exception below must not print it at length
+        sys.unraisablehook = lambda _: None  # code that swallows the exception below must not print its traceback
         self.limit()
         raise KeyboardInterrupt
 
@@ -54,7 +54,7 @@ class Interrupts:
 
 
 def _importing(frame: FrameType | None) -> bool:
-    """Whether a module is being imported where the signal came."""
+    """Whether the signal arrived during an import."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True
@@ -63,12 +63,12 @@ def _importing(frame: FrameType | None) -> bool:
 
 
 def guarded(work: Callable[[], int], *, last: bool = False) -> int:
-    """The exit code of `work`, or that of the signal that came meanwhile, whatever `work` made of it.
+    """The exit code of `work`, or that of a signal that arrived meanwhile, whatever `work` did with it.
 
-    `last` says that the process ends with it: then later signals change nothing any more.
+    `last` means that the process ends afterwards, so later signals are ignored.
     """
     if threading.current_thread() is not threading.main_thread():
-        return work()  # Python handles signals in its main thread alone
+        return work()  # Python handles signals only in its main thread
     interrupts, hook = Interrupts(), sys.unraisablehook
     before = {number: signal.signal(number, interrupts.handle) for number in SIGNALS}
     try:

@@ -97,11 +97,11 @@ class Pipeline:
 
     def _fit(self, folder: Path) -> None:
         from adiabit.train.loop import fit
-        from adiabit.train.meeting import Meeting
+        from adiabit.train.rendezvous import Rendezvous
 
         self._check_folding()
-        recipe, meeting = self.recipe, Meeting(machine=self.machine, place=self.meet, wait=self.wait)
-        fit(recipe.data, recipe.model, recipe.train, folder, progress=self.progress, meeting=meeting)
+        recipe, rendezvous = self.recipe, Rendezvous(machine=self.machine, place=self.meet, wait=self.wait)
+        fit(recipe.data, recipe.model, recipe.train, folder, progress=self.progress, rendezvous=rendezvous)
 
     def _check_folding(self) -> None:
         """Refuse a folding that cannot be before the training that would come to nothing."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outside programs of the flow: where they lie, how to get a missing one, and how they are run."""
+"""External programs: where they are, how to install a missing one, and how they run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FULL = os.strerror(errno.ENOSPC)
 
 
 class ToolError(RuntimeError):
-    """A tool failed on what we gave it: the command, the last lines of its log and where the log lies."""
+    """A tool failed on its input: the command, the last lines of its log and the path of the log."""
 
 
 def search_path() -> str:
@@ -41,10 +41,10 @@ def search_path() -> str:
 
 
 def environment() -> dict[str, str]:
-    """The variables a tool is run with.
+    """The environment variables of a tool.
 
-    The wheel's makefiles hand the precompiled header to g++ wrongly where a design has several C++ files; the
-    MAKEFLAGS mend that. ccache is used where there is one.
+    The wheel's makefiles pass the precompiled header to g++ incorrectly if a design has several C++ files; the
+    MAKEFLAGS correct that. ccache is used if it is installed.
     """
     variables = dict(os.environ) | {"PATH": search_path(), "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include"}
     if shutil.which("ccache", path=variables["PATH"]) and "OBJCACHE" not in variables:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is learnt: data, binary layers, annealing schedules, topologies and the training loop."""
+"""Training: data sets, binary layers, methods, topologies and the training loop."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: ARG002  (Lightning's hooks have more arguments than one uses)
-"""The Lightning callback that anneals: drives a schedule, measures soft and hard, keeps the best hard network."""
+# ruff: noqa: ARG002  (Lightning's hooks have more arguments than each uses)
+"""The Lightning callback that drives a method's schedule, measures the network and keeps the best one."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from torch import Tensor
 
 from adiabit.train.config import TrainConfig
 from adiabit.train.data import Dataset
-from adiabit.train.distributed import agree_on, agreed, mean, rank
+from adiabit.train.distributed import broadcast, broadcast_tensors, mean, rank
 from adiabit.train.layers import Network
-from adiabit.train.measure import accuracy, copied, reestimate, shuffled, tensors
+from adiabit.train.measure import accuracy, copy_of_state, reestimate, shuffled, tensors
 from adiabit.train.method import latent_weights
 from adiabit.train.quantizers import hardened, set_quantizers
 
 HISTORY = (
     "epoch", "soft_accuracy", "hard_accuracy", "k_weights", "k_activations", "loss", "flip_ratio", "unsaturated", "lr",
 )  # fmt: skip
-SAMPLE, IMAGES = 10_000, 2_000  # training frames that give the hard network's batch-norm statistics after each epoch
-EPOCHS, FAR = 1_000_003, 2**40  # an epoch's random numbers are of seed * EPOCHS + epoch + process * FAR
-SATURATED = 0.99  # |tanh(k * w)| from which on a weight counts as saturated
+SAMPLE, IMAGES = 10_000, 2_000  # training frames, flat or images, for the hard network's batch-norm statistics
+EPOCHS, FAR = 1_000_003, 2**40  # the seed of an epoch is seed * EPOCHS + epoch + process * FAR
+SATURATED = 0.99  # a weight counts as saturated from this |tanh(k * w)| on
 
 
 class Anneal(L.Callback):
-    """Before each step: k and learning rate. After each epoch: accuracies, history, best network, pushes.
+    """Before each step: settings and learning rate. After each epoch: accuracies, history, best network, pushes.
 
-    Its whole state is in the checkpoint, and random numbers depend on seed and epoch alone, so a resumed run
-    equals an uninterrupted one bit for bit.
+    The checkpoint holds its whole state, and random numbers depend on seed and epoch alone, so a resumed run equals an
+    uninterrupted one bit for bit.
     """
 
     def __init__(self, config: TrainConfig, net: Network, splits: Dataset, settings: dict[str, Any]) -> None:
@@ -43,7 +43,7 @@ class Anneal(L.Callback):
         self.schedule = self.method.schedule()
         self.history: dict[str, list[Any]] = {key: [] for key in HISTORY}
         self.best: dict[str, Any] = {"hard_accuracy": -1.0}
-        self.settled = {"best": -1.0, "waited": 0.0}  # since nothing anneals: accuracy, epochs without a better one
+        self.settled = {"best": -1.0, "waited": 0.0}  # since the anneal: best accuracy, epochs without a better one
         self.seconds = 0.0
         self.losses: list[Tensor] = []
         self.signs: list[Tensor] = []
@@ -52,7 +52,7 @@ class Anneal(L.Callback):
     # state ------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain numbers and tensors: loads with weights_only."""
+        """Plain numbers and tensors, which load with `weights_only`."""
         return {
             "settings": self.settings,
             "schedule": self.schedule.state_dict(),
@@ -63,7 +63,7 @@ class Anneal(L.Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up where a checkpoint left off."""
+        """Restore the state of a checkpoint."""
         self.schedule.load_state_dict(state_dict["schedule"])
         for key in ("history", "best", "settled", "seconds"):
             setattr(self, key, state_dict[key])
@@ -71,13 +71,13 @@ class Anneal(L.Callback):
     # hooks ------------------------------------------------------------------------------------------------------
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """A run that was cut off after its schedule's end trains no further."""
+        """Stop at once if the run was cut off after its last epoch."""
         trainer.should_stop = self.schedule.done or self._stops_early()
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Set k and the learning rate; at the first step of an epoch, the seed."""
+        """Set the quantizers and the learning rate; at the first step of an epoch, seed the generator."""
         epoch = trainer.current_epoch
         if batch_idx == 0:
             torch.manual_seed(self.config.seed * EPOCHS + epoch + rank() * FAR)
@@ -97,13 +97,13 @@ class Anneal(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """The method's part of the update; keep the loss."""
+        """Let the method finish the update; keep the loss."""
         self.method.after_step(self.net, trainer.optimizers[0].param_groups[-1]["lr"], self.schedule)
         self.losses.append(outputs["loss"].detach())
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Measure, keep the best, push; each process with the batch norms' statistics of process 0."""
-        agree_on(self.net.buffers())
+        """Measure, keep the best, push; all processes use the batch-norm statistics of process 0."""
+        broadcast_tensors(self.net.buffers())
         soft = self._soft_accuracy()
         hard = self._hard_accuracy() if self.method.binary else soft
         self._record(trainer, soft, hard)
@@ -118,16 +118,16 @@ class Anneal(L.Callback):
         self.seconds += time.monotonic() - self.started
 
     def candidate(self) -> dict[str, Any]:
-        """The network as the last measured epoch left it, with that epoch's number (from 1) and k."""
+        """The network after the last measured epoch, with the number of that epoch (from 1) and its k."""
         return {
             "epoch": self.history["epoch"][-1],
             "hard_accuracy": self.history["hard_accuracy"][-1],
             "settings": self.schedule.settings,
             "slopes": (self.schedule.k_weights, self.schedule.k_activations),
-            "state": copied(self.net),
+            "state": copy_of_state(self.net),
         }
 
-    # the rest ---------------------------------------------------------------------------------------------------
+    # helpers ----------------------------------------------------------------------------------------------------
 
     def _stops_early(self) -> bool:
         return self.config.early_stopping is not None and self.settled["waited"] >= self.config.early_stopping
@@ -137,17 +137,17 @@ class Anneal(L.Callback):
 
     def _soft_accuracy(self) -> float:
         self._apply()
-        return float(agreed(accuracy(self.net, self.frames, self.labels)))
+        return float(broadcast(accuracy(self.net, self.frames, self.labels)))
 
     def _hard_accuracy(self) -> float:
-        """With batch-norm statistics of the hard network: those of the soft one would not do it justice."""
+        """With the hard network's own batch-norm statistics: those of the soft network would understate it."""
         buffers = [(buffer, buffer.clone()) for buffer in self.net.buffers()]
         with hardened(self.net):
             reestimate(self.net, self.sample, passes=1)
             measured = accuracy(self.net, self.frames, self.labels)
         for buffer, before in buffers:
             buffer.copy_(before)
-        return float(agreed(measured))
+        return float(broadcast(measured))
 
     def _record(self, trainer: L.Trainer, soft: float, hard: float) -> None:
         weights = [weight.detach() for weight in latent_weights(self.net)]

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Augmentation: every frame of a batch moved by random draws of its own.
+"""Augmentation: random transforms, drawn for each frame of a batch.
 
-Frames are uint8 images (B, H, W, C), or (B, H, W); every draw is the generator's, and what is off draws nothing.
+Frames are uint8 images (B, H, W, C) or (B, H, W). Only the given generator is drawn from, and a transform that is off
+draws nothing.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from torch.nn import functional as F  # noqa: N812  (its customary name)
 
 @dataclass(frozen=True)
 class Affine:
-    """Rotate, zoom and shift frames, each by its own uniform draw; bilinear, black beyond the border.
+    """Rotate, zoom and shift frames by uniform draws; bilinear, black beyond the border.
 
-    `shift` is in pixels, `rotate` in degrees, `zoom` the share by which a frame grows or shrinks; each bounds a
-    draw from both sides. `share` of the frames are moved, the others stay as they are.
+    `shift` is in pixels, `rotate` in degrees, `zoom` the share by which a frame grows or shrinks; each bounds its draw
+    from both sides. `share` of the frames are transformed, the others stay as they are.
     """
 
     shift: float = 0.0

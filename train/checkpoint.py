@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trained network on disk: `model.json` says what it is, `model.pt` holds its tensors and no code."""
+"""The trained network on disk: `model.json` describes it, `model.pt` holds its tensors and no code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AGAIN = "delete it and run `adiabit train` again"
 
 
 class ModelCard(Table):
-    """What `model.json` says."""
+    """The content of `model.json`."""
 
     format: Literal[1] = 1
     model: ModelConfig
@@ -33,24 +33,24 @@ class ModelCard(Table):
     classes: Count = 10
     method: MethodConfig
     hard: bool  # every weight and activation is -1 or +1
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of a network that is not
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # where the network is not hard
     k_weights: float | None = None
     k_activations: float | None = None
 
     @property
     def slopes(self) -> dict[str, float | None]:
-        """What the schedule came to, where it has slopes."""
+        """The last k of weights and activations, where the schedule has them."""
         return {"k_weights": self.k_weights, "k_activations": self.k_activations}
 
     @model_validator(mode="after")
     def _convolutions_take_images(self) -> Self:
         if len(self.frame) != (3 if self.model.convolutional else 1):
-            raise ValueError(f"frame = {list(self.frame)} does not go with the model's layers")
+            raise ValueError(f"frame = {list(self.frame)} does not fit the model's layers")
         return self
 
 
 def save_model(folder: Path, net: nn.Module, card: ModelCard) -> None:
-    """Write `model.pt`, then `model.json`; a hard network's weights are kept as signs, one byte each."""
+    """Write `model.pt`, then `model.json`; the weights of a hard network are stored as signs, one byte each."""
     state = dict(net.state_dict())
     if card.hard:
         for name, module in net.named_modules():
@@ -62,7 +62,7 @@ def save_model(folder: Path, net: nn.Module, card: ModelCard) -> None:
 
 
 def load_card(folder: Path) -> ModelCard:
-    """Read `model.json`; `UserError` where it cannot be read or tells of no network of ours."""
+    """Read `model.json`; `UserError` where it cannot be read or does not describe a network of ours."""
     path = folder / MODEL
     text = files.read_text(path, "`adiabit train` makes it when training has finished")
     try:
@@ -74,21 +74,21 @@ def load_card(folder: Path) -> ModelCard:
 
 
 def check_topology(folder: Path, model: ModelConfig) -> None:
-    """`UserError` where the network in `folder` is not the one that a recipe's [model] describes."""
+    """`UserError` where the network in `folder` is not the one that the recipe's [model] describes."""
     found = load_card(folder).model
     for key, attribute in {"hidden": "hidden", "input_bits": "input_bits", "layers": "blocks", "pool": "pool"}.items():
-        ours, theirs = getattr(model, attribute), getattr(found, attribute)
-        if ours != theirs:
+        expected, actual = getattr(model, attribute), getattr(found, attribute)
+        if expected != actual:
             raise UserError(
-                f"{folder / MODEL}: {key} = {theirs}, but the recipe's [model] has {ours}; "
+                f"{folder / MODEL}: {key} = {actual}, but the recipe's [model] has {expected}; "
                 "use a checkpoint of the same topology, or change [model]"
             )
 
 
 def load_model(folder: Path) -> Network:
-    """The network of a training folder in eval mode: the hardware's if its card says hard, else as it was trained.
+    """The network of a training folder in eval mode: the hardware's if it is hard, else as it was trained.
 
-    `UserError` where the files are not those of one training of ours.
+    `UserError` where the two files are damaged or do not belong together.
     """
     card = load_card(folder)
     method, dropout = ("ste", 0.0) if card.hard else (card.method, card.dropout)
@@ -105,51 +105,51 @@ def load_model(folder: Path) -> Network:
 
 
 def _check_tensors(path: Path, state: dict[Any, Any], net: Network, card: ModelCard) -> None:
-    """`UserError` where these are not the network's tensors by name, shape, type and range."""
+    """`UserError` where these are not the network's tensors, by name, shape, type and range."""
     for name, value in state.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise UserError(f"{path}: {str(name)[:100]!r} is no tensor with a name; {AGAIN}")
-    ours = net.state_dict()
-    theirs, shapes = ({name: tuple(value.shape) for name, value in s.items()} for s in (state, ours))
-    if theirs != shapes:
-        name = min(n for n in theirs.keys() | shapes.keys() if theirs.get(n) != shapes.get(n))
+            raise UserError(f"{path}: {str(name)[:100]!r} is not a named tensor; {AGAIN}")
+    expected = net.state_dict()
+    found, shapes = ({name: tuple(value.shape) for name, value in s.items()} for s in (state, expected))
+    if found != shapes:
+        name = min(n for n in found.keys() | shapes.keys() if found.get(n) != shapes.get(n))
         raise UserError(
-            f"{path}: tensor {name[:100]} is {theirs.get(name, 'missing')}, but {MODEL} ({card.model.topology}, "
-            f"{card.method.name}) needs {shapes.get(name, 'none')}; the two files must come from one training"
+            f"{path}: tensor {name[:100]} is {found.get(name, 'missing')}, but {MODEL} ({card.model.topology}, "
+            f"{card.method.name}) needs {shapes.get(name, 'none')}; the two files must come from the same training"
         )
     products = {name for name, module in net.named_modules() if isinstance(module, BinaryLinear | BinaryConv2d)}
     for name, value in state.items():
         signs = card.hard and name.removesuffix(".weight") in products
-        _check_values(f"{path}: tensor {name}", value, {ours[name].dtype} | ({torch.int8} if signs else set()))
+        _check_values(f"{path}: tensor {name}", value, {expected[name].dtype} | ({torch.int8} if signs else set()))
 
 
 def _check_values(place: str, value: Tensor, kinds: set[torch.dtype]) -> None:
     if value.dtype not in kinds or value.layout != torch.strided or value.device.type != "cpu":
         names = " or ".join(sorted(str(kind).removeprefix("torch.") for kind in kinds))
         raise UserError(
-            f"{place} is {value.dtype}, {value.layout} on {value.device}; it must be dense, of {names}; {AGAIN}"
+            f"{place} is {value.dtype}, {value.layout} on {value.device}; it must be a dense tensor of {names}; {AGAIN}"
         )
     if not torch.isfinite(value).all():
-        raise UserError(f"{place} holds NaN or infinity; its training diverged; lower train.learning_rate")
+        raise UserError(f"{place} holds NaN or infinity; the training diverged; lower train.learning_rate")
     if place.endswith("running_var") and (value < 0).any():
-        raise UserError(f"{place} holds a variance below 0; {AGAIN}")
+        raise UserError(f"{place} holds a negative variance; {AGAIN}")
 
 
 def load_tensors(path: Path) -> dict[Any, Any]:
-    """A file of `torch.save` read without running code; `UserError` where it is missing, cut short or not of ours."""
+    """The tensors of a `torch.save` file, read without running code; `UserError` where it is missing or damaged."""
     files.regular(path, "`adiabit train` makes it")
     try:
         with zipfile.ZipFile(path) as archive:
             packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist())
         content = None if packed else torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch and zipfile raise of every kind, as the damage has it
+    except Exception as error:  # torch and zipfile raise all kinds of exceptions, depending on the damage
         raise UserError(f"{path}: damaged or not a checkpoint of ours; {AGAIN}") from error
     if not isinstance(content, dict):
-        what = "packed, which torch.save never does" if packed else "no table of tensors"
+        what = "compressed, which torch.save never does" if packed else "not a dict of tensors"
         raise UserError(f"{path}: {what}; {AGAIN}")
     return content
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a document whole or not at all."""
+    """Write a document completely or not at all."""
     files.write_text(path, json.dumps(content, indent=1) + "\n")

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Knowledge distillation: a network learns from a teacher's logits, and from what its layers see, besides the labels.
+"""Knowledge distillation: besides the labels, a network learns from the logits and the features of a teacher.
 
-logits     T**2 * KL(softmax(t / T) || softmax(s / T)), the mean over frames; Hinton, Vinyals & Dean, arXiv 1503.02531
-features   of each batch norm's output f, (B, C) or (B, C, H, W), the mean over frames of
-| m(s) / |m(s)| - m(t) / |m(t)| |**2; l2: m(f) = f flattened; attention: m(f) = sum over C of f**2,
-of dense layers f**2; Zagoruyko & Komodakis, ICLR 2017
+    logits     T**2 * KL(softmax(t / T) || softmax(s / T)), the mean over frames; Hinton, Vinyals & Dean,
+               arXiv 1503.02531
+    features   for each batch norm's output f, (B, C) or (B, C, H, W), the mean over frames of
+               | m(s) / |m(s)| - m(t) / |m(t)| |**2; l2: m(f) = f flattened; attention: m(f) = sum over C of f**2, or
+               f**2 in dense layers; Zagoruyko & Komodakis, ICLR 2017
+    loss       (1 - a) * labels + a * logits + b * sum over layers of features
 
-loss       (1 - a) * labels + a * logits + b * sum over layers of features
+s is the student's output and t the teacher's.
 """
 
 from __future__ import annotations
@@ -26,36 +28,36 @@ from adiabit.train.layers import Network
 
 
 class Teacher:
-    """A trained network that is asked, and not learnt."""
+    """A trained network that is queried, not trained."""
 
     def __init__(self, config: Distill, folder: Path, student: Network) -> None:
-        """`UserError` where the teacher takes other frames, tells other classes, or has other layers."""
+        """`UserError` where the teacher has other frames, classes or layers than the student."""
         self.config = config
         self.net = load_model(folder)
-        ours, theirs = (student.frame, student.classes), (self.net.frame, self.net.classes)
-        if ours != theirs:
+        data = [(list(net.frame), net.classes) for net in (student, self.net)]
+        if data[0] != data[1]:
             raise UserError(
-                f"{folder}: takes frames {list(theirs[0])} and tells {theirs[1]} classes, the network to be trained "
-                f"{list(ours[0])} and {ours[1]}; name a teacher of the same data"
+                f"{folder}: the teacher takes frames {data[1][0]} and has {data[1][1]} classes, but the student takes "
+                f"{data[0][0]} and has {data[0][1]}; name a teacher that was trained on the same data"
             )
-        shapes = [[norm.num_features for norm in norms(net)] for net in (student, self.net)]
-        if config.features and shapes[0] != shapes[1]:
+        widths = [[norm.num_features for norm in norms(net)] for net in (student, self.net)]
+        if config.features and widths[0] != widths[1]:
             raise UserError(
-                f"{folder}: its layers are {shapes[1]} wide, those of the network to be trained {shapes[0]}; name a "
+                f"{folder}: the teacher's layers have widths {widths[1]}, but the student's have {widths[0]}; name a "
                 "teacher of the same topology, or set [train.distill] features = 0"
             )
 
-    def loss(self, labels: Tensor, student: Tensor, seen: list[Tensor], frames: Tensor) -> Tensor:
-        """What joins the loss `labels`, given the student's logits (B, classes) and batch norms' outputs."""
+    def loss(self, labels: Tensor, student: Tensor, features: list[Tensor], frames: Tensor) -> Tensor:
+        """The whole loss, given that of the labels and the student's logits (B, classes) and batch-norm outputs."""
         config = self.config
         self.net.to(frames.device)
-        with torch.no_grad(), watched(self.net) as theirs:
+        with torch.no_grad(), captured(self.net) as own:
             teacher = self.net(frames)
         found = (1 - config.logits) * labels
         if config.logits:
             found = found + config.logits * divergence(teacher, student, config.temperature)
         if config.features:
-            terms = [distance(s, t, config.compare) for s, t in zip(seen, theirs, strict=True)]
+            terms = [distance(s, t, config.compare) for s, t in zip(features, own, strict=True)]
             found = found + config.features * torch.stack(terms).sum()
         return found
 
@@ -66,25 +68,25 @@ def norms(net: nn.Module) -> list[Any]:
 
 
 @contextmanager
-def watched(net: nn.Module) -> Iterator[list[Tensor]]:
-    """What the batch norms put out within the context."""
-    seen: list[Tensor] = []
-    hooks = [norm.register_forward_hook(lambda _, __, out: seen.append(out)) for norm in norms(net)]
+def captured(net: nn.Module) -> Iterator[list[Tensor]]:
+    """A list that collects the outputs of the batch norms within the context."""
+    outputs: list[Tensor] = []
+    hooks = [norm.register_forward_hook(lambda _, __, out: outputs.append(out)) for norm in norms(net)]
     try:
-        yield seen
+        yield outputs
     finally:
         for hook in hooks:
             hook.remove()
 
 
 def divergence(teacher: Tensor, student: Tensor, temperature: float) -> Tensor:
-    """T**2 * KL of logits (B, classes)."""
+    """T**2 * KL of the softened logits (B, classes), the mean over frames."""
     log_teacher, log_student = (torch.log_softmax(x / temperature, dim=1) for x in (teacher, student))
     return temperature**2 * nn.functional.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
 
 
 def distance(student: Tensor, teacher: Tensor, compare: str) -> Tensor:
-    """Of two layers' outputs (B, C, ...)."""
+    """The distance of two layers' features (B, C, ...), the mean over frames."""
     maps = []
     for features in (student, teacher):
         if compare == "attention":

@@ -30,20 +30,20 @@ class BinaryLinear(qnn.QuantLinear):
 
     @property
     def quantizer(self) -> BipolarQuantizer:
-        """Of the weights."""
+        """The quantizer of the weights."""
         return self.weight_quant.tensor_quant  # type: ignore[no-any-return]
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's name)
-        """Dot products; Brevitas' wrapping is left to the export, it would take half of a small step."""
+        """Dot products, through Brevitas only in the export: its wrapping would take half the time of a small step."""
         if self.weight_quant.export_mode:
             return super().forward(input)  # type: ignore[no-any-return]
         return nn.functional.linear(input, self.quantizer.quantize(self.weight))
 
 
 class BinaryConv2d(qnn.QuantConv2d):
-    """y_BOHW = x_BIHW * sign(W_OIRS): windows of x, each an XNOR-popcount with every row of weights in hardware.
+    """y_BOHW = x_BIHW * sign(W_OIRS), in hardware an XNOR-popcount of each window of x with every row of weights.
 
-    No bias. `padding` adds zeros, which 8-bit pixels have; -1 and +1 have none: see :class:`Pad`.
+    There is no bias. `padding` adds zeros, which 8-bit pixels can be; for -1 and +1 see :class:`Pad`.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class BinaryConv2d(qnn.QuantConv2d):
 
     @property
     def quantizer(self) -> BipolarQuantizer:
-        """Of the weights."""
+        """The quantizer of the weights."""
         return self.weight_quant.tensor_quant  # type: ignore[no-any-return]
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's name)
-        """Dot products; Brevitas' wrapping is left to the export."""
+        """Dot products, through Brevitas only in the export."""
         if self.weight_quant.export_mode:
             return super().forward(input)  # type: ignore[no-any-return]
         weight = self.quantizer.quantize(self.weight)
@@ -69,7 +69,7 @@ class BinaryConv2d(qnn.QuantConv2d):
 
 
 class _PadNode(torch.autograd.Function):
-    """Exports as one ONNX Pad with constant pads; torch's own exporter computes them in eight nodes."""
+    """Exports as one ONNX Pad with constant pads; torch's own exporter needs eight nodes to compute them."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, rows: int, columns: int, value: float) -> Tensor:  # noqa: ARG004
@@ -84,7 +84,7 @@ class _PadNode(torch.autograd.Function):
 
 
 class Pad(nn.Module):
-    """Rows and columns of `value` around images (B, C, H, W): -1 or +1 keeps a binary image binary, 0 would not."""
+    """Pads images (B, C, H, W) with `value`: -1 or +1 keeps a binary image binary, 0 would not."""
 
     def __init__(self, pad: tuple[int, int], value: float = -1.0) -> None:
         super().__init__()
@@ -99,9 +99,9 @@ class Pad(nn.Module):
 
 
 class RisingNorm2d(nn.BatchNorm2d):
-    """A batch norm of weight > 0, which commutes with the max pool before it: in hardware sign, then OR.
+    """A batch norm with weight > 0, which commutes with the max pool before it: in hardware, sign and then OR.
 
-    Training clamps the weight before each use, as :class:`TensorNorm` does.
+    In training, the weight is clamped before each use, as in :class:`TensorNorm`.
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's name)
@@ -113,18 +113,18 @@ class RisingNorm2d(nn.BatchNorm2d):
 
 
 class BinaryActivation(qnn.QuantIdentity):
-    """y in {-1, +1}, any shape; after a batch norm it is one integer threshold a neuron in hardware."""
+    """y in {-1, +1}, any shape; after a batch norm, it is one integer threshold per neuron in hardware."""
 
     def __init__(self, quantizer: BipolarQuantizer) -> None:
         super().__init__(act_quant=act_quant(quantizer))
 
     @property
     def quantizer(self) -> BipolarQuantizer:
-        """What computes the sign."""
+        """The quantizer of the activations."""
         return self.act_quant.fused_activation_quant_proxy.tensor_quant  # type: ignore[no-any-return]
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's name)
-        """Quantize; Brevitas' wrapping is left to the export."""
+        """Quantize, through Brevitas only in the export."""
         if self.act_quant.export_mode:
             return super().forward(input)  # type: ignore[no-any-return]
         return self.quantizer.quantize(input)
@@ -143,10 +143,10 @@ class PixelSign(nn.Module):
 
 
 class TensorNorm(nn.Module):
-    """y = x * scale + shift, one pair for the whole tensor: it moves no label, so the compiler drops it.
+    """y = x * scale + shift, one pair for the whole tensor: it changes no label, so the compiler drops it.
 
-    The integers of the last layer become logits of a trainable temperature. The scale starts at 1 / sqrt(I)
-    and is kept positive: training clamps it before each use.
+    It turns the integers of the last layer into logits with a trainable temperature. The scale starts at 1 / sqrt(I)
+    and stays positive: in training, it is clamped before each use.
     """
 
     SMALLEST = 1e-4
@@ -165,11 +165,11 @@ class TensorNorm(nn.Module):
 
 
 class Network(nn.Sequential):
-    """Each hidden layer's product, max pool, batch norm and activation; then a dense layer and :class:`TensorNorm`.
+    """Hidden layers of product, max pool, batch norm and activation; then a dense layer and :class:`TensorNorm`.
 
     Pixels as float 0...255, (B, features) or (B, C, H, W) -> logits (B, classes). `frame` is the shape of what the
-    host sends, (features,) or (H, W, C). `method`, or the name of one with its defaults, tells which weights and
-    activations are binary, and how they are learnt. `UserError` where a layer does not fit its input.
+    host sends, (features,) or (H, W, C). `method`, a table or a name, decides which weights and activations are binary
+    and how they are trained. `UserError` where a layer does not fit its input.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ class Network(nn.Sequential):
     ) -> None:  # fmt: skip
         chosen = method_of(method)
         layers: list[nn.Module] = [PixelSign()] if config.input_bits == 1 else []
-        first = config.input_bits == 8  # zeros may come in
+        first = config.input_bits == 8  # its input may be 0
         shapes = config.shapes(frame, classes)
         for layer, shape in zip(config.blocks, shapes, strict=False):
             layers += _hidden(layer, shape, config, chosen, zero_pad=first or not chosen.binary_activations)
@@ -226,16 +226,16 @@ def _activation(config: ModelConfig, method: Method[Any], channels: int) -> nn.M
     return nn.ReLU() if config.activation == "relu" else nn.Tanh()
 
 
-MARGIN = 1 / 16  # accumulators are integers; float32 rounding of the largest is far below this
+MARGIN = 1 / 16  # accumulators are integers, and the float32 rounding error of the largest is far below this
 
 
 @torch.no_grad()
 def clear_thresholds(net: nn.Module) -> None:
-    """Move each batch norm's threshold away from integers, so that no rounding can turn the sign behind it.
+    """Move the thresholds of the batch norms away from integers, so that no rounding can flip the sign that follows.
 
-    sign(BatchNorm(x)) changes at T = mean - bias * sqrt(var + eps) / weight. Accumulators x are integers; a T
-    within `MARGIN` of one goes to `MARGIN` from it, on the side where it is, so no sign changes. (At T = x the
-    sign is +1, which weight > 0 keeps by a lower T and weight < 0 by a higher one.) weight = 0 has no T.
+    sign(BatchNorm(x)) changes at T = mean - bias * sqrt(var + eps) / weight. Accumulators x are integers; a T within
+    `MARGIN` of an integer moves to `MARGIN` from it, on the side where it is, so no sign changes. (At T = x the sign is
+    +1, which a lower T keeps for weight > 0 and a higher T for weight < 0.) Where weight = 0, there is no T.
     """
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
     for norm in norms:

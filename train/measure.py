@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from adiabit.train.data import Split
 
-BLOCK = 2000  # frames of one step
-IMAGES = 250  # images of one step: a convolution's output is large
+BLOCK = 2000  # frames per step
+IMAGES = 250  # images per step: the output of a convolution is large
 
 
-def copied(net: nn.Module) -> dict[str, Tensor]:
-    """A network's state as it is now."""
+def copy_of_state(net: nn.Module) -> dict[str, Tensor]:
+    """A copy of a network's state."""
     return {name: value.detach().clone() for name, value in net.state_dict().items()}
 
 
@@ -26,23 +26,23 @@ def tensors(split: Split) -> tuple[Tensor, Tensor]:
 
 
 def shuffled(frames: Tensor) -> Tensor:
-    """The frames in a random order, always the same: data sets may be sorted by class."""
+    """The frames in a fixed random order: data sets may be sorted by class."""
     return frames[torch.randperm(len(frames), generator=torch.Generator().manual_seed(0))]
 
 
 def pixels(frames: Tensor) -> Tensor:
-    """What a network takes, float: (N, features) as they are, images (N, H, W, C) as (N, C, H, W)."""
+    """The float input of a network: (N, features) unchanged, images (N, H, W, C) as (N, C, H, W)."""
     return (frames.permute(0, 3, 1, 2) if frames.ndim == 4 else frames).float()
 
 
 def block_of(frames: Tensor) -> int:
-    """How many of these frames a network sees at a time."""
+    """The number of such frames per step."""
     return IMAGES if frames.ndim == 4 else BLOCK
 
 
 @torch.no_grad()
 def logits(net: nn.Module, frames: Tensor) -> Tensor:
-    """Frames (N, ...) uint8 -> (N, classes) in eval mode; the network's mode is put back."""
+    """Frames (N, ...) uint8 -> logits (N, classes), computed in eval mode; the network's mode is restored."""
     training, device = net.training, next(net.parameters()).device
     net.eval()
     out = torch.cat([net(pixels(part.to(device))) for part in frames.split(block_of(frames))])
@@ -57,9 +57,9 @@ def accuracy(net: nn.Module, frames: Tensor, labels: Tensor) -> float:
 
 @torch.no_grad()
 def reestimate(net: nn.Module, frames: Tensor, passes: int) -> None:
-    """Batch-norm statistics anew, as plain averages over `passes` of frames (N, ...).
+    """Re-estimate the batch-norm statistics as plain averages over `passes` passes of frames (N, ...).
 
-    As `torch.optim.swa_utils.update_bn`, but nothing else than the batch norms leaves eval mode: no dropout, no noise.
+    Like `torch.optim.swa_utils.update_bn`, but only the batch norms leave eval mode: no dropout, no noise.
     """
     training, device = net.training, next(net.parameters()).device
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quantizers to -1 and +1 as Brevitas `tensor_quant` modules: (y, scale, zero_point, bit_width).
+"""Quantizers to -1 and +1 as Brevitas `tensor_quant` modules, which return (y, scale, zero_point, bit_width).
 
-The one `sign` of the project is here: sign(0) = sign(-0) = +1, which is what QONNX's BipolarQuant and the
-hardware's `popcount >= threshold` compute (`torch.sign(0)` is 0).
+The project's one `sign` is here: sign(0) = sign(-0) = +1, as QONNX's BipolarQuant and the hardware's `popcount >=
+threshold` compute it (`torch.sign(0)` is 0).
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Quantized = tuple[Tensor, Tensor, Tensor, Tensor]
 def sign(x: Tensor) -> Tensor:
     """+1 where x >= 0, else -1; any shape, no gradient."""
     with torch.no_grad():
-        return torch.ge(x, 0, out=torch.empty_like(x)).mul_(2).sub_(1)  # a tenth of the time of torch.where
+        return torch.ge(x, 0, out=torch.empty_like(x)).mul_(2).sub_(1)  # takes a tenth of the time of torch.where
 
 
 class _SignWithSlope(torch.autograd.Function):
-    """Forward sign(x); backward slope(x) in the place of sign's derivative."""
+    """Forward sign(x); backward slope(x) in place of sign's derivative."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, slope: Callable[[Tensor], Tensor]) -> Tensor:
@@ -44,7 +44,7 @@ class _SignWithSlope(torch.autograd.Function):
 
 
 class _SoftSign(torch.autograd.Function):
-    """tanh(k * x) as 2 s - 1, s the logistic function of 2 k x: on CPUs a third of torch's tanh's time."""
+    """tanh(k * x) as 2 s - 1, s the logistic function of 2 k x: on a CPU, in a third of the time of torch's tanh."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, k: float) -> Tensor:
@@ -60,7 +60,7 @@ class _SoftSign(torch.autograd.Function):
 
 
 class _Passed(torch.autograd.Function):
-    """Forward value; backward 1, to x."""
+    """Forward `value`; backward 1, to x."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, value: Tensor) -> Tensor:  # noqa: ARG004
@@ -72,7 +72,7 @@ class _Passed(torch.autograd.Function):
 
 
 def sign_with_slope(x: Tensor, slope: Callable[[Tensor], Tensor]) -> Tensor:
-    """sign(x), whose derivative is taken to be slope(x), a new tensor of x's type."""
+    """sign(x), whose derivative is taken to be slope(x); `slope` returns a new tensor of x's dtype."""
     return _SignWithSlope.apply(x, slope)  # type: ignore[no-any-return]
 
 
@@ -82,7 +82,7 @@ def soft_sign(x: Tensor, k: float) -> Tensor:
 
 
 def passed(x: Tensor, value: Tensor) -> Tensor:
-    """`value`, a constant made from x, whose derivative by x is taken to be 1."""
+    """`value`, computed from x without a gradient; its derivative with respect to x is taken to be 1."""
     return _Passed.apply(x, value)  # type: ignore[no-any-return]
 
 
@@ -94,7 +94,7 @@ def clipped(x: Tensor) -> Tensor:
 def tanh_slope(k: float) -> Callable[[Tensor], Tensor]:
     """The derivative of tanh(k * x), k * (1 - tanh(k * x)**2), as 4 k s (1 - s), s the logistic function of -2 k |x|.
 
-    On CPUs torch's tanh takes six times as long as its sigmoid.
+    On a CPU, torch's tanh takes six times as long as its sigmoid.
     """
 
     def slope(x: Tensor) -> Tensor:
@@ -105,10 +105,10 @@ def tanh_slope(k: float) -> Callable[[Tensor], Tensor]:
 
 
 class BipolarQuantizer(nn.Module):
-    """What weights and activations share: the export contract, and `hard`, which makes the forward binary.
+    """The base of all quantizers: the export contract, and `hard`, which makes the forward pass binary.
 
-    Its value is factor(x) * sign(latent(x)), where the hardware has the sign alone: positive or negative factors of
-    rows of weights, and shifts in `latent` of activations, go into the batch norm (`train/absorb.py`).
+    The value is factor(x) * sign(latent(x)), of which the hardware has only the sign: the batch norm absorbs the
+    factors of rows of weights, of either sign, and the shifts in `latent` of activations (`train/absorb.py`).
     """
 
     def __init__(self, role: Role) -> None:
@@ -127,15 +127,15 @@ class BipolarQuantizer(nn.Module):
         raise NotImplementedError
 
     def latent(self, x: Tensor) -> Tensor:
-        """What the sign is taken of."""
+        """The argument of sign."""
         return x
 
     def factor(self, x: Tensor) -> Tensor | None:  # noqa: ARG002
-        """Of weights (O, ...): what multiplies the sign, (O, 1, ...) or a scalar; None where it is 1."""
+        """For weights (O, ...): the factor of the sign, (O, 1, ...) or a scalar; None where it is 1."""
         return None
 
     def shift(self) -> Tensor | None:
-        """Of activations: latent(x) - x, (C,) or a scalar; None where it is 0."""
+        """For activations: latent(x) - x, (C,) or a scalar; None where it is 0."""
         return None
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The file from which a training that was cut off goes on: `last.ckpt`, written after each epoch."""
+"""`last.ckpt`, written after each epoch, from which an interrupted training resumes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LAST = "last.ckpt"
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Writes checkpoints whole or not at all; Lightning's own way leads over the system's temporary folder."""
+    """Writes checkpoints completely or not at all; Lightning would use the system's temporary folder."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
         """Write the tensors beside `path`, then rename."""
@@ -26,16 +26,16 @@ class WholeCheckpoints(TorchCheckpointIO):
 
 
 def check_resumable(last: Path, settings: dict[str, Any]) -> None:
-    """`UserError` where `last` is of another configuration than `settings`."""
+    """`UserError` where `last` belongs to another configuration than `settings`."""
     saved: Any = load_tensors(last)
     for key in ("callbacks", "Anneal", "settings"):
         saved = saved.get(key) if isinstance(saved, dict) else None
     if saved != settings:
-        raise UserError(f"{last}: is of another configuration and cannot be resumed; delete it to start anew")
+        raise UserError(f"{last}: belongs to another configuration and cannot be resumed; delete it to start over")
 
 
 def remove(last: Path) -> None:
-    """Remove it, and what killed runs have left of it half-written."""
+    """Remove it and the half-written copies that killed runs have left."""
     for left in last.parent.glob(f".{last.name}.*"):
         left.unlink()
     last.unlink()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a network consists of, as engineers ask for it: parameters of one bit and others, memory, operations a frame."""
+"""The size of a network: 1-bit and other parameters, memory, operations per frame."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ REAL_BITS = 32
 
 @dataclass(frozen=True, kw_only=True)
 class LayerSummary:
-    """A product of the network and the norm behind it; operations count a multiplication and its addition as one."""
+    """A product and the norm after it; a multiplication and its addition count as one operation."""
 
     name: str  # conv0, fc2, …
     shape: Shape  # of the weights: (O, I) or (O, I, rows, columns)
     out: Shape  # of the product's output: (O,) or (H, W, O)
     binary: int  # 1-bit parameters
-    real: int  # float ones: weights of layers that are not binary, scales, norms
-    xnor: int = 0  # operations a frame of 1 bit by 1 bit
-    mixed: int = 0  # of 1-bit weights by 8-bit pixels or real activations
-    full: int = 0  # of real weights
+    real: int  # float parameters: weights that are not binary, scales, norms
+    xnor: int = 0  # operations per frame, 1 bit by 1 bit
+    mixed: int = 0  # 1-bit weights by 8-bit pixels or real activations
+    full: int = 0  # real weights
 
     @property
     def memory(self) -> float:
@@ -37,14 +37,14 @@ class LayerSummary:
 
 
 def summary(net: Network) -> list[LayerSummary]:
-    """A row a layer, in order; norms and scales count to the layer before them."""
+    """One row per layer, in order; norms and scales belong to the layer before them."""
     outs: dict[int, Shape] = {}
-    with _watched(net, outs), torch.no_grad():
+    with _shapes_captured(net, outs), torch.no_grad():
         training = net.training
         net.eval()(pixels(torch.zeros(1, *net.frame)))
         net.train(training)
     rows: list[LayerSummary] = []
-    binary_input = False  # whether what comes in is -1 and +1
+    binary_input = False  # whether the next product's input is -1 and +1
     for module in net:
         if isinstance(module, PixelSign | BinaryActivation):
             binary_input = True
@@ -76,8 +76,8 @@ def _with(row: LayerSummary, module: nn.Module) -> LayerSummary:
 
 
 @contextmanager
-def _watched(net: Network, outs: dict[int, Shape]) -> Iterator[None]:
-    """Within the context the shapes of what the products put out, (H, W, O) for images."""
+def _shapes_captured(net: Network, outs: dict[int, Shape]) -> Iterator[None]:
+    """Collect the output shapes of the products within the context, by module id; (H, W, O) for images."""
 
     def see(module: nn.Module, _: object, out: Tensor) -> None:
         shape = tuple(out.shape[1:])

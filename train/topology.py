@@ -19,7 +19,7 @@ ACTIVATION = 64 << 20  # bytes of a layer's float32 input or output for one fram
 
 
 class Layer(Table):
-    """`dense` neurons, or `conv` channels and what follows them: max pool, batch norm, sign.
+    """A hidden layer: `dense` neurons, or `conv` channels with their windows and a max pool.
 
     Sound is an image of one row: its kernels, pads and pools are [1, n].
     """
@@ -29,7 +29,7 @@ class Layer(Table):
     kernel: Pair = (3, 3)
     stride: Pair = (1, 1)
     dilation: Pair = (1, 1)
-    pad: Pads = (0, 0)  # on both sides, of -1; of 0 where 8-bit pixels come in
+    pad: Pads = (0, 0)  # on both sides, with -1; with 0 where the input is 8-bit pixels
     pool: Pair = (1, 1)
 
     @model_validator(mode="after")
@@ -41,7 +41,10 @@ class Layer(Table):
         return self
 
     def size(self, shape: Shape) -> tuple[int, int]:
-        """Bytes of the layer's float32 parameters, and of the larger of a frame's padded input and its products."""
+        """Bytes of the layer's float32 parameters, and of the larger of its padded input and its products for a frame.
+
+        `shape` is that of its input.
+        """
         if self.conv is None:
             inputs, outputs = math.prod(shape), self.dense or 0
             return 4 * outputs * (inputs + 4), 4 * max(inputs, outputs)
@@ -57,13 +60,13 @@ class Layer(Table):
         return {key for key, field in type(self).model_fields.items() if getattr(self, key) != field.default}
 
     def __repr__(self) -> str:
-        """As in a recipe, without what is default."""
+        """As in a recipe, without the defaults."""
         chosen = self._chosen()
-        told = (f"{key} = {getattr(self, key)}" for key in type(self).model_fields if key in chosen)
-        return f"{{ {', '.join(told)} }}".replace("(", "[").replace(")", "]")
+        keys = (f"{key} = {getattr(self, key)}" for key in type(self).model_fields if key in chosen)
+        return f"{{ {', '.join(keys)} }}".replace("(", "[").replace(")", "]")
 
     def out(self, shape: Shape, name: str) -> Shape:
-        """Shape of what the layer puts out; `UserError` where its windows do not lie in what it takes."""
+        """The output's shape, given that of the input; `UserError` where a window does not fit into the input."""
         if self.conv is None:
             return (self.dense or 0,)
         sides = []
@@ -75,7 +78,7 @@ class Layer(Table):
             raise UserError(
                 f"recipe: [model]: {name} of kernel {list(self.kernel)}, pad {list(self.pad)} and pool "
                 f"{list(self.pool)} leaves nothing of its input of {shape[0]} x {shape[1]} pixels; "
-                "take a smaller kernel or pool, or pad it"
+                "use a smaller kernel or pool, or pad the input"
             )
         return (*sides, self.conv)
 
@@ -85,7 +88,7 @@ def _dense(*widths: int) -> tuple[Layer, ...]:
 
 
 def _convs(*channels: str, kernel: int = 3, pad: int = 0) -> tuple[Layer, ...]:
-    """Channels as the literature writes them: 64P has a max pool of 2 x 2 behind it."""
+    """Channels as in the literature: a max pool of 2 x 2 follows 64P."""
     return tuple(
         Layer.model_validate({"conv": int(c.removesuffix("P")), "kernel": kernel, "pad": pad,
                               "pool": 2 if c.endswith("P") else 1}) for c in channels
@@ -113,8 +116,8 @@ class ModelConfig(Table):
     widths: Annotated[tuple[Count, ...], Field(max_length=DEPTH)] = ()  # hidden dense layers of a free topology
     layers: Annotated[tuple[Layer, ...], Field(max_length=DEPTH)] = ()  # or its hidden layers of both kinds
     input_bits: Literal[1, 8] = 1  # 1: pixels from 128 on are +1, others -1 (FINN's TFC); 8: the pixels themselves
-    pool: Literal["before", "behind"] = "before"  # max pools stand before batch norm and sign, or behind both
-    activation: Literal["relu", "tanh"] = "relu"  # of the real-valued twin alone
+    pool: Literal["before", "behind"] = "before"  # max pools come before batch norm and sign, or after both
+    activation: Literal["relu", "tanh"] = "relu"  # of the real-valued twin only
     init: Annotated[float, Field(gt=0, le=1000)] = 0.1  # standard deviation of the initial latent weights
 
     @model_validator(mode="before")
@@ -128,9 +131,9 @@ class ModelConfig(Table):
     def _free_topologies_have_layers(self) -> Self:
         given = [key for key in ("widths", "layers") if getattr(self, key)]
         if self.topology != "free" and given:
-            raise ValueError(f'{given[0]} go with topology = "free", and with no other')
+            raise ValueError(f'{given[0]} need topology = "free"')
         if self.topology == "free" and len(given) != 1:
-            raise ValueError('topology = "free" needs widths or layers, and one of them')
+            raise ValueError('topology = "free" needs either widths or layers')
         kinds = [layer.conv is None for layer in self.blocks]
         if kinds != sorted(kinds):
             raise ValueError("a convolution cannot follow a dense layer; put the dense layers last")
@@ -143,23 +146,23 @@ class ModelConfig(Table):
 
     @property
     def hidden(self) -> tuple[int, ...]:
-        """Channels and neurons of the hidden layers."""
+        """The numbers of channels or neurons of the hidden layers."""
         return tuple(layer.conv or layer.dense or 0 for layer in self.blocks)
 
     @property
     def convolutional(self) -> bool:
-        """Whether the network takes images (H, W, C), else features."""
+        """Whether the network takes images (H, W, C) and not features."""
         return self.blocks[0].conv is not None
 
     def frame(self, image: Shape) -> Shape:
-        """Shape of a frame of this network, given the data set's (H, W, C)."""
+        """The shape of this network's frames, given the data set's (H, W, C)."""
         return image if self.convolutional else (math.prod(image),)
 
     def shapes(self, frame: Shape, classes: int = 0) -> list[Shape]:
-        """Frame, then what each hidden layer puts out.
+        """The shapes of the frame and of each hidden layer's output.
 
-        `UserError` where a layer does not fit its input, or the network, with a last layer to so many classes, does
-        not fit into memory.
+        `UserError` where a layer does not fit its input, or where the network, including its last layer to `classes`,
+        does not fit into memory.
         """
         shapes, parameters = [frame], 0
         for number, layer in enumerate((*self.blocks, Layer.model_construct(dense=classes))):
@@ -169,9 +172,9 @@ class ModelConfig(Table):
             parameters += own
             if parameters > PARAMETERS or activation > ACTIVATION:
                 what = (
-                    f"brings the network to {parameters:,} bytes of parameters; at most {PARAMETERS:,} are trained"
+                    f"brings the network to {parameters:,} bytes of parameters; at most {PARAMETERS:,} are allowed"
                     if parameters > PARAMETERS
-                    else f"takes or puts out {activation:,} bytes a frame; at most {ACTIVATION:,} are computed"
+                    else f"takes or returns {activation:,} bytes per frame; at most {ACTIVATION:,} are allowed"
                 )
-                raise UserError(f"recipe: [model]: {name}, {layer!r}, {what}; take fewer or narrower layers")
+                raise UserError(f"recipe: [model]: {name}, {layer!r}, {what}; use fewer or narrower layers")
         return shapes[:-1]

@@ -55,14 +55,14 @@ class BlockDesign:
 
 @dataclass(frozen=True, kw_only=True)
 class _Processor:
-    """What differs between the two families."""
+    """The differences between the two families."""
 
     core: str
     clock: str
     reset: str
-    control: str  # the port with which it reaches registers
+    control: str  # the port through which it accesses registers
     control_clock: str
-    memory: str  # the port through which it lets others reach memory
+    memory: str  # the port through which others access memory
     memory_clock: str
     base: int  # of registers behind the control port
     config: Mapping[str, str]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the driver must know of a design: the core's description, its address, and the name of the DMA."""
+"""What the driver must know about a design: the core's description, its address, and the name of the DMA."""
 
 from __future__ import annotations
 

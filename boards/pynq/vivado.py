@@ -46,7 +46,7 @@ def script(design: BlockDesign, board: Board, *, name: str, top: str, sources: S
 
 
 def _board(board: Board) -> Iterator[str]:
-    """Vivado's settings of the board, where it knows them: the processor's memory and peripherals."""
+    """Vivado's settings for the board, if it knows it: the processor's memory and peripherals."""
     if board.board_part:
         known = board.board_part.rsplit(":", 1)[0]
         yield f"set boards [get_board_parts -quiet {{{known}:*}}]"
@@ -57,7 +57,7 @@ def _board(board: Board) -> Iterator[str]:
 
 def _cell(cell: Cell) -> Iterator[str]:
     yield f"create_bd_cell -type ip -vlnv [newest {cell.core}] {cell.name}"
-    if cell.name != PS:  # whose settings come behind those of the board
+    if cell.name != PS:  # its settings come after those of the board
         yield from _config(cell)
 
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an accelerator to something that a board loads."""
+"""From an accelerator to a bitstream, or to the project that makes one."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The families of parts that open tools place and route: their programs, and what those call things."""
+"""The families of parts with an open toolchain: its programs, their options and their names for resources."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """From the RTL to a bitstream for one family, the files as they are named in one folder."""
+    """The toolchain of one family, from the RTL to a bitstream; all its files are in one folder."""
 
-    extra: str  # of adiabit: what to install
-    packages: tuple[str, ...]  # what that brings beside Yosys
-    synthesis: str  # Yosys' command; without multipliers, of which Yosys has no model to simulate
-    models: tuple[str, ...]  # of cells, ours, that Yosys leaves empty
-    cells: str  # Yosys' models, under its share folder
+    extra: str  # the extra of adiabit that installs it
+    packages: tuple[str, ...]  # what the extra installs besides Yosys
+    synthesis: str  # Yosys' command; without multipliers, for which Yosys has no simulation model
+    models: tuple[str, ...]  # our models of cells that Yosys leaves empty
+    cells: str  # Yosys' models, in its share folder
     nextpnr: str
     pins: str  # the constraint file that nextpnr reads
-    route: tuple[str, ...]  # nextpnr's options of the files
+    route: tuple[str, ...]  # nextpnr's options for the files
     packer: str
-    pack: tuple[str, ...]  # the packer's options, behind those of the part
-    suffix: str  # of the bitstream
-    resources: Mapping[str, Mapping[str, int]]  # what nextpnr counts, and how many LUTs, … each takes
+    pack: tuple[str, ...]  # the packer's options, after those of the part
+    suffix: str  # of the bitstream's file name
+    resources: Mapping[str, Mapping[str, int]]  # our resource -> nextpnr's name -> units of the resource per item
 
     @property
     def install(self) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The netlist that a bitstream is made of, as Yosys left it for nextpnr, in Verilator over its serial line."""
+"""Simulates the netlist of a bitstream, as Yosys hands it to nextpnr, in Verilator over its serial line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 
 
 def simulate(netlist: Path, family: Family, chip: dict[str, Any], vectors: Path, log: Path) -> Rung:
-    """Send the first saved vectors over the line and compare the results; `ToolError` where none come.
+    """Send the first saved vectors over the line and compare the results; `ToolError` where none arrive.
 
     `chip` is the description of the chip.
     """
@@ -43,7 +43,7 @@ def simulate(netlist: Path, family: Family, chip: dict[str, Any], vectors: Path,
             "--prefix", "Vchip", "--top-module", chip["top"], "-Mdir", "obj", "-Wno-fatal", "-Wno-lint", "-O3",
             "-CFLAGS", "-O1 -std=c++17",
             "--x-assign", "unique", "--x-initial", "unique", f"-I{cells.parent}", "chip.v",
-            *(HERE / model for model in family.models),  # before Yosys' cells, among which they are empty ones
+            *(HERE / model for model in family.models),  # before Yosys' cells, where these modules are empty
             cells, "chip_bench.cpp", "-o", "bench",
         ]  # fmt: skip
         toolchain.run_tool(args, cwd=work, log=log)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stage `bitstream` for boards of open tools: Yosys, nextpnr and the packer, all from package registries."""
+"""The stage `bitstream` for boards with an open toolchain: Yosys, nextpnr and the packer, from package registries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from adiabit.hw.emit import serial as emit_serial
 
 
 def find(name: str, family: Family) -> Path:
-    """A program of the environment that we run in, or on PATH; `UserError` where it is missing."""
+    """A program in our own environment or on PATH; `UserError` where it is missing."""
     path = shutil.which(name, path=_search_path())
     if path is None:
         raise UserError(f"{name}: not found; place and route needs it; install it: {family.install}")
@@ -33,7 +33,7 @@ def find(name: str, family: Family) -> Path:
 
 
 def available(board: Board) -> bool:
-    """Whether the board's place and route and packer are here."""
+    """Whether nextpnr and the packer for the board are installed."""
     family = FAMILIES.get(board.family)
     return family is not None and all(
         shutil.which(name, path=_search_path()) for name in (family.nextpnr, family.packer)
@@ -50,9 +50,8 @@ def build(
 ) -> None:  # fmt: skip
     """Write NAME.bit or .fs, NAME.json, vectors.npz, `bitstream.json`, `rungs.json` and the logs into `out`.
 
-    The netlist of the bitstream is simulated on the first vectors; that is the rung.
-
-    `UserError` where a tool is missing, the board has another clock, or it does not fit or is too slow.
+    The rung is a simulation of the bitstream's netlist on the first vectors. `UserError` where a tool is missing, the
+    board has another clock, or the accelerator does not fit or is too slow.
     """
     assert board.uart is not None  # noqa: S101  # the shell is uart
     if clock_mhz != board.clock_mhz:
@@ -96,14 +95,14 @@ def build(
 
 
 def synthesize(chip: dict[str, Any], family: Family, rtl: Path, log: Path) -> None:
-    """Yosys for a whole chip, whose netlist it leaves beside the sources, as JSON and as Verilog."""
+    """Run Yosys on a whole chip; it writes the netlist beside the sources, as JSON and as Verilog."""
     script: list[str | Path] = [sys.executable, "-m", "adiabit.flows.bitstream.yosys", family.synthesis]
     with toolchain.workplace(log.parent) as work:
         toolchain.run_tool([*script, chip["top"], NETLIST, *chip["sources"]], cwd=rtl, log=log, temporary=work)
 
 
 def _figures(report: dict[str, Any], family: Family, clock_mhz: float) -> dict[str, Any]:
-    """Fmax of the slowest clock, and what is used of what the part has."""
+    """Fmax of the slowest clock, the resources used and those of the part."""
     table = report["utilization"]
     return {
         "tool": "nextpnr",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The deployment archive for a PYNQ board: bitstream, hand-off, description, driver, vectors, README, notebook."""
+"""The deployment archive for a PYNQ board: bitstream, hardware hand-off, description, driver, vectors, notebook."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from adiabit.boards.pynq import adiabit_driver
 from adiabit.errors import UserError
 
 DRIVER = Path(adiabit_driver.__file__).parent
-MOMENT = (1980, 1, 1, 0, 0, 0)  # of all files: the same contents give the same bytes
+MOMENT = (1980, 1, 1, 0, 0, 0)  # the date of all files, so that the same contents give the same bytes
 
 
 def package(project: Path, name: str, bitfile: Path | None, archive: Path) -> None:
@@ -39,7 +39,7 @@ def package(project: Path, name: str, bitfile: Path | None, archive: Path) -> No
 
 
 def _made(project: Path, name: str) -> Iterator[tuple[str, bytes]]:
-    """What does not come from Vivado."""
+    """The files that do not come from Vivado."""
     for file in (f"{name}.json", "vectors.npz", "README.md"):
         yield file, (project / file).read_bytes()
     for path in sorted(DRIVER.glob("*.py")):

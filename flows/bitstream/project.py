@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stage `bitstream` for PYNQ boards: a self-contained Vivado project, built where Vivado is on PATH."""
+"""The stage `bitstream` for PYNQ boards: a self-contained Vivado project, built if Vivado is on PATH."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def build(
     accelerator: Accelerator, vectors: Vectors, board: Board, clock_mhz: float, name: str, out: Path,
     tell: Callable[[str], None],
 ) -> None:  # fmt: skip
-    """Write the project into `out` and build it where Vivado is on PATH: out/NAME.bit, .hwh, reports, `bitstream.json`.
+    """Write the project into `out` and build it if Vivado is on PATH: out/NAME.bit, .hwh, reports, `bitstream.json`.
 
     `ToolError` where Vivado fails, `UserError` with the worst path where the timing is not met.
     """
@@ -64,7 +64,7 @@ def build(
 
 
 def run_vivado(program: Path, folder: Path, clock_mhz: float, tell: Callable[[str], None]) -> None:
-    """Run Vivado on the project, tell its steps as they come, and write `bitstream.json`."""
+    """Run Vivado on the project, report its steps as they start, and write `bitstream.json`."""
     log = folder / "vivado.log"
     command = [str(program), "-mode", "batch", "-nojournal", "-nolog", "-source", vivado.SCRIPT]
     worst, lines = "", list[str]()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The frames that travel with a bitstream for the driver's --verify."""
+"""The frames that accompany a bitstream for the driver's --verify."""
 
 from __future__ import annotations
 

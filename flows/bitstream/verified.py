@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ladder's last rung: what the driver found on a board, taken in from the file that it saved there."""
+"""The ladder's last rung: what the driver measured on a board, read from the file that it saved there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    identity: str  # as the circuit tells it
+    identity: str  # read from the circuit
     frames: int = Field(ge=1)
     equal: int = Field(ge=0)
     first: int | None  # the first frame that differs
@@ -39,16 +39,16 @@ class Record(BaseModel):
 def take_in(file: Path, accelerator: Accelerator, folder: Path) -> None:
     """Write `rungs.json` and `board.json` into the stage's folder.
 
-    `UserError` where the file is none of the driver's, or of another accelerator.
+    `UserError` where the file does not come from the driver, or belongs to another accelerator.
     """
     try:
         record = Record.model_validate_json(files.read_text(file, HOW))
     except ValidationError as error:
-        raise UserError(f"{file}: no record of a board ({_reason(error)}); {HOW}") from error
+        raise UserError(f"{file}: not a record of a board ({_reason(error)}); {HOW}") from error
     if record.identity != (here := digest(accelerator)):
         raise UserError(
-            f"{file}: of accelerator {record.identity}, and this run's is {here}; make the bitstream of this run and "
-            "verify that"
+            f"{file}: belongs to accelerator {record.identity}, but this run's is {here}; make the bitstream of this "
+            "run and verify that"
         )
     told = "" if record.first is None else f"frame {record.first}: the board's result differs"
     rung = Rung(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One Yosys run for a whole chip as a program of its own: it prints much, and a crash of it must not take us along.
+"""One Yosys run for a whole chip as a program of its own: it prints a lot, and a crash must not end our process.
 
     python -m adiabit.flows.bitstream.yosys COMMAND TOP NETLIST SOURCE...
 

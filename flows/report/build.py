@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures to `report.html` and `report.json`."""
+"""Renders the figures as `report.html` and `report.json`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SIZES = {"wide": 1080, "medium": 700, "narrow": 346}  # pixels for the drawing i
 
 
 class Bar(NamedTuple):
-    """A resource: shares of the part's capacity, and the words beside them."""
+    """A resource: shares of the part's capacity, and their captions."""
 
     name: str
     lines: list[tuple[str, str, float]]  # class, words, share
@@ -50,7 +50,7 @@ def report(
 
 
 def render(figures: Figures, out: Path) -> None:
-    """Write `report.html`, which loads nothing, and `report.json` with the same figures, into the folder `out`."""
+    """Write `report.html`, which loads no other file, and `report.json` with the same figures into the folder `out`."""
     open_folder(out)
     files.write_text(out / JSON, json.dumps(figures.document(), indent=1, allow_nan=False) + "\n")
     page = environment().get_template("report.html.j2").render(
@@ -61,7 +61,7 @@ def render(figures: Figures, out: Path) -> None:
 
 
 def environment() -> jinja2.Environment:
-    """That of the pages of this folder."""
+    """The Jinja environment for the pages of this folder."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -88,7 +88,7 @@ def _plural(count: int, what: str) -> str:
 
 
 def _drawings(figures: Figures) -> list[tuple[str, Markup]]:
-    """The network for windows of three widths; `draw` has escaped what it was given."""
+    """The network for windows of three widths; `draw` has escaped its input."""
     if figures.accelerator is None:
         return []
     told = [re.search(r"\bstage (\w+)", rung.difference) for rung in figures.differences]
@@ -97,7 +97,7 @@ def _drawings(figures: Figures) -> list[tuple[str, Markup]]:
 
 
 def _cards(figures: Figures) -> list[tuple[str, str, str]]:
-    """The figures that are looked for first: what, how much, by whom."""
+    """The key figures: name, value, source."""
     hard = figures.training.hard_test if figures.training else None
     last = next((r for r in reversed(figures.rungs) if r.accuracy is not None), None)
     if hard is None and last:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Curves over epochs as SVG: no script; each epoch tells its values under the pointer."""
+"""Curves over epochs as SVG without scripts; the values of an epoch appear under the pointer."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from adiabit.flows.report import svg
 
 WIDTH, HEIGHT = 360, 220
 LEFT, RIGHT, TOP, BOTTOM = 50, 12, 10, 38  # room for the axes
-COLUMNS = 120  # at most so many places tell their values
+COLUMNS = 120  # places that show their values, at most
 
 Values = Sequence[float | None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A heading, its curves by their legend, and how their values are written."""
+    """A heading, curves by legend, and the format of their values."""
 
     title: str
     curves: Mapping[str, Values] = field(default_factory=dict)
@@ -42,7 +42,7 @@ CHARTS = (  # and the curves' legends by their key in the history
 
 
 def training_charts(history: Mapping[str, Values]) -> list[tuple[Chart, Markup]]:
-    """The charts of a training that have anything to show, drawn."""
+    """The charts of a training, without those that would be empty."""
     epochs = [e for e in history.get("epoch", ()) if e is not None]
     made = []
     for plan, keys in CHARTS:
@@ -107,7 +107,7 @@ def _axes(
 
 
 def _tick_writer(chart: Chart, ticks: Sequence[float]) -> Callable[[float], str]:
-    """As few digits as tell the ticks apart."""
+    """The fewest digits that distinguish the ticks."""
     if "%" in chart.write(0.5):
         for digits in range(4):
             written = [f"{t:.{digits}%}" for t in ticks]
@@ -117,7 +117,7 @@ def _tick_writer(chart: Chart, ticks: Sequence[float]) -> Callable[[float], str]
 
 
 def _path(places: Sequence[tuple[float, float] | None]) -> str:
-    """A line through the places, broken where one is missing; a lone place is a dot."""
+    """A line through the places, interrupted where one is missing; a single place is a dot."""
     parts, pen = [], "M"
     for i, place in enumerate(places):
         if place is None:
@@ -154,7 +154,7 @@ def _columns(
 
 
 def linear_ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Round numbers, about so many, from at or below `low` to at or above `high`."""
+    """`about` round numbers, from at or below `low` to at or above `high`."""
     raw = (high - low) / about or 1.0
     base = 10.0 ** math.floor(math.log10(raw))
     step = next(m * base for m in (1, 2, 2.5, 5, 10) if m * base >= raw * 0.999)
@@ -163,7 +163,7 @@ def linear_ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten around the values; 1, 2, 5 times those where fewer than two decades are spanned."""
+    """Powers of ten around the values; also 2 and 5 times these where the values span less than two decades."""
     first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
     if last - first > 2:
         step = -(-(last - first) // 6)

@@ -87,7 +87,7 @@ def collect(
 
 
 def _read(folders: Mapping[str, Path], stage: str, file: str) -> dict[str, Any]:
-    """The document of a stage; empty where the stage, or that file, was not made. NaN and Infinity become None."""
+    """The document of a stage; empty where the stage or the file does not exist. NaN and Infinity become None."""
     path = folders[stage] / file if stage in folders else None
     if path is None or not path.exists():
         return {}
@@ -104,13 +104,13 @@ _T = TypeVar("_T")
 
 
 def _pick(cls: type[_T], document: Mapping[str, Any]) -> _T:
-    """An instance from the keys that it knows; a stage may write more."""
+    """An instance from the keys that the class knows; a stage may write more."""
     names = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]  # only dataclasses come here
     return cls(**{key: value for key, value in document.items() if key in names})
 
 
 def _resources(document: Mapping[str, Any]) -> Resources:
-    """Of a row: estimates are written in the plural (luts), syntheses in the singular (lut)."""
+    """The resources of a row: estimates use the plural (luts), syntheses the singular (lut)."""
     names = [f.name for f in dataclasses.fields(Resources)]
     return Resources(**{name: document.get(name, document.get(f"{name}s")) for name in names})
 
@@ -146,7 +146,7 @@ def _folding(stage: Stage) -> dict[str, Any]:
 
 
 def _rungs(folders: Mapping[str, Path]) -> Iterator[Rung]:
-    """Every rung in the ladder's order; of two records of one rung the worse counts."""
+    """Every rung in the ladder's order; if a rung has two records, the worse one counts."""
     status = ("not run", "equal", "DIFFERS")
 
     def badness(rung: Rung) -> tuple[int, bool]:

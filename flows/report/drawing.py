@@ -18,14 +18,14 @@ from adiabit.hw.stages import (
 )
 
 HEIGHT, GAP, ROW_GAP, MARGIN = 106, 70, 56, 20  # of a box; between boxes; between rows; at the edges
-LETTER = 0.62  # width of a letter by its height, taken wide, for names that must be shortened
+LETTER = 0.62  # width of a letter by its height, a generous estimate, for names that must be shortened
 TIMES = "\N{MULTIPLICATION SIGN}"
 KINDS = {Kind.UNSIGNED: "uint", Kind.SIGNED: "int"}
 
 
 @dataclass(frozen=True)
 class Box:
-    """A stage, or an end of the chain, with its words and its place."""
+    """A stage, or an end of the chain, with its text and its position."""
 
     name: str
     tag: str
@@ -37,7 +37,7 @@ class Box:
 
     @property
     def middle(self) -> int:
-        """Where arrows enter and leave."""
+        """The height at which arrows enter and leave."""
         return self.y + HEIGHT // 2
 
 
@@ -71,7 +71,7 @@ def _box(stage: Stage) -> Box:
 
 
 def _placed(boxes: list[Box], width: int) -> list[Box]:
-    """Wrapped greedily, at the smallest width that needs no more rows: so rows are of about one length."""
+    """Wrapped greedily at the smallest width that needs no more rows, so the rows have similar lengths."""
     wrapped = [_wrapped(boxes, narrower) for narrower in range(width, 0, -20)]
     return [placed for placed in wrapped if placed[-1].y == wrapped[0][-1].y][-1]
 
@@ -106,7 +106,7 @@ def _drawn(box: Box, slowest: int, remark: str | None) -> Markup:
 
 
 def _load(box: Box, cycles: int, slowest: int) -> list[Markup]:
-    """Cycles at the right of the tag's line, memory below, and the bar."""
+    """Cycles to the right of the tag, memory below, and the bar."""
     x, y, width = box.x + 11, box.y + HEIGHT - 11, box.width - 22
     parts = [svg.element("rect", x=x, y=y, width=width, height=4, rx=2, class_="rail")]
     parts += [svg.element("rect", x=x, y=y, width=max(2.0, width * cycles / slowest), height=4, rx=2, class_="load")]
@@ -116,7 +116,7 @@ def _load(box: Box, cycles: int, slowest: int) -> list[Markup]:
 
 
 def _told(box: Box, remark: str | None) -> str:
-    """What the pointer is told."""
+    """The text that appears under the pointer."""
     words = [box.name, *([type(box.stage).__name__] if box.stage else []), box.tag, *box.lines]
     words += [f"{box.stage.cycles:,} cycles a frame"] if box.stage else []
     return "\n".join([*words, *([remark] if remark else [])])
@@ -151,6 +151,6 @@ def _type(stream: Stream) -> str:
 
 
 def _short(words: str, width: int, size: int) -> str:
-    """The words, cut in the middle where they would not fit the width in pixels."""
+    """The words, shortened in the middle where they exceed the width in pixels."""
     fits = int(width / (LETTER * size))
     return words if len(words) <= fits else f"{words[: fits - fits // 2 - 1]}…{words[len(words) - fits // 2 :]}"

@@ -17,7 +17,7 @@ RESOURCES = {"lut": "LUT", "ff": "FF", "bram18": "BRAM18", "dsp": "DSP"}
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What a circuit takes or a part holds."""
+    """What a circuit needs or a part has."""
 
     lut: float | None = None
     ff: float | None = None
@@ -27,7 +27,7 @@ class Resources:
 
 @dataclass(frozen=True, kw_only=True)
 class Overflow:
-    """A resource of which the circuit needs more than the part holds."""
+    """A resource of which the circuit needs more than the part has."""
 
     name: str
     needs: float
@@ -71,7 +71,7 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class Simulation:
-    """simulation.json: what the RTL did, cycle by cycle."""
+    """simulation.json: the cycles and stalls of the RTL."""
 
     frames: int | None = None
     cycles_per_frame: float | None = None
@@ -88,7 +88,7 @@ class Simulation:
 
 @dataclass(frozen=True, kw_only=True)
 class Synthesis:
-    """synthesis.json: what Yosys made of the RTL."""
+    """synthesis.json: the resources and the logic delay that Yosys found."""
 
     tool: str | None = None
     part: str | None = None
@@ -111,7 +111,7 @@ class Bitstream:
 
 @dataclass(frozen=True, kw_only=True)
 class OnBoard:
-    """board.json: what the driver measured; DMA and host included but for the cycles."""
+    """board.json: what the driver measured, including DMA and host, except for the cycles."""
 
     frames_per_second: float | None = None
     latency_seconds: float | None = None
@@ -120,7 +120,7 @@ class OnBoard:
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """All that the report tells; `seconds` is what each stage took when it was made."""
+    """Everything in the report; `seconds` is the time that each stage took when it ran."""
 
     name: str
     board: Board
@@ -139,22 +139,22 @@ class Figures:
     on_board: OnBoard | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
-    advice: str = ""  # what fits, where something does not
+    advice: str = ""  # what would fit, if the accelerator does not
     accelerator: Accelerator | None = field(default=None, compare=False)  # for the drawing; not in report.json
 
     @property
     def capacity(self) -> Resources:
-        """What the board's part holds."""
+        """The resources of the board's part."""
         return Resources(lut=self.board.luts, ff=self.board.ffs, bram18=self.board.bram18, dsp=self.board.dsps)
 
     def needs(self, resource: str) -> float | None:
-        """How much of a resource (a field of `Resources`) the circuit takes: as synthesized, else as estimated."""
+        """How much of a resource (a field of `Resources`) the circuit needs: as synthesized, else as estimated."""
         found = (getattr(r, resource) for r in (self.synthesis and self.synthesis.total, self.estimate) if r)
         return next((value for value in found if value is not None), None)
 
     @property
     def overflows(self) -> tuple[Overflow, ...]:
-        """The resources that do not fit the part."""
+        """The resources of which the part has too little."""
         rows = ((name, self.needs(key), getattr(self.capacity, key)) for key, name in RESOURCES.items())
         return tuple(
             Overflow(name=name, needs=needs, holds=holds) for name, needs, holds in rows if needs and needs > holds
@@ -162,7 +162,7 @@ class Figures:
 
     @property
     def warnings(self) -> dict[str, list[str]]:
-        """What makes an equality worth less, and the rungs that say so."""
+        """Warnings that an equality means little, with the rungs that they concern."""
         told: dict[str, list[str]] = {}
         for rung in self.rungs:
             for warning in rung.warnings:
@@ -171,7 +171,7 @@ class Figures:
 
     @property
     def differences(self) -> tuple[Rung, ...]:
-        """The rungs that differ from the rung before."""
+        """The rungs that differ from the previous rung."""
         return tuple(r for r in self.rungs if r.differs)
 
     @property
@@ -187,12 +187,12 @@ class Figures:
 
     @property
     def fps_estimate(self) -> float | None:
-        """Frames a second at the clock, from the estimated cycles."""
+        """Frames per second at the clock, from the estimated cycles."""
         return self.clock_mhz * 1e6 / self.cycles_estimate if self.cycles_estimate else None
 
     @property
     def fps_measured(self) -> float | None:
-        """Frames a second at the clock, from the simulated cycles."""
+        """Frames per second at the clock, from the simulated cycles."""
         cycles = self.simulation.cycles_per_frame if self.simulation else None
         return self.clock_mhz * 1e6 / cycles if cycles else None
 
@@ -203,7 +203,7 @@ class Figures:
         return cycles / self.clock_mhz if cycles is not None else None
 
     def document(self) -> dict[str, Any]:
-        """The figures as JSON types, with what follows from them."""
+        """The figures as JSON types, with those derived from them."""
         derived = {"exact": self.exact, "fps_estimate": self.fps_estimate, "fps_measured": self.fps_measured,
                    "latency_us": self.latency_us,
                    "overflows": [dataclasses.asdict(overflow) for overflow in self.overflows]}  # fmt: skip

@@ -17,7 +17,7 @@ def element(tag: str, *children: str, **attributes: object) -> Markup:
 
 
 def join(*parts: str) -> Markup:
-    """The parts one after the other."""
+    """The concatenated parts."""
     return Markup("").join(escape(part) for part in parts)
 
 
@@ -27,7 +27,7 @@ def text(x: float, y: float, words: str, class_: str = "", anchor: str | None = 
 
 
 def picture(width: float, height: float, label: str, *children: str, class_: str) -> Markup:
-    """The outermost element; `label` is read aloud and shown by tools that show no picture."""
+    """The outermost element; `label` is its text for screen readers."""
     return element(
         "svg", *children, viewBox=f"0 0 {_text(width)} {_text(height)}", width=width, height=height, class_=class_,
         role="img", aria_label=label, xmlns="http://www.w3.org/2000/svg",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of the report: written once, shown by `terminal.py` and by the pages' templates."""
+"""The tables of the report, shown by `terminal.py` and by the templates of the pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOT_RUN = "not run"
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in a field; `tone` is good, bad, warn, muted or nothing."""
+    """The text of a cell; `tone` is good, bad, warn, muted or empty."""
 
     text: str
     tone: str = ""
@@ -25,22 +25,22 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column's head; figures stand right, words left."""
+    """The head of a column; figures are right-aligned, words left-aligned."""
 
     head: str
     figures: bool = False
     wraps: bool = False  # its cells may take several lines
-    label: str | None = None  # before a cell that does not stand below the head; the head where it is not given
+    label: str | None = None  # shown before a cell that is not below its head; by default the head
 
     @property
     def lead(self) -> str:
-        """What comes before a cell that does not stand below the head."""
+        """The text before a cell that is not below its head."""
         return self.head if self.label is None else self.label
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table of cells; below it warnings, then notes."""
+    """A table of cells, followed by warnings and notes."""
 
     title: str
     columns: tuple[Column, ...]
@@ -50,7 +50,7 @@ class Table:
 
 
 def ladder(figures: Figures) -> Table:
-    """Each rung against the one before."""
+    """Each rung compared with the previous one."""
     tones = {"equal": "good", "DIFFERS": "bad", "not run": "muted"}
     rows = []
     for rung in figures.rungs:
@@ -73,7 +73,7 @@ def _reference(rung: Rung) -> str:
 
 
 def accuracy(figures: Figures) -> Table:
-    """The network while it is trained, when it is trained, and on each rung."""
+    """Accuracy during training, after training, and on each rung."""
     training, rows = figures.training, []
     for name, kind in (("Trained network, soft", "soft"), ("Trained network, hard (±1)", "hard")):
         values = [getattr(training, f"{kind}_{split}") if training else None for split in ("validation", "test")]
@@ -91,7 +91,7 @@ def accuracy(figures: Figures) -> Table:
 
 
 def resources(figures: Figures) -> Table:
-    """What the circuit takes and how fast it is: estimated, measured, and what there is."""
+    """Resources and speed: estimated, measured, and the capacity of the part."""
     synthesis = figures.synthesis
     rows = []
     for key, name in RESOURCES.items():
@@ -143,7 +143,7 @@ def _speed(figures: Figures) -> list[tuple[Cell, ...]]:
 
 
 def _routed(figures: Figures) -> list[tuple[Cell, ...]]:
-    """The whole chip, with what is around the accelerator, after place and route; nothing where it was not made."""
+    """The whole chip after place and route, with the system around the accelerator; empty where it was not made."""
     made = figures.bitstream
     if made is None:
         return []
@@ -162,7 +162,7 @@ def _routed(figures: Figures) -> list[tuple[Cell, ...]]:
 
 
 def _on_board(figures: Figures) -> list[tuple[Cell, ...]]:
-    """What the driver measured on a board; nothing where none did."""
+    """What the driver measured on a board; empty where it did not run."""
     found, none = figures.on_board, Cell(NONE, "muted")
     if found is None:
         return []
@@ -215,7 +215,7 @@ def _both(stage: StageFigures, key: str) -> list[float | None]:
 
 
 def stalls(figures: Figures) -> Table:
-    """Cycles in which a stream waited, whatever the simulation counted."""
+    """The cycles in which a stream waited, as far as the simulation counted them."""
     found = figures.simulation.stalls if figures.simulation else {}
     counted = {name: value if isinstance(value, dict) else {"stalls": value} for name, value in found.items()}
     keys = list(dict.fromkeys(key for value in counted.values() for key in value))
@@ -225,7 +225,7 @@ def stalls(figures: Figures) -> Table:
 
 
 def seconds(figures: Figures) -> Table:
-    """What each stage of the flow took when it was made."""
+    """The time that each stage of the flow took when it ran."""
     rows: list[tuple[str, str]] = [(stage, f"{took:,.1f} s") for stage, took in figures.seconds.items()]
     if sim := figures.simulation:
         parts = (("simulate: build", sim.seconds_build), ("simulate: run", sim.seconds_run))
@@ -246,12 +246,12 @@ def versions(figures: Figures) -> Table:
 
 
 def count(value: float) -> str:
-    """A whole number with its thousands marked."""
+    """A whole number with thousands separators."""
     return f"{value:,.0f}"
 
 
 def number(value: float | None, digits: int = 2) -> str | None:
-    """A figure with its thousands marked, decimals only where there are any."""
+    """A number with thousands separators, and decimals only if it has any."""
     if value is None:
         return None
     return f"{value:,.{digits}f}" if digits and value != round(value) else count(value)

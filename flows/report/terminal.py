@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables on the terminal, by Rich: where it is narrow, the last columns move to a second line of each row."""
+"""Tables for the terminal, by Rich: if it is narrow, the last columns move to a second line of each row."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from adiabit.flows.report.tables import NONE, Cell, Table, accuracy, ladder, num
 
 STYLES = {"good": "green", "bad": "bold white on red", "warn": "yellow", "muted": "dim", "": ""}
 GAP = 2  # characters between two columns
-ENOUGH = 22  # characters for a column that wraps,
-LINES = 3  # if so many lines are enough; else more
+ENOUGH = 22  # characters of a column that wraps, if its cells then need at most `LINES` lines
+LINES = 3
 
 
 def tables(figures: Figures) -> list[RenderableType]:
@@ -29,7 +29,7 @@ def tables(figures: Figures) -> list[RenderableType]:
 
 
 def outcome(figures: Figures) -> list[RenderableType]:
-    """What a run has found so far: the rungs that were run, accuracy, cycles and resources in a line each."""
+    """The results of a run so far: the rungs that ran, accuracy, cycles and resources, in one line each."""
     ran = tuple(rung for rung in figures.rungs if rung.status != "not run")
     shown: list[RenderableType] = [rich_table(ladder(replace(figures, rungs=ran)))] if ran else []
     lines = (_learnt(figures), _speed(figures), _timing(figures), _takes(figures))
@@ -41,7 +41,7 @@ def outcome(figures: Figures) -> list[RenderableType]:
 
 
 def _too_much(figures: Figures) -> list[RenderableType]:
-    """What does not fit the part, and what would."""
+    """The resources that do not fit the part, and what would fit."""
     lines = [Text(str(overflow), STYLES["bad"]) for overflow in figures.overflows]
     return [*lines, Text(figures.advice)] if figures.advice else [*lines]
 
@@ -90,7 +90,7 @@ def rich_table(table: Table) -> RenderableType:
 
 @dataclass(frozen=True)
 class _Fitted:
-    """A table that takes its form when it is printed and the width is known."""
+    """A table that is laid out when it is printed, because only then the width is known."""
 
     table: Table
 
@@ -107,7 +107,7 @@ class _Fitted:
 
 
 def _kept(table: Table, width: int) -> int:
-    """How many columns stand side by side in a terminal of that width; the first always does."""
+    """How many columns fit side by side into a terminal of that width; at least one."""
     used, kept = -GAP, 0
     for i, column in enumerate(table.columns):
         wanted = _width(table, i)
@@ -131,7 +131,7 @@ def _whole(table: Table) -> rich.table.Table:
 
 
 def _folded(table: Table, kept: int) -> Iterator[RenderableType]:
-    """Each row's first cells in columns, what else it has in the line below."""
+    """The first cells of each row in columns, the others in the line below."""
     widths = [_width(table, i) for i in range(kept)]
     yield _line(table, tuple(Cell(column.head) for column in table.columns[:kept]), widths, "bold")
     yield Text("─" * (sum(widths) + GAP * (kept - 1)))

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The RTL through Yosys for the part of a board: what it takes, stage by stage, and how deep its logic is."""
+"""Synthesis of the RTL by Yosys for the part of a board: resources by stage, and the depth of the logic."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-# LUTs that a memory cell takes (UG474, UG574)
+# LUTs per memory cell (UG474, UG574)
 LUTRAM = {
     "RAM32X1S": 1, "RAM64X1S": 1, "RAM128X1S": 2, "RAM256X1S": 4, "RAM512X1S": 8,
     "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM256X1D": 8,
@@ -24,15 +24,15 @@ _COUNTED = {
     "carry": re.compile(r"CARRY[48]|CCU2C|ALU"),
     "dsp": re.compile(r"DSP48E[12]|MULT18X18D|MULT\d+X\d+"),
 }
-# Neither takes anything of its own: multiplexers behind LUTs, inverters that LUTs and flip-flops take in.
+# Cells without a cost of their own: multiplexers after LUTs, inverters that LUTs and flip-flops absorb.
 _FREE = re.compile(r"MUXF[789]|MUX2_LUT[5-8]|PFUMX|L6MUX21|INV|VCC|GND|VHI|VLO|\$scopeinfo")
 
 
 def resources(cells: Mapping[str, int], *, share: bool = True) -> dict[str, int]:
-    """LUTs (memory ones included), flip-flops, 18 Kbit block RAMs, DSPs, carry cells, and the memory LUTs alone.
+    """LUTs (including memory), flip-flops, 18 Kbit block RAMs, DSPs, carry cells, and the memory LUTs separately.
 
-    `lut` counts each LUT as one, whatever its size; `lc` is the estimate once small ones share a LUT, see
-    :func:`shared`, on parts where they do. `ValueError` for a cell that is not known here.
+    `lut` counts each LUT as one, whatever its size; `lc` estimates the LUTs once small ones share one, see
+    :func:`shared`, on parts where they do. `ValueError` for an unknown cell.
     """
     counts = dict.fromkeys(("lut", "ff", "bram18", "dsp", "carry", "lutram"), 0)
     for cell, count in cells.items():

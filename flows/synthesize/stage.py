@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stage `synthesize`: one Yosys run that maps each stage by itself, and what it used."""
+"""The stage `synthesize`: one Yosys run that maps each stage separately, and its resources."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from adiabit.flows.synthesize.cells import resources
 from adiabit.hw.emit.design import Design
 
 TIMING_NOTE = (
-    "longest chain of logic after mapping, as Yosys' sta tells it from its 7-series cell delays: no routing, no "
+    "longest chain of logic after mapping, as Yosys' sta computes it from its 7-series cell delays: no routing, no "
     "clock-to-out and setup of flip-flops and LUT memories; it ranks designs, it is not a clock that place and route "
     "will reach"
 )
@@ -31,8 +31,8 @@ TIMING_NONE = "Yosys' sta told no arrival time for this design"
 def synthesize(rtl_folder: Path, board: Board, out: Path) -> None:
     """Write `synthesis.json` and `synthesis.log` into `out`.
 
-    Each stage is mapped by itself, `top` is what belongs to no stage, and the total is their sum: on these designs
-    Yosys does better so than on the flattened whole. LUTs are counted singly (`lut`) and as they share (`lc`).
+    Each stage is mapped separately, `top` is what belongs to no stage, and the total is their sum: on these designs,
+    Yosys does better that way than on the flattened whole. LUTs are counted one by one (`lut`) and shared (`lc`).
     `UserError` where Yosys or the RTL is missing.
     """
     if importlib.util.find_spec("pyosys") is None:
@@ -59,7 +59,7 @@ def synthesize(rtl_folder: Path, board: Board, out: Path) -> None:
 
 
 def _yosys(design: Design, rtl: Path, family: str, out: Path, work: Path) -> dict[str, Any]:
-    """The run in a process of its own; its result."""
+    """Run Yosys in a process of its own; returns its result."""
     job, result = work / "job.json", work / "result.json"
     job.write_text(json.dumps({**dataclasses.asdict(design), "family": family, "timing": family == "xc7"}))
     args = [sys.executable, "-m", "adiabit.flows.synthesize.yosys", str(job), str(result)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One Yosys run as a program of its own: it prints much, and a crash of it must not take us along.
+"""One Yosys run as a program of its own: it prints a lot, and a crash must not end our process.
 
     python -m adiabit.flows.synthesize.yosys JOB RESULT
 
@@ -21,11 +21,11 @@ from typing import Any
 import pyosys
 from pyosys import libyosys as ys
 
-ULTRASCALE = (  # what synth_xilinx gives to memory_libmap, but for the LUT-RAMs
+ULTRASCALE = (  # the options that synth_xilinx passes to memory_libmap, without those of LUT-RAMs
     "-lib +/xilinx/brams_xc4v.txt -lib +/xilinx/urams.txt -D HAS_SIZE_36 -D HAS_MIXWIDTH_SDP -D HAS_ADDRCE "
     "-logic-cost-rom 0.015625"
 )
-GLUE = "bnn_last"  # an instance of the top that is no stage: it makes TLAST
+GLUE = "bnn_last"  # an instance in the top that is not a stage: it generates TLAST
 
 
 def main(job_file: str, result_file: str) -> None:
@@ -49,10 +49,10 @@ def main(job_file: str, result_file: str) -> None:
 
 
 def _synthesize(family: str, top: str, design: Any) -> None:
-    """`synth_ecp5`, `synth_gowin` or `synth_xilinx`; for UltraScale with the memories mapped by ourselves.
+    """`synth_ecp5`, `synth_gowin` or `synth_xilinx`; for UltraScale, we map the memories.
 
-    Yosys 0.70 says there of a single-port LUT-RAM of 9 address bits that it has 16, chooses it for all that is deeper
-    than 256 words, and finds no cell for it.
+    There, Yosys 0.70 describes a single-port LUT-RAM of 9 address bits as one of 16, chooses it for all memories of
+    more than 256 words, and finds no cell for it.
     """
     if family == "ecp5":
         ys.run_pass(f"synth_ecp5 -top {top}", design)
@@ -76,7 +76,7 @@ def _synthesize(family: str, top: str, design: Any) -> None:
 
 
 def _keep_instances(design: Any) -> dict[str, str]:
-    """Mark the modules that the top instantiates to be kept apart; their names by instance."""
+    """Keep the hierarchy of the modules that the top instantiates; returns their names by instance."""
     kept = {}
     for cell in reversed(list(design.top_module().cells_.values())):  # Yosys lists the newest first
         module = design.module(cell.type)
@@ -97,7 +97,7 @@ def _expand(modules: dict[str, dict[str, int]], name: str) -> Counter[str]:
 
 
 def _arrival(design: Any) -> int | None:
-    """Latest arrival in ps. `sta` drops paths that start at registers, so those are cut out first."""
+    """Latest arrival in ps. `sta` drops paths that start at registers, so these are removed first."""
     for command in (
         "setattr -mod -unset keep_hierarchy =*",
         "flatten",
@@ -111,7 +111,7 @@ def _arrival(design: Any) -> int | None:
 
 
 def _tee(command: str, design: Any) -> str:
-    """What a command prints."""
+    """The output of a command."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "out"
         ys.run_pass(f"tee -q -o {path} {command}", design)

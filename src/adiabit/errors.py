@@ -3,7 +3,7 @@
 
 
 class UserError(Exception):
-    """A fault the user can mend; the command line prints its one line and exits with code 2.
+    """A fault that the user can fix; the command line prints its one line and exits with code 2.
 
     The text reads `place: what is wrong; the constraint; the remedy`, on one line, e.g.
     `folding.toml: [layers.fc1]: simd=50 does not divide 784; nearest that do: [28, 49, 56]`.

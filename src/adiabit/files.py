@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that a user named: whatever is wrong with one is told in one line, and none is left half-written."""
+"""Files that a user names: any fault of one is reported in one line, and none is left half-written."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ TEXT = 16 << 20  # bytes of a text file at most; ours are far smaller
 
 
 def regular(path: Path, remedy: str) -> Path:
-    """The path itself; `UserError`, ending in `remedy`, where no regular file is there.
+    """The path itself; `UserError`, ending in `remedy`, where it is not a regular file.
 
-    A pipe or a device would be read for ever.
+    Reading a pipe or a device might never end.
     """
     try:
         mode = path.stat().st_mode
@@ -43,7 +43,7 @@ def read_bytes(path: Path, remedy: str) -> bytes:
 
 
 def read_text(path: Path, remedy: str) -> str:
-    """The text of a regular UTF-8 file of at most `TEXT` bytes; `UserError`, ending in `remedy`, where it is none."""
+    """The text of a regular UTF-8 file of at most `TEXT` bytes; else `UserError`, which ends in `remedy`."""
     if (size := regular(path, remedy).stat().st_size) > TEXT:
         raise UserError(f"{path}: {size:,} bytes; at most {TEXT:,} are read; {remedy}")
     try:
@@ -53,17 +53,17 @@ def read_text(path: Path, remedy: str) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text whole or not at all, see :func:`written`."""
+    """Write a text completely or not at all, see :func:`written`."""
     with written(path) as aside:
         aside.write_text(text, encoding="utf-8", newline="")
 
 
 @contextmanager
 def written(path: Path) -> Iterator[Path]:
-    """A place beside `path` to write to, which becomes `path` when the block ends.
+    """A temporary path beside `path` to write to, which becomes `path` when the block ends.
 
-    Whoever reads has the old file or the new one, and a full disk leaves the old one. `UserError` where a folder of
-    that name is in the way, `OSError` with the path where the disk is at fault.
+    A reader sees the old file or the new one, and a full disk leaves the old one in place. `UserError` where a folder
+    of that name is in the way, `OSError` with the path where the disk is at fault.
     """
     if path.is_dir():
         raise UserError(f"{path}: a folder, not a file; delete it and run again")
@@ -78,7 +78,7 @@ def written(path: Path) -> Iterator[Path]:
 
 
 def _reason(path: Path, error: OSError) -> str:
-    """The system's own words; a dangling link is told as one."""
+    """The system's own words, or where a dangling link leads."""
     if error.errno == errno.ENOENT and path.is_symlink():
         return f"a link to {path.readlink()}, which does not exist"
     return error.strerror or str(error)

@@ -229,7 +229,7 @@ def test_a_diverged_network_is_refused(tmp_path: Path, value: float, what: str) 
     state = torch.load(tmp_path / "train" / "model.pt", weights_only=True)
     state["8.scale"].fill_(value)
     torch.save(state, tmp_path / "train" / "model.pt")
-    with pytest.raises(UserError, match=rf"{what} NaN or infinity; its training diverged; lower train\.learning_rate"):
+    with pytest.raises(UserError, match=rf"{what} NaN or infinity; the training diverged; lower train\.learning_rate"):
         exporting.export(tmp_path / "train", Digits(), tmp_path)
 
 

@@ -117,21 +117,24 @@ def complex_(state: dict[Any, Any]) -> None:
 
 
 QINT = torch.quantize_per_tensor(torch.zeros(3), 1.0, 0, torch.qint8)
-DENSE = "on cpu; it must be dense, of float32; delete it"
+DENSE = "on cpu; it must be a dense tensor of float32; delete it"
 TENSORS: dict[str, tuple[Callable[[dict[Any, Any]], object], str]] = {
-    "an integer key": (lambda s: s.update({7: torch.zeros(1)}), "'7' is no tensor with a name; delete it and run"),
-    "no tensor": (lambda s: s.update({"2.bias": 3}), "'2.bias' is no tensor with a name; delete it and run"),
+    "an integer key": (lambda s: s.update({7: torch.zeros(1)}), "'7' is not a named tensor; delete it and run"),
+    "no tensor": (lambda s: s.update({"2.bias": 3}), "'2.bias' is not a named tensor; delete it and run"),
     "an extra key": (lambda s: s.update({"x": torch.zeros(2)}), "tensor x is (2,), but model.json (free, adiabatic) "),
     "a missing key": (lambda s: s.pop("2.bias"), "tensor 2.bias is missing, but model.json (free, adiabatic) needs ("),
     "sparse": (lambda s: s.update({"2.bias": torch.zeros(3).to_sparse()}), f"float32, torch.sparse_coo {DENSE}"),
     "complex": (complex_, f"tensor 2.bias is torch.complex64, torch.strided {DENSE}"),
     "quantized": (lambda s: s.update({"2.bias": QINT}), f"tensor 2.bias is torch.qint8, torch.strided {DENSE}"),
-    "meta": (lambda s: s.update({"2.bias": torch.zeros(3, device="meta")}), "torch.strided on meta; it must be dense"),
-    "double": (lambda s: s.update({"1.weight": s["1.weight"].double()}), "must be dense, of float32 or int8; delete "),
+    "meta": (
+        lambda s: s.update({"2.bias": torch.zeros(3, device="meta")}),
+        "torch.strided on meta; it must be a",
+    ),
+    "double": (lambda s: s.update({"1.weight": s["1.weight"].double()}), "must be a dense tensor of float32 or int8; "),
     "integer": (lambda s: s.update({"2.bias": torch.zeros(3, dtype=torch.int8)}), f"torch.int8, torch.strided {DENSE}"),
-    "NaN": (lambda s: s["2.bias"].fill_(torch.nan), "tensor 2.bias holds NaN or infinity; its training diverged; low"),
-    "infinity": (lambda s: s["5.scale"].fill_(torch.inf), "tensor 5.scale holds NaN or infinity; its training diverg"),
-    "variance": (lambda s: s["2.running_var"].fill_(-1), "tensor 2.running_var holds a variance below 0; delete it"),
+    "NaN": (lambda s: s["2.bias"].fill_(torch.nan), "tensor 2.bias holds NaN or infinity; the training diverged; low"),
+    "infinity": (lambda s: s["5.scale"].fill_(torch.inf), "tensor 5.scale holds NaN or infinity; the training diverg"),
+    "variance": (lambda s: s["2.running_var"].fill_(-1), "tensor 2.running_var holds a negative variance; delete it"),
 }
 
 
@@ -159,13 +162,13 @@ def test_tensors_cut_short_anywhere_are_told(saved: Path) -> None:
 def test_a_packed_archive_is_not_unpacked(saved: Path) -> None:
     with zipfile.ZipFile(saved / "model.pt", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", bytes(1 << 24))
-    assert told(saved).startswith("model.pt: packed, which torch.save never does; delete it")
+    assert told(saved).startswith("model.pt: compressed, which torch.save never does; delete it")
 
 
 @pytest.mark.parametrize("content", [[1, 2], "text", torch.zeros(3)], ids=["list", "text", "tensor"])
 def test_what_is_no_table_of_tensors_is_told(saved: Path, content: Any) -> None:
     torch.save(content, saved / "model.pt")
-    assert told(saved).startswith("model.pt: no table of tensors; delete it")
+    assert told(saved).startswith("model.pt: not a dict of tensors; delete it")
 
 
 @pytest.mark.parametrize("name", ["model.pt", "model.json"])
@@ -193,8 +196,8 @@ def test_what_is_no_file_is_told(saved: Path, name: str, put: Callable[[Path], o
         ({"classes": 10**6, "frame": [1000]}, "tensor 1.weight is (3, 784), but model.json (free, adiabatic) needs (3"),
         ({"classes": 10**6, "model": {"topology": "lfc"}}, "layer 3, { dense = 1000000 }, brings the network to 4,"),
         ({"frame": [-784]}, "(frame: 0: Input should be greater than or equal to 1)"),
-        ({"frame": []}, "(Value error, frame = [] does not go with the model's layers)"),
-        ({"frame": [28, 28, 1]}, "(Value error, frame = [28, 28, 1] does not go with the model's layers)"),
+        ({"frame": []}, "(Value error, frame = [] does not fit the model's layers)"),
+        ({"frame": [28, 28, 1]}, "(Value error, frame = [28, 28, 1] does not fit the model's layers)"),
         ({"frame": [10**6]}, "tensor 1.weight is (3, 784), but model.json (free, adiabatic) needs (3, 1000000)"),
         ({"k_weights": "many"}, "(k_weights: Input should be a valid number, unable to parse string as a number)"),
         ({"dropout": 2}, "(dropout: Input should be less than 1)"),

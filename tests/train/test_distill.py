@@ -16,7 +16,7 @@ from adiabit.train import loop
 from adiabit.train.checkpoint import ModelCard, load_card, save_model
 from adiabit.train.config import Distill, ModelConfig, TrainConfig
 from adiabit.train.data.mnist import Digits
-from adiabit.train.distill import Teacher, distance, divergence, watched
+from adiabit.train.distill import Teacher, captured, distance, divergence
 from adiabit.train.layers import Network
 from adiabit.train.methods.real import Real
 
@@ -48,9 +48,9 @@ def test_the_loss_joins_labels_logits_and_features(compare: Any, tmp_path: Path)
     student = Network(SMALL, "ste")
     teacher = Teacher(Distill(logits=0.3, temperature=2.0, features=0.5, compare=compare), tmp_path, student)
     x = torch.rand(6, 784) * 255
-    with watched(student) as seen:
+    with captured(student) as seen:
         out = student(x)
-    with torch.no_grad(), watched(teacher.net) as theirs:
+    with torch.no_grad(), captured(teacher.net) as theirs:
         told = teacher.net(x)
     assert [tuple(f.shape) for f in seen] == [(6, 16), (6, 8)]
     assert not teacher.net.training
@@ -61,7 +61,7 @@ def test_the_loss_joins_labels_logits_and_features(compare: Any, tmp_path: Path)
     torch.testing.assert_close(found, expected)
     found.backward()
     assert all(p.grad is None for p in teacher.net.parameters())
-    with watched(student) as after:
+    with captured(student) as after:
         pass
     student(x)
     assert after == []  # the hooks are gone
@@ -87,10 +87,10 @@ def test_teachers_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     wide = ModelConfig(topology="free", widths=(16, 9))
     save_model(tmp_path, Network(wide, "real"), ModelCard(model=wide, method=Real(), hard=False))
     Teacher(Distill(), tmp_path, Network(SMALL, "ste"))
-    with pytest.raises(UserError, match=r"its layers are \[16, 9\] wide, those of the network to be trained \[16, 8\]"):
+    with pytest.raises(UserError, match=r"layers have widths \[16, 9\], but the student's have \[16, 8\]"):
         Teacher(Distill(features=1.0), tmp_path, Network(SMALL, "ste"))
     with pytest.raises(
-        UserError, match=r"takes frames \[784\] and tells 10 classes, the network to be trained \[784\] and 3"
+        UserError, match=r"the teacher takes frames \[784\] and has 10 classes, but the student takes \[784\] and has 3"
     ):
         Teacher(Distill(), tmp_path, Network(SMALL, "ste", classes=3))
     with pytest.raises(UserError, match=r"model\.json: No such file or directory; `adiabit train` makes it"):

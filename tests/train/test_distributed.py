@@ -19,13 +19,14 @@ from lightning import LightningModule
 
 from adiabit.errors import UserError
 from adiabit.train import loop, resume
+from adiabit.train.batches import Batches
 from adiabit.train.checkpoint import load_model
 from adiabit.train.config import ModelConfig, TrainConfig
 from adiabit.train.data import load
 from adiabit.train.data.mnist import Digits
-from adiabit.train.distributed import agree_on, agreed, launch, mean, rank, share_file, size
+from adiabit.train.distributed import broadcast, broadcast_file, broadcast_tensors, launch, mean, rank, size
 from adiabit.train.measure import accuracy, tensors
-from adiabit.train.meeting import Meeting
+from adiabit.train.rendezvous import Rendezvous
 
 SMALL = ModelConfig(topology="free", widths=(32, 16))
 SETTINGS: dict[str, Any] = {"epochs": 4, "batch_size": 100, "threads": 1}
@@ -34,14 +35,14 @@ SETTINGS: dict[str, Any] = {"epochs": 4, "batch_size": 100, "threads": 1}
 def two(work: Any, *args: Any) -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
-        launch(work, args, devices=2, machines=1, meeting=Meeting(), name="test", folder=folder, tell=print)
+        launch(work, args, devices=2, machines=1, rendezvous=Rendezvous(), task="test", folder=folder, tell=print)
         assert list(folder.iterdir()) == []
 
 
 def test_one_process_is_alone(tmp_path: Path) -> None:
-    assert (rank(), size(), agreed("mine")) == (0, 1, "mine")
+    assert (rank(), size(), broadcast("mine")) == (0, 1, "mine")
     assert mean(torch.tensor(3.0)) == 3.0
-    share_file(tmp_path / "missing")
+    broadcast_file(tmp_path / "missing")
     assert not list(tmp_path.iterdir())
 
 
@@ -52,17 +53,18 @@ def _tell_all(folder: Path) -> None:
     own.mkdir()
     if number == 0:
         (own / "file").write_bytes(b"of process 0")
-    share_file(own / "file")
-    share_file(own / "missing")
+    broadcast_file(own / "file")
+    broadcast_file(own / "missing")
     buffers = [torch.full((2,), float(number)), torch.tensor(number)]
-    agree_on(buffers)
+    broadcast_tensors(buffers)
     data = Digits()
     config = TrainConfig(batch_size=100, seed=1)
     learner = LightningModule()
-    batches = loop.Batches(load(data).train, data.source.shape, config, learner)
+    batches = Batches(load(data).train, data.source.shape, config, learner)
     frames, labels = next(iter(batches))
     told = {
-        "size": size(), "agreed": agreed([f"of process {number}", None]), "buffers": [b.tolist() for b in buffers],
+        "size": size(), "broadcast": broadcast([f"of process {number}", None]),
+        "buffers": [b.tolist() for b in buffers],
         "mean": float(mean(torch.tensor(float(number)))),
         "files": sorted(p.name for p in own.iterdir()), "content": (own / "file").read_text(),
         "batches": len(batches), "labels": labels.tolist(), "brightness": frames.sum(1).tolist(),
@@ -74,12 +76,12 @@ def test_what_processes_share_and_agree_on(tmp_path: Path) -> None:
     two(_tell_all, tmp_path)
     first, second = (json.loads((tmp_path / f"{number}.json").read_text()) for number in range(2))
     for told in (first, second):
-        assert (told["size"], told["agreed"], told["mean"]) == (2, ["of process 0", None], 0.5)
+        assert (told["size"], told["broadcast"], told["mean"]) == (2, ["of process 0", None], 0.5)
         assert told["buffers"] == [[0.0, 0.0], 0]
         assert (told["files"], told["content"]) == (["file"], "of process 0")
         assert len(told["labels"]) == 50
     config = TrainConfig(batch_size=100, seed=1)
-    batches = loop.Batches(load(Digits()).train, Digits().source.shape, config, LightningModule())
+    batches = Batches(load(Digits()).train, Digits().source.shape, config, LightningModule())
     frames, labels = next(iter(batches))
     assert len(batches) == first["batches"] == second["batches"]
     for part, told in enumerate((first, second)):  # disjoint, and together the whole batch
@@ -94,14 +96,14 @@ def _goes() -> None:
 
 
 def test_a_process_that_goes_is_the_cause_not_what_its_peer_sees(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(UserError, match=r"^training: process 1 ended with exit code 3; mend that and run again"):
+    with pytest.raises(UserError, match=r"^training: process 1 ended with exit code 3; fix that and run again"):
         two(_goes)
     assert "Traceback" not in capfd.readouterr().err
 
 
 def _fit(folder: Path, machine: int, place: str, settings: dict[str, Any]) -> None:
-    train, meeting = TrainConfig.model_validate(settings), Meeting(machine=machine, place=place)
-    loop.fit(Digits(), SMALL, train, folder, progress=False, quiet=True, meeting=meeting)
+    train, rendezvous = TrainConfig.model_validate(settings), Rendezvous(machine=machine, place=place)
+    loop.fit(Digits(), SMALL, train, folder, progress=False, quiet=True, rendezvous=rendezvous)
 
 
 def test_two_processes_learn_and_resume_exactly(tmp_path: Path) -> None:
@@ -147,7 +149,7 @@ def test_two_machines_train_with_a_twin_for_a_teacher(tmp_path: Path) -> None:
 
 
 def test_a_second_machine_of_one_trains_nothing(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"^--machine 1: \[train\] machines = 1, so it must be less than that"):
+    with pytest.raises(UserError, match=r"^--machine 1: must be at least 0 and less than \[train\] machines = 1; give"):
         _fit(tmp_path, 1, "", SETTINGS)
     assert not list(tmp_path.iterdir())
 

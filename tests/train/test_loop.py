@@ -13,12 +13,14 @@ import pytest
 import torch
 
 from adiabit.errors import UserError
-from adiabit.train import anneal, loop, measure
+from adiabit.train import anneal, loop, measure, results, task
+from adiabit.train.batches import Batches
 from adiabit.train.checkpoint import ModelCard, load_card, load_model, save_model
 from adiabit.train.config import ModelConfig, TrainConfig
 from adiabit.train.data import load
 from adiabit.train.data.mnist import Digits
 from adiabit.train.layers import BinaryLinear, Network
+from adiabit.train.learner import Learner
 from adiabit.train.methods.adiabatic import Adiabatic
 from adiabit.train.methods.real import Real
 from adiabit.train.quantizers import quantizers
@@ -43,7 +45,7 @@ def _digits_are_read_once() -> Iterator[None]:
     """Reading them takes as long as a test's training."""
     splits = load(Digits())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "load", lambda _: splits)
+        patch.setattr(task, "load", lambda _: splits)
         yield
 
 
@@ -155,7 +157,7 @@ def test_a_run_cut_off_after_its_last_epoch_only_finishes(
         raise OSError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "save_model", cut)
+        patch.setattr(results, "save_model", cut)
         (tmp_path / "parts").mkdir()
         with pytest.raises(OSError, match="disk full"):
             run(tmp_path / "parts", method={"schedule": schedule})
@@ -171,7 +173,7 @@ def test_a_run_cut_off_after_its_last_epoch_only_finishes(
 )
 def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path, state: dict[str, Any]) -> None:
     torch.save(state, tmp_path / "last.ckpt")
-    with pytest.raises(UserError, match="last.ckpt: is of another configuration and cannot be resumed; delete it"):
+    with pytest.raises(UserError, match="last.ckpt: belongs to another configuration and cannot be resumed; delete it"):
         run(tmp_path)
 
 
@@ -208,14 +210,13 @@ def test_a_batch_must_not_exceed_the_training_split(tmp_path: Path) -> None:
         run(tmp_path, batch_size=4000)
 
 
-@pytest.mark.parametrize(("devices", "found"), [(1, 0), (4, 2)])
-def test_missing_gpus_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, devices: int, found: int) -> None:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: found)
+@pytest.mark.parametrize(("devices", "found"), [(1, "0 CUDA devices"), (4, "1 CUDA device")])
+def test_missing_gpus_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, devices: int, found: str) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: int(found[0]))
     with pytest.raises(UserError) as caught:
         run(tmp_path, device="cuda", devices=devices)
     assert str(caught.value) == (
-        f'recipe: [train]: device = "cuda", devices = {devices}: torch finds {found} CUDA devices; use fewer, or '
-        'device = "cpu"'
+        f'recipe: [train]: device = "cuda", devices = {devices}: torch sees {found}; use fewer, or device = "cpu"'
     )
 
 
@@ -240,9 +241,9 @@ def test_products_in_bfloat16_train_and_are_measured_in_float32(
 def test_training_frames_are_augmented_and_keep_their_labels() -> None:
     splits = load(Digits())
     train = TrainConfig(batch_size=64, shift=2, rotate=10, moved=0.5)
-    learner = loop.Learner(Network(SMALL, "ste"), train)
-    frames, labels = next(iter(loop.Batches(splits.train, (28, 28, 1), train, learner)))
-    plain, same = next(iter(loop.Batches(splits.train, (28, 28, 1), TrainConfig(batch_size=64), learner)))
+    learner = Learner(Network(SMALL, "ste"), train)
+    frames, labels = next(iter(Batches(splits.train, (28, 28, 1), train, learner)))
+    plain, same = next(iter(Batches(splits.train, (28, 28, 1), TrainConfig(batch_size=64), learner)))
     assert torch.equal(labels, same)
     assert 16 < sum(map(torch.equal, frames, plain)) < 48
 
@@ -250,16 +251,16 @@ def test_training_frames_are_augmented_and_keep_their_labels() -> None:
 def test_images_of_a_network_that_is_dense_are_augmented_too() -> None:
     splits = load(Digits(validation=0.9))  # 400 frames, in both shapes
     train = TrainConfig(batch_size=64, crop=(3, 3), flip=True)
-    learner = loop.Learner(Network(SMALL, "ste"), train)
-    flat, _ = next(iter(loop.Batches(splits.train, (28, 28, 1), train, learner)))
-    images, _ = next(iter(loop.Batches(splits.train.shaped((28, 28, 1)), (28, 28, 1), train, learner)))
+    learner = Learner(Network(SMALL, "ste"), train)
+    flat, _ = next(iter(Batches(splits.train, (28, 28, 1), train, learner)))
+    images, _ = next(iter(Batches(splits.train.shaped((28, 28, 1)), (28, 28, 1), train, learner)))
     assert flat.shape == (64, 784)
     assert torch.equal(images.flatten(1), flat)
 
 
 def test_square_hinge_counts_the_classes_of_the_data_set() -> None:
     net = Network(SMALL, "ste", classes=2)
-    learner = loop.Learner(net, TrainConfig(loss="square-hinge"))
+    learner = Learner(net, TrainConfig(loss="square-hinge"))
     frames, labels = torch.randint(0, 256, (6, 784), dtype=torch.uint8), torch.tensor([0, 1] * 3)
     out = net(frames.float())
     right, wrong = out.gather(1, labels[:, None]), out.gather(1, 1 - labels[:, None])
@@ -333,7 +334,7 @@ def test_tensors_of_another_topology_are_told(trained: Path, tmp_path: Path) -> 
         load_model(tmp_path)
     assert str(caught.value) == (
         f"{tmp_path}/model.pt: tensor 1.weight is (32, 784), but model.json (tfc, adiabatic) needs (64, 784); "
-        "the two files must come from one training"
+        "the two files must come from the same training"
     )
 
 

@@ -24,7 +24,7 @@ def _fail(number: int, how: str) -> None:
     if number == 0:
         time.sleep(600)
     if how == "UserError":
-        raise UserError("recipe: it is wrong; mend it")
+        raise UserError("recipe: it is wrong; fix it")
     if how == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     if how == "bug":
@@ -35,10 +35,10 @@ def _fail(number: int, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("UserError", r"^recipe: it is wrong; mend it$"),
-        ("exit", r"^training: process 1 ended with exit code 3; mend that and run again"),
-        ("killed", r"^training: process 1 was ended by SIGKILL; mend that and run again"),
-        ("bug", r"^training: process 1 ended with exit code 1 \(KeyError: 'no such thing'\); mend that and run again"),
+        ("UserError", r"^recipe: it is wrong; fix it$"),
+        ("exit", r"^training: process 1 ended with exit code 3; fix that and run again"),
+        ("killed", r"^training: process 1 was ended by SIGKILL; fix that and run again"),
+        ("bug", r"^training: process 1 ended with exit code 1 \(KeyError: 'no such thing'\); fix that and run again"),
     ],
 )
 def test_a_process_that_fails_ends_all(how: str, message: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -57,9 +57,9 @@ def _peer_goes(number: int, how: str) -> None:
     if number == 1:
         time.sleep(0.2)
         if how == "UserError":
-            raise UserError("recipe: the cause; mend it")
+            raise UserError("recipe: the cause; fix it")
         raise KeyError("the cause")
-    raise ConnectionError("a peer has gone")
+    raise ConnectionError("a peer has ended")
 
 
 @pytest.mark.parametrize("how", ["UserError", "bug"])
@@ -69,12 +69,12 @@ def test_the_cause_comes_before_what_follows_from_it(how: str) -> None:
 
 
 def _loses(number: int) -> None:
-    raise ConnectionError("a peer has gone")
+    raise ConnectionError("a peer has ended")
 
 
 def test_a_lost_peer_is_no_bug(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(
-        UserError, match="^training: process 3 ended with exit code 1 .ConnectionError: a peer has gone"
+        UserError, match="^training: process 3 ended with exit code 1 .ConnectionError: a peer has ended"
     ):
         run_all(_loses, [(0,)], first=3)
     assert capfd.readouterr().err == ""

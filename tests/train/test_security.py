@@ -19,7 +19,8 @@ from torch._C._distributed_c10d import TCPStore  # torch.distributed has it, unt
 from adiabit.train import loop, resume
 from adiabit.train.config import ModelConfig, TrainConfig
 from adiabit.train.data.mnist import Digits
-from adiabit.train.meeting import Meeting
+from adiabit.train.rendezvous import Rendezvous
+from adiabit.train.task import Task
 from tests.train.sockets import family, listening
 
 SMALL = ModelConfig(topology="free", widths=(32, 16))
@@ -37,8 +38,8 @@ class Attack:
 
 def _fit(folder: Path, machine: int, place: str, epochs: int, machines: int) -> None:
     train = TrainConfig(epochs=epochs, batch_size=100, threads=1, devices=2 // machines, machines=machines)
-    meeting = Meeting(machine=machine, place=place)
-    loop.fit(Digits(), SMALL, train, folder, progress=False, quiet=True, meeting=meeting)
+    rendezvous = Rendezvous(machine=machine, place=place)
+    loop.fit(Digits(), SMALL, train, folder, progress=False, quiet=True, rendezvous=rendezvous)
 
 
 @contextmanager
@@ -123,14 +124,14 @@ def _unpickles_nothing(folder: Path) -> None:
 
     distributed_c10d._unpickler = refuse  # type: ignore[assignment]
     train = TrainConfig(epochs=2, batch_size=100, threads=1, devices=2)
-    loop._fit_together(Digits(), SMALL, train, folder, False, True)
+    loop._fit_worker(Task(Digits(), SMALL, train), folder, False, True)
 
 
 def test_what_processes_tell_one_another_is_not_unpickled(tmp_path: Path) -> None:
     from adiabit.train.distributed import launch
 
     launch(
-        _unpickles_nothing, (tmp_path,), devices=2, machines=1, meeting=Meeting(), name="test", folder=tmp_path,
+        _unpickles_nothing, (tmp_path,), devices=2, machines=1, rendezvous=Rendezvous(), task="test", folder=tmp_path,
         tell=print,
     )  # fmt: skip
     assert (tmp_path / "metrics.json").exists()

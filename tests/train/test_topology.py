@@ -98,16 +98,16 @@ def test_a_window_beyond_its_image_is_told() -> None:
         Network(model, "ste", frame=(16, 16, 1))
     assert str(caught.value) == (
         "recipe: [model]: layer 1 of kernel [3, 5], pad [0, 0] and pool [1, 1] leaves nothing of its input of 3 x 3 "
-        "pixels; take a smaller kernel or pool, or pad it"
+        "pixels; use a smaller kernel or pool, or pad the input"
     )
 
 
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"topology": "free"}, 'topology = "free" needs widths or layers, and one of them'),
-        ({"topology": "free", "widths": [3], "layers": [{"dense": 3}]}, "needs widths or layers, and one of them"),
-        ({"topology": "cnv", "layers": [{"dense": 3}]}, 'layers go with topology = "free", and with no other'),
+        ({"topology": "free"}, 'topology = "free" needs either widths or layers'),
+        ({"topology": "free", "widths": [3], "layers": [{"dense": 3}]}, "needs either widths or layers"),
+        ({"topology": "cnv", "layers": [{"dense": 3}]}, 'layers need topology = "free"'),
         ({"topology": "free", "layers": [{"dense": 3}, {"conv": 3}]}, "a convolution cannot follow a dense layer"),
         ({"topology": "free", "layers": [{"conv": 3, "dense": 3}]}, "either { conv = channels, ... } or { dense"),
         ({"topology": "free", "layers": [{}]}, "either { conv = channels, ... } or { dense = neurons }"),

@@ -53,8 +53,8 @@ def test_hidden_widths() -> None:
 @pytest.mark.parametrize(
     ("table", "content", "message"),
     [
-        (ModelConfig, {"widths": [3]}, 'widths go with topology = "free"'),
-        (ModelConfig, {"topology": "free"}, 'topology = "free" needs widths or layers'),
+        (ModelConfig, {"widths": [3]}, 'widths need topology = "free"'),
+        (ModelConfig, {"topology": "free"}, 'topology = "free" needs either widths or layers'),
         (ModelConfig, {"topology": "free", "widths": [0]}, "greater than or equal to 1"),
         (ModelConfig, {"input_bits": 2}, "Input should be 1 or 8"),
         (TrainConfig, {"epoch": 3}, "Extra inputs are not permitted"),
@@ -102,10 +102,13 @@ def test_a_crop_beyond_the_frame_is_told(crop: Any) -> None:
             [{"dense": 10**6}],
             r"layer 0, { dense = 1000000 }, brings the network to 3,152,000,000 bytes of parameters; at",
         ),
-        ([{"dense": 20_000}, {"dense": 10**5}], "layer 1, .* brings the network to 8,0.* at most 2,147,483,648 are tr"),
-        ([{"conv": 10**5, "kernel": [1, 1]}], r"layer 0, .* takes or puts out 313,600,000 bytes a frame; at most 67,1"),
-        ([{"conv": 1, "pad": 10**6}], "layer 0, .* takes or puts out 16,000,448,003,136 bytes a frame; .*; take fewer"),
-        ([{"conv": 8, "pad": 1000, "pool": 100}], "layer 0, .* takes or puts out .* bytes a frame"),
+        ([{"dense": 20_000}, {"dense": 10**5}], "layer 1, .* brings the network to 8,0.* at most 2,147,483,648 are al"),
+        (
+            [{"conv": 10**5, "kernel": [1, 1]}],
+            r"layer 0, .* takes or returns 313,600,000 bytes per frame; at most 67",
+        ),
+        ([{"conv": 1, "pad": 10**6}], "layer 0, .* takes or returns 16,000,448,003,136 bytes per frame; .*; use fewer"),
+        ([{"conv": 8, "pad": 1000, "pool": 100}], "layer 0, .* takes or returns .* bytes per frame"),
     ],
 )
 def test_a_network_beyond_memory_is_told_before_it_is_made(layers: Any, message: str) -> None:

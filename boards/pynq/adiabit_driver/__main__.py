@@ -15,7 +15,7 @@ from . import Accelerator, DriverError, SerialAccelerator
 
 
 def main(argv: list[str] | None = None, platform: Any = None) -> int:
-    """0: done; 1: a frame differs; 2: the board, the files or the vectors are at fault."""
+    """Exit code 0: success; 1: a frame differs; 2: a fault of the board, the files or the vectors."""
     parser = argparse.ArgumentParser(prog="adiabit_driver", description="Check and measure an accelerator on a board.")
     parser.add_argument("file", help="the bitstream, with .hwh and .json beside it; with --port the .json alone")
     parser.add_argument("--port", help="the serial port of a board without a processor, e.g. /dev/ttyUSB0")
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None, platform: Any = None) -> int:
 def _verify(
     accelerator: Accelerator | SerialAccelerator, options: argparse.Namespace, measured: dict[str, float]
 ) -> int:
-    """Verify, tell and write down, as far as it is wanted; the exit code."""
+    """Verify, report and save, as requested; returns the exit code."""
     if options.verify is None:
         return 0
     verification = accelerator.verify(options.verify)

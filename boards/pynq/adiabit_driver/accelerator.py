@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loads the bitstream, moves frames through the DMA, and asks the circuit who it is and how it fared."""
+"""Loads the bitstream, moves frames through the DMA, and reads the circuit's identity, counters and flags."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ REGISTERS = {
     "input_stalls": 0x2C, "input_gaps": 0x30, "output_stalls": 0x34,
 }  # fmt: skip
 COUNTERS = ("frames_in", "frames_out", "cycles", "input_stalls", "input_gaps", "output_stalls")
-KEYS = ("identity", "address", "address_bits", "dma")  # of NAME.json, beside those of the ports
+KEYS = ("identity", "address", "address_bits", "dma")  # of NAME.json, besides those of the ports
 CLEAR, RESTART = 1, 2
 BUSY, MISALIGNED = 1, 2
 
 
 class Job:
-    """A batch that is under way."""
+    """A batch in progress."""
 
     def __init__(self, accelerator: Accelerator, count: int, slot: int) -> None:
         self._accelerator, self._count, self._slot = accelerator, count, slot
         self._values: Any = None
 
     def result(self) -> Any:
-        """Wait for the batch; its outputs (F, *output shape), or labels (F,) where a frame has one output."""
+        """Wait for the batch; returns its outputs (F, *output shape), or labels (F,) if a frame has one output."""
         if self._values is None:
             self._values = self._accelerator._collect(self._count, self._slot)
         return self._values
 
 
 class Verification:
-    """Saved vectors through the circuit: how many frames agree, and the first that does not."""
+    """The result of saved vectors on the circuit: how many frames are equal, and the first that differs."""
 
     def __init__(self, frames: int, equal: int, first: int | None) -> None:
         self.frames, self.equal, self.first = frames, equal, first
@@ -116,12 +116,12 @@ class Accelerator:
         self.registers.write(REGISTERS["control"], CLEAR)
 
     def restart(self) -> None:
-        """Reset the circuit, its counters and flags, after a transfer that was broken off."""
+        """Reset the circuit, its counters and flags, after an aborted transfer."""
         self.registers.write(REGISTERS["control"], CLEAR | RESTART)
         self._running = None
 
     def submit(self, images: Any) -> Job:
-        """Start a batch of at most `batch` frames (F, *input shape); waits for the one before, and returns at once."""
+        """Start a batch of at most `batch` frames (F, *input shape), after the previous one, and return at once."""
         values = self.input.check(images)
         if len(values) > self.batch:
             raise ValueError(f"{len(values)} frames are more than a batch of {self.batch}; use classify")
@@ -144,7 +144,7 @@ class Accelerator:
         return values.reshape(count) if self.output.shape == (1,) else values
 
     def classify(self, images: Any) -> Any:
-        """The outputs of any number of frames (F, *input shape); one batch is packed while another is under way."""
+        """The outputs of any number of frames (F, *input shape); one batch is packed while another is in progress."""
         values = self.input.check(images)
         jobs, found = [], []
         for start in range(0, len(values), self.batch):
@@ -155,7 +155,7 @@ class Accelerator:
         return np.concatenate(found)
 
     def measure(self, images: Any, repeat: int = 10) -> dict[str, float]:
-        """Frames a second of `repeat` times these frames, seconds of a single one, cycles a frame by the counters."""
+        """Frames per second of `repeat` times these frames, seconds of a single one, cycles per frame (counted)."""
         values = self.input.check(images)
         self.clear()
         start = time.perf_counter()
@@ -177,7 +177,7 @@ class Accelerator:
 
 
 def verify(classify: Callable[[Any], Any], given: Port, taken: Port, vectors: str) -> Verification:
-    """What `classify` makes of the saved vectors (`frames`, `outputs`) of these ports.
+    """Compare the results of `classify` with the saved vectors (`frames`, `outputs`) of these ports.
 
     `DriverError` where they cannot be read, or are of another accelerator.
     """
@@ -198,7 +198,7 @@ def _bytes(buffer: Any, count: int) -> Any:
 
 
 def needed(module: str, remedy: str) -> Any:
-    """A package that is only there where it is of use."""
+    """Import a package that is installed only where it is needed."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

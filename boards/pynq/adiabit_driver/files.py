@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lies beside a bitstream: its description NAME.json, and the saved vectors. Each fault is one line."""
+"""The files beside a bitstream: its description NAME.json and the saved vectors. Each fault is one line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from .packing import Port, whole
 
 FORMAT = 1  # of NAME.json
-UNREADABLE = (  # what a damaged archive makes of numpy, zipfile and zlib
+UNREADABLE = (  # what numpy, zipfile and zlib raise for a damaged archive
     OSError, EOFError, ValueError, TypeError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
@@ -25,7 +25,7 @@ class DriverError(RuntimeError):
 
 
 def load_description(path: Path, keys: tuple[str, ...]) -> tuple[dict[str, Any], Port, Port]:
-    """These keys of NAME.json, and the ways in and out; `DriverError` where it is missing or of something else."""
+    """These keys of NAME.json, and the input and output; `DriverError` where it is missing or is something else."""
     try:
         description = json.loads(_regular(path).read_text(encoding="utf-8"))
         if not isinstance(description, dict):
@@ -60,7 +60,7 @@ def load_vectors(path: Path) -> tuple[Any, Any]:
 
 
 def _regular(path: Path) -> Path:
-    if path.exists() and not path.is_file():  # a pipe would be waited for
+    if path.exists() and not path.is_file():  # reading a pipe would wait
         raise ValueError("not a regular file")
     return path
 

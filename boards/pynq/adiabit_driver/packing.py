@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames to the words of the DMA and back, as `adiabit.hw.packing` and `adiabit.hw.emit.ip` lay them."""
+"""Packs frames into the words of the DMA and back, in the layout of `adiabit.hw.packing` and `adiabit.hw.emit.ip`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_BITS = 62  # of an element, which is unpacked to 64
 
 
 def whole(table: dict[str, Any], key: str, least: int = 1) -> int:
-    """A key's whole number; `ValueError` where it is none or below `least`."""
+    """The whole number of a key; `ValueError` where it is not a whole number or is below `least`."""
     value = table[key]
     if type(value) is not int or value < least:
         raise ValueError(f"{key} = {value!r}, a whole number of at least {least} is needed")
@@ -31,7 +31,7 @@ class Port:
         self.bits = whole(description, "bits")
         self.kind: str = description["kind"]
         self.lanes = whole(description, "lanes")
-        self.beat_bytes = whole(description, "ratio") * word_bytes  # with what fills it up to whole words
+        self.beat_bytes = whole(description, "ratio") * word_bytes  # padded to whole words
         self.frame_bytes = whole(description, "frame_bytes")
         if self.kind not in KINDS:
             raise ValueError(f"kind = {self.kind!r}, one of {', '.join(KINDS)} is needed")

@@ -15,7 +15,7 @@ IDENTIFY, FRAME = b"I", b"F"
 
 
 class SerialAccelerator:
-    """An accelerator whose bitstream an open tool chain made.
+    """An accelerator on a board with an open toolchain.
 
     `description`: NAME.json, which lies beside the bitstream. `port`: the serial port, e.g. /dev/ttyUSB0. `timeout`:
     seconds for a result. `DriverError` where nothing answers or the circuit is not the described one.
@@ -61,5 +61,5 @@ class SerialAccelerator:
         return verify(self.classify, self.input, self.output, vectors)
 
     def close(self) -> None:
-        """Let go of the port."""
+        """Close the port."""
         self.line.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from adiabit.errors import UserError
-from adiabit.train.meeting import Meeting, gathered
+from adiabit.train.rendezvous import Rendezvous, joined
 
 QUICK = 0.5  # seconds
 
@@ -26,33 +26,43 @@ def port() -> int:
 
 
 def meet(machine: int, place: str, told: list[str], machines: int = 2, name: str = "test", wait: float = QUICK) -> str:
-    with gathered(Meeting(machine=machine, place=place, wait=wait), machines, name, Path(), told.append) as found:
+    with joined(Rendezvous(machine=machine, place=place, wait=wait), machines, name, Path(), told.append) as found:
         return found.interface
 
 
 @pytest.mark.parametrize(
-    ("meeting", "message"),
+    ("rendezvous", "message"),
     [
-        (Meeting(), "^--meet is missing: .* give HOST:PORT of machine 0"),
-        (Meeting(place="somewhere"), "^--meet somewhere: .* give HOST:PORT"),
-        (Meeting(place="somewhere:70000"), "^--meet somewhere:70000: .* give HOST:PORT"),
-        (Meeting(place="somewhere:1", machine=2), "^--machine 2: .* must be less"),
-        (Meeting(place="somewhere:1", wait=0), "^--wait 0: must be a finite number of seconds above 0"),
-        (Meeting(place="somewhere:1", wait=float("inf")), "^--wait inf: must be a finite number"),
-        (Meeting(place="no-such-host.invalid:29500"), "^--meet .*: 'no-such-host.invalid' is no host that this"),
-        (Meeting(place="192.0.2.77:29500"), "^--meet 192.0.2.77:29500: machine 0 cannot listen there .*; give an addr"),
+        (Rendezvous(), "^--meet is missing: .* give HOST:PORT of machine 0"),
+        (Rendezvous(place="somewhere"), "^--meet somewhere: .* give HOST:PORT"),
+        (Rendezvous(place="somewhere:70000"), "^--meet somewhere:70000: .* give HOST:PORT"),
+        (
+            Rendezvous(place="somewhere:1", machine=2),
+            "^--machine 2: must be at least 0 and less than .train. mach",
+        ),
+        (Rendezvous(place="somewhere:1", wait=0), "^--wait 0: must be a finite number of seconds above 0"),
+        (Rendezvous(place="somewhere:1", wait=float("inf")), "^--wait inf: must be a finite number"),
+        (Rendezvous(place="no-such-host.invalid:29500"), "^--meet .*: unknown host 'no-such-host.invalid' "),
+        (
+            Rendezvous(place="192.0.2.77:29500"),
+            "^--meet 192.0.2.77:29500: machine 0 cannot listen there .*; give an ",
+        ),
     ],
 )
-def test_machines_that_do_not_know_where_to_meet(meeting: Meeting, message: str) -> None:
-    with pytest.raises(UserError, match=message), gathered(meeting, 2, "test", Path(), print):
+def test_machines_that_do_not_know_where_to_meet(rendezvous: Rendezvous, message: str) -> None:
+    with pytest.raises(UserError, match=message), joined(rendezvous, 2, "test", Path(), print):
         pass
 
 
 @pytest.mark.parametrize(
     ("machine", "whom", "message"),
     [
-        (1, "machine 0", r"machine 0 did not answer within 0\.5 s \(.*refused.*\); start `adiabit train` of the same"),
-        (0, "machine 1", r"the machines did not come together within 0\.5 s, machine 1 is missing; start `adiabit"),
+        (
+            1,
+            "machine 0",
+            r"machine 0 did not answer within 0\.5 s \(.*refused.*\); start `adiabit train` with the same",
+        ),
+        (0, "machine 1", r"machine 1 did not arrive within 0\.5 s; start `adiabit train` with the same"),
     ],
 )
 def test_machines_that_do_not_come(port: int, machine: int, whom: str, message: str) -> None:
@@ -60,7 +70,7 @@ def test_machines_that_do_not_come(port: int, machine: int, whom: str, message: 
     with pytest.raises(UserError, match=message):
         meet(machine, f"127.0.0.1:{port}", told)
     assert told == [
-        f"train: waits up to 0.5 s for {whom} at 127.0.0.1:{port}; the machines' links are neither encrypted nor "
+        f"train: waiting up to 0.5 s for {whom} at 127.0.0.1:{port}; connections are neither encrypted nor "
         "authenticated: use a trusted network only"
     ]
 
@@ -89,8 +99,8 @@ def test_machines_that_meet(port: int) -> None:
 
 def test_machines_of_other_recipes_do_not_train_together(port: int) -> None:
     first, second = pair(port, ("one", "other"))
-    message = f"--meet 127.0.0.1:{port}: machine 1 trains another recipe than machine 0, or on other data; give all the"
-    assert str(first) == str(second) == f"{message} same"
+    message = f"--meet 127.0.0.1:{port}: machine 1 trains a different recipe than machine 0, or uses different data"
+    assert str(first) == str(second) == f"{message}; give all machines the same"
 
 
 @pytest.fixture
@@ -114,7 +124,7 @@ def test_what_is_no_machine_0_is_told(web: int, capfd: pytest.CaptureFixture[str
 
 
 def test_what_says_nothing_is_no_machine_0() -> None:
-    message = r"did not come together within 0\.5 s, another machine is missing; start"
+    message = r"another machine did not arrive within 0\.5 s; start"
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(UserError, match=message):
         meet(1, f"127.0.0.1:{silent.getsockname()[1]}", [])
 
@@ -139,6 +149,6 @@ def test_strangers_do_not_count(port: int) -> None:
 
     thread = threading.Thread(target=knock)
     thread.start()
-    with pytest.raises(UserError, match="machine 1 is missing"):
+    with pytest.raises(UserError, match="machine 1 did not arrive"):
         meet(0, f"127.0.0.1:{port}", [], wait=3)
     thread.join()

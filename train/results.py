@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a training leaves: the better of two networks, as the hardware computes it, with its accuracies."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from adiabit.train.absorb import absorb_scales
+from adiabit.train.anneal import Anneal
+from adiabit.train.checkpoint import ModelCard, save_model, write_json
+from adiabit.train.config import ModelConfig, TrainConfig
+from adiabit.train.data import Dataset
+from adiabit.train.layers import Network, clear_thresholds
+from adiabit.train.measure import accuracy, reestimate, tensors
+from adiabit.train.quantizers import hardened, set_quantizers
+
+
+def save_results(
+    net: Network, splits: Dataset, model: ModelConfig, config: TrainConfig, anneal: Anneal, folder: Path
+) -> None:
+    """Write model.pt, model.json, history.json and metrics.json.
+
+    The candidates are the network of the best epoch and that of the last. Their batch norms are re-estimated, the hard
+    validation accuracy chooses one, and that one alone is measured on the test split.
+    """
+    net.to(config.device)  # Lightning has moved it back to the CPU
+    candidates = [_hard_candidate(net, c, splits, config) for c in (anneal.best, anneal.candidate())]
+    chosen = max(candidates, key=lambda c: float(c["hard_validation"]))
+    validation, test = tensors(splits.validation), tensors(splits.test)
+    hard_test = _hard_accuracy(chosen["hard_net"], test)
+    net.load_state_dict(chosen["state"])
+    set_quantizers(net, chosen["settings"])
+    metrics = {
+        "method": config.method.name,
+        "soft_validation": accuracy(net, *validation),
+        "hard_validation": chosen["hard_validation"],
+        "soft_test": accuracy(net, *test),
+        "hard_test": hard_test,
+        "epochs": len(anneal.history["epoch"]),
+        "chosen_epoch": chosen["epoch"],
+        "seconds": anneal.seconds,
+        "seed": config.seed,
+    }
+    write_json(folder / "history.json", anneal.history)
+    write_json(folder / "metrics.json", metrics)
+    hard = anneal.schedule.finished and net.method.has_hardware
+    k_weights, k_activations = chosen["slopes"]
+    card = ModelCard(
+        model=model, frame=net.frame, classes=net.classes, method=config.method, hard=hard,
+        dropout=0.0 if hard else config.dropout, k_weights=k_weights, k_activations=k_activations,
+    )  # fmt: skip
+    result = chosen["hard_net"] if anneal.schedule.finished else net
+    save_model(folder, result.cpu(), card)
+
+
+def _hard_candidate(net: Network, candidate: dict[str, Any], splits: Dataset, config: TrainConfig) -> dict[str, Any]:
+    """A candidate with its hard network and the validation accuracy of that.
+
+    The hard network is the hardware's where the method has hardware; else a copy of the network, to be hardened.
+    """
+    net.load_state_dict(candidate["state"])
+    set_quantizers(net, candidate["settings"])
+    with hardened(net):
+        if config.reestimation:
+            reestimate(net, tensors(splits.train)[0], config.reestimation)
+    if net.method.has_hardware:
+        hard = absorb_scales(net)
+        clear_thresholds(hard)
+    else:
+        hard = copy.deepcopy(net)
+    return {**candidate, "hard_net": hard, "hard_validation": _hard_accuracy(hard, tensors(splits.validation))}
+
+
+def _hard_accuracy(net: Network, split: tuple[Tensor, Tensor]) -> float:
+    with hardened(net):
+        return accuracy(net, *split)
