@@ -7,6 +7,7 @@ import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,23 @@ import numpy.typing as npt
 from adiabit.errors import UserError
 from adiabit.files import read_text
 
-STAGES = (  # in the order of their work
-    "train", "export", "compile", "emit", "hls", "csim", "simulate", "synthesize", "cosim", "bitstream", "verified",
-)  # fmt: skip
+
+class StageName(StrEnum):
+    """The stages of a run, in the order of their work; the values name their folders."""
+
+    TRAIN = "train"
+    EXPORT = "export"
+    COMPILE = "compile"
+    EMIT = "emit"
+    HLS = "hls"
+    CSIM = "csim"
+    SIMULATE = "simulate"
+    SYNTHESIZE = "synthesize"
+    COSIM = "cosim"
+    BITSTREAM = "bitstream"
+    VERIFIED = "verified"
+
+
 RUNGS = (
     "torch", "QONNX", "FINN graph", "golden", "HLS C simulation", "RTL simulation", "HLS co-simulation", "board",
 )  # fmt: skip

@@ -28,7 +28,6 @@ from typing import Any
 from adiabit import files
 from adiabit.errors import UserError
 
-PACKAGE = Path(__file__).parent.parent  # the folder that holds train, hw, boards and flows
 MANIFEST = "stage.json"
 
 
@@ -185,21 +184,14 @@ def lock(path: Path) -> Iterator[None]:
         yield
 
 
-def source_digest(*places: str) -> str:
-    """Digest of our own source files below the given folders or files of the package, so that an edit makes anew."""
-    digest = hashlib.sha256()
-    for place in places:
-        root = PACKAGE / place
-        paths = [root] if root.is_file() else sorted(p for p in root.rglob("*") if p.is_file())
-        for path in (p for p in paths if "__pycache__" not in p.parts):
-            digest.update(str(path.relative_to(PACKAGE)).encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 def file_digest(path: Path) -> str:
     """SHA-256 of a file; `UserError` where it cannot be read."""
     return hashlib.sha256(files.read_bytes(path, "give the path of a readable file")).hexdigest()
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 of every file below a folder, and of their names."""
+    return hashlib.sha256(json.dumps(_digests(folder), sort_keys=True).encode()).hexdigest()
 
 
 def versions(*packages: str) -> dict[str, str]:

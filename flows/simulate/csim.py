@@ -22,7 +22,7 @@ from adiabit.flows.simulate.stage import Told, check_design, rung_of, select
 from adiabit.hw import golden, storage
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit_hls import HLS
-from adiabit.hw.packing import beat_bytes, pack
+from adiabit.hw.packing import beat_bytes
 
 SOURCE = Path(__file__).with_name("record.cpp")
 RUNG = "HLS C simulation"
@@ -31,7 +31,6 @@ OPTIONS = (
     "-Wno-unknown-pragmas",  # HLS is for another compiler
     "-Wno-uninitialized", "-Wno-maybe-uninitialized",  # a default-constructed ap_uint masks bits that nobody has set
 )  # fmt: skip
-SHARE = 16  # frames that go with the sources, for the vendor's own C simulation and co-simulation
 
 
 def simulate_c(
@@ -101,10 +100,3 @@ def run(accelerator: Accelerator, frames: npt.NDArray[Any], program: Path, folde
         cycles=0, first=0, ends=np.zeros(0, np.uint64), quiet=0, files=files, streams=tuple(traffic),
         names=tuple(s.name for s in accelerator.streams), wrong_last=told["wrong_last"], seconds=told["seconds"],
     )  # fmt: skip
-
-
-def share_vectors(accelerator: Accelerator, vectors: Vectors, folder: Path) -> None:
-    """Beside the sources: `frames.bin` and `expected.bin`, which the emitted test bench and scripts run."""
-    frames = vectors.frames[:SHARE]
-    write_beats(accelerator, frames, folder / "frames.bin")
-    (folder / "expected.bin").write_bytes(pack(accelerator.output, golden.run(accelerator, frames)).tobytes())
