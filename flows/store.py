@@ -57,15 +57,14 @@ class Store:
         fresh: bool = False,
     ) -> Made:
         """Return the folder for `key`, calling `make(folder)` only where no finished one stands."""
-        digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:12]
-        done = self.root / f"{name}-{digest}"
+        done = self.place(name, key)
         partial = self.root / f".{done.name}.partial"
         open_folder(self.root)
         with lock(self.root / f".{done.name}.lock"):
             if fresh:
                 _remove(done)
                 _remove(partial)
-            if self._reusable(name, done):
+            if self.finished(name, key) and self._reusable(name, done):
                 _link(done)
                 return Made(folder=done, reused=True, seconds=_manifest(done)["seconds"])
             if not resumes:
@@ -80,12 +79,20 @@ class Store:
             _link(done)
         return Made(folder=done, reused=False, seconds=seconds)
 
-    def _reusable(self, name: str, done: Path) -> bool:
-        """Whether a finished folder is as its stage left it; one that is not is set aside."""
+    def place(self, name: str, key: Mapping[str, Any]) -> Path:
+        """Where the finished folder for `key` stands, or will."""
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:12]
+        return self.root / f"{name}-{digest}"
+
+    def finished(self, name: str, key: Mapping[str, Any]) -> Path | None:
+        """The finished folder for `key`, if there is one; `UserError` where something else stands in its place."""
+        done = self.place(name, key)
         if done.is_symlink() or (done.exists() and not done.is_dir()):
             raise UserError(f"{done}: not a folder that a stage left; delete it and run again")
-        if not done.exists():
-            return False
+        return done if done.exists() else None
+
+    def _reusable(self, name: str, done: Path) -> bool:
+        """Whether a finished folder is as its stage left it; one that is not is set aside."""
         if fault := changed(done):
             aside = _set_aside(done)
             self.tell(f"{name}: {done}: {fault}; set aside as {aside.name} and made anew")

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from adiabit import files
 from adiabit.errors import UserError
-from adiabit.flows.ladder import Rung, save_rungs
+from adiabit.flows.ladder import Rung, RungName, save_rungs
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.storage import digest
 
-RUNG, RECORD = "board", "board.json"
+RECORD = "board.json"
 HOW = "on the board, python3 -m adiabit_driver NAME.bit --verify vectors.npz --save FILE writes one"
 
 
@@ -52,7 +52,11 @@ def take_in(file: Path, accelerator: Accelerator, folder: Path) -> None:
         )
     told = "" if record.first is None else f"frame {record.first}: the board's result differs"
     rung = Rung(
-        name=RUNG, frames=record.frames, equal=record.equal, compared="results over the driver", difference=told
+        name=RungName.BOARD,
+        frames=record.frames,
+        equal=record.equal,
+        compared="results over the driver",
+        difference=told,
     )
     save_rungs(folder, [rung])
     (folder / RECORD).write_text(json.dumps(record.measured, indent=1) + "\n")

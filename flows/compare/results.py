@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from adiabit import files
-from adiabit.errors import UserError
+from adiabit.flows import documents
 from adiabit.train.checkpoint import MODEL, ModelCard
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -60,14 +59,4 @@ _T = TypeVar("_T", bound=BaseModel)
 
 
 def _read(model: type[_T], path: Path) -> _T:
-    remedy = f"delete the folder {path.parent}, it is trained anew"
-    try:
-        return model.model_validate_json(files.read_text(path, remedy))
-    except ValidationError as error:
-        raise UserError(f"{path}: damaged ({_first(error)}); {remedy}") from error
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors()[0]
-    told = f"{first['msg'][0].lower()}{first['msg'][1:]}"
-    return ": ".join(part for part in (".".join(map(str, first["loc"])), told) if part)
+    return documents.read(model, path, f"delete the folder {path.parent}, it is trained anew")

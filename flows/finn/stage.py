@@ -29,7 +29,7 @@ from adiabit.flows.frontend.network import Network
 from adiabit.flows.frontend.normalize import normalize
 from adiabit.flows.frontend.read import read
 from adiabit.flows.frontend.trace import frames_for, logits, seen
-from adiabit.flows.ladder import Rung, Vectors, predicted, save_rungs
+from adiabit.flows.ladder import Rung, RungName, Vectors, predicted, save_rungs
 from adiabit.flows.toolchain import ToolError
 from adiabit.hw import storage
 from adiabit.hw.estimate import estimate
@@ -133,7 +133,7 @@ def _reference(vectors: Vectors, source: ModelWrapper, network: Network, config:
     rounded = predicted(run_model(source, seen(vectors.frames, network, config)).reshape(count, -1))
     alike = int(np.sum(rounded == vectors.predictions))
     return Rung(
-        name="QONNX", frames=count, equal=count, accuracy=vectors.accuracy(vectors.predictions),
+        name=RungName.QONNX, frames=count, equal=count, accuracy=vectors.accuracy(vectors.predictions),
         compared=f"the reference, exact; in float32 the same label for {alike:,}",
     )  # fmt: skip
 

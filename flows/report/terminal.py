@@ -30,7 +30,7 @@ def tables(figures: Figures) -> list[RenderableType]:
 
 def outcome(figures: Figures) -> list[RenderableType]:
     """What a run has found so far: the rungs that were run, accuracy, cycles and resources in a line each."""
-    ran = tuple(rung for rung in figures.rungs if rung.status != "not run")
+    ran = tuple(rung for rung in figures.rungs if rung.ran)
     shown: list[RenderableType] = [rich_table(ladder(replace(figures, rungs=ran)))] if ran else []
     lines = (_learnt(figures), _speed(figures), _timing(figures), _takes(figures))
     return [

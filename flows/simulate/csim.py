@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adiabit.flows import toolchain
-from adiabit.flows.ladder import Vectors, save_rungs
+from adiabit.flows.ladder import RungName, Vectors, save_rungs
 from adiabit.flows.simulate.bench import Run, Traffic
 from adiabit.flows.simulate.compare import compare, write_beats
 from adiabit.flows.simulate.config import SimulateConfig
@@ -25,7 +25,6 @@ from adiabit.hw.emit_hls import HLS
 from adiabit.hw.packing import beat_bytes
 
 SOURCE = Path(__file__).with_name("record.cpp")
-RUNG = "HLS C simulation"
 OPTIONS = (
     "-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror",
     "-Wno-unknown-pragmas",  # HLS is for another compiler
@@ -65,7 +64,7 @@ def simulate_c(
         "frames_per_second": round(len(vectors.frames) / max(result.seconds, 1e-9), 1),
     }
     (out / "simulation.json").write_text(json.dumps(figures, indent=1) + "\n")
-    save_rungs(out, [rung_of(RUNG, accelerator, vectors, [compared], told=told)])
+    save_rungs(out, [rung_of(RungName.HLS, accelerator, vectors, [compared], told=told)])
 
 
 def build(accelerator: Accelerator, sources: Path, folder: Path, log: Path, options: tuple[str, ...] = ()) -> Path:

@@ -18,14 +18,13 @@ import numpy.typing as npt
 
 from adiabit.errors import UserError
 from adiabit.flows import toolchain
-from adiabit.flows.ladder import Rung, Vectors, save_rungs
+from adiabit.flows.ladder import Rung, RungName, Vectors, save_rungs
 from adiabit.flows.simulate.bench import Bench, Run, build, load_design
 from adiabit.flows.simulate.compare import Comparison, compare, write_beats
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.hw import golden, storage
 from adiabit.hw.accelerator import Accelerator, LabelSelect
 
-RTL = "RTL simulation"
 EVERY = "every stream, every beat"
 
 
@@ -36,7 +35,7 @@ def simulate(
     out: Path,
     config: SimulateConfig | None = None,
     *,
-    rung: str = RTL,
+    rung: RungName = RungName.RTL,
 ) -> None:
     """Write `simulation.json`, `rungs.json`, `simulate.log` and, if asked for, waveforms into `out`.
 
@@ -63,7 +62,7 @@ def simulate(
         if count:
             trace = out / "stalls.vcd" if config.trace else None
             results.append(passes.run(end=count, stalls=True, trace=trace)[1])
-        told = _difference(passes, results, config.first, () if rung == RTL else ("--backend", "cosim"))
+        told = _difference(passes, results, config.first, () if rung is RungName.RTL else ("--backend", "cosim"))
     figures = {
         "frames": len(vectors.frames),
         "first": config.first,
@@ -163,7 +162,7 @@ def _stalls(accelerator: Accelerator, run: Run) -> dict[str, dict[str, int]]:
 
 
 def rung_of(
-    name: str, accelerator: Accelerator, vectors: Vectors, results: list[Comparison], *, told: Told,
+    name: RungName, accelerator: Accelerator, vectors: Vectors, results: list[Comparison], *, told: Told,
     compared: str = EVERY,
 ) -> Rung:  # fmt: skip
     """The rung of runs that all began with the first of the vectors; the first run had them all.

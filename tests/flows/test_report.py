@@ -19,7 +19,7 @@ import rich.console
 
 from adiabit.boards import catalog
 from adiabit.errors import UserError
-from adiabit.flows.ladder import RUNGS, Rung, StageName, save_rungs
+from adiabit.flows.ladder import RUNGS, Rung, RungName, StageName, save_rungs
 from adiabit.flows.report import collect, draw, drawing, render, report, tables
 from adiabit.flows.report import tables as rich_tables
 from adiabit.flows.report.build import verdict
@@ -118,14 +118,16 @@ def folders(tmp_path: Path) -> Folders:
     estimate = {"cycles": accelerator.cycles, "latency": 1007, "luts": 6123, "ffs": 3456, "bram18": 12, "dsps": 0}
     write(made[StageName.COMPILE], estimate={**estimate, "stages": per_stage})
 
-    def equal(name: str, compared: str) -> Rung:
+    def equal(name: RungName, compared: str) -> Rung:
         return Rung(name=name, frames=1012, equal=1012, accuracy=0.9475, compared=compared)
 
-    save_rungs(made[StageName.EXPORT], [equal("torch", ""), equal("QONNX", "logits")])
-    save_rungs(made[StageName.COMPILE], [equal(name, "labels, accumulators") for name in ("FINN graph", "golden")])
+    save_rungs(made[StageName.EXPORT], [equal(RungName.TORCH, ""), equal(RungName.QONNX, "logits")])
+    save_rungs(
+        made[StageName.COMPILE], [equal(name, "labels, accumulators") for name in (RungName.FINN, RungName.GOLDEN)]
+    )
     save_rungs(
         made[StageName.SIMULATE],
-        [Rung(name="RTL simulation", frames=256, equal=256, accuracy=0.9434, compared="labels")],
+        [Rung(name=RungName.RTL, frames=256, equal=256, accuracy=0.9434, compared="labels")],
     )
     waited = {s.name: {"beats": s.beats, "valid_not_ready": 3 * i} for i, s in enumerate(accelerator.streams)}
     simulation = {"frames": 256, "cycles_per_frame": 784, "cycles_per_frame_expected": 784, "latency_cycles": 1021,
@@ -296,7 +298,7 @@ def test_a_stage_without_its_rung_says_so(folders: Folders, tmp_path: Path) -> N
 def test_a_difference_is_prominent(folders: Folders, tmp_path: Path) -> None:
     save_rungs(
         folders[StageName.SIMULATE],
-        [Rung(name="RTL simulation", frames=256, equal=250, compared="labels", difference=DIFFERENCE)],
+        [Rung(name=RungName.RTL, frames=256, equal=250, compared="labels", difference=DIFFERENCE)],
     )
     figures, html = make(folders, tmp_path / "out")
     page = Page(html)
@@ -320,11 +322,12 @@ def warned(folders: Folders) -> None:
     """Two rungs with a warning in common, one of them with another."""
     save_rungs(
         folders[StageName.EXPORT],
-        [Rung(name="torch", frames=9, equal=9), Rung(name="QONNX", frames=9, equal=9, warnings=(CONSTANT,))],
+        [
+            Rung(name=RungName.TORCH, frames=9, equal=9),
+            Rung(name=RungName.QONNX, frames=9, equal=9, warnings=(CONSTANT,)),
+        ],
     )
-    save_rungs(
-        folders[StageName.SIMULATE], [Rung(name="RTL simulation", frames=9, equal=9, warnings=(CONSTANT, SHORT))]
-    )
+    save_rungs(folders[StageName.SIMULATE], [Rung(name=RungName.RTL, frames=9, equal=9, warnings=(CONSTANT, SHORT))])
 
 
 def test_warnings_qualify_the_verdict_and_the_ladder(folders: Folders, tmp_path: Path) -> None:
@@ -345,24 +348,24 @@ def test_warnings_qualify_the_verdict_and_the_ladder(folders: Folders, tmp_path:
 
 def test_a_difference_weighs_more_than_a_warning(folders: Folders, tmp_path: Path) -> None:
     warned(folders)
-    save_rungs(folders[StageName.COMPILE], [Rung(name="golden", frames=9, equal=8, warnings=(SHORT,))])
+    save_rungs(folders[StageName.COMPILE], [Rung(name=RungName.GOLDEN, frames=9, equal=8, warnings=(SHORT,))])
     figures, _ = make(folders, tmp_path / "out")
     assert verdict(figures) == Cell("Not exact: golden differs", "bad")
     assert ladder(figures).rows[3][1] == Cell("DIFFERS", "bad")
 
 
 def test_one_warning_stands_alone(folders: Folders, tmp_path: Path) -> None:
-    save_rungs(folders[StageName.SIMULATE], [Rung(name="RTL simulation", frames=9, equal=9, warnings=(SHORT,))])
+    save_rungs(folders[StageName.SIMULATE], [Rung(name=RungName.RTL, frames=9, equal=9, warnings=(SHORT,))])
     assert verdict(make(folders, tmp_path / "out")[0]).text == f"Exact, but {SHORT}"
 
 
 def test_of_two_records_of_a_rung_the_worse_counts(folders: Folders, tmp_path: Path) -> None:
-    save_rungs(folders[StageName.EMIT], [Rung(name="golden", frames=9, equal=8)])
+    save_rungs(folders[StageName.EMIT], [Rung(name=RungName.GOLDEN, frames=9, equal=8)])
     assert make(folders, tmp_path / "out")[0].differences[0].frames == 9
-    save_rungs(folders[StageName.EMIT], [Rung(name="golden", frames=0, equal=0, why_not="left out")])
+    save_rungs(folders[StageName.EMIT], [Rung(name=RungName.GOLDEN, frames=0, equal=0, why_not="left out")])
     assert make(folders, tmp_path / "out")[0].differences == ()
-    save_rungs(folders[StageName.EXPORT], [Rung(name="golden", frames=9, equal=9, warnings=(SHORT,))])
-    save_rungs(folders[StageName.EMIT], [Rung(name="golden", frames=9, equal=9)])
+    save_rungs(folders[StageName.EXPORT], [Rung(name=RungName.GOLDEN, frames=9, equal=9, warnings=(SHORT,))])
+    save_rungs(folders[StageName.EMIT], [Rung(name=RungName.GOLDEN, frames=9, equal=9)])
     assert make(folders, tmp_path / "out")[0].rungs[3].warnings == (SHORT,)
 
 
@@ -377,7 +380,7 @@ def test_measured_cycles_other_than_the_fold_are_marked(folders: Folders, tmp_pa
 def test_what_a_board_measured_is_shown(folders: Folders, tmp_path: Path) -> None:
     (verified := tmp_path / "verified").mkdir()
     write(verified, board={"frames_per_second": 98765.4, "latency_seconds": 0.00125})
-    save_rungs(verified, [Rung(name="board", frames=256, equal=256, compared="results over the driver")])
+    save_rungs(verified, [Rung(name=RungName.BOARD, frames=256, equal=256, compared="results over the driver")])
     figures, _ = make({**folders, StageName.VERIFIED: verified}, tmp_path / "out")
     assert texts(ladder(figures))[-1] == ["board", "equal", "256", "256", "—", "results over the driver"]
     assert texts(resources(figures))[-3:] == [
@@ -433,7 +436,7 @@ def test_all_words_are_escaped(folders: Folders, tmp_path: Path) -> None:
     evil = "<script>alert('&')</script>"
     save_rungs(
         folders[StageName.SIMULATE],
-        [Rung(name="RTL simulation", frames=1, equal=0, compared=evil, difference=f"stage fc1 {evil}")],
+        [Rung(name=RungName.RTL, frames=1, equal=0, compared=evil, difference=f"stage fc1 {evil}")],
     )
     write(folders[StageName.SIMULATE], simulation={"stalls": {evil: {evil: evil}}})
     write(folders[StageName.TRAIN], metrics={"method": evil})
@@ -448,7 +451,7 @@ def test_all_words_are_escaped(folders: Folders, tmp_path: Path) -> None:
 
 def test_tables_print_on_a_terminal(folders: Folders, tmp_path: Path) -> None:
     save_rungs(
-        folders[StageName.SIMULATE], [Rung(name="RTL simulation", frames=2, equal=1, difference="[red]as it is[/red]")]
+        folders[StageName.SIMULATE], [Rung(name=RungName.RTL, frames=2, equal=1, difference="[red]as it is[/red]")]
     )
     console = rich.console.Console(file=StringIO(), width=160)
     for table in tables(make(folders, tmp_path / "out")[0]):
@@ -491,7 +494,7 @@ def test_a_terminal_of_80_columns_has_every_column(folders: Folders, tmp_path: P
 
 
 def test_a_long_difference_is_not_squeezed_into_a_narrow_column(folders: Folders, tmp_path: Path) -> None:
-    save_rungs(folders[StageName.SIMULATE], [Rung(name="RTL simulation", frames=9, equal=8, difference=DIFFERENCE)])
+    save_rungs(folders[StageName.SIMULATE], [Rung(name=RungName.RTL, frames=9, equal=8, difference=DIFFERENCE)])
     lines = printed(make(folders, tmp_path / "out")[0], 80)
     at = lines.index("RTL simulation     DIFFERS       9      8         —")
     assert " ".join(lines[at + 1 : at + 3]).replace("   ", " ") == f"  {DIFFERENCE}"
@@ -622,7 +625,7 @@ def test_place_and_route_is_shown_where_it_ran(folders: Folders, tmp_path: Path)
     (tmp_path / "bitstream").mkdir()
     document = {"tool": "nextpnr", "fmax_mhz": 108.9, "lut": 1780, "ff": 777, "bram18": 7, "dsp": 0, "clock_mhz": 25}
     write(tmp_path / "bitstream", bitstream=document)
-    save_rungs(tmp_path / "bitstream", [Rung(name="netlist simulation", frames=24, equal=24)])
+    save_rungs(tmp_path / "bitstream", [Rung(name=RungName.NETLIST, frames=24, equal=24)])
     figures, html = make({**folders, StageName.BITSTREAM: tmp_path / "bitstream"}, tmp_path / "out")
     rows = {row[0]: row[1:4] for row in texts(resources(figures)) if "routed" in row[0]}
     assert rows["Fmax, routed"] == ["—", "108.9 MHz", "nextpnr"]
