@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 def write(path: Path, document: object) -> None:
     """Write a dataclass, or a list of them, whole or not at all."""
-    files.write_text(path, json.dumps(to_jsonable_python(document), indent=1) + "\n")
+    files.write_text(path, json.dumps(to_jsonable_python(document, fallback=str), indent=1) + "\n")
 
 
 def read(kind: type[T], path: Path, remedy: str = "") -> T:

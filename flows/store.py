@@ -27,8 +27,19 @@ from typing import Any
 
 from adiabit import files
 from adiabit.errors import UserError
+from adiabit.flows import documents
 
 MANIFEST = "stage.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """`stage.json`."""
+
+    stage: str
+    seconds: float  # what making it took
+    key: Mapping[str, Any]  # all that it was made from
+    files: Mapping[str, str]  # digests by name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,15 +77,15 @@ class Store:
                 _remove(partial)
             if self.finished(name, key) and self._reusable(name, done):
                 _link(done)
-                return Made(folder=done, reused=True, seconds=_manifest(done)["seconds"])
+                return Made(folder=done, reused=True, seconds=manifest(done).seconds)
             if not resumes:
                 _remove(partial)
             open_folder(partial)
             start = time.monotonic()
             make(partial)
             seconds = time.monotonic() - start
-            document = {"stage": name, "seconds": round(seconds, 3), "key": key, "files": _digests(partial)}
-            (partial / MANIFEST).write_text(json.dumps(document, indent=1, default=str) + "\n")
+            left = Manifest(stage=name, seconds=round(seconds, 3), key=key, files=_digests(partial))
+            documents.write(partial / MANIFEST, left)
             partial.rename(done)
             _link(done)
         return Made(folder=done, reused=False, seconds=seconds)
@@ -102,9 +113,9 @@ class Store:
 def changed(folder: Path) -> str:
     """What is no longer as the stage left it in its finished folder; empty where all is. Files beside do not matter."""
     try:
-        kept = _manifest(folder)["files"]
-    except (UserError, ValueError, KeyError, TypeError, RecursionError) as error:
-        return f"{MANIFEST} is damaged ({str(error) or type(error).__name__})"
+        kept = manifest(folder).files
+    except UserError as error:
+        return f"{MANIFEST} is damaged ({error})"
     for name, digest in kept.items():
         path = folder / name
         if not path.is_file():
@@ -116,14 +127,13 @@ def changed(folder: Path) -> str:
 
 def identity(folder: Path) -> str:
     """Of a finished folder's content, logs apart: what a stage that reads it is keyed by."""
-    kept = {name: digest for name, digest in _manifest(folder)["files"].items() if not name.endswith(".log")}
+    kept = {name: digest for name, digest in manifest(folder).files.items() if not name.endswith(".log")}
     return f"{folder.name} {hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]}"
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a finished folder."""
-    document = json.loads(files.read_text(folder / MANIFEST, f"delete the folder {folder} and run again"))
-    return {"seconds": float(document["seconds"]), "files": dict(document["files"])}
+def manifest(folder: Path) -> Manifest:
+    """What a finished folder is; `UserError` where its `stage.json` is missing or damaged."""
+    return documents.read(Manifest, folder / MANIFEST)
 
 
 def _digests(folder: Path) -> dict[str, str]:

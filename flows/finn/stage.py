@@ -15,6 +15,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from adiabit.boards import catalog
 from adiabit.boards.catalog import Board
 from adiabit.errors import UserError
+from adiabit.flows.finn import figures
 from adiabit.flows.finn.compare import Comparison
 from adiabit.flows.finn.execute import run_model
 from adiabit.flows.finn.finn_setup import finn
@@ -32,7 +33,6 @@ from adiabit.flows.frontend.trace import frames_for, logits, seen
 from adiabit.flows.ladder import Rung, RungName, Vectors, predicted, save_rungs
 from adiabit.flows.toolchain import ToolError
 from adiabit.hw import storage
-from adiabit.hw.estimate import estimate
 from adiabit.hw.finn_json import to_finn_json
 
 LOG = "finn.log"
@@ -84,7 +84,7 @@ def compile_model(
     vectors.save(out)
     storage.save(result, out)
     _write(out / "folding.json", to_finn_json(result))
-    _write(out / "estimate.json", estimate(result).as_dict())
+    figures.save(out, figures.estimated(result))
     save_rungs(out, rungs)
 
 

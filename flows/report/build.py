@@ -19,8 +19,9 @@ from adiabit.flows.report import tables as rows
 from adiabit.flows.report.charts import training_charts
 from adiabit.flows.report.collect import collect
 from adiabit.flows.report.drawing import draw
-from adiabit.flows.report.figures import RESOURCES, Figures, Resources
+from adiabit.flows.report.figures import Figures
 from adiabit.flows.report.terminal import tables
+from adiabit.flows.resources import RESOURCES, Resources
 from adiabit.flows.store import open_folder
 
 __all__ = ["render", "report", "tables"]

@@ -4,27 +4,22 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from adiabit.boards.catalog import Board
-from adiabit.errors import UserError
+from adiabit.flows import training
+from adiabit.flows.bitstream import figures as routing
+from adiabit.flows.finn import figures as estimating
 from adiabit.flows.finn.folding import fitting_rate
 from adiabit.flows.ladder import RUNGS, Rung, RungName, RungState, StageName, load_rungs
-from adiabit.flows.report.figures import (
-    Bitstream,
-    Figures,
-    OnBoard,
-    Resources,
-    Simulation,
-    StageFigures,
-    Synthesis,
-    Training,
-)
-from adiabit.flows.store import MANIFEST, versions
+from adiabit.flows.report.figures import Figures, StageFigures
+from adiabit.flows.resources import RESOURCES, Resources
+from adiabit.flows.simulate import figures as simulating
+from adiabit.flows.store import MANIFEST, manifest, versions
+from adiabit.flows.synthesize import figures as synthesizing
 from adiabit.hw import storage
 from adiabit.hw.accelerator import Accelerator, MatrixVector, Stage
 from adiabit.hw.memory import memory_of
@@ -59,26 +54,23 @@ def collect(
     accelerator = None
     if (compiled := folders.get(StageName.COMPILE)) and (compiled / storage.JSON).exists():
         accelerator = storage.load(compiled)
-    estimate = _read(folders, StageName.COMPILE, "estimate.json")
-    synthesis = _read(folders, StageName.SYNTHESIZE, "synthesis.json")
-    total = _resources(synthesis.get("total", {}))
-    simulation = _read(folders, StageName.SIMULATE, "simulation.json")
-    routed = _read(folders, StageName.BITSTREAM, "bitstream.json")
-    on_board = _read(folders, StageName.VERIFIED, "board.json")
+    estimate = _left(folders, StageName.COMPILE, estimating.FILE, estimating.load)
+    synthesis = _left(folders, StageName.SYNTHESIZE, synthesizing.FILE, synthesizing.load)
+    made = {stage: _left(folders, stage, MANIFEST, manifest) for stage in StageName}
     figures = Figures(
         name=name, board=board, clock_mhz=clock_mhz, command=command,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         rungs=tuple(dataclasses.replace(r, difference=r.told(selection)) for r in _rungs(folders)),
         stages=tuple(_stages(accelerator, _by_name(estimate), _by_name(synthesis))),
         cycles_estimate=accelerator.cycles if accelerator else None,
-        latency_estimate=estimate.get("latency"),
-        training=_training(folders),
-        estimate=_resources(estimate) if estimate else None,
-        simulation=_pick(Simulation, simulation) if simulation else None,
-        synthesis=_pick(Synthesis, {**synthesis, "total": total}) if synthesis else None,
-        bitstream=_pick(Bitstream, {**routed, "total": _resources(routed)}) if routed else None,
-        on_board=_pick(OnBoard, on_board) if on_board else None,
-        seconds={str(stage): made["seconds"] for stage in StageName if (made := _read(folders, stage, MANIFEST))},
+        latency_estimate=estimate.latency if estimate else None,
+        training=_left(folders, StageName.TRAIN, training.METRICS, training.load),
+        estimate=estimate.total if estimate else None,
+        simulation=_left(folders, StageName.SIMULATE, simulating.FILE, simulating.load),
+        synthesis=synthesis,
+        bitstream=_left(folders, StageName.BITSTREAM, routing.BITSTREAM, routing.load),
+        on_board=_left(folders, StageName.VERIFIED, routing.BOARD, routing.load_board),
+        seconds={str(stage): found.seconds for stage, found in made.items() if found},
         versions=versions(*PACKAGES),
         accelerator=accelerator,
     )  # fmt: skip
@@ -88,42 +80,19 @@ def collect(
     return dataclasses.replace(figures, advice=f"by the estimate, {advice}")
 
 
-def _read(folders: Mapping[StageName, Path], stage: StageName, file: str) -> dict[str, Any]:
-    """The document of a stage; empty where the stage, or that file, was not made. NaN and Infinity become None."""
-    path = folders[stage] / file if stage in folders else None
-    if path is None or not path.exists():
-        return {}
-    try:
-        document = json.loads(path.read_text(), parse_constant=lambda _: None)
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path}: damaged ({error}); delete the folder {path.parent} and run again") from error
-    if not isinstance(document, dict):
-        raise UserError(f"{path}: damaged (not an object); delete the folder {path.parent} and run again")
-    return document
-
-
 _T = TypeVar("_T")
 
 
-def _pick(cls: type[_T], document: Mapping[str, Any]) -> _T:
-    """An instance from the keys that it knows; a stage may write more."""
-    names = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]  # only dataclasses come here
-    return cls(**{key: value for key, value in document.items() if key in names})
+def _left(folders: Mapping[StageName, Path], stage: StageName, file: str, load: Callable[[Path], _T]) -> _T | None:
+    """What a stage left; None where the stage, or that file, was not made."""
+    folder = folders.get(stage)
+    return load(folder) if folder and (folder / file).exists() else None
 
 
-def _resources(document: Mapping[str, Any]) -> Resources:
-    """Of a row: estimates are written in the plural (luts), syntheses in the singular (lut)."""
-    names = [f.name for f in dataclasses.fields(Resources)]
-    return Resources(**{name: document.get(name, document.get(f"{name}s")) for name in names})
-
-
-def _by_name(document: Mapping[str, Any]) -> dict[str, Resources]:
-    return {stage["name"]: _resources(stage) for stage in document.get("stages", [])}
-
-
-def _training(folders: Mapping[StageName, Path]) -> Training | None:
-    metrics, history = _read(folders, StageName.TRAIN, "metrics.json"), _read(folders, StageName.TRAIN, "history.json")
-    return _pick(Training, {**metrics, "history": history}) if metrics or history else None
+def _by_name(found: estimating.Estimate | synthesizing.Synthesis | None) -> dict[str, Resources]:
+    """Resources of each stage of the accelerator."""
+    rows = found.stages if found else ()
+    return {row.name: Resources(**{key: getattr(row, key) for key in RESOURCES}) for row in rows}
 
 
 def _stages(

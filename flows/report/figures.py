@@ -9,20 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adiabit.boards.catalog import Board
+from adiabit.flows.bitstream.figures import Bitstream, OnBoard
 from adiabit.flows.ladder import Rung
+from adiabit.flows.resources import RESOURCES, Resources
+from adiabit.flows.simulate.figures import Simulation
+from adiabit.flows.synthesize.figures import Synthesis
+from adiabit.flows.training import Training
 from adiabit.hw.accelerator import Accelerator
-
-RESOURCES = {"lut": "LUT", "ff": "FF", "bram18": "BRAM18", "dsp": "DSP"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resources:
-    """What a circuit takes or a part holds."""
-
-    lut: float | None = None
-    ff: float | None = None
-    bram18: float | None = None
-    dsp: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,71 +44,6 @@ class StageFigures:
     cycles: int | None = None
     estimate: Resources | None = None
     synthesis: Resources | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Training:
-    """metrics.json and history.json of the training; accuracies are shares of 1."""
-
-    method: str | None = None
-    soft_validation: float | None = None
-    hard_validation: float | None = None
-    soft_test: float | None = None
-    hard_test: float | None = None
-    epochs: int | None = None
-    chosen_epoch: int | None = None
-    seconds: float | None = None
-    seed: int | None = None
-    history: Mapping[str, list[float | None]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Simulation:
-    """simulation.json: what the RTL did, cycle by cycle."""
-
-    frames: int | None = None
-    cycles_per_frame: float | None = None
-    cycles_per_frame_min: float | None = None
-    cycles_per_frame_max: float | None = None
-    cycles_per_frame_expected: float | None = None
-    latency_cycles: float | None = None
-    total_cycles: int | None = None
-    stalls: Mapping[str, Any] = field(default_factory=dict)
-    seconds_build: float | None = None
-    seconds_run: float | None = None
-    cycles_per_second: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Synthesis:
-    """synthesis.json: what Yosys made of the RTL."""
-
-    tool: str | None = None
-    part: str | None = None
-    family: str | None = None
-    total: Resources = Resources()
-    logic_delay_ns: float | None = None
-    timing_note: str | None = None
-    seconds: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bitstream:
-    """bitstream.json: the whole chip after place and route."""
-
-    tool: str | None = None
-    fmax_mhz: float | None = None
-    slack_ns: float | None = None
-    total: Resources = Resources()
-
-
-@dataclass(frozen=True, kw_only=True)
-class OnBoard:
-    """board.json: what the driver measured; DMA and host included but for the cycles."""
-
-    frames_per_second: float | None = None
-    latency_seconds: float | None = None
-    cycles_per_frame: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

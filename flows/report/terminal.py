@@ -13,8 +13,9 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from adiabit.flows.report.figures import RESOURCES, Figures, Resources
+from adiabit.flows.report.figures import Figures
 from adiabit.flows.report.tables import NONE, Cell, Table, accuracy, ladder, number, percent, resources
+from adiabit.flows.resources import RESOURCES, Resources
 
 STYLES = {"good": "green", "bad": "bold white on red", "warn": "yellow", "muted": "dim", "": ""}
 GAP = 2  # characters between two columns

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from adiabit.flows import toolchain
 from adiabit.flows.ladder import RungName, Vectors, save_rungs
+from adiabit.flows.simulate import figures
 from adiabit.flows.simulate.bench import Run, Traffic
 from adiabit.flows.simulate.compare import compare, write_beats
 from adiabit.flows.simulate.config import SimulateConfig
@@ -56,14 +57,14 @@ def simulate_c(
         frame = config.first + compared.difference.frame
         replay = ("simulate", "--backend", "hls", "--frames", f"{frame}:{frame + 1}")
         told = compared.difference.tell(config.first), replay
-    figures = {
-        "frames": len(vectors.frames),
-        "first": config.first,
-        "seconds_build": round(seconds_build, 3),
-        "seconds_run": round(result.seconds, 3),
-        "frames_per_second": round(len(vectors.frames) / max(result.seconds, 1e-9), 1),
-    }
-    (out / "simulation.json").write_text(json.dumps(figures, indent=1) + "\n")
+    made = figures.Execution(
+        frames=len(vectors.frames),
+        first=config.first,
+        seconds_build=round(seconds_build, 3),
+        seconds_run=round(result.seconds, 3),
+        frames_per_second=round(len(vectors.frames) / max(result.seconds, 1e-9), 1),
+    )
+    figures.save(out, made)
     save_rungs(out, [rung_of(RungName.HLS, accelerator, vectors, [compared], told=told)])
 
 
