@@ -23,7 +23,11 @@ from adiabit.flows.recipe import load
 
 P = ParamSpec("P")
 RecipeArgument = Annotated[
-    Path, typer.Argument(metavar="RECIPE", help="A recipe, e.g. recipes/digits.toml, or a bare QONNX model (.onnx).")
+    Path,
+    typer.Argument(
+        metavar="RECIPE",
+        help="A recipe: a file, or a name that comes along, e.g. digits. Or a QONNX model (.onnx).",
+    ),
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder of the stages; build/NAME by default.")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the data set; before ADIABIT_DATA.")]
