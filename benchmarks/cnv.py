@@ -21,7 +21,7 @@ from typing import Any
 
 from adiabit.boards import catalog
 from adiabit.flows.finn.finn_setup import finn
-from adiabit.flows.ladder import Rung, load_rungs
+from adiabit.flows.ladder import Rung, StageName, load_rungs
 from adiabit.flows.pipeline import Pipeline
 from adiabit.flows.recipe import load
 from adiabit.hw import storage
@@ -51,11 +51,15 @@ def main() -> None:
         ],
     )
     pipeline = Pipeline(recipe, args.out)
-    rungs = [rung for stage in ("export", "compile", "simulate") for rung in load_rungs(pipeline.folder(stage))]
-    accelerator = storage.load(pipeline.compile)
-    simulation = json.loads((pipeline.simulate / "simulation.json").read_text())
-    synthesis = json.loads((pipeline.synthesize / "synthesis.json").read_text())
-    theirs = finn_estimate(pipeline.compile / "dataflow.onnx", pipeline.board, args.out / "finn.log")
+    rungs = [
+        rung
+        for stage in (StageName.EXPORT, StageName.COMPILE, StageName.SIMULATE)
+        for rung in load_rungs(pipeline.folder(stage))
+    ]
+    accelerator = storage.load(pipeline.folder(StageName.COMPILE))
+    simulation = json.loads((pipeline.folder(StageName.SIMULATE) / "simulation.json").read_text())
+    synthesis = json.loads((pipeline.folder(StageName.SYNTHESIZE) / "synthesis.json").read_text())
+    theirs = finn_estimate(pipeline.folder(StageName.COMPILE) / "dataflow.onnx", pipeline.board, args.out / "finn.log")
     different = [f"{rung.name}: {rung.difference}" for rung in rungs if rung.differs]
     if different:
         raise SystemExit("\n".join(different))

@@ -17,11 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from adiabit.flows.store import source_digest
-from adiabit.flows.synthesize.cells import resources
-from adiabit.flows.toolchain import run_tool
+from adiabit.flows.sources import Sources
 from adiabit.hw.accelerator import Accelerator
-from adiabit.hw.emit import rtl as emit_rtl
 from adiabit.hw.stages import (
     Add,
     Concat,
@@ -198,7 +195,11 @@ def grid() -> Iterator[tuple[str, Stage]]:
 
 
 def measure(stage: Stage) -> dict[str, int]:
-    """What Yosys makes of a stage, mapped by itself."""
+    """What Yosys makes of a stage, mapped by itself; it imports here what its results are keyed by."""
+    from adiabit.flows.synthesize.cells import resources
+    from adiabit.flows.toolchain import run_tool
+    from adiabit.hw.emit import rtl as emit_rtl
+
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         design = emit_rtl.emit(Accelerator(name="alone", stages=(stage,)), folder)
@@ -211,7 +212,7 @@ def measure(stage: Stage) -> dict[str, int]:
 
 
 def measured() -> dict[str, dict[str, int]]:
-    digest = source_digest("hw/rtl", "hw/emit", "hw/stages", "flows/synthesize")
+    digest = Sources().digest(measure, ["hw/rtl"])
     cache = json.loads(CACHE.read_text()) if CACHE.exists() else {}
     found: dict[str, dict[str, int]] = cache.get("rows", {}) if cache.get("digest") == digest else {}
     CACHE.parent.mkdir(exist_ok=True)

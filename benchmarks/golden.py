@@ -20,7 +20,7 @@ from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.infer_shapes import InferShapes
 
 from adiabit.flows.finn.execute import run_qonnx
-from adiabit.flows.ladder import Vectors
+from adiabit.flows.ladder import StageName, Vectors
 from adiabit.flows.pipeline import Pipeline
 from adiabit.flows.recipe import load
 from adiabit.hw import golden, storage
@@ -42,16 +42,16 @@ def seconds(function: Callable[[], object], rounds: int = ROUNDS) -> float:
 def main() -> None:
     recipe = Path(sys.argv[1] if len(sys.argv) > 1 else "recipes/digits.toml")
     pipeline = Pipeline(load(recipe), Path("build") / recipe.stem)
-    accelerator = storage.load(pipeline.compile)
-    vectors = Vectors.load(pipeline.export)
-    model = load_model(pipeline.train).eval()
+    accelerator = storage.load(pipeline.folder(StageName.COMPILE))
+    vectors = Vectors.load(pipeline.folder(StageName.EXPORT))
+    model = load_model(pipeline.folder(StageName.TRAIN)).eval()
     frames = np.resize(vectors.frames, (10_000, *vectors.frames.shape[1:]))
     pixels = torch.from_numpy(frames.astype(np.float32))
 
     with torch.no_grad():
         peer = seconds(lambda: model(pixels))
     ours = seconds(lambda: golden.run(accelerator, frames))
-    onnx, few = pipeline.export / "model.onnx", frames[:1000]
+    onnx, few = pipeline.folder(StageName.EXPORT) / "model.onnx", frames[:1000]
     batches = seconds(lambda: run_qonnx(onnx, few), rounds=3) * len(frames) / len(few)
     plain = ModelWrapper(str(onnx)).transform(InferShapes())
     source = plain.graph.input[0].name

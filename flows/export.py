@@ -15,7 +15,7 @@ from torch import nn
 
 from adiabit.errors import UserError
 from adiabit.flows.finn.execute import run_qonnx
-from adiabit.flows.ladder import Rung, Vectors, save_rungs
+from adiabit.flows.ladder import Rung, RungName, Vectors, save_rungs
 from adiabit.train.checkpoint import load_card, load_model
 from adiabit.train.config import DataConfig
 from adiabit.train.data import load
@@ -110,7 +110,10 @@ def verify(out: Path, vectors: Vectors) -> None:
         difference = (
             f"frame {frame}, logit {place}: torch {vectors.logits[frame, place]!r}, QONNX {computed[frame, place]!r}"
         )
-    torch_rung = Rung(name="torch", frames=total, equal=total, accuracy=vectors.accuracy(vectors.predictions))
-    qonnx_rung = Rung(name="QONNX", frames=total, equal=int(same.sum()), compared="logits", difference=difference,
-                      accuracy=vectors.accuracy(computed.argmax(1)))  # fmt: skip
+    reference = vectors.accuracy(vectors.predictions)
+    torch_rung = Rung(name=RungName.TORCH, frames=total, equal=total, accuracy=reference)
+    qonnx_rung = Rung(
+        name=RungName.QONNX, frames=total, equal=int(same.sum()), compared="logits", difference=difference,
+        accuracy=vectors.accuracy(computed.argmax(1)),
+    )  # fmt: skip
     save_rungs(out, [torch_rung, qonnx_rung])

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,48 @@ import numpy as np
 import numpy.typing as npt
 
 from adiabit.errors import UserError
-from adiabit.files import read_text
+from adiabit.flows import documents
 
-STAGES = (  # in the order of their work
-    "train", "export", "compile", "emit", "hls", "csim", "simulate", "synthesize", "cosim", "bitstream", "verified",
-)  # fmt: skip
-RUNGS = (
-    "torch", "QONNX", "FINN graph", "golden", "HLS C simulation", "RTL simulation", "HLS co-simulation", "board",
-)  # fmt: skip
+
+class StageName(StrEnum):
+    """The stages of a run, in the order of their work; the values name their folders."""
+
+    TRAIN = "train"
+    EXPORT = "export"
+    COMPILE = "compile"
+    EMIT = "emit"
+    HLS = "hls"
+    CSIM = "csim"
+    SIMULATE = "simulate"
+    SYNTHESIZE = "synthesize"
+    COSIM = "cosim"
+    BITSTREAM = "bitstream"
+    VERIFIED = "verified"
+
+
+class RungName(StrEnum):
+    """The rungs of the ladder, in the order in which a report tells them."""
+
+    TORCH = "torch"
+    QONNX = "QONNX"
+    FINN = "FINN graph"
+    GOLDEN = "golden"
+    HLS = "HLS C simulation"
+    RTL = "RTL simulation"
+    COSIM = "HLS co-simulation"
+    BOARD = "board"
+    NETLIST = "netlist simulation"  # of boards whose bitstream open tools make; told where it ran
+
+
+class RungState(StrEnum):
+    """What became of a rung, the worst last."""
+
+    NOT_RUN = "not run"
+    EQUAL = "equal"
+    DIFFERS = "DIFFERS"
+
+
+RUNGS = tuple(name for name in RungName if name is not RungName.NETLIST)  # told also where they did not run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +108,7 @@ def predicted(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
 class Rung:
     """One row of the ladder: `equal` of `frames` agreed with the rung before in every compared integer."""
 
-    name: str
+    name: RungName
     frames: int
     equal: int
     accuracy: float | None = None  # on the labelled frames
@@ -92,31 +126,29 @@ class Rung:
         return f"{self.difference}; replay: {command}"
 
     @property
-    def status(self) -> str:
-        """`equal`, `DIFFERS` or `not run`."""
+    def status(self) -> RungState:
+        """Whether it ran, and was equal in every frame."""
         if self.why_not:
-            return "not run"
-        return "equal" if self.frames > 0 and self.equal == self.frames else "DIFFERS"
+            return RungState.NOT_RUN
+        return RungState.EQUAL if self.frames > 0 and self.equal == self.frames else RungState.DIFFERS
+
+    @property
+    def ran(self) -> bool:
+        """Whether it was run."""
+        return self.status is not RungState.NOT_RUN
 
     @property
     def differs(self) -> bool:
         """Whether the rung ran and is not equal to the rung before."""
-        return self.status == "DIFFERS"
+        return self.status is RungState.DIFFERS
 
 
 def save_rungs(folder: Path, rungs: list[Rung]) -> None:
     """Write `rungs.json` into a stage's folder."""
-    (folder / "rungs.json").write_text(json.dumps([asdict(r) for r in rungs], indent=1) + "\n")
+    documents.write(folder / "rungs.json", rungs)
 
 
 def load_rungs(folder: Path) -> list[Rung]:
     """Rungs that a stage wrote; none where it wrote none, `UserError` where they are damaged."""
-    path, remedy = folder / "rungs.json", f"delete the folder {folder} and run again"
-    if not path.exists():
-        return []
-    try:
-        rows = json.loads(read_text(path, remedy))
-        lists = ("replay", "warnings")
-        return [Rung(**{**row, **{key: tuple(row.get(key, ())) for key in lists}}) for row in rows]
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{path}: damaged ({error}); {remedy}") from error
+    path = folder / "rungs.json"
+    return documents.read(list[Rung], path) if path.exists() else []

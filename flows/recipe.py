@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from adiabit import files
 from adiabit.boards import catalog
 from adiabit.errors import UserError
+from adiabit.flows import shipped
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
@@ -30,6 +31,7 @@ WORDS = {
     "Tuple should have": "the list should have", " after validation": "", "a valid tuple": "a list",
     "not a valid path for <class 'pathlib.Path'>": "no path",
 }  # fmt: skip
+FORM = f"see {shipped.FOLDER / 'digits.toml'} for the form"
 DEPTH = 16  # of tables and lists in one another; a recipe needs seven
 
 
@@ -79,9 +81,11 @@ class Recipe(BaseModel):
 def load(path: Path, overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None) -> Recipe:
     """Read and check a recipe, or a bare QONNX model (`.onnx`), which stands for a recipe of defaults.
 
+    A bare name stands for a recipe that comes with adiabit, see :func:`adiabit.flows.shipped.find`.
     `overrides` are `table.key=value` with a TOML value, `values` override by the key after them, as they are.
     `UserError` tells file, table, key, value, constraint and the nearest valid one.
     """
+    path = shipped.find(path)
     document = _read(path)
     for override in overrides:
         key, value = _parsed(override)
@@ -118,13 +122,13 @@ def _read(path: Path) -> dict[str, Any]:
     name = re.sub(r"[^a-z0-9_]", "_", path.stem.lower())
     if path.suffix == ".onnx":
         return {"name": name if name[:1].isalpha() else f"net_{name}", "onnx": path.name}
-    text = files.read_text(path, "give the path of a recipe, e.g. recipes/digits.toml")
+    text = files.read_text(path, "give the path of a recipe, or the name of one that comes with adiabit, e.g. digits")
     try:
         return {"name": name} | tomllib.loads(text)
     except RecursionError as error:
-        raise UserError(f"{path}: not TOML: nested too deep; see recipes/digits.toml for the form") from error
+        raise UserError(f"{path}: not TOML: nested too deep; {FORM}") from error
     except ValueError as error:  # also of a number of thousands of digits
-        raise UserError(f"{path}: not TOML: {error}; see recipes/digits.toml for the form") from error
+        raise UserError(f"{path}: not TOML: {error}; {FORM}") from error
 
 
 def _check_depth(path: Path, document: dict[str, Any]) -> None:
@@ -134,9 +138,7 @@ def _check_depth(path: Path, document: dict[str, Any]) -> None:
         level = [inner for value in level if isinstance(value, dict | list)
                  for inner in (value.values() if isinstance(value, dict) else value)]  # fmt: skip
     if level:
-        raise UserError(
-            f"{path}: tables or lists are nested more than {DEPTH} deep; none of a recipe is; see docs/recipe.md"
-        )
+        raise UserError(f"{path}: tables or lists are nested more than {DEPTH} deep; none of a recipe is; {FORM}")
 
 
 def _parsed(override: str) -> tuple[str, Any]:

@@ -27,9 +27,19 @@ from typing import Any
 
 from adiabit import files
 from adiabit.errors import UserError
+from adiabit.flows import documents
 
-PACKAGE = Path(__file__).parent.parent  # the folder that holds train, hw, boards and flows
 MANIFEST = "stage.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """`stage.json`."""
+
+    stage: str
+    seconds: float  # what making it took
+    key: Mapping[str, Any]  # all that it was made from
+    files: Mapping[str, str]  # digests by name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,35 +68,42 @@ class Store:
         fresh: bool = False,
     ) -> Made:
         """Return the folder for `key`, calling `make(folder)` only where no finished one stands."""
-        digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:12]
-        done = self.root / f"{name}-{digest}"
+        done = self.place(name, key)
         partial = self.root / f".{done.name}.partial"
         open_folder(self.root)
         with lock(self.root / f".{done.name}.lock"):
             if fresh:
                 _remove(done)
                 _remove(partial)
-            if self._reusable(name, done):
+            if self.finished(name, key) and self._reusable(name, done):
                 _link(done)
-                return Made(folder=done, reused=True, seconds=_manifest(done)["seconds"])
+                return Made(folder=done, reused=True, seconds=manifest(done).seconds)
             if not resumes:
                 _remove(partial)
             open_folder(partial)
             start = time.monotonic()
             make(partial)
             seconds = time.monotonic() - start
-            document = {"stage": name, "seconds": round(seconds, 3), "key": key, "files": _digests(partial)}
-            (partial / MANIFEST).write_text(json.dumps(document, indent=1, default=str) + "\n")
+            left = Manifest(stage=name, seconds=round(seconds, 3), key=key, files=_digests(partial))
+            documents.write(partial / MANIFEST, left)
             partial.rename(done)
             _link(done)
         return Made(folder=done, reused=False, seconds=seconds)
 
-    def _reusable(self, name: str, done: Path) -> bool:
-        """Whether a finished folder is as its stage left it; one that is not is set aside."""
+    def place(self, name: str, key: Mapping[str, Any]) -> Path:
+        """Where the finished folder for `key` stands, or will."""
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:12]
+        return self.root / f"{name}-{digest}"
+
+    def finished(self, name: str, key: Mapping[str, Any]) -> Path | None:
+        """The finished folder for `key`, if there is one; `UserError` where something else stands in its place."""
+        done = self.place(name, key)
         if done.is_symlink() or (done.exists() and not done.is_dir()):
             raise UserError(f"{done}: not a folder that a stage left; delete it and run again")
-        if not done.exists():
-            return False
+        return done if done.exists() else None
+
+    def _reusable(self, name: str, done: Path) -> bool:
+        """Whether a finished folder is as its stage left it; one that is not is set aside."""
         if fault := changed(done):
             aside = _set_aside(done)
             self.tell(f"{name}: {done}: {fault}; set aside as {aside.name} and made anew")
@@ -96,9 +113,9 @@ class Store:
 def changed(folder: Path) -> str:
     """What is no longer as the stage left it in its finished folder; empty where all is. Files beside do not matter."""
     try:
-        kept = _manifest(folder)["files"]
-    except (UserError, ValueError, KeyError, TypeError, RecursionError) as error:
-        return f"{MANIFEST} is damaged ({str(error) or type(error).__name__})"
+        kept = manifest(folder).files
+    except UserError as error:
+        return f"{MANIFEST} is damaged ({error})"
     for name, digest in kept.items():
         path = folder / name
         if not path.is_file():
@@ -110,14 +127,13 @@ def changed(folder: Path) -> str:
 
 def identity(folder: Path) -> str:
     """Of a finished folder's content, logs apart: what a stage that reads it is keyed by."""
-    kept = {name: digest for name, digest in _manifest(folder)["files"].items() if not name.endswith(".log")}
+    kept = {name: digest for name, digest in manifest(folder).files.items() if not name.endswith(".log")}
     return f"{folder.name} {hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]}"
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a finished folder."""
-    document = json.loads(files.read_text(folder / MANIFEST, f"delete the folder {folder} and run again"))
-    return {"seconds": float(document["seconds"]), "files": dict(document["files"])}
+def manifest(folder: Path) -> Manifest:
+    """What a finished folder is; `UserError` where its `stage.json` is missing or damaged."""
+    return documents.read(Manifest, folder / MANIFEST)
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -185,21 +201,14 @@ def lock(path: Path) -> Iterator[None]:
         yield
 
 
-def source_digest(*places: str) -> str:
-    """Digest of our own source files below the given folders or files of the package, so that an edit makes anew."""
-    digest = hashlib.sha256()
-    for place in places:
-        root = PACKAGE / place
-        paths = [root] if root.is_file() else sorted(p for p in root.rglob("*") if p.is_file())
-        for path in (p for p in paths if "__pycache__" not in p.parts):
-            digest.update(str(path.relative_to(PACKAGE)).encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 def file_digest(path: Path) -> str:
     """SHA-256 of a file; `UserError` where it cannot be read."""
     return hashlib.sha256(files.read_bytes(path, "give the path of a readable file")).hexdigest()
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 of every file below a folder, and of their names."""
+    return hashlib.sha256(json.dumps(_digests(folder), sort_keys=True).encode()).hexdigest()
 
 
 def versions(*packages: str) -> dict[str, str]:

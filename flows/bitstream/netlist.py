@@ -14,10 +14,9 @@ import numpy as np
 from adiabit.boards.pynq.adiabit_driver import Port
 from adiabit.flows import toolchain
 from adiabit.flows.bitstream.families import Family
-from adiabit.flows.ladder import Rung
+from adiabit.flows.ladder import Rung, RungName
 from adiabit.flows.simulate.bench import TOOLS
 
-RUNG = "netlist simulation"
 FRAMES = 24
 HERE = Path(__file__).parent
 
@@ -59,5 +58,9 @@ def simulate(netlist: Path, family: Family, chip: dict[str, Any], vectors: Path,
         f"the chip's result differs, frame {differs[0]}; see the netlist beside the bitstream" if len(differs) else ""
     )
     return Rung(
-        name=RUNG, frames=len(frames), equal=int(equal.sum()), compared="results over the serial line", difference=told
+        name=RungName.NETLIST,
+        frames=len(frames),
+        equal=int(equal.sum()),
+        compared="results over the serial line",
+        difference=told,
     )

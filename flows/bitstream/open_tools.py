@@ -18,8 +18,10 @@ from adiabit.errors import UserError
 from adiabit.flows import toolchain
 from adiabit.flows.bitstream import netlist
 from adiabit.flows.bitstream.families import BITSTREAM, FAMILIES, NETLIST, Family
+from adiabit.flows.bitstream.figures import Bitstream, save
 from adiabit.flows.bitstream.vectors import save_vectors
 from adiabit.flows.ladder import Vectors, save_rungs
+from adiabit.flows.resources import Resources
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit import serial as emit_serial
 
@@ -78,9 +80,9 @@ def build(
             raise UserError(f"accelerator {name}: does not fit on {board.title}; fold it less parallel") from error
         raise
     figures = _figures(json.loads((rtl / "report.json").read_text()), family, clock_mhz)
-    if figures["fmax_mhz"] < clock_mhz:
+    if figures.fmax_mhz is not None and figures.fmax_mhz < clock_mhz:
         raise UserError(
-            f"accelerator {name}: reaches {figures['fmax_mhz']:.1f} MHz on {board.title}, whose clock is {clock_mhz:g} "
+            f"accelerator {name}: reaches {figures.fmax_mhz:.1f} MHz on {board.title}, whose clock is {clock_mhz:g} "
             f"MHz; fold it otherwise; {out / 'nextpnr.log'} has the path"
         )
     toolchain.run_tool([packer, *uart.pack, *family.pack], cwd=rtl, log=out / "nextpnr.log")
@@ -90,8 +92,8 @@ def build(
     tell("verilator: the netlist on the saved vectors")
     rung = netlist.simulate((rtl / NETLIST).with_suffix(".v"), family, chip, out / "vectors.npz", out / "netlist.log")
     save_rungs(out, [rung])
-    (out / "bitstream.json").write_text(json.dumps(figures, indent=1) + "\n")
-    tell(f"nextpnr: {figures['fmax_mhz']:.1f} MHz, {figures['lut']:,} of {figures['capacity']['lut']:,} LUT4")
+    save(out, figures)
+    tell(f"nextpnr: {figures.fmax_mhz:.1f} MHz, {figures.total.lut:,} of {board.luts:,} LUT4")
 
 
 def synthesize(chip: dict[str, Any], family: Family, rtl: Path, log: Path) -> None:
@@ -101,13 +103,13 @@ def synthesize(chip: dict[str, Any], family: Family, rtl: Path, log: Path) -> No
         toolchain.run_tool([*script, chip["top"], NETLIST, *chip["sources"]], cwd=rtl, log=log, temporary=work)
 
 
-def _figures(report: dict[str, Any], family: Family, clock_mhz: float) -> dict[str, Any]:
-    """Fmax of the slowest clock, the resources used and those of the part."""
+def _figures(report: dict[str, Any], family: Family, clock_mhz: float) -> Bitstream:
+    """Fmax of the slowest clock, and what is used of what the part has."""
     table = report["utilization"]
-    return {
-        "tool": "nextpnr",
-        "fmax_mhz": min(clock["achieved"] for clock in report["fmax"].values()),
-        "clock_mhz": clock_mhz,
-        **family.used(table),
-        "capacity": family.capacity(table),
-    }
+    return Bitstream(
+        tool="nextpnr",
+        clock_mhz=clock_mhz,
+        total=Resources(**family.used(table)),
+        capacity=Resources(**family.capacity(table)),
+        fmax_mhz=min(clock["achieved"] for clock in report["fmax"].values()),
+    )

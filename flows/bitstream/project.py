@@ -9,15 +9,16 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from adiabit.boards.catalog import Board
 from adiabit.boards.pynq import vivado
 from adiabit.boards.pynq.block_design import block_design
 from adiabit.boards.pynq.describe import describe
 from adiabit.errors import UserError
+from adiabit.flows.bitstream.figures import Bitstream, save
 from adiabit.flows.bitstream.vectors import save_vectors
 from adiabit.flows.ladder import Vectors
+from adiabit.flows.resources import Resources
 from adiabit.flows.toolchain import TAIL, ToolError
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit import ip as emit_ip
@@ -88,27 +89,27 @@ def run_vivado(program: Path, folder: Path, clock_mhz: float, tell: Callable[[st
     if process.returncode:
         raise ToolError(f"{program} exited with {process.returncode}; the end of {log}:\n" + "\n".join(lines))
     slack = re.match(r"(-?[\d.]+) ns", worst)
-    figures: dict[str, Any] = {"tool": "Vivado", "slack_ns": float(slack[1]) if slack else None, "clock_mhz": clock_mhz}
-    figures.update(utilization((folder / "out" / "utilization.txt").read_text()))
-    (folder / "bitstream.json").write_text(json.dumps(figures, indent=1) + "\n")
+    total = utilization((folder / "out" / "utilization.txt").read_text())
+    nanoseconds = float(slack[1]) if slack else None
+    save(folder, Bitstream(tool="Vivado", clock_mhz=clock_mhz, total=total, slack_ns=nanoseconds))
 
 
-def utilization(text: str) -> dict[str, float]:
+def utilization(text: str) -> Resources:
     """LUTs, flip-flops, 18 Kbit block RAMs and DSPs of the whole system, from `report_utilization -hierarchical`."""
     rows = [[cell.strip() for cell in line.strip("| \n").split("|")] for line in text.splitlines() if "|" in line]
     if len(rows) < 2:
-        return {}
+        return Resources()
     found = dict(zip(rows[0], rows[1], strict=False))  # the heading, then the top
 
     def number(*names: str) -> float:
         return sum(float(found[name]) for name in names if name in found)
 
-    return {
-        "lut": number("Total LUTs"),
-        "ff": number("FFs"),
-        "bram18": 2 * number("RAMB36") + number("RAMB18"),
-        "dsp": number("DSP Blocks", "DSP48 Blocks"),
-    }
+    return Resources(
+        lut=number("Total LUTs"),
+        ff=number("FFs"),
+        bram18=2 * number("RAMB36") + number("RAMB18"),
+        dsp=number("DSP Blocks", "DSP48 Blocks"),
+    )
 
 
 _README = """\

@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from adiabit import files
 from adiabit.errors import UserError
-from adiabit.flows.ladder import Rung, save_rungs
+from adiabit.flows.bitstream.figures import OnBoard, save_board
+from adiabit.flows.ladder import Rung, RungName, save_rungs
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.storage import digest
 
-RUNG, RECORD = "board", "board.json"
 HOW = "on the board, python3 -m adiabit_driver NAME.bit --verify vectors.npz --save FILE writes one"
 
 
@@ -27,7 +26,7 @@ class Record(BaseModel):
     frames: int = Field(ge=1)
     equal: int = Field(ge=0)
     first: int | None  # the first frame that differs
-    measured: dict[str, float]  # on a PYNQ board with --measure: frames_per_second, latency_seconds, cycles_per_frame
+    measured: OnBoard  # on a PYNQ board with --measure
 
     @model_validator(mode="after")
     def _counts(self) -> Record:
@@ -52,10 +51,14 @@ def take_in(file: Path, accelerator: Accelerator, folder: Path) -> None:
         )
     told = "" if record.first is None else f"frame {record.first}: the board's result differs"
     rung = Rung(
-        name=RUNG, frames=record.frames, equal=record.equal, compared="results over the driver", difference=told
+        name=RungName.BOARD,
+        frames=record.frames,
+        equal=record.equal,
+        compared="results over the driver",
+        difference=told,
     )
     save_rungs(folder, [rung])
-    (folder / RECORD).write_text(json.dumps(record.measured, indent=1) + "\n")
+    save_board(folder, record.measured)
 
 
 def _reason(error: ValidationError) -> str:

@@ -12,6 +12,7 @@ import typer
 from adiabit.errors import UserError
 from adiabit.flows.cli.app import tell
 from adiabit.flows.cli.verb import BoardOption, FreshOption, Request, show_outcome, verb
+from adiabit.flows.ladder import StageName
 
 
 @verb("bitstream")
@@ -19,8 +20,8 @@ def bitstream(request: Request, board: BoardOption = None, fresh: FreshOption = 
     """Make the bitstream of a board, with open tools or with Vivado; without Vivado, the project that it builds."""
     from adiabit.flows.bitstream import project
 
-    pipeline = request.pipeline("bitstream" if fresh else "", board)
-    folder = pipeline.bitstream
+    pipeline = request.pipeline([StageName.BITSTREAM] if fresh else (), board)
+    folder = pipeline.folder(StageName.BITSTREAM)
     code = show_outcome(pipeline)
     if pipeline.board.shell != "uart" and project.tool() is None:
         command = f"cd {shlex.quote(str(folder))} && vivado -mode batch -source build.tcl"
@@ -46,7 +47,7 @@ def package(
             f"{pipeline.board.name}: has no PYNQ; `adiabit bitstream` leaves all that it needs in one folder"
         )
     place = pipeline.out / f"{pipeline.recipe.name}-{pipeline.board.name}.zip"
-    archive(pipeline.bitstream, pipeline.recipe.name, bit, place)
+    archive(pipeline.folder(StageName.BITSTREAM), pipeline.recipe.name, bit, place)
     code = show_outcome(pipeline)
     tell(str(place))
     return code

@@ -14,7 +14,10 @@ from adiabit.flows.cli.verb import DataOption, SetOption, command_line
 
 @app.command()
 def compare(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A comparison, e.g. recipes/compare_digits.toml.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A comparison: a file, or a name that comes along, e.g. compare_digits."),
+    ],
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the trainings; build/FILE by default.")] = None,
     data: DataOption = None,
     sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it

@@ -10,6 +10,7 @@ import typer
 
 from adiabit.flows.cli.app import tell
 from adiabit.flows.cli.verb import FreshOption, Request, finish, verb
+from adiabit.flows.ladder import StageName
 
 
 @verb("compile")
@@ -21,8 +22,8 @@ def compile_(
     ] = None,
 ) -> int:
     """Compile the QONNX model with FINN and fold it for the target."""
-    pipeline = request.pipeline("compile" if fresh else "")
-    code = finish(pipeline, "compile")
+    pipeline = request.pipeline([StageName.COMPILE] if fresh else ())
+    code = finish(pipeline, StageName.COMPILE)
     if for_finn is not None:
         for line in pipeline.hand_over(for_finn):
             tell(f"for FINN, {line}")

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from adiabit.flows.cli.verb import FreshOption, Request, finish, verb
+from adiabit.flows.cli.verb import FreshOption, Request, finish_one, verb
+from adiabit.flows.ladder import StageName
 
 
 @verb("emit")
@@ -17,5 +18,4 @@ def emit(
     backend: Annotated[Literal["rtl", "hls"], typer.Option(help="SystemVerilog, or dataflow HLS C++.")] = "rtl",
 ) -> int:
     """Write the accelerator as SystemVerilog, or as dataflow HLS C++."""
-    stage = "hls" if backend == "hls" else "emit"
-    return finish(request.pipeline(stage if fresh else ""), stage)
+    return finish_one(request, StageName.HLS if backend == "hls" else StageName.EMIT, fresh=fresh)

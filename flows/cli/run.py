@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from adiabit.flows.cli.app import console, tell
 from adiabit.flows.cli.verb import FreshOption, Request, VerifiedOption, facts, verb
+from adiabit.flows.ladder import StageName
 from adiabit.flows.pipeline import Pipeline
 
 
 @verb("run")
 def run(request: Request, fresh: FreshOption = False, verified: VerifiedOption = None) -> int:
     """Go the whole way: train, export, compile, emit, simulate, synthesize, report. Exit code 1: a rung differs."""
-    return _report(request.pipeline("all" if fresh else "", verified=verified))
+    return _report(request.pipeline(tuple(StageName) if fresh else (), verified=verified))
 
 
 @verb("report")
@@ -26,7 +27,7 @@ def _report(pipeline: Pipeline) -> int:
 
     folders = {stage: pipeline.folder(stage) for stage in pipeline.stages}
     if pipeline.recipe.checkpoint is not None:  # what it tells of its training
-        folders["train"] = pipeline.train
+        folders[StageName.TRAIN] = pipeline.folder(StageName.TRAIN)
     place = pipeline.out / "report"
     figures = write(folders, out=place, **facts(pipeline))
     for table in tables(figures):

@@ -9,8 +9,9 @@ import typer
 
 from adiabit.errors import UserError
 from adiabit.flows.cli.verb import FreshOption, Request, finish, verb
+from adiabit.flows.ladder import StageName
 
-SIMULATIONS = {"rtl": "simulate", "hls": "csim", "cosim": "cosim"}  # stage by back end
+SIMULATIONS = {"rtl": StageName.SIMULATE, "hls": StageName.CSIM, "cosim": StageName.COSIM}  # stage by back end
 
 
 @verb("simulate")
@@ -29,7 +30,7 @@ def simulate(
     if trace:
         chosen["trace"] = True
     stage = SIMULATIONS[backend]
-    return finish(request.pipeline(stage if fresh else "", **chosen), stage)
+    return finish(request.pipeline([stage] if fresh else (), **chosen), stage)
 
 
 def _range(frames: str) -> dict[str, int]:

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from adiabit.flows.cli.verb import FreshOption, Request, finish, verb
+from adiabit.flows.cli.verb import FreshOption, Request, finish_one, verb
+from adiabit.flows.ladder import StageName
 
 
-def _add(stage: str, text: str) -> None:
+def _add(stage: StageName, text: str) -> None:
     @verb(stage, text)
     def make(request: Request, fresh: FreshOption = False) -> int:
-        return finish(request.pipeline(stage if fresh else ""), stage)
+        return finish_one(request, stage, fresh=fresh)
 
 
-_add("export", "Export the trained network to QONNX and save the vectors of the ladder.")
-_add("synthesize", "Synthesize the RTL with Yosys for the target's part.")
+_add(StageName.EXPORT, "Export the trained network to QONNX and save the vectors of the ladder.")
+_add(StageName.SYNTHESIZE, "Synthesize the RTL with Yosys for the target's part.")

@@ -9,6 +9,7 @@ import typer
 
 from adiabit.flows.cli.app import tell
 from adiabit.flows.cli.verb import FreshOption, Request, finish, verb
+from adiabit.flows.ladder import StageName
 
 
 @verb("train")
@@ -22,10 +23,10 @@ def train(
     wait: Annotated[float, typer.Option("--wait", help="Seconds that the machines wait for each other.")] = 120,
 ) -> int:
     """Train the network to binary weights and activations."""
-    pipeline = request.pipeline("train" if fresh else "")
+    pipeline = request.pipeline([StageName.TRAIN] if fresh else ())
     pipeline.meet, pipeline.machine, pipeline.wait = meet, machine, wait
     if not machine:
-        return finish(pipeline, "train")
+        return finish(pipeline, StageName.TRAIN)
     pipeline.join()
     tell(f"machine {machine} of {pipeline.recipe.train.machines}: done; the results are on machine 0")
     return 0

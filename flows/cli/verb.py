@@ -8,7 +8,7 @@ import functools
 import inspect
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec, get_type_hints
@@ -17,12 +17,17 @@ import typer
 
 from adiabit.errors import UserError
 from adiabit.flows.cli.app import app, console, tell
+from adiabit.flows.ladder import StageName
 from adiabit.flows.pipeline import Pipeline
 from adiabit.flows.recipe import load
 
 P = ParamSpec("P")
 RecipeArgument = Annotated[
-    Path, typer.Argument(metavar="RECIPE", help="A recipe, e.g. recipes/digits.toml, or a bare QONNX model (.onnx).")
+    Path,
+    typer.Argument(
+        metavar="RECIPE",
+        help="A recipe: a file, or a name that comes along, e.g. digits. Or a QONNX model (.onnx).",
+    ),
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder of the stages; build/NAME by default.")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the data set; before ADIABIT_DATA.")]
@@ -47,7 +52,7 @@ class Request:
     checkpoint: CheckpointOption = None
     sets: SetOption = ()  # type: ignore[assignment]  # typer reads it, nobody changes it
 
-    def pipeline(self, fresh: str = "", board: str | None = None, verified: Path | None = None,
+    def pipeline(self, fresh: Collection[StageName] = (), board: str | None = None, verified: Path | None = None,
                  **simulate: Any) -> Pipeline:  # fmt: skip
         """The pipeline of the recipe with these overrides; `simulate` are keys of its table."""
         places = {"data.dir": self.data, "checkpoint": self.checkpoint, "target.verified": verified}
@@ -100,9 +105,9 @@ def _shared() -> list[inspect.Parameter]:
     ]  # fmt: skip
 
 
-def finish(pipeline: Pipeline, stage: str) -> int:
+def finish(pipeline: Pipeline, stage: StageName) -> int:
     """Make a stage, print its result and its folder; 1 where a rung on the way to it differs."""
-    if stage in ("train", "export") and stage not in pipeline.stages:
+    if stage in (StageName.TRAIN, StageName.EXPORT) and stage not in pipeline.stages:
         raise UserError(
             f"{pipeline.selection[0]}: its network was trained before, so there is nothing to {stage}; run compile"
         )
@@ -110,6 +115,11 @@ def finish(pipeline: Pipeline, stage: str) -> int:
     code = show_outcome(pipeline)
     tell(str(folder))
     return code
+
+
+def finish_one(request: Request, stage: StageName, *, fresh: bool) -> int:
+    """:func:`finish` a stage of the request, anew if `fresh`."""
+    return finish(request.pipeline([stage] if fresh else ()), stage)
 
 
 def show_outcome(pipeline: Pipeline) -> int:

@@ -27,9 +27,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adiabit import files
 from adiabit.errors import UserError
+from adiabit.flows import shipped
 from adiabit.flows.recipe import Recipe, load
 from adiabit.train.config import TrainConfig
 
+FORM = f"see {shipped.FOLDER / 'compare_digits.toml'} for the form"
 OWN = ("method", "learning_rate", "weight_decay")  # of [train]: they go with the method
 
 
@@ -60,6 +62,7 @@ def load_runs(path: Path, data: Path | None = None, sets: Sequence[str] = ()) ->
     `data` is where the data sets lie, `sets` overrides the recipes (`table.key=value`). `UserError` tells file, method
     and key of what cannot be.
     """
+    path = shipped.find(path, comparison=True)
     comparison = _read(path)
     places = {"data.dir": str(data.absolute())} if data else {}
     recipes = [_network(path, network, sets, places) for network in comparison.networks]
@@ -94,13 +97,15 @@ def _methods(path: Path, comparison: Comparison, recipe: Recipe, seed: int) -> I
 
 
 def _read(path: Path) -> Comparison:
-    text = files.read_text(path, "give the path of a comparison, e.g. recipes/compare_digits.toml")
+    text = files.read_text(
+        path, "give the path of a comparison, or the name of one that comes with adiabit, e.g. compare_digits"
+    )
     try:
         return Comparison.model_validate(tomllib.loads(text))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UserError(f"{path}: not TOML: {error}; see recipes/compare_digits.toml for the form") from error
+        raise UserError(f"{path}: not TOML: {error}; {FORM}") from error
     except ValidationError as error:
-        raise UserError(f"{path}: {_first(error)}; see recipes/compare_digits.toml for the form") from error
+        raise UserError(f"{path}: {_first(error)}; {FORM}") from error
 
 
 def _first(error: ValidationError) -> str:

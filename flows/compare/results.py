@@ -3,42 +3,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-
-from adiabit import files
-from adiabit.errors import UserError
+from adiabit.flows import documents
+from adiabit.flows.training import Metrics, load_accuracies, load_metrics
 from adiabit.train.checkpoint import MODEL, ModelCard
-
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-def _gap(value: object) -> object:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-class Metrics(BaseModel):
-    """metrics.json; `seconds` are of the whole training."""
-
-    model_config = ConfigDict(frozen=True)
-
-    soft_test: Share
-    hard_test: Share
-    hard_validation: Share
-    epochs: int = Field(ge=1)
-    seconds: float = Field(ge=0, allow_inf_nan=False)
-
-
-class History(BaseModel):
-    """history.json; an epoch whose accuracy is not a number is None."""
-
-    model_config = ConfigDict(frozen=True)
-
-    hard_accuracy: tuple[Annotated[Share | None, BeforeValidator(_gap)], ...] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -51,23 +21,7 @@ class Result:
 
 def load(folder: Path) -> Result:
     """Read the folder of a finished training; `UserError` where one of its files is damaged."""
-    _read(ModelCard, folder / MODEL)
-    history = _read(History, folder / "history.json")
-    return Result(_read(Metrics, folder / "metrics.json"), history.hard_accuracy)
-
-
-_T = TypeVar("_T", bound=BaseModel)
-
-
-def _read(model: type[_T], path: Path) -> _T:
-    remedy = f"delete the folder {path.parent}, it is trained anew"
-    try:
-        return model.model_validate_json(files.read_text(path, remedy))
-    except ValidationError as error:
-        raise UserError(f"{path}: damaged ({_first(error)}); {remedy}") from error
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors()[0]
-    told = f"{first['msg'][0].lower()}{first['msg'][1:]}"
-    return ": ".join(part for part in (".".join(map(str, first["loc"])), told) if part)
+    remedy = f"delete the folder {folder}, it is trained anew"
+    documents.read(ModelCard, folder / MODEL, remedy)
+    accuracies = load_accuracies(folder, remedy)
+    return Result(load_metrics(folder, remedy), accuracies)

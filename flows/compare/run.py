@@ -3,39 +3,44 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import multiprocessing
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 from adiabit.flows.compare.plan import Run
 from adiabit.flows.compare.results import load
-from adiabit.flows.store import lock, open_folder
-from adiabit.train.checkpoint import MODEL
+from adiabit.flows.store import Store, lock, open_folder
 from adiabit.train.processes import end_with_parent
 
 LOCK = ".lock"
 
 
 def folder_of(run: Run, out: Path) -> Path:
-    """Where a run's files lie; other settings have another folder."""
-    recipe = run.recipe
-    settings = [
-        recipe.data.model_dump(mode="json", exclude={"dir"}),
-        recipe.model.model_dump(mode="json"),
-        recipe.train.model_dump(mode="json", exclude={"threads", "device"}),
-    ]
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+    """Where a run's files lie once it was trained to its end; other settings have another folder."""
+    return Store(out).place(_name(run), _key(run))
+
+
+def finished(run: Run, out: Path) -> Path | None:
+    """That folder, if there is one."""
+    return Store(out).finished(_name(run), _key(run))
+
+
+def _name(run: Run) -> str:
     label = re.sub(r"[^a-z0-9+]+", "-", run.label.lower())
-    return out / f"{run.network}-{label}-{run.seed}-{digest}"
+    return f"{run.network}-{label}-{run.seed}"
 
 
-def finished(run: Run, out: Path) -> bool:
-    """Whether a run was trained to its end."""
-    return (folder_of(run, out) / MODEL).exists()
+def _key(run: Run) -> dict[str, Any]:
+    """What a training depends on; where its data lie and how it is spread over a machine do not count."""
+    recipe = run.recipe
+    return {
+        "data": recipe.data.model_dump(mode="json", exclude={"dir"}),
+        "model": recipe.model.model_dump(mode="json"),
+        "train": recipe.train.model_dump(mode="json", exclude={"threads", "device"}),
+    }
 
 
 def train(runs: Sequence[Run], out: Path, jobs: int, tell: Callable[[str], None], after: Callable[[], None]) -> None:
@@ -46,14 +51,12 @@ def train(runs: Sequence[Run], out: Path, jobs: int, tell: Callable[[str], None]
     """
     open_folder(out)
     with lock(out / LOCK):
-        left = {}  # by folder: two runs of the same settings are one training
+        left = {}  # by place: two runs of the same settings are one training
         for run in runs:
-            folder = folder_of(run, out)
-            if finished(run, out):
+            if (folder := finished(run, out)) is not None:
                 load(folder)
             else:
-                open_folder(folder)
-                left[folder] = run
+                left[folder_of(run, out)] = run
         _train_all(list(left.values()), out, jobs, tell, after)
 
 
@@ -84,5 +87,7 @@ def _train_all(
 def _train(run: Run, out: Path) -> None:
     from adiabit.train.loop import fit
 
-    recipe = run.recipe
-    fit(recipe.data, recipe.model, recipe.train, folder_of(run, out), progress=False, quiet=True)
+    def make(folder: Path) -> None:
+        fit(run.recipe.data, run.recipe.model, run.recipe.train, folder, progress=False, quiet=True)
+
+    Store(out).stage(_name(run), _key(run), make, resumes=True)

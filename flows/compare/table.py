@@ -17,7 +17,7 @@ from markupsafe import Markup
 from adiabit import files
 from adiabit.flows.compare.plan import Run
 from adiabit.flows.compare.results import Result, load
-from adiabit.flows.compare.run import finished, folder_of
+from adiabit.flows.compare.run import finished
 from adiabit.flows.report.build import environment
 from adiabit.flows.report.charts import Chart, Values, curve_chart
 from adiabit.flows.report.tables import NONE, Cell, Column, Table
@@ -79,7 +79,7 @@ def _row(runs: Sequence[Run], out: Path) -> Row:
 
 
 def _results(runs: Sequence[Run], out: Path) -> list[Result]:
-    return [load(folder_of(run, out)) for run in runs if finished(run, out)]
+    return [load(folder) for run in runs if (folder := finished(run, out)) is not None]
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -20,7 +20,7 @@ from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.frontend.levels import factors, layer_inputs
 from adiabit.flows.frontend.network import Network, Pool
 from adiabit.flows.frontend.trace import trace
-from adiabit.flows.ladder import Rung, Vectors
+from adiabit.flows.ladder import Rung, RungName, Vectors
 from adiabit.hw import golden
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.stages import Kind
@@ -70,7 +70,7 @@ class Comparison:
         frames = vectors.frames.reshape(len(vectors.frames), *self.accelerator.input.shape).astype(np.int32)
         changes = Changes()
         model, finn, ours = self._expected(vectors), self._run_finn(frames), self._run_golden(frames, changes)
-        rows = (("FINN graph", finn, model, self._model_stages), ("golden", ours, finn, self._finn_stages))
+        rows = ((RungName.FINN, finn, model, self._model_stages), (RungName.GOLDEN, ours, finn, self._finn_stages))
         found = []
         widths = {s.name: s.outputs[0].channels for s in self.accelerator.stages}
         for name, outcome, before, stages in rows:
@@ -78,7 +78,7 @@ class Comparison:
             text = ""
             if not same.all():
                 k = int(np.argmin(same))
-                here = self._golden_stages(frames[k]) if name == "golden" else self._finn_stages(frames[k])
+                here = self._golden_stages(frames[k]) if name is RungName.GOLDEN else self._finn_stages(frames[k])
                 text = _difference(name, here, stages(frames[k]), k, widths) or _labels(name, outcome, before, k)
             found.append(
                 Rung(

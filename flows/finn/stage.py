@@ -15,6 +15,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from adiabit.boards import catalog
 from adiabit.boards.catalog import Board
 from adiabit.errors import UserError
+from adiabit.flows.finn import figures
 from adiabit.flows.finn.compare import Comparison
 from adiabit.flows.finn.execute import run_model
 from adiabit.flows.finn.finn_setup import finn
@@ -30,10 +31,9 @@ from adiabit.flows.frontend.network import Network
 from adiabit.flows.frontend.normalize import normalize
 from adiabit.flows.frontend.read import read
 from adiabit.flows.frontend.trace import frames_for, logits, seen
-from adiabit.flows.ladder import Rung, Vectors, predicted, save_rungs
+from adiabit.flows.ladder import Rung, RungName, Vectors, predicted, save_rungs
 from adiabit.flows.toolchain import ToolError
 from adiabit.hw import storage
-from adiabit.hw.estimate import estimate
 
 LOG = "finn.log"
 Labelled = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]  # frames (F, ...), labels (F,)
@@ -84,7 +84,7 @@ def compile_model(
     vectors.save(out)
     storage.save(result, out)
     _write(out / "folding.json", to_finn_json(result))
-    _write(out / "estimate.json", estimate(result).as_dict())
+    figures.save(out, figures.estimated(result))
     save_rungs(out, rungs)
 
 
@@ -133,7 +133,7 @@ def _reference(vectors: Vectors, source: ModelWrapper, network: Network, config:
     rounded = predicted(run_model(source, seen(vectors.frames, network, config)).reshape(count, -1))
     alike = int(np.sum(rounded == vectors.predictions))
     return Rung(
-        name="QONNX", frames=count, equal=count, accuracy=vectors.accuracy(vectors.predictions),
+        name=RungName.QONNX, frames=count, equal=count, accuracy=vectors.accuracy(vectors.predictions),
         compared=f"the reference, exact; in float32 the same label for {alike:,}",
     )  # fmt: skip
 

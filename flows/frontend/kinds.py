@@ -18,7 +18,6 @@ PRODUCTS = ("Gemm", "MatMul")
 CONVOLUTIONS = ("Conv",)
 MOVES = ("AveragePool", "GlobalAveragePool", "MaxPool", "Pad", "ReduceMean")
 KNOWN = sorted((*QUANTIZERS, *ELEMENTWISE, *SHAPES, *PRODUCTS, *CONVOLUTIONS, *MOVES))
-HELP = "see 'What can be compiled' in docs/compile.md"
 LABEL = "remove it: the hardware puts out the label, which is the argmax of the logits before it"
 QDQ = "export the network with Brevitas' export_qonnx, whose quantizers are BipolarQuant and Quant"
 REMEDIES = {
@@ -51,5 +50,5 @@ def refuse_kind(place: Place, domain: str = "") -> NoReturn:
             place.refuse(f"of domain {domain!r} {why}")
     if place.op == "MultiThreshold":
         place.refuse(FINN)
-    known = f"cannot be compiled; expected one of {', '.join(KNOWN)}; {REMEDIES.get(place.op, HELP)}"
+    known = f"cannot be compiled; expected one of {', '.join(KNOWN)}; {REMEDIES.get(place.op, 'express it by those')}"
     place.refuse(f"of domain {domain!r} {known}" if domain else known)

@@ -19,7 +19,6 @@ from adiabit.flows.frontend.chain import Chain, Place, Step
 from adiabit.flows.frontend.kinds import (
     CONVOLUTIONS,
     ELEMENTWISE,
-    HELP,
     MOVES,
     PRODUCTS,
     QUANTIZERS,
@@ -193,7 +192,9 @@ def _tail(segment: _Segment) -> Average | None:
 def _check(network: Network) -> None:
     """What only the whole chain can tell."""
     if not network.layers:
-        raise UserError(f"{network.file}: has no dense layer (MatMul or Gemm); at least one is needed; {HELP}")
+        raise UserError(
+            f"{network.file}: has no dense layer (MatMul or Gemm); at least one is needed; end the network with one"
+        )
     for layer in network.layers[:-1]:
         if layer.quantizer is None:
             layer.dense.place.refuse(

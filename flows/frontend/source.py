@@ -14,7 +14,7 @@ import onnx
 from onnx import numpy_helper
 
 from adiabit.flows.frontend.chain import Place
-from adiabit.flows.frontend.kinds import HELP, QUANTIZERS
+from adiabit.flows.frontend.kinds import QUANTIZERS
 from adiabit.flows.frontend.simplify import known_shape, why_unknown
 
 TINY = float(np.finfo(np.float32).tiny)  # of a scale at least: smaller numbers of float32 lose digits
@@ -109,7 +109,9 @@ class Source:
                     f"input {name!r} is quantized by {made.name or made.op_type!r}; biases and factors must be float "
                     "constants; export the network without quantizing them"
                 )
-            self.place(node).refuse(f"input {name!r} is not a constant; only one input may be data; {HELP}")
+            self.place(node).refuse(
+                f"input {name!r} is not a constant; only one input may be data; compute it before the export"
+            )
         return np.array(numpy_helper.to_array(self._initializers[name]))
 
     def is_constant(self, tensor: str) -> bool:

@@ -14,12 +14,14 @@ from markupsafe import Markup
 
 from adiabit import files
 from adiabit.boards.catalog import Board
+from adiabit.flows.ladder import StageName
 from adiabit.flows.report import tables as rows
 from adiabit.flows.report.charts import training_charts
 from adiabit.flows.report.collect import collect
 from adiabit.flows.report.drawing import draw
-from adiabit.flows.report.figures import RESOURCES, Figures, Resources
+from adiabit.flows.report.figures import Figures
 from adiabit.flows.report.terminal import tables
+from adiabit.flows.resources import RESOURCES, Resources
 from adiabit.flows.store import open_folder
 
 __all__ = ["render", "report", "tables"]
@@ -36,7 +38,7 @@ class Bar(NamedTuple):
 
 
 def report(
-    folders: Mapping[str, Path], *, name: str, board: Board, clock_mhz: float, command: str, out: Path,
+    folders: Mapping[StageName, Path], *, name: str, board: Board, clock_mhz: float, command: str, out: Path,
     selection: Sequence[str] = ("RECIPE",),
 ) -> Figures:  # fmt: skip
     """Collect the figures of a run from its stages' folders and write the report into the folder `out`.
@@ -70,8 +72,8 @@ def environment() -> jinja2.Environment:
 
 def verdict(figures: Figures) -> rows.Cell:
     """One sentence on exactness: what ran and whether it agrees."""
-    ran = [rung.name for rung in figures.rungs if rung.status != "not run"]
-    missing = ", ".join(rung.name for rung in figures.rungs if rung.status == "not run")
+    ran = [rung.name for rung in figures.rungs if rung.ran]
+    missing = ", ".join(rung.name for rung in figures.rungs if not rung.ran)
     if figures.differences:
         return rows.Cell(f"Not exact: {', '.join(r.name for r in figures.differences)} differs", "bad")
     if not ran:

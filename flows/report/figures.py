@@ -9,20 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adiabit.boards.catalog import Board
+from adiabit.flows.bitstream.figures import Bitstream, OnBoard
 from adiabit.flows.ladder import Rung
+from adiabit.flows.resources import RESOURCES, Resources
+from adiabit.flows.simulate.figures import Simulation
+from adiabit.flows.synthesize.figures import Synthesis
+from adiabit.flows.training import Training
 from adiabit.hw.accelerator import Accelerator
-
-RESOURCES = {"lut": "LUT", "ff": "FF", "bram18": "BRAM18", "dsp": "DSP"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resources:
-    """What a circuit needs or a part has."""
-
-    lut: float | None = None
-    ff: float | None = None
-    bram18: float | None = None
-    dsp: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,71 +44,6 @@ class StageFigures:
     cycles: int | None = None
     estimate: Resources | None = None
     synthesis: Resources | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Training:
-    """metrics.json and history.json of the training; accuracies are shares of 1."""
-
-    method: str | None = None
-    soft_validation: float | None = None
-    hard_validation: float | None = None
-    soft_test: float | None = None
-    hard_test: float | None = None
-    epochs: int | None = None
-    chosen_epoch: int | None = None
-    seconds: float | None = None
-    seed: int | None = None
-    history: Mapping[str, list[float | None]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Simulation:
-    """simulation.json: the cycles and stalls of the RTL."""
-
-    frames: int | None = None
-    cycles_per_frame: float | None = None
-    cycles_per_frame_min: float | None = None
-    cycles_per_frame_max: float | None = None
-    cycles_per_frame_expected: float | None = None
-    latency_cycles: float | None = None
-    total_cycles: int | None = None
-    stalls: Mapping[str, Any] = field(default_factory=dict)
-    seconds_build: float | None = None
-    seconds_run: float | None = None
-    cycles_per_second: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Synthesis:
-    """synthesis.json: the resources and the logic delay that Yosys found."""
-
-    tool: str | None = None
-    part: str | None = None
-    family: str | None = None
-    total: Resources = Resources()
-    logic_delay_ns: float | None = None
-    timing_note: str | None = None
-    seconds: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bitstream:
-    """bitstream.json: the whole chip after place and route."""
-
-    tool: str | None = None
-    fmax_mhz: float | None = None
-    slack_ns: float | None = None
-    total: Resources = Resources()
-
-
-@dataclass(frozen=True, kw_only=True)
-class OnBoard:
-    """board.json: what the driver measured, including DMA and host, except for the cycles."""
-
-    frames_per_second: float | None = None
-    latency_seconds: float | None = None
-    cycles_per_frame: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +110,7 @@ class Figures:
     @property
     def exact(self) -> bool | None:
         """Whether all rungs that ran are equal; None where none ran."""
-        ran = [r for r in self.rungs if r.status != "not run"]
+        ran = [r for r in self.rungs if r.ran]
         return not self.differences if ran else None
 
     @property

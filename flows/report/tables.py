@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adiabit.flows.ladder import RUNGS, Rung
-from adiabit.flows.report.figures import RESOURCES, Figures, Resources, StageFigures
+from adiabit.flows.ladder import RUNGS, Rung, RungState
+from adiabit.flows.report.figures import Figures, StageFigures
+from adiabit.flows.resources import RESOURCES, Resources
 from adiabit.hw.stages import Memory
 from adiabit.hw.stages.matrix_vector import MEMORIES
 
 NONE = "—"
-NOT_RUN = "not run"
+NOT_RUN = str(RungState.NOT_RUN)
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,11 @@ class Table:
 
 
 def ladder(figures: Figures) -> Table:
-    """Each rung compared with the previous one."""
-    tones = {"equal": "good", "DIFFERS": "bad", "not run": "muted"}
+    """Each rung against the one before."""
+    tones = {RungState.EQUAL: "good", RungState.DIFFERS: "bad", RungState.NOT_RUN: "muted"}
     rows = []
     for rung in figures.rungs:
-        tone = "warn" if rung.status == "equal" and rung.warnings else tones[rung.status]
+        tone = "warn" if rung.status is RungState.EQUAL and rung.warnings else tones[rung.status]
         if rung.why_not:
             cells = [Cell(NONE, "muted")] * 3 + [Cell(rung.why_not, "muted")]
         else:
@@ -147,7 +148,7 @@ def _routed(figures: Figures) -> list[tuple[Cell, ...]]:
     made = figures.bitstream
     if made is None:
         return []
-    by, none = Cell(made.tool or NONE, "muted"), Cell(NONE, "muted")
+    by, none = Cell(made.tool, "muted"), Cell(NONE, "muted")
     clock = Cell(f"{figures.clock_mhz:g} MHz")
     rows: list[tuple[Cell, ...]] = []
     if made.fmax_mhz is not None:
@@ -215,12 +216,15 @@ def _both(stage: StageFigures, key: str) -> list[float | None]:
 
 
 def stalls(figures: Figures) -> Table:
-    """The cycles in which a stream waited, as far as the simulation counted them."""
+    """Beats of each stream, and the cycles in which it waited."""
     found = figures.simulation.stalls if figures.simulation else {}
-    counted = {name: value if isinstance(value, dict) else {"stalls": value} for name, value in found.items()}
-    keys = list(dict.fromkeys(key for value in counted.values() for key in value))
-    rows = [(Cell(name), *(_figure(value.get(key)) for key in keys)) for name, value in counted.items()]
-    heads = (Column("Stream"), *(Column(key.replace("_", " ").capitalize(), True) for key in keys))
+    rows = [
+        (Cell(name), *(_figure(n) for n in (waits.beats, waits.valid_not_ready, waits.ready_not_valid)))
+        for name, waits in found.items()
+    ]
+    heads = (
+        Column("Stream"), Column("Beats", True), Column("Valid not ready", True), Column("Ready not valid", True),
+    )  # fmt: skip
     return Table(title="Stalls", columns=heads, rows=tuple(rows))
 
 
@@ -228,10 +232,8 @@ def seconds(figures: Figures) -> Table:
     """The time that each stage of the flow took when it ran."""
     rows: list[tuple[str, str]] = [(stage, f"{took:,.1f} s") for stage, took in figures.seconds.items()]
     if sim := figures.simulation:
-        parts = (("simulate: build", sim.seconds_build), ("simulate: run", sim.seconds_run))
-        rows += [(name, f"{took:,.1f} s") for name, took in parts if took is not None]
-        if sim.cycles_per_second is not None:
-            rows.append(("simulate: cycles a second", number(sim.cycles_per_second, 0) or NONE))
+        rows += [("simulate: build", f"{sim.seconds_build:,.1f} s"), ("simulate: run", f"{sim.seconds_run:,.1f} s")]
+        rows.append(("simulate: cycles a second", count(sim.cycles_per_second)))
     shown = tuple((Cell(name), Cell(took)) for name, took in rows)
     return Table(title="Time", columns=(Column("Stage of the flow"), Column("Took", True)), rows=shown)
 
@@ -239,7 +241,7 @@ def seconds(figures: Figures) -> Table:
 def versions(figures: Figures) -> Table:
     """Versions of the tools."""
     found = dict(figures.versions)
-    if figures.synthesis and figures.synthesis.tool:
+    if figures.synthesis:
         found["synthesized by"] = figures.synthesis.tool
     rows = tuple((Cell(name), Cell(version)) for name, version in found.items())
     return Table(title="Tools", columns=(Column("Package"), Column("Version", True)), rows=rows)
@@ -262,10 +264,8 @@ def percent(share: float | None) -> str:
     return NONE if share is None else f"{100 * share:.2f} %"
 
 
-def _figure(value: object) -> Cell:
-    if isinstance(value, int | float):
-        return Cell(number(value) or NONE, "muted" if value == 0 else "")
-    return Cell(NONE if value is None else str(value), "muted")
+def _figure(value: float | None) -> Cell:
+    return Cell(number(value) or NONE, "" if value else "muted")
 
 
 def _or_not_run(shown: str | None, ran: bool) -> Cell:

@@ -13,8 +13,9 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from adiabit.flows.report.figures import RESOURCES, Figures, Resources
+from adiabit.flows.report.figures import Figures
 from adiabit.flows.report.tables import NONE, Cell, Table, accuracy, ladder, number, percent, resources
+from adiabit.flows.resources import RESOURCES, Resources
 
 STYLES = {"good": "green", "bad": "bold white on red", "warn": "yellow", "muted": "dim", "": ""}
 GAP = 2  # characters between two columns
@@ -29,8 +30,8 @@ def tables(figures: Figures) -> list[RenderableType]:
 
 
 def outcome(figures: Figures) -> list[RenderableType]:
-    """The results of a run so far: the rungs that ran, accuracy, cycles and resources, in one line each."""
-    ran = tuple(rung for rung in figures.rungs if rung.status != "not run")
+    """What a run has found so far: the rungs that were run, accuracy, cycles and resources in a line each."""
+    ran = tuple(rung for rung in figures.rungs if rung.ran)
     shown: list[RenderableType] = [rich_table(ladder(replace(figures, rungs=ran)))] if ran else []
     lines = (_learnt(figures), _speed(figures), _timing(figures), _takes(figures))
     return [

@@ -10,14 +10,13 @@ from pathlib import Path
 
 from adiabit.errors import UserError
 from adiabit.flows import toolchain
-from adiabit.flows.ladder import Vectors
+from adiabit.flows.ladder import RungName, Vectors
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.flows.simulate.stage import simulate
 from adiabit.hw import storage
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit import hls as emit_hls
 
-RUNG = "HLS co-simulation"
 TOOLS = ("vitis_hls", "v++")  # up to Vitis 2024.1, and later
 VERILOG = Path("vitis", "hls", "syn", "verilog")  # where either leaves it
 
@@ -34,7 +33,7 @@ def cosimulate(
     rtl = out / "rtl"
     rtl.mkdir()
     make_rtl(storage.load(accelerator_folder), hls_folder, rtl, out / "vitis.log")
-    simulate(accelerator_folder, rtl, vectors, out, config, rung=RUNG)
+    simulate(accelerator_folder, rtl, vectors, out, config, rung=RungName.COSIM)
 
 
 def make_rtl(accelerator: Accelerator, hls_folder: Path, rtl: Path, log: Path) -> None:

@@ -14,24 +14,23 @@ import numpy as np
 import numpy.typing as npt
 
 from adiabit.flows import toolchain
-from adiabit.flows.ladder import Vectors, save_rungs
+from adiabit.flows.ladder import RungName, Vectors, save_rungs
+from adiabit.flows.simulate import figures
 from adiabit.flows.simulate.bench import Run, Traffic
 from adiabit.flows.simulate.compare import compare, write_beats
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.flows.simulate.stage import Told, check_design, rung_of, select
 from adiabit.hw import golden, storage
 from adiabit.hw.accelerator import Accelerator
-from adiabit.hw.packing import beat_bytes, pack
+from adiabit.hw.packing import beat_bytes
 from adiabit.hw.stages.base import HLS
 
 SOURCE = Path(__file__).with_name("record.cpp")
-RUNG = "HLS C simulation"
 OPTIONS = (
     "-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror",
     "-Wno-unknown-pragmas",  # HLS is for another compiler
     "-Wno-uninitialized", "-Wno-maybe-uninitialized",  # a default-constructed ap_uint masks bits that nobody has set
 )  # fmt: skip
-SHARE = 16  # frames that go with the sources, for the vendor's own C simulation and co-simulation
 
 
 def simulate_c(
@@ -58,15 +57,15 @@ def simulate_c(
         frame = config.first + compared.difference.frame
         replay = ("simulate", "--backend", "hls", "--frames", f"{frame}:{frame + 1}")
         told = compared.difference.tell(config.first), replay
-    figures = {
-        "frames": len(vectors.frames),
-        "first": config.first,
-        "seconds_build": round(seconds_build, 3),
-        "seconds_run": round(result.seconds, 3),
-        "frames_per_second": round(len(vectors.frames) / max(result.seconds, 1e-9), 1),
-    }
-    (out / "simulation.json").write_text(json.dumps(figures, indent=1) + "\n")
-    save_rungs(out, [rung_of(RUNG, accelerator, vectors, [compared], told=told)])
+    made = figures.Execution(
+        frames=len(vectors.frames),
+        first=config.first,
+        seconds_build=round(seconds_build, 3),
+        seconds_run=round(result.seconds, 3),
+        frames_per_second=round(len(vectors.frames) / max(result.seconds, 1e-9), 1),
+    )
+    figures.save(out, made)
+    save_rungs(out, [rung_of(RungName.HLS, accelerator, vectors, [compared], told=told)])
 
 
 def build(accelerator: Accelerator, sources: Path, folder: Path, log: Path, options: tuple[str, ...] = ()) -> Path:
@@ -101,10 +100,3 @@ def run(accelerator: Accelerator, frames: npt.NDArray[Any], program: Path, folde
         cycles=0, first=0, ends=np.zeros(0, np.uint64), quiet=0, files=files, streams=tuple(traffic),
         names=tuple(s.name for s in accelerator.streams), wrong_last=told["wrong_last"], seconds=told["seconds"],
     )  # fmt: skip
-
-
-def share_vectors(accelerator: Accelerator, vectors: Vectors, folder: Path) -> None:
-    """Beside the sources: `frames.bin` and `expected.bin`, which the emitted test bench and scripts run."""
-    frames = vectors.frames[:SHARE]
-    write_beats(accelerator, frames, folder / "frames.bin")
-    (folder / "expected.bin").write_bytes(pack(accelerator.output, golden.run(accelerator, frames)).tobytes())

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import statistics
 import tempfile
 import time
@@ -18,7 +17,8 @@ import numpy.typing as npt
 
 from adiabit.errors import UserError
 from adiabit.flows import toolchain
-from adiabit.flows.ladder import Rung, Vectors, save_rungs
+from adiabit.flows.ladder import Rung, RungName, Vectors, save_rungs
+from adiabit.flows.simulate import figures
 from adiabit.flows.simulate.bench import Bench, Run, build
 from adiabit.flows.simulate.compare import Comparison, compare, write_beats
 from adiabit.flows.simulate.config import SimulateConfig
@@ -26,7 +26,6 @@ from adiabit.hw import golden, storage
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit.design import Design
 
-RTL = "RTL simulation"
 EVERY = "every stream, every beat"
 
 
@@ -37,7 +36,7 @@ def simulate(
     out: Path,
     config: SimulateConfig | None = None,
     *,
-    rung: str = RTL,
+    rung: RungName = RungName.RTL,
 ) -> None:
     """Write `simulation.json`, `rungs.json`, `simulate.log` and, if asked for, waveforms into `out`.
 
@@ -64,20 +63,20 @@ def simulate(
         if count:
             trace = out / "stalls.vcd" if config.trace else None
             results.append(passes.run(end=count, stalls=True, trace=trace)[1])
-        told = _difference(passes, results, config.first, () if rung == RTL else ("--backend", "cosim"))
-    figures = {
-        "frames": len(vectors.frames),
-        "first": config.first,
-        "seed": config.seed,
-        "random_stall_frames": count,
+        told = _difference(passes, results, config.first, () if rung is RungName.RTL else ("--backend", "cosim"))
+    made = figures.Simulation(
+        frames=len(vectors.frames),
+        first=config.first,
+        seed=config.seed,
+        random_stall_frames=count,
         **_speed(full),
-        "cycles_per_frame_expected": accelerator.cycles,
-        "stalls": _stalls(accelerator, full),
-        "seconds_build": round(seconds_build, 3),
-        "seconds_run": round(seconds_run, 3),
-        "cycles_per_second": round(full.cycles / max(full.seconds, 1e-9)),
-    }
-    (out / "simulation.json").write_text(json.dumps(figures, indent=1) + "\n")
+        cycles_per_frame_expected=accelerator.cycles,
+        stalls=_stalls(accelerator, full),
+        seconds_build=round(seconds_build, 3),
+        seconds_run=round(seconds_run, 3),
+        cycles_per_second=round(full.cycles / max(full.seconds, 1e-9)),
+    )
+    figures.save(out, made)
     watched = EVERY if len(full.names) == len(list(accelerator.streams)) else "what goes in and comes out, every beat"
     save_rungs(out, [rung_of(rung, accelerator, vectors, results, compared=watched, told=told)])
 
@@ -142,7 +141,7 @@ def check_design(accelerator: Accelerator, rtl: Path) -> None:
         raise UserError(f"{rtl}: its streams are not those of accelerator {accelerator.name}; emit it anew")
 
 
-def _speed(run: Run) -> dict[str, Any]:
+def _speed(run: Run) -> dict[str, int | None]:
     """Cycles between the last output beats of successive frames; None where fewer than two frames came out."""
     ends = [int(e) for e in run.ends]
     distances = [b - a for a, b in itertools.pairwise(ends)]
@@ -155,16 +154,16 @@ def _speed(run: Run) -> dict[str, Any]:
     }
 
 
-def _stalls(accelerator: Accelerator, run: Run) -> dict[str, dict[str, int]]:
-    """By stream, up to the last output beat: beats, cycles a beat waited, cycles its reader waited for one."""
+def _stalls(accelerator: Accelerator, run: Run) -> dict[str, figures.Waits]:
+    """By stream."""
     return {
-        s.name: {"beats": t.accepted, "valid_not_ready": t.waiting, "ready_not_valid": t.starved}
+        s.name: figures.Waits(beats=t.accepted, valid_not_ready=t.waiting, ready_not_valid=t.starved)
         for s, t in zip(accelerator.streams, run.streams, strict=False)
     }
 
 
 def rung_of(
-    name: str, accelerator: Accelerator, vectors: Vectors, results: list[Comparison], *, told: Told,
+    name: RungName, accelerator: Accelerator, vectors: Vectors, results: list[Comparison], *, told: Told,
     compared: str = EVERY,
 ) -> Rung:  # fmt: skip
     """The rung of runs that all began with the first of the vectors; the first run had them all.

@@ -9,14 +9,16 @@ import json
 import sys
 import time
 from collections import Counter
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from adiabit.boards.catalog import Board
 from adiabit.errors import UserError
 from adiabit.flows import toolchain
+from adiabit.flows.resources import Resources
 from adiabit.flows.synthesize.cells import resources
+from adiabit.flows.synthesize.figures import Cells, Row, Synthesis, save
 from adiabit.hw.emit.design import Design
 
 TIMING_NOTE = (
@@ -41,21 +43,26 @@ def synthesize(rtl_folder: Path, board: Board, out: Path) -> None:
     start = time.monotonic()
     with toolchain.workplace(out) as work:
         found = _yosys(design, rtl_folder, board.family, out, work)
-    count = partial(resources, share=board.family.startswith("xc"))
+
+    def count(cells: Mapping[str, int]) -> dict[str, int]:
+        return resources(cells, share=board.family.startswith("xc"))
+
     whole = sum((Counter(cells) for cells in found["instances"].values()), Counter(found["top"]))
-    rows = [{"name": n.removeprefix("u_"), **count(cells)} for n, cells in found["instances"].items()]
-    rows.append({"name": "top", **count(found["top"])})
-    figures = {
-        "part": board.part,
-        "family": board.family,
-        "tool": found["version"],
-        "stages": rows,
-        "total": count(whole),
-        "capacity": {"lut": board.luts, "ff": board.ffs, "bram18": board.bram18, "dsp": board.dsps},
-        **_timing(found["arrival_ps"], board.family),
-        "seconds": round(time.monotonic() - start, 3),
-    }
-    (out / "synthesis.json").write_text(json.dumps(figures, indent=1) + "\n")
+    rows = [Row(name=n.removeprefix("u_"), **count(cells)) for n, cells in found["instances"].items()]
+    rows.append(Row(name="top", **count(found["top"])))
+    delay, note = _timing(found["arrival_ps"], board.family)
+    figures = Synthesis(
+        part=board.part,
+        family=board.family,
+        tool=found["version"],
+        stages=tuple(rows),
+        total=Cells(**count(whole)),
+        capacity=Resources(lut=board.luts, ff=board.ffs, bram18=board.bram18, dsp=board.dsps),
+        logic_delay_ns=delay,
+        timing_note=note,
+        seconds=round(time.monotonic() - start, 3),
+    )
+    save(out, figures)
 
 
 def _yosys(design: Design, rtl: Path, family: str, out: Path, work: Path) -> dict[str, Any]:
@@ -68,9 +75,10 @@ def _yosys(design: Design, rtl: Path, family: str, out: Path, work: Path) -> dic
     return document
 
 
-def _timing(arrival_ps: int | None, family: str) -> dict[str, Any]:
+def _timing(arrival_ps: int | None, family: str) -> tuple[float | None, str]:
+    """Nanoseconds of the longest chain of logic, and what to say of them."""
     if family != "xc7":
-        return {"logic_delay_ns": None, "timing_note": TIMING_FAMILY}
+        return None, TIMING_FAMILY
     if arrival_ps is None:
-        return {"logic_delay_ns": None, "timing_note": TIMING_NONE}
-    return {"logic_delay_ns": arrival_ps / 1000, "timing_note": TIMING_NOTE}
+        return None, TIMING_NONE
+    return arrival_ps / 1000, TIMING_NOTE

@@ -18,8 +18,10 @@ from adiabit.errors import UserError
 from adiabit.flows import toolchain
 from adiabit.flows.bitstream import netlist, open_tools
 from adiabit.flows.bitstream.families import FAMILIES
+from adiabit.flows.bitstream.figures import Bitstream, load
 from adiabit.flows.bitstream.vectors import save_vectors
 from adiabit.flows.ladder import load_rungs
+from adiabit.flows.resources import Resources
 from adiabit.hw import golden, storage
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit import serial as emit_serial
@@ -60,17 +62,19 @@ def test_one_call_makes_a_bitstream_with_its_description(made: Made) -> None:
 
 def test_the_figures_are_those_of_place_and_route(made: Made) -> None:
     board, folder, told = made
-    figures = json.loads((folder / "bitstream.json").read_text())
+    figures = load(folder)
     log = (folder / "nextpnr.log").read_text()
-    assert f"{figures['fmax_mhz']:.2f} MHz (PASS at {board.clock_mhz:.2f} MHz)" in log
-    assert 0 < figures["lut"] < figures["capacity"]["lut"] == board.luts
-    assert 0 < figures["ff"] < figures["capacity"]["ff"] == board.ffs
-    assert (figures["capacity"]["bram18"], figures["capacity"]["dsp"]) == (board.bram18, board.dsps)
-    assert told[-1] == f"nextpnr: {figures['fmax_mhz']:.1f} MHz, {figures['lut']:,} of {board.luts:,} LUT4"
+    assert f"{figures.fmax_mhz:.2f} MHz (PASS at {board.clock_mhz:.2f} MHz)" in log
+    assert figures.capacity == Resources(lut=board.luts, ff=board.ffs, bram18=board.bram18, dsp=board.dsps)
+    assert figures.total.lut is not None
+    assert figures.total.ff is not None
+    assert 0 < figures.total.lut < board.luts
+    assert 0 < figures.total.ff < board.ffs
+    assert told[-1] == f"nextpnr: {figures.fmax_mhz:.1f} MHz, {figures.total.lut:,} of {board.luts:,} LUT4"
 
 
 def test_a_chip_that_is_too_slow_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    figures = {"fmax_mhz": 24.4, "clock_mhz": 25.0, "lut": 1}
+    figures = Bitstream(tool="nextpnr", clock_mhz=25.0, total=Resources(lut=1), fmax_mhz=24.4)
     monkeypatch.setattr(open_tools, "_figures", lambda *_: figures)
     monkeypatch.setattr(toolchain, "run_tool", lambda *_, **__: None)
     (tmp_path / "rtl").mkdir()

@@ -152,7 +152,8 @@ def test_vivado_is_run_followed_and_read(tmp_path: Path, monkeypatch: pytest.Mon
     project.build(tfc(), vectors(tfc()), catalog.load("pynq-z2"), 100.0, "tfc", out, told.append)
     assert told == ["vivado: Starting Placer Task"]
     assert json.loads((out / "bitstream.json").read_text()) == {
-        "tool": "Vivado", "slack_ns": 0.5, "clock_mhz": 100.0, "lut": 5123, "ff": 6001, "bram18": 11, "dsp": 1,
+        "tool": "Vivado", "clock_mhz": 100.0, "total": {"lut": 5123.0, "ff": 6001.0, "bram18": 11.0, "dsp": 1.0},
+        "capacity": None, "fmax_mhz": None, "slack_ns": 0.5,
     }  # fmt: skip
     assert (out / "out" / "tfc.bit").exists()
 

@@ -10,7 +10,7 @@ import pytest
 
 from adiabit.errors import UserError
 from adiabit.flows.bitstream.verified import take_in
-from adiabit.flows.ladder import Rung, load_rungs
+from adiabit.flows.ladder import Rung, RungName, load_rungs
 from adiabit.hw import storage
 from tests.boards.test_driver import network
 
@@ -24,7 +24,7 @@ def test_a_record_becomes_the_rung(tmp_path: Path) -> None:
     take_in(tmp_path / "board.json", network(), folder)
     assert load_rungs(folder) == [
         Rung(
-            name="board", frames=30, equal=29, compared="results over the driver",
+            name=RungName.BOARD, frames=30, equal=29, compared="results over the driver",
             difference="frame 7: the board's result differs",
         )
     ]  # fmt: skip

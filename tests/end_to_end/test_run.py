@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from adiabit.flows import cli
-from adiabit.flows.ladder import STAGES
+from adiabit.flows.ladder import StageName
 from adiabit.flows.simulate import cosim
 from adiabit.hw.emit import rtl as emit_rtl
 from adiabit.hw.storage import digest, load
@@ -71,7 +71,7 @@ def test_run_again_every_stage_is_reused(place: Path, capsys: pytest.CaptureFixt
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1].endswith("report.html")
     assert [line.split(":")[0] for line in lines if ": reused" in line] == [
-        s for s in STAGES if s not in ("cosim", "bitstream", "verified")
+        s for s in StageName if s not in (StageName.COSIM, StageName.BITSTREAM, StageName.VERIFIED)
     ]
 
 

@@ -16,7 +16,7 @@ import pytest
 from adiabit.errors import UserError
 from adiabit.flows import toolchain
 from adiabit.flows.ladder import Rung, Vectors, load_rungs
-from adiabit.flows.simulate import cosim, csim
+from adiabit.flows.simulate import cosim, csim, share
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.hw import golden, storage
 from adiabit.hw.accelerator import Accelerator
@@ -62,7 +62,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def emitted(accelerator: Accelerator, folder: Path) -> Path:
     folder.mkdir()
     emit_hls.emit(accelerator, folder, part="xc7z020clg400-1", clock_mhz=100.0)
-    csim.share_vectors(accelerator, vectors(), folder)
+    share.share_vectors(accelerator, vectors(), folder)
     return folder
 
 
@@ -110,7 +110,7 @@ def test_the_test_bench_finds_a_result_that_is_not_expected(tmp_path: Path) -> N
     done = subprocess.run(bench, cwd=hls, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     expected = (hls / "expected.bin").read_bytes()
-    assert len(expected) == csim.SHARE
+    assert len(expected) == share.SHARE
     (hls / "expected.bin").write_bytes(expected[:5] + bytes([expected[5] ^ 1]) + expected[6:])
     done = subprocess.run(bench, cwd=hls, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "beat 5 of the results is not as expected")

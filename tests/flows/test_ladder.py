@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from adiabit.errors import UserError
-from adiabit.flows.ladder import Rung, Vectors, load_rungs, save_rungs
+from adiabit.flows.ladder import Rung, RungName, Vectors, load_rungs, save_rungs
 
 
 def vectors() -> Vectors:
@@ -44,10 +44,10 @@ def test_missing_and_damaged_vectors_are_named(tmp_path: Path) -> None:
 
 def test_a_rung_is_equal_only_where_every_frame_is(tmp_path: Path) -> None:
     rungs = [
-        Rung(name="golden", frames=10, equal=10),
-        Rung(name="RTL simulation", frames=10, equal=9, difference="stage fc0"),
-        Rung(name="FINN graph", frames=0, equal=0),
-        Rung(name="board", frames=0, equal=0, why_not="no board attached"),
+        Rung(name=RungName.GOLDEN, frames=10, equal=10),
+        Rung(name=RungName.RTL, frames=10, equal=9, difference="stage fc0"),
+        Rung(name=RungName.FINN, frames=0, equal=0),
+        Rung(name=RungName.BOARD, frames=0, equal=0, why_not="no board attached"),
     ]
     assert [r.status for r in rungs] == ["equal", "DIFFERS", "DIFFERS", "not run"]
     assert [r.differs for r in rungs] == [False, True, True, False]
@@ -57,7 +57,10 @@ def test_a_rung_is_equal_only_where_every_frame_is(tmp_path: Path) -> None:
 
 
 def test_warnings_of_a_rung_survive_a_round_trip(tmp_path: Path) -> None:
-    rungs = [Rung(name="golden", frames=9, equal=9, warnings=("one", "two")), Rung(name="QONNX", frames=9, equal=9)]
+    rungs = [
+        Rung(name=RungName.GOLDEN, frames=9, equal=9, warnings=("one", "two")),
+        Rung(name=RungName.QONNX, frames=9, equal=9),
+    ]
     save_rungs(tmp_path, rungs)
     assert load_rungs(tmp_path) == rungs
     assert not rungs[0].differs
@@ -72,4 +75,4 @@ def test_damaged_rungs_are_named(tmp_path: Path, content: str) -> None:
 
 def test_rungs_of_an_older_run_have_no_warnings(tmp_path: Path) -> None:
     (tmp_path / "rungs.json").write_text('[{"name": "golden", "frames": 9, "equal": 9}]')
-    assert load_rungs(tmp_path) == [Rung(name="golden", frames=9, equal=9)]
+    assert load_rungs(tmp_path) == [Rung(name=RungName.GOLDEN, frames=9, equal=9)]

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 
+from adiabit.flows.ladder import StageName
 from adiabit.flows.pipeline import Pipeline
 from adiabit.flows.recipe import load
 from tests.flows.conftest import Net
@@ -19,21 +20,12 @@ from tests.flows.conftest import Net
 @pytest.fixture
 def compile_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """The key of `compile` for a model by someone else and overrides of its recipe."""
-    found: list[Any] = []
-
-    def keep(_: Pipeline, name: str, key: Any, make: Any) -> Path:
-        found.append(key)
-        return tmp_path
-
-    monkeypatch.setattr(Pipeline, "_stage", keep)
-    monkeypatch.setattr(Pipeline, "_data_digest", lambda _: "the same files")
+    monkeypatch.setattr(Pipeline, "data_digest", "the same files")
     Net(1, 4).sign().dense(np.ones((2, 4))).save(tmp_path / "net.onnx")
     (tmp_path / "net.toml").write_text('onnx = "net.onnx"\n[data]\ndataset = "spoken-digits"\n')
 
     def key(*sets: str) -> Any:
-        pipeline = Pipeline(load(tmp_path / "net.toml", sets), tmp_path)
-        assert pipeline.compile == tmp_path
-        return found[-1]
+        return Pipeline(load(tmp_path / "net.toml", sets), tmp_path).key(StageName.COMPILE)
 
     return key
 

@@ -132,7 +132,7 @@ def test_a_bare_model_is_a_recipe_of_defaults(tmp_path: Path) -> None:
             f"[train]\nepochs = {'[' * 300}{']' * 300}",
             "my_net.toml: tables or lists are nested more than 16 deep; none",
         ),
-        (f"[train]\nepochs = {'[' * 90_000}{']' * 90_000}", "my_net.toml: not TOML: nested too deep; see recipes/"),
+        (f"[train]\nepochs = {'[' * 90_000}{']' * 90_000}", "my_net.toml: not TOML: nested too deep; see /"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(tmp_path: Path, text: str, message: str) -> None:

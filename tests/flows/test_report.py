@@ -19,7 +19,7 @@ import rich.console
 
 from adiabit.boards import catalog
 from adiabit.errors import UserError
-from adiabit.flows.ladder import RUNGS, Rung, save_rungs
+from adiabit.flows.ladder import RUNGS, Rung, RungName, StageName, save_rungs
 from adiabit.flows.report import collect, draw, render, report, tables
 from adiabit.flows.report import tables as rich_tables
 from adiabit.flows.report.build import verdict
@@ -33,6 +33,10 @@ from adiabit.hw.stages import Fifo, Kind, LabelSelect, MatrixVector, Stage, Stre
 COMMAND = "adiabit run recipes/digits.toml --set 'train.epochs=<40>'"
 DIFFERENCE = "stage fc2, frame 17, position 0, channel 3: 1 and -1; replay: adiabit simulate --frame 17"
 EPOCHS = 40
+Folders = dict[StageName, Path]
+MADE = (
+    StageName.TRAIN, StageName.EXPORT, StageName.COMPILE, StageName.EMIT, StageName.SIMULATE, StageName.SYNTHESIZE,
+)  # fmt: skip
 
 
 def tfc(widths: tuple[int, ...] = (784, 64, 64, 64, 10), simd: int = 49, pe: int = 16) -> Accelerator:
@@ -71,6 +75,11 @@ def write(folder: Path, **documents: object) -> None:
         (folder / f"{name}.json").write_text(json.dumps(document))
 
 
+def change(path: Path, **changes: object) -> None:
+    """Other values for some keys of a document."""
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
 def history() -> dict[str, list[float]]:
     share = [i / (EPOCHS - 1) for i in range(EPOCHS)]
     return {
@@ -87,47 +96,62 @@ def history() -> dict[str, list[float]]:
 
 
 @pytest.fixture
-def folders(tmp_path: Path) -> dict[str, Path]:
+def folders(tmp_path: Path) -> Folders:
     """A run in which every stage was made and all rungs but two were run and are equal."""
-    made = {name: tmp_path / name for name in ("train", "export", "compile", "emit", "simulate", "synthesize")}
+    made = {name: tmp_path / name for name in MADE}
     for i, (name, folder) in enumerate(made.items()):
-        write(folder, stage={"stage": name, "seconds": 1.5 + 10 * i, "key": {}})
+        write(folder, stage={"stage": name, "seconds": 1.5 + 10 * i, "key": {}, "files": {}})
     metrics = {"method": "adiabatic", "soft_validation": 0.9531, "hard_validation": 0.9502, "soft_test": 0.9512,
                "hard_test": 0.9475, "epochs": EPOCHS, "seconds": 81.25, "seed": 7}  # fmt: skip
-    write(made["train"], metrics=metrics, history=history())
+    write(made[StageName.TRAIN], metrics=metrics, history=history())
     accelerator = tfc()
-    storage.save(accelerator, made["compile"])
+    storage.save(accelerator, made[StageName.COMPILE])
     per_stage = [
-        {"name": s.name, "luts": 331 + 7 * i, "ffs": 211 + i, "bram18": 0, "dsps": 0, "cycles": s.cycles}
+        {"name": s.name, "lut": 331 + 7 * i, "ff": 211 + i, "bram18": 0, "dsp": 0, "cycles": s.cycles, "latency": 9}
         for i, s in enumerate(accelerator.stages)
     ]
-    estimate = {"cycles": accelerator.cycles, "latency": 1007, "luts": 6123, "ffs": 3456, "bram18": 12, "dsps": 0}
-    write(made["compile"], estimate={**estimate, "stages": per_stage})
+    total = {"lut": 6123, "ff": 3456, "bram18": 12, "dsp": 0}
+    estimate = {"cycles": accelerator.cycles, "latency": 1007, "total": total, "stages": per_stage}
+    write(made[StageName.COMPILE], estimate=estimate)
 
-    def equal(name: str, compared: str) -> Rung:
+    def equal(name: RungName, compared: str) -> Rung:
         return Rung(name=name, frames=1012, equal=1012, accuracy=0.9475, compared=compared)
 
-    save_rungs(made["export"], [equal("torch", ""), equal("QONNX", "logits")])
-    save_rungs(made["compile"], [equal(name, "labels, accumulators") for name in ("FINN graph", "golden")])
+    save_rungs(made[StageName.EXPORT], [equal(RungName.TORCH, ""), equal(RungName.QONNX, "logits")])
     save_rungs(
-        made["simulate"], [Rung(name="RTL simulation", frames=256, equal=256, accuracy=0.9434, compared="labels")]
+        made[StageName.COMPILE], [equal(name, "labels, accumulators") for name in (RungName.FINN, RungName.GOLDEN)]
     )
-    waited = {s.name: {"beats": s.beats, "valid_not_ready": 3 * i} for i, s in enumerate(accelerator.streams)}
-    simulation = {"frames": 256, "cycles_per_frame": 784, "cycles_per_frame_expected": 784, "latency_cycles": 1021,
-                  "total_cycles": 201_000, "stalls": waited, "seconds_build": 9.8, "seconds_run": 0.7,
-                  "cycles_per_second": 287_142.9}  # fmt: skip
-    write(made["simulate"], simulation=simulation)
-    found = [{"name": s.name, "lut": 290 + 5 * i, "ff": 190 + i, "bram18": 0, "dsp": 0, "carry": 9, "lutram": 0}
-             for i, s in enumerate(accelerator.stages)]  # fmt: skip
-    total = {"lut": 5987, "ff": 3301, "bram18": 14, "dsp": 0, "carry": 410, "lutram": 96}
+    save_rungs(
+        made[StageName.SIMULATE],
+        [Rung(name=RungName.RTL, frames=256, equal=256, accuracy=0.9434, compared="labels")],
+    )
+    waited = {
+        s.name: {"beats": s.beats, "valid_not_ready": 3 * i, "ready_not_valid": 0}
+        for i, s in enumerate(accelerator.streams)
+    }
+    simulation = {"frames": 256, "first": 0, "seed": 0, "random_stall_frames": 8, "cycles_per_frame": 784,
+                  "cycles_per_frame_min": 784, "cycles_per_frame_max": 784, "cycles_per_frame_expected": 784,
+                  "latency_cycles": 1021, "total_cycles": 201_000, "stalls": waited, "seconds_build": 9.8,
+                  "seconds_run": 0.7, "cycles_per_second": 287_142.9}  # fmt: skip
+    write(made[StageName.SIMULATE], simulation=simulation)
+    others = {"bram18": 0, "dsp": 0, "carry": 9, "lutram": 0, "lc": 1}
+    found = [{"name": s.name, "lut": 290 + 5 * i, "ff": 190 + i} | others for i, s in enumerate(accelerator.stages)]
+    found.append({"name": "axi", "lut": 77, "ff": 41} | others)
+    total = {"lut": 5987, "ff": 3301, "bram18": 14, "dsp": 0, "carry": 410, "lutram": 96, "lc": 5000}
     synthesis = {"part": "xc7z020clg400-1", "family": "xc7", "tool": "Yosys 0.70", "total": total,
-                 "stages": [*found, {"name": "axi", "lut": 77, "ff": 41}], "capacity": {"lut": 53200}, "seconds": 31.4,
+                 "stages": found, "capacity": {"lut": 53200}, "seconds": 31.4,
                  "logic_delay_ns": 6.807, "timing_note": "logic alone, without routing & clock skew."}  # fmt: skip
-    write(made["synthesize"], synthesis=synthesis)
+    write(made[StageName.SYNTHESIZE], synthesis=synthesis)
     return made
 
 
-def make(folders: dict[str, Path], out: Path) -> tuple[Figures, str]:
+def took(folders: Folders, **changes: int) -> None:
+    """Other counts of the whole for Yosys."""
+    path = folders[StageName.SYNTHESIZE] / "synthesis.json"
+    change(path, total=json.loads(path.read_text())["total"] | changes)
+
+
+def make(folders: Folders, out: Path) -> tuple[Figures, str]:
     figures = report(folders, name="digits", board=catalog.load("pynq-z2"), clock_mhz=100.0, command=COMMAND, out=out)
     return figures, (out / "report.html").read_text()
 
@@ -172,7 +196,7 @@ class Page(HTMLParser):
             self.rows[-1][-1] += data
 
 
-def test_page_is_whole_and_loads_nothing(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_page_is_whole_and_loads_nothing(folders: Folders, tmp_path: Path) -> None:
     _, html = make(folders, tmp_path / "out")
     page = Page(html)
     assert page.loads == []
@@ -180,7 +204,7 @@ def test_page_is_whole_and_loads_nothing(folders: dict[str, Path], tmp_path: Pat
     assert len(html) < 500_000
 
 
-def test_page_shows_the_rows_of_every_table(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_page_shows_the_rows_of_every_table(folders: Folders, tmp_path: Path) -> None:
     figures, html = make(folders, tmp_path / "out")
     shown = Page(html).rows
     for table in (ladder(figures), accuracy(figures), resources(figures), stages(figures), stalls(figures)):
@@ -189,7 +213,7 @@ def test_page_shows_the_rows_of_every_table(folders: dict[str, Path], tmp_path: 
             assert list(row) in shown
 
 
-def test_a_small_screen_has_a_label_beside_each_cell(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_small_screen_has_a_label_beside_each_cell(folders: Folders, tmp_path: Path) -> None:
     _, html = make(folders, tmp_path / "out")
     assert '<td class="n" data-label="Capacity">53,200</td>' in html
     assert '<td class="wraps">labels</td>' in html  # needs none
@@ -197,7 +221,7 @@ def test_a_small_screen_has_a_label_beside_each_cell(folders: dict[str, Path], t
     assert html.count('class="compact stack"') == 1
 
 
-def test_figures_of_the_folders_are_in_the_tables(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_figures_of_the_folders_are_in_the_tables(folders: Folders, tmp_path: Path) -> None:
     figures, _ = make(folders, tmp_path / "out")
     assert texts(ladder(figures))[0] == ["torch", "equal", "1,012", "1,012", "94.75 %", "the reference"]
     assert texts(ladder(figures))[5] == ["RTL simulation", "equal", "256", "256", "94.34 %", "labels"]
@@ -219,12 +243,12 @@ def test_figures_of_the_folders_are_in_the_tables(folders: dict[str, Path], tmp_
     ]
     fc0 = next(row for row in texts(stages(figures)) if row[0] == "fc0")
     assert fc0 == ["fc0", "MatrixVector", "16", "49", "LUT ROM", "64", "352", "305", "214", "193", "0", "0", "0", "0"]
-    assert list(texts(stages(figures))[-1]) == ["axi", *["—"] * 6, "77", "—", "41", *["—"] * 4]
+    assert list(texts(stages(figures))[-1]) == ["axi", *["—"] * 6, "77", "—", "41", "—", "0", "—", "0"]
     assert list(texts(versions(figures))[-1]) == ["synthesized by", "Yosys 0.70"]
-    assert texts(stalls(figures))[2] == ["s_wide", "16", "6"]
+    assert texts(stalls(figures))[2] == ["s_wide", "16", "6", "0"]
 
 
-def test_json_holds_the_figures_of_the_tables(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_json_holds_the_figures_of_the_tables(folders: Folders, tmp_path: Path) -> None:
     figures, _ = make(folders, tmp_path / "out")
     document = json.loads((tmp_path / "out" / "report.json").read_text())
     rungs = [[r["name"], r["status"]] for r in document["rungs"]]
@@ -264,24 +288,24 @@ def test_a_run_of_nothing_is_shown_as_not_run(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "report.json").read_text())["simulation"] is None
 
 
-@pytest.mark.parametrize("missing", ["train", "export", "compile", "emit", "simulate", "synthesize"])
-def test_any_stage_may_be_absent(missing: str, folders: dict[str, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", MADE)
+def test_any_stage_may_be_absent(missing: StageName, folders: Folders, tmp_path: Path) -> None:
     figures, html = make({k: v for k, v in folders.items() if k != missing}, tmp_path / "out")
     Page(html)
     assert missing not in figures.seconds
     assert figures.exact is True
 
 
-def test_a_stage_without_its_rung_says_so(folders: dict[str, Path], tmp_path: Path) -> None:
-    (folders["simulate"] / "rungs.json").unlink()
+def test_a_stage_without_its_rung_says_so(folders: Folders, tmp_path: Path) -> None:
+    (folders[StageName.SIMULATE] / "rungs.json").unlink()
     figures, _ = make(folders, tmp_path / "out")
     assert figures.rungs[5].why_not == "stage simulate left no record of it"
 
 
-def test_a_difference_is_prominent(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_difference_is_prominent(folders: Folders, tmp_path: Path) -> None:
     save_rungs(
-        folders["simulate"],
-        [Rung(name="RTL simulation", frames=256, equal=250, compared="labels", difference=DIFFERENCE)],
+        folders[StageName.SIMULATE],
+        [Rung(name=RungName.RTL, frames=256, equal=250, compared="labels", difference=DIFFERENCE)],
     )
     figures, html = make(folders, tmp_path / "out")
     page = Page(html)
@@ -301,16 +325,19 @@ def test_a_difference_is_prominent(folders: dict[str, Path], tmp_path: Path) -> 
 CONSTANT, SHORT = "labels are constant over all frames", "only 3 of 1,012 frames are labelled"
 
 
-def warned(folders: dict[str, Path]) -> None:
+def warned(folders: Folders) -> None:
     """Two rungs with a warning in common, one of them with another."""
     save_rungs(
-        folders["export"],
-        [Rung(name="torch", frames=9, equal=9), Rung(name="QONNX", frames=9, equal=9, warnings=(CONSTANT,))],
+        folders[StageName.EXPORT],
+        [
+            Rung(name=RungName.TORCH, frames=9, equal=9),
+            Rung(name=RungName.QONNX, frames=9, equal=9, warnings=(CONSTANT,)),
+        ],
     )
-    save_rungs(folders["simulate"], [Rung(name="RTL simulation", frames=9, equal=9, warnings=(CONSTANT, SHORT))])
+    save_rungs(folders[StageName.SIMULATE], [Rung(name=RungName.RTL, frames=9, equal=9, warnings=(CONSTANT, SHORT))])
 
 
-def test_warnings_qualify_the_verdict_and_the_ladder(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_warnings_qualify_the_verdict_and_the_ladder(folders: Folders, tmp_path: Path) -> None:
     warned(folders)
     figures, html = make(folders, tmp_path / "out")
     assert verdict(figures) == Cell(f"Exact, but {CONSTANT}; 1 more warning below", "warn")
@@ -326,42 +353,42 @@ def test_warnings_qualify_the_verdict_and_the_ladder(folders: dict[str, Path], t
     assert json.loads((tmp_path / "out" / "report.json").read_text())["rungs"][1]["warnings"] == [CONSTANT]
 
 
-def test_a_difference_weighs_more_than_a_warning(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_difference_weighs_more_than_a_warning(folders: Folders, tmp_path: Path) -> None:
     warned(folders)
-    save_rungs(folders["compile"], [Rung(name="golden", frames=9, equal=8, warnings=(SHORT,))])
+    save_rungs(folders[StageName.COMPILE], [Rung(name=RungName.GOLDEN, frames=9, equal=8, warnings=(SHORT,))])
     figures, _ = make(folders, tmp_path / "out")
     assert verdict(figures) == Cell("Not exact: golden differs", "bad")
     assert ladder(figures).rows[3][1] == Cell("DIFFERS", "bad")
 
 
-def test_one_warning_stands_alone(folders: dict[str, Path], tmp_path: Path) -> None:
-    save_rungs(folders["simulate"], [Rung(name="RTL simulation", frames=9, equal=9, warnings=(SHORT,))])
+def test_one_warning_stands_alone(folders: Folders, tmp_path: Path) -> None:
+    save_rungs(folders[StageName.SIMULATE], [Rung(name=RungName.RTL, frames=9, equal=9, warnings=(SHORT,))])
     assert verdict(make(folders, tmp_path / "out")[0]).text == f"Exact, but {SHORT}"
 
 
-def test_of_two_records_of_a_rung_the_worse_counts(folders: dict[str, Path], tmp_path: Path) -> None:
-    save_rungs(folders["emit"], [Rung(name="golden", frames=9, equal=8)])
+def test_of_two_records_of_a_rung_the_worse_counts(folders: Folders, tmp_path: Path) -> None:
+    save_rungs(folders[StageName.EMIT], [Rung(name=RungName.GOLDEN, frames=9, equal=8)])
     assert make(folders, tmp_path / "out")[0].differences[0].frames == 9
-    save_rungs(folders["emit"], [Rung(name="golden", frames=0, equal=0, why_not="left out")])
+    save_rungs(folders[StageName.EMIT], [Rung(name=RungName.GOLDEN, frames=0, equal=0, why_not="left out")])
     assert make(folders, tmp_path / "out")[0].differences == ()
-    save_rungs(folders["export"], [Rung(name="golden", frames=9, equal=9, warnings=(SHORT,))])
-    save_rungs(folders["emit"], [Rung(name="golden", frames=9, equal=9)])
+    save_rungs(folders[StageName.EXPORT], [Rung(name=RungName.GOLDEN, frames=9, equal=9, warnings=(SHORT,))])
+    save_rungs(folders[StageName.EMIT], [Rung(name=RungName.GOLDEN, frames=9, equal=9)])
     assert make(folders, tmp_path / "out")[0].rungs[3].warnings == (SHORT,)
 
 
-def test_measured_cycles_other_than_the_fold_are_marked(folders: dict[str, Path], tmp_path: Path) -> None:
-    write(folders["simulate"], simulation={"cycles_per_frame": 790.5})
+def test_measured_cycles_other_than_the_fold_are_marked(folders: Folders, tmp_path: Path) -> None:
+    change(folders[StageName.SIMULATE] / "simulation.json", cycles_per_frame=790, latency_cycles=None)
     figures, _ = make(folders, tmp_path / "out")
     cells = {row[0].text: row for row in resources(figures).rows}
-    assert (cells["Cycles a frame"][2].text, cells["Cycles a frame"][2].tone) == ("790.50", "bad")
+    assert (cells["Cycles a frame"][2].text, cells["Cycles a frame"][2].tone) == ("790", "bad")
     assert cells["Latency in cycles"][2].text == "—"
 
 
-def test_what_a_board_measured_is_shown(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_what_a_board_measured_is_shown(folders: Folders, tmp_path: Path) -> None:
     (verified := tmp_path / "verified").mkdir()
     write(verified, board={"frames_per_second": 98765.4, "latency_seconds": 0.00125})
-    save_rungs(verified, [Rung(name="board", frames=256, equal=256, compared="results over the driver")])
-    figures, _ = make({**folders, "verified": verified}, tmp_path / "out")
+    save_rungs(verified, [Rung(name=RungName.BOARD, frames=256, equal=256, compared="results over the driver")])
+    figures, _ = make({**folders, StageName.VERIFIED: verified}, tmp_path / "out")
     assert texts(ladder(figures))[-1] == ["board", "equal", "256", "256", "—", "results over the driver"]
     assert texts(resources(figures))[-3:] == [
         ["Cycles a frame, board", "—", "—", "driver", "—", "—"],
@@ -370,13 +397,12 @@ def test_what_a_board_measured_is_shown(folders: dict[str, Path], tmp_path: Path
     ]
 
 
-def test_notes_tell_how_figures_were_come_by(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_notes_tell_how_figures_were_come_by(folders: Folders, tmp_path: Path) -> None:
     assert resources(make(folders, tmp_path / "out")[0]).notes == (
         "Logic delay: logic alone, without routing & clock skew.",
     )
-    del folders["synthesize"]
-    span = {"cycles_per_frame": 784, "cycles_per_frame_min": 770, "cycles_per_frame_max": 784, "frames": 256}
-    write(folders["simulate"], simulation=span)
+    del folders[StageName.SYNTHESIZE]
+    change(folders[StageName.SIMULATE] / "simulation.json", cycles_per_frame_min=770)
     figures, html = make(folders, tmp_path / "out")
     assert resources(figures).notes == (
         "Used: the estimate's share of the capacity, for nothing was synthesized.",
@@ -386,24 +412,23 @@ def test_notes_tell_how_figures_were_come_by(folders: dict[str, Path], tmp_path:
     assert Page(html).words.count("for nothing was synthesized") == 1
 
 
-def test_more_than_the_part_holds_is_marked(folders: dict[str, Path], tmp_path: Path) -> None:
-    write(folders["synthesize"], synthesis={"total": {"lut": 60000, "ff": 1, "bram18": 252, "dsp": 0}})
+def test_more_than_the_part_holds_is_marked(folders: Folders, tmp_path: Path) -> None:
+    took(folders, lut=60000, ff=1, bram18=252)
     figures, html = make(folders, tmp_path / "out")
     lut, _, bram = resources(figures).rows[:3]
     assert (lut[5].text, lut[5].tone, bram[5].tone) == ("112.8 %", "bad", "warn")
     assert '<rect class="over" width="100.00%"' in html
 
 
-def test_what_does_not_fit_the_part_is_told(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_what_does_not_fit_the_part_is_told(folders: Folders, tmp_path: Path) -> None:
     assert make(folders, tmp_path / "out")[0].overflows == ()
-    write(folders["synthesize"], synthesis={"total": {"lut": 132020, "ff": 1, "bram18": 281}})
-    write(folders["compile"], estimate={"luts": 1, "ffs": 1, "bram18": 1, "dsps": 500})
+    took(folders, lut=132020, ff=1, bram18=281, dsp=500)
     figures, html = make(folders, tmp_path / "out")
     lines = [str(overflow) for overflow in figures.overflows]
     assert lines == [
         "does not fit: LUT 132,020 of 53,200 (248 %)",
         "does not fit: BRAM18 281 of 280 (101 %)",  # never told as 100 %, which fits
-        "does not fit: DSP 500 of 220 (227 %)",  # Yosys did not count them, the estimate did
+        "does not fit: DSP 500 of 220 (227 %)",
     ]
     section = html[html.index('id="verdict"') : html.index('aria-label="Key figures"')]
     assert all(line in section for line in lines)
@@ -412,14 +437,15 @@ def test_what_does_not_fit_the_part_is_told(folders: dict[str, Path], tmp_path: 
     assert f"{figures.advice[1:]}." in section
 
 
-def test_all_words_are_escaped(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_all_words_are_escaped(folders: Folders, tmp_path: Path) -> None:
     evil = "<script>alert('&')</script>"
     save_rungs(
-        folders["simulate"],
-        [Rung(name="RTL simulation", frames=1, equal=0, compared=evil, difference=f"stage fc1 {evil}")],
+        folders[StageName.SIMULATE],
+        [Rung(name=RungName.RTL, frames=1, equal=0, compared=evil, difference=f"stage fc1 {evil}")],
     )
-    write(folders["simulate"], simulation={"stalls": {evil: {evil: evil}}})
-    write(folders["train"], metrics={"method": evil})
+    waits = {"beats": 1, "valid_not_ready": 0, "ready_not_valid": 0}
+    change(folders[StageName.SIMULATE] / "simulation.json", stalls={evil: waits})
+    change(folders[StageName.TRAIN] / "metrics.json", method=evil)
     figures = collect(folders, name=evil, board=catalog.load("zcu104"), clock_mhz=200, command=evil)
     render(figures, tmp_path / "out")
     html = (tmp_path / "out" / "report.html").read_text()
@@ -429,8 +455,10 @@ def test_all_words_are_escaped(folders: dict[str, Path], tmp_path: Path) -> None
     assert "<script" not in draw(tfc(), {"fc0": evil})
 
 
-def test_tables_print_on_a_terminal(folders: dict[str, Path], tmp_path: Path) -> None:
-    save_rungs(folders["simulate"], [Rung(name="RTL simulation", frames=2, equal=1, difference="[red]as it is[/red]")])
+def test_tables_print_on_a_terminal(folders: Folders, tmp_path: Path) -> None:
+    save_rungs(
+        folders[StageName.SIMULATE], [Rung(name=RungName.RTL, frames=2, equal=1, difference="[red]as it is[/red]")]
+    )
     console = rich.console.Console(file=StringIO(), width=160)
     for table in tables(make(folders, tmp_path / "out")[0]):
         console.print(table)
@@ -454,7 +482,7 @@ def printed(figures: Figures, width: int) -> list[str]:
     return [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]  # a StringIO
 
 
-def test_a_narrow_terminal_gets_a_second_line_a_row(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_narrow_terminal_gets_a_second_line_a_row(folders: Folders, tmp_path: Path) -> None:
     lines = printed(make(folders, tmp_path / "out")[0], 60)
     assert "Rung               Status   Frames  Equal  Accuracy" in lines
     at = lines.index("HLS co-simulation  not run       —      —         —")
@@ -465,21 +493,21 @@ def test_a_narrow_terminal_gets_a_second_line_a_row(folders: dict[str, Path], tm
     assert lines[at + 1].startswith("Frames a second")  # there is nothing more to tell of cycles
 
 
-def test_a_terminal_of_80_columns_has_every_column(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_terminal_of_80_columns_has_every_column(folders: Folders, tmp_path: Path) -> None:
     lines = printed(make(folders, tmp_path / "out")[0], 80)
     assert "LUT                            6,123     5,987  Yosys         53,200  11.3 %" in lines
     assert "QONNX              equal     1,012  1,012   94.75 %  logits" in lines
 
 
-def test_a_long_difference_is_not_squeezed_into_a_narrow_column(folders: dict[str, Path], tmp_path: Path) -> None:
-    save_rungs(folders["simulate"], [Rung(name="RTL simulation", frames=9, equal=8, difference=DIFFERENCE)])
+def test_a_long_difference_is_not_squeezed_into_a_narrow_column(folders: Folders, tmp_path: Path) -> None:
+    save_rungs(folders[StageName.SIMULATE], [Rung(name=RungName.RTL, frames=9, equal=8, difference=DIFFERENCE)])
     lines = printed(make(folders, tmp_path / "out")[0], 80)
     at = lines.index("RTL simulation     DIFFERS       9      8         —")
     assert " ".join(lines[at + 1 : at + 3]).replace("   ", " ") == f"  {DIFFERENCE}"
 
 
 @pytest.mark.parametrize("width", [12, 20, 40])
-def test_the_narrowest_terminals_still_have_every_figure(width: int, folders: dict[str, Path], tmp_path: Path) -> None:
+def test_the_narrowest_terminals_still_have_every_figure(width: int, folders: Folders, tmp_path: Path) -> None:
     words = "".join(printed(make(folders, tmp_path / "out")[0], width)).replace(" ", "")
     assert all(figure in words for figure in ("95.02%", "5,987", "127,551", "11.3%", "VitisHLSisnotonPATH"))
 
@@ -490,26 +518,21 @@ def test_tables_of_the_package_and_of_the_command_line_are_one() -> None:
     assert used_by_cli is rich_tables
 
 
-def test_a_damaged_file_is_named(folders: dict[str, Path], tmp_path: Path) -> None:
-    path = folders["simulate"] / "simulation.json"
+def test_a_damaged_file_is_named(folders: Folders, tmp_path: Path) -> None:
+    path = folders[StageName.SIMULATE] / "simulation.json"
     path.write_text("{")
     with pytest.raises(UserError) as caught:
         make(folders, tmp_path / "out")
-    assert str(caught.value).startswith(f"{path}: damaged (Expecting property name")
+    assert str(caught.value).startswith(f"{path}: damaged (invalid JSON: EOF while parsing")
     assert str(caught.value).endswith(f"delete the folder {path.parent} and run again")
     path.write_text("[]")
-    with pytest.raises(UserError, match=r"simulation.json: damaged \(not an object\); delete the folder"):
+    with pytest.raises(UserError, match=r"simulation.json: damaged \(input should be an object\); delete the folder"):
         make(folders, tmp_path / "out")
 
 
-def test_an_unknown_stage_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"report: unknown stages \['trian'\]; known are \['train', 'export',"):
-        make({"trian": tmp_path}, tmp_path / "out")
-
-
-def test_values_that_are_not_finite_leave_gaps(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_values_that_are_not_finite_leave_gaps(folders: Folders, tmp_path: Path) -> None:
     values = {"epoch": [0, 1, 2, 3], "loss": [float("nan"), 1.0, float("inf"), 0.5], "lr": [0.0, 0.0, 0.0, 0.0]}
-    (folders["train"] / "history.json").write_text(json.dumps(values))
+    (folders[StageName.TRAIN] / "history.json").write_text(json.dumps(values))
     figures, html = make(folders, tmp_path / "out")
     assert figures.training is not None
     assert figures.training.history["loss"] == [None, 1.0, None, 0.5]
@@ -598,14 +621,15 @@ def test_one_epoch_makes_a_chart() -> None:
     assert "nan" not in picture
 
 
-def test_place_and_route_is_shown_where_it_ran(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_place_and_route_is_shown_where_it_ran(folders: Folders, tmp_path: Path) -> None:
     figures, _ = make(folders, tmp_path / "out")
     assert not [row for row in texts(resources(figures)) if "routed" in row[0]]
     (tmp_path / "bitstream").mkdir()
-    document = {"tool": "nextpnr", "fmax_mhz": 108.9, "lut": 1780, "ff": 777, "bram18": 7, "dsp": 0, "clock_mhz": 25}
+    total = {"lut": 1780, "ff": 777, "bram18": 7, "dsp": 0}
+    document = {"tool": "nextpnr", "fmax_mhz": 108.9, "clock_mhz": 25, "total": total}
     write(tmp_path / "bitstream", bitstream=document)
-    save_rungs(tmp_path / "bitstream", [Rung(name="netlist simulation", frames=24, equal=24)])
-    figures, html = make({**folders, "bitstream": tmp_path / "bitstream"}, tmp_path / "out")
+    save_rungs(tmp_path / "bitstream", [Rung(name=RungName.NETLIST, frames=24, equal=24)])
+    figures, html = make({**folders, StageName.BITSTREAM: tmp_path / "bitstream"}, tmp_path / "out")
     rows = {row[0]: row[1:4] for row in texts(resources(figures)) if "routed" in row[0]}
     assert rows["Fmax, routed"] == ["—", "108.9 MHz", "nextpnr"]
     assert rows["LUT, routed"] == ["—", "1,780", "nextpnr"]

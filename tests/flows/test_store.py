@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 
 from adiabit.errors import UserError
-from adiabit.flows.store import MANIFEST, Store, file_digest, identity, lock, source_digest, versions
+from adiabit.flows.store import MANIFEST, Store, file_digest, folder_digest, identity, lock, versions
 
 
 def write(folder: Path) -> None:
@@ -194,7 +194,11 @@ def test_what_stands_in_an_unfinished_stages_place_is_told(tmp_path: Path, kind:
 
 
 def test_digests(tmp_path: Path) -> None:
-    assert source_digest("hw") == source_digest("hw") != source_digest("boards")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "file").write_text("one")
+    before = folder_digest(tmp_path)
+    (tmp_path / "b" / "file").rename(tmp_path / "b" / "other")
+    assert folder_digest(tmp_path) != before
     with pytest.raises(UserError, match="no: No such file or directory; give the path of a readable file"):
         file_digest(tmp_path / "no")
     os.mkfifo(tmp_path / "pipe")

@@ -92,7 +92,7 @@ def test_small_integer_weights(net: Make, tmp_path: Path) -> None:
          "node 'bipolarquant_4' (BipolarQuant, 5 of 5): ends the network; the last layer must put out logits, wh"),
         ("bare", lambda n: n(1, 4).sign().dense(W).dense(V),
          "node 'matmul_3' (MatMul, 4 of 7): no quantizer follows it before the next layer; BipolarQuant or Quant"),
-        ("none", lambda n: n(1, 4).sign(), "has no dense layer (MatMul or Gemm); at least one is needed; see 'What"),
+        ("none", lambda n: n(1, 4).sign(), "has no dense layer (MatMul or Gemm); at least one is needed; end"),
         ("scale", lambda n: n(1, 4).sign([[1.0, 2, 3, 4]]).dense(W),
          "node 'bipolarquant_0' (BipolarQuant, 1 of 4): scale has shape (1, 4); one number for the whole tensor"),
         ("negative", lambda n: n(1, 4).sign(-1.0).dense(W),

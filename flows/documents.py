@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON files of frozen dataclasses: each kind is written and read by one module, and a damaged file is one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
+
+from adiabit import files
+from adiabit.errors import UserError
+
+T = TypeVar("T")
+
+
+def write(path: Path, document: object) -> None:
+    """Write a dataclass, or a list of them, whole or not at all."""
+    files.write_text(path, json.dumps(to_jsonable_python(document, fallback=str), indent=1) + "\n")
+
+
+def read(kind: type[T], path: Path, remedy: str = "") -> T:
+    """Read what :func:`write` wrote; keys that `kind` does not have are left out.
+
+    `UserError` with the key and its fault where the file is missing or damaged; it ends in `remedy`, by default to
+    delete the folder.
+    """
+    remedy = remedy or f"delete the folder {path.parent} and run again"
+    try:
+        return TypeAdapter(kind).validate_json(files.read_text(path, remedy))
+    except ValidationError as error:
+        raise UserError(f"{path}: damaged ({fault(error)}); {remedy}") from error
+
+
+def fault(error: ValidationError) -> str:
+    """The first fault: its key and what is wrong with it."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    told = f"{first['msg'][0].lower()}{first['msg'][1:]}"
+    return ": ".join(part for part in (".".join(map(str, first["loc"])), told) if part)

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Some of the saved vectors beside the emitted C++, for the vendor's own C simulation and co-simulation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from adiabit.flows.ladder import Vectors
+from adiabit.flows.simulate.compare import write_beats
+from adiabit.hw import golden
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.packing import pack
+
+SHARE = 16  # frames
+
+
+def share_vectors(accelerator: Accelerator, vectors: Vectors, folder: Path) -> None:
+    """Beside the sources: `frames.bin` and `expected.bin`, which the emitted test bench and scripts run."""
+    frames = vectors.frames[:SHARE]
+    write_beats(accelerator, frames, folder / "frames.bin")
+    (folder / "expected.bin").write_bytes(pack(accelerator.output, golden.run(accelerator, frames)).tobytes())

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stages as a table: which stages each needs, the function that makes its folder, and what keys that folder.
+
+A function that makes a stage is given the run, the folder to write into, and the folders of the stages it needs. It
+imports within its own text all that it uses, for two reasons: a run that reuses everything imports nothing heavy, and
+:mod:`adiabit.flows.sources` keys the folder by just what the function imports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adiabit.boards import catalog
+from adiabit.flows.bitstream import open_tools, project
+from adiabit.flows.bitstream.families import FAMILIES
+from adiabit.flows.ladder import StageName
+from adiabit.flows.simulate import cosim
+from adiabit.flows.store import file_digest, folder_digest, versions
+
+if TYPE_CHECKING:
+    from adiabit.flows.pipeline import Pipeline
+
+Settings = dict[str, Any]
+MODEL = ("model.json", "model.pt")  # all that later stages read of a training
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageSpec:
+    """How a stage is made, and all that its folder is keyed by: settings, folders it reads, sources, tools."""
+
+    make: Callable[..., None]  # (run, folder, *folders of the stages it needs)
+    needs: tuple[StageName, ...] = ()  # the folders that it reads, of those that the recipe has
+    settings: Callable[[Pipeline], Settings] = lambda _: {}
+    tools: tuple[str, ...] = ()  # distributions, whose versions count
+    data: tuple[str, ...] = ()  # folders of the package whose files it reads, beside those that lie with its modules
+    wanted: Callable[[Pipeline], bool] = lambda _: True  # whether `run` makes it
+    check: Callable[[Pipeline], None] = lambda _: None  # refuses before the work what would come to nothing
+    result: tuple[str, ...] = ()  # the files that others read; all of them but the logs where it names none
+    resumes: bool = False  # goes on in the folder of a run that was cut off
+
+
+def _train(run: Pipeline, folder: Path) -> None:
+    from adiabit.train.loop import fit
+    from adiabit.train.rendezvous import Rendezvous
+
+    recipe, rendezvous = run.recipe, Rendezvous(machine=run.machine, place=run.meet, wait=run.wait)
+    fit(recipe.data, recipe.model, recipe.train, folder, progress=run.progress, rendezvous=rendezvous)
+
+
+def _check_folding(run: Pipeline) -> None:
+    """Refuse a folding that cannot be before the training that would come to nothing."""
+    from adiabit.flows.finn.folding import folded
+    from adiabit.flows.outline import outline
+
+    recipe = run.recipe
+    if not recipe.train.method.why_not:
+        stages = outline(recipe.model, recipe.data.source, recipe.compile)
+        folded(stages, recipe.compile.fold, run.board, run.clock_mhz)
+
+
+def _train_settings(run: Pipeline) -> Settings:
+    teacher = run.recipe.train.distill.teacher if run.recipe.train.distill else None
+    return {
+        **run.tables("data", "model", "train"),
+        "data_digest": run.data_digest,
+        "teacher": file_digest(teacher / "model.pt") if teacher else None,
+    }
+
+
+def _export(run: Pipeline, folder: Path, trained: Path) -> None:
+    from adiabit.flows.export import export
+
+    export(trained, run.recipe.data, folder, run.recipe.export.frames)
+
+
+def _compile(run: Pipeline, folder: Path, exported: Path | None = None) -> None:
+    from adiabit.flows.finn.stage import compile_model
+    from adiabit.flows.ladder import Vectors
+
+    test = None
+    if run.labelled:
+        from adiabit.train.data import load
+
+        split = load(run.recipe.data).test
+        test = split.frames, split.labels
+    vectors = Vectors.load(exported) if exported else None
+    compile_model(
+        run.model, vectors, folder, run.recipe.compile, board=run.board, clock_mhz=run.clock_mhz, test=test
+    )  # fmt: skip
+
+
+def _compile_settings(run: Pipeline) -> Settings:
+    from adiabit.flows.frontend.model_file import digest
+
+    fold = run.recipe.compile.fold
+    return {
+        **run.tables("compile", *(["data"] if run.labelled else [])),
+        "model": digest(run.model) if run.recipe.onnx else None,  # ours is the export's
+        "folding": file_digest(fold.finn_json) if fold.finn_json else None,
+        "board": run.board if fold.free else None,
+        "clock_mhz": run.clock_mhz,
+        "test": run.data_digest if run.labelled else None,
+    }
+
+
+def _emit(_: Pipeline, folder: Path, compiled: Path) -> None:
+    from adiabit.hw import storage
+    from adiabit.hw.emit import rtl as emit_rtl
+
+    emit_rtl.emit(storage.load(compiled), folder)
+
+
+def _hls(run: Pipeline, folder: Path, compiled: Path) -> None:
+    from adiabit.flows.ladder import Vectors
+    from adiabit.flows.simulate.share import share_vectors
+    from adiabit.hw import storage
+    from adiabit.hw.emit import hls as emit_hls
+
+    accelerator = storage.load(compiled)
+    emit_hls.emit(accelerator, folder, part=run.board.part, clock_mhz=run.clock_mhz)
+    share_vectors(accelerator, Vectors.load(compiled), folder)
+
+
+def _csim(run: Pipeline, folder: Path, compiled: Path, hls: Path) -> None:
+    from adiabit.flows.ladder import Vectors
+    from adiabit.flows.simulate.csim import simulate_c
+
+    simulate_c(compiled, hls, Vectors.load(compiled), folder, run.recipe.simulate)
+
+
+def _simulate(run: Pipeline, folder: Path, compiled: Path, rtl: Path) -> None:
+    from adiabit.flows.ladder import Vectors
+    from adiabit.flows.simulate.stage import simulate
+
+    simulate(compiled, rtl, Vectors.load(compiled), folder, run.recipe.simulate)
+
+
+def _cosim(run: Pipeline, folder: Path, compiled: Path, hls: Path) -> None:
+    from adiabit.flows.ladder import Vectors
+    from adiabit.flows.simulate.cosim import cosimulate
+
+    cosimulate(compiled, hls, Vectors.load(compiled), folder, run.recipe.simulate)
+
+
+def _synthesize(run: Pipeline, folder: Path, rtl: Path) -> None:
+    from adiabit.flows.synthesize.stage import synthesize
+
+    synthesize(rtl, run.board, folder)
+
+
+def _bitstream(run: Pipeline, folder: Path, compiled: Path) -> None:
+    from adiabit.flows.bitstream import open_tools, project
+    from adiabit.flows.ladder import Vectors
+    from adiabit.hw import storage
+
+    build = open_tools.build if run.board.shell == "uart" else project.build
+    build(storage.load(compiled), Vectors.load(compiled), run.board, run.clock_mhz, run.recipe.name, folder, run.tell)
+
+
+def _bitstream_settings(run: Pipeline) -> Settings:
+    family = FAMILIES.get(run.board.family)
+    return {
+        "name": run.recipe.name,
+        "board": run.board,
+        "pins": folder_digest(catalog.FOLDER / run.board.name),
+        "clock_mhz": run.clock_mhz,
+        "vivado": str(project.tool()) if run.board.shell != "uart" else None,
+        "place and route": versions("pyosys", *family.packages) if family else None,
+    }
+
+
+def _verified(run: Pipeline, folder: Path, compiled: Path) -> None:
+    from adiabit.flows.bitstream.verified import take_in
+    from adiabit.hw import storage
+
+    take_in(run.verified, storage.load(compiled), folder)
+
+
+STAGES: Mapping[StageName, StageSpec] = {
+    StageName.TRAIN: StageSpec(
+        make=_train, settings=_train_settings, tools=("torch", "brevitas", "lightning"), check=_check_folding,
+        wanted=lambda run: run.recipe.onnx is None and run.recipe.checkpoint is None, result=MODEL, resumes=True,
+    ),
+    StageName.EXPORT: StageSpec(
+        make=_export, needs=(StageName.TRAIN,), tools=("torch", "brevitas", "qonnx", "onnx", "onnxruntime"),
+        settings=lambda run: {**run.tables("data", "export"), "data_digest": run.data_digest},
+        wanted=lambda run: run.recipe.onnx is None,
+    ),
+    StageName.COMPILE: StageSpec(
+        make=_compile, needs=(StageName.EXPORT,), settings=_compile_settings, tools=("finn-plus", "qonnx", "onnx"),
+    ),
+    StageName.EMIT: StageSpec(make=_emit, needs=(StageName.COMPILE,), data=("hw/rtl",)),
+    StageName.HLS: StageSpec(
+        make=_hls, needs=(StageName.COMPILE,), data=("hw/hls",),
+        settings=lambda run: {"part": run.board.part, "clock_mhz": run.clock_mhz},
+    ),
+    StageName.CSIM: StageSpec(
+        make=_csim, needs=(StageName.COMPILE, StageName.HLS), settings=lambda run: run.tables("simulate"),
+        data=("hw/hls/sim",), tools=("hls4ml",),
+    ),
+    StageName.SIMULATE: StageSpec(
+        make=_simulate, needs=(StageName.COMPILE, StageName.EMIT), settings=lambda run: run.tables("simulate"),
+        tools=("verilator",),
+    ),
+    StageName.SYNTHESIZE: StageSpec(
+        make=_synthesize, needs=(StageName.EMIT,), settings=lambda run: {"board": run.board}, tools=("pyosys",),
+    ),
+    StageName.COSIM: StageSpec(
+        make=_cosim, needs=(StageName.COMPILE, StageName.HLS), tools=("verilator",),
+        settings=lambda run: {**run.tables("simulate"), "vitis": str(cosim.tool())},
+        wanted=lambda _: cosim.tool() is not None,
+    ),
+    StageName.BITSTREAM: StageSpec(
+        make=_bitstream, needs=(StageName.COMPILE,), settings=_bitstream_settings, data=("hw/rtl",),
+        wanted=lambda run: open_tools.available(run.board),
+    ),
+    StageName.VERIFIED: StageSpec(
+        make=_verified, needs=(StageName.COMPILE,), settings=lambda run: {"file": file_digest(run.verified)},
+        wanted=lambda run: run.recipe.target.verified is not None,
+    ),
+}  # fmt: skip
