@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -42,7 +41,7 @@ class Box:
 
 
 def draw(accelerator: Accelerator, highlights: Mapping[str, str] | None = None, *, width: int = 1080) -> str:
-    """An SVG of the chain of stages, wrapped into rows of at most `width` pixels (at least one stage a row).
+    """An SVG of the stages, wrapped into rows of at most `width` pixels (at least one stage a row).
 
     A box tells folding, memory and cycles; its bar is its share of the slowest stage's cycles. An arrow tells the
     bits of a beat and the lanes, and is thicker the wider it is. `highlights`: remarks by the name of their stage.
@@ -51,10 +50,26 @@ def draw(accelerator: Accelerator, highlights: Mapping[str, str] | None = None, 
     boxes = _placed(_boxes(accelerator), width)
     right = max(box.x + box.width for box in boxes) + MARGIN
     bottom = max(box.y for box in boxes) + HEIGHT + MARGIN
-    arrows = [_arrow(*ends, stream, right) for ends, stream in zip(pairwise(boxes), accelerator.streams, strict=True)]
+    arrows = _arrows(accelerator, boxes, right)
     drawn = [_drawn(box, accelerator.cycles, (highlights or {}).get(box.name)) for box in boxes]
     label = f"{accelerator.name}: {len(accelerator.stages)} stages, {accelerator.cycles:,} cycles a frame"
     return svg.picture(right, bottom, label, *arrows, *drawn, class_="network")
+
+
+def _arrows(accelerator: Accelerator, boxes: list[Box], right: int) -> list[Markup]:
+    """An arrow for each stream; one that passes boxes by lies in a gap between rows."""
+    order = {box.stage.name: k for k, box in enumerate(boxes) if box.stage is not None}
+    arrows, passing = [], 0
+    for stream in accelerator.streams:
+        writer, reader = accelerator.producers.get(stream.name), accelerator.consumers.get(stream.name)
+        start = order[writer.name] if writer else 0
+        end = order[reader.name] if reader else len(boxes) - 1
+        if end == start + 1:
+            arrows.append(_arrow(boxes[start], boxes[end], stream, right))
+        else:
+            arrows.append(_detour(boxes[start], boxes[end], stream, 8 + 7 * (passing % 5)))
+            passing += 1
+    return arrows
 
 
 def _boxes(accelerator: Accelerator) -> list[Box]:
@@ -123,7 +138,6 @@ def _told(box: Box, remark: str | None) -> str:
 
 
 def _arrow(start: Box, end: Box, stream: Stream, right: int) -> Markup:
-    thick = 1 + min(3.0, 0.35 * (stream.width - 1).bit_length())
     if start.y == end.y:
         x, y = start.x + start.width, start.middle
         path, labelled = f"M{x} {y}H{end.x - 8}", (x + end.x - 8) / 2
@@ -133,13 +147,39 @@ def _arrow(start: Box, end: Box, stream: Stream, right: int) -> Markup:
         path = f"M{start.x + start.width} {start.middle}H{out}V{y}H{MARGIN - 12}V{end.middle}H{end.x - 8}"
         labelled = (out + MARGIN) / 2
     beat = f"{stream.lanes} {TIMES} {stream.bits} b"
-    words = f"{stream.name}: {_elements(stream)} {_type(stream)}, {stream.beats:,} beats of {beat}it"
     head = f"M{end.x} {end.middle}l-9 -5v10z"
     return svg.element(
-        "g", svg.element("title", words), svg.element("path", d=path, stroke_width=thick, class_="wire"),
+        "g", svg.element("title", _stream_told(stream)),
+        svg.element("path", d=path, stroke_width=_thickness(stream), class_="wire"),
         svg.element("path", d=head, class_="head"), svg.text(labelled, y - 6, f"{stream.width} bit", "wide", "middle"),
         svg.text(labelled, y + 15, beat, "lanes", "middle"), class_="arrow",
     )  # fmt: skip
+
+
+def _detour(start: Box, end: Box, stream: Stream, lift: int) -> Markup:
+    """Over the boxes between, or through the gaps below `start` and above `end`."""
+    out, into, above = start.x + start.width - 14, end.x + 14, end.y - lift
+    if start.y == end.y:
+        path = f"M{out} {start.y}V{above}H{into}V{end.y - 8}"
+    else:
+        below = start.y + HEIGHT + lift
+        side = f"H{MARGIN - lift // 3 - 2}V{above}" if above - below > ROW_GAP else ""
+        path = f"M{out} {start.y + HEIGHT}V{below}{side}H{into}V{end.y - 8}"
+    return svg.element(
+        "g", svg.element("title", _stream_told(stream)),
+        svg.element("path", d=path, stroke_width=_thickness(stream), class_="wire"),
+        svg.element("path", d=f"M{into} {end.y}l-5 -9h10z", class_="head"), class_="arrow",
+    )  # fmt: skip
+
+
+def _thickness(stream: Stream) -> float:
+    return 1 + min(3.0, 0.35 * (stream.width - 1).bit_length())
+
+
+def _stream_told(stream: Stream) -> str:
+    """What the pointer is told of a stream."""
+    beat = f"{stream.lanes} {TIMES} {stream.bits} bit"
+    return f"{stream.name}: {_elements(stream)} {_type(stream)}, {stream.beats:,} beats of {beat}"
 
 
 def _elements(stream: Stream) -> str:
