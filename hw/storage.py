@@ -16,7 +16,7 @@ from adiabit.errors import UserError
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.stages import KINDS, Kind, Stage, Stream
 
-VERSION = 1
+VERSION = 2
 JSON, NPZ = "accelerator.json", "params.npz"
 
 

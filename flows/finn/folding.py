@@ -15,6 +15,7 @@ from adiabit.flows.finn.folding_json import from_finn_json
 from adiabit.flows.frontend.config import FoldConfig
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.estimate import resources_of
+from adiabit.hw.folding.buffers import Buffers, Rule
 from adiabit.hw.folding.fold import apply
 from adiabit.hw.folding.solve import fits, solve, solve_luts, solve_room
 from adiabit.hw.stages import Folding, Memory
@@ -25,32 +26,33 @@ LOGIC, BLOCKS = 0.5, 0.9  # of a part: room for the system around, for the estim
 
 def folded(accelerator: Accelerator, config: FoldConfig, board: Board, clock_mhz: float) -> Accelerator:
     """Fold as the table says; `UserError` where that cannot be."""
+    buffers: Buffers = Rule(config.buffers) if isinstance(config.buffers, str) else config.buffers
     if config.luts is not None:
-        return solve_luts(accelerator, luts=config.luts)
+        return solve_luts(accelerator, luts=config.luts, buffers=buffers)
     if config.stages is not None:
         by_hand = {name: Folding(pe=f.pe, simd=f.simd, memory=Memory(f.memory)) for name, f in config.stages.items()}
-        return apply(accelerator, by_hand)
+        return apply(accelerator, by_hand, buffers)
     if config.finn_json is not None:
-        return apply(accelerator, from_finn_json(accelerator, _read(config.finn_json)))
+        return apply(accelerator, from_finn_json(accelerator, _read(config.finn_json)), buffers)
     if config.fps is not None:
-        return _at_rate(accelerator, config.fps, board, clock_mhz)
-    return _as_fast_as_fits(accelerator, board)
+        return _at_rate(accelerator, config.fps, board, clock_mhz, buffers)
+    return _as_fast_as_fits(accelerator, board, buffers)
 
 
-def _at_rate(accelerator: Accelerator, fps: float, board: Board, clock_mhz: float) -> Accelerator:
+def _at_rate(accelerator: Accelerator, fps: float, board: Board, clock_mhz: float, buffers: Buffers) -> Accelerator:
     try:
-        return solve(accelerator, fps=fps, clock_hz=clock_mhz * 1e6)
+        return solve(accelerator, fps=fps, clock_hz=clock_mhz * 1e6, buffers=buffers)
     except UserError as error:
         if advice := fitting_rate(accelerator, board, clock_mhz):
             raise UserError(f"{error}, and {advice}") from error
         raise
 
 
-def _as_fast_as_fits(accelerator: Accelerator, board: Board) -> Accelerator:
+def _as_fast_as_fits(accelerator: Accelerator, board: Board, buffers: Buffers) -> Accelerator:
     """The fastest folding that leaves room on the part, else the fastest on all of it."""
     whole = room(board)
     for space in (room(board, LOGIC, BLOCKS), whole):
-        if fits(found := solve_room(accelerator, space), space):
+        if fits(found := solve_room(accelerator, space, buffers), space):
             return found
     needed, holds = (dataclasses.asdict(r) for r in (resources_of(found), whole))
     over = ", ".join(f"{needed[key]:,} {key} (it has {holds[key]:,})" for key in needed if needed[key] > holds[key])

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Parallel = Annotated[int, Field(ge=1)]
+Depth = Annotated[int, Field(ge=2, le=1 << 20)]  # beats
 
 
 class Table(BaseModel):
@@ -29,25 +30,31 @@ class StageFold(Table):
 class FoldConfig(Table):
     """How parallel the accelerator shall be: one of a frame rate, a LUT budget, each stage by hand, FINN's JSON.
 
-    None of them: as fast as fits into half of the board's part.
+    None of them: as fast as fits into half of the board's part. `buffers`: the depths of the FIFOs between stages.
     """
 
     fps: Annotated[float, Field(gt=0)] | None = None  # frames a second that must be reached, with the fewest LUTs
     luts: Parallel | None = None  # LUTs that must not be exceeded, with the most frames a second
     stages: dict[str, StageFold] | None = None  # by stage name: fc0, threshold0, label
     finn_json: Path | None = None  # a folding configuration as FINN's users have it
+    buffers: Literal["full-rate", "least"] | dict[str, Depth] = "full-rate"  # a rule, or places by stream
+
+    @property
+    def targets(self) -> list[str]:
+        """The keys that are given of those that choose the folding."""
+        return [name for name in ("fps", "luts", "stages", "finn_json") if getattr(self, name) is not None]
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
-        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        given = self.targets
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} exclude each other; keep one of them")
         return self
 
     @property
     def free(self) -> bool:
-        """Whether nothing is asked for."""
-        return all(getattr(self, name) is None for name in type(self).model_fields)
+        """Whether no folding is asked for."""
+        return not self.targets
 
 
 class CompileConfig(Table):

@@ -228,6 +228,14 @@ def stalls(figures: Figures) -> Table:
     return Table(title="Stalls", columns=heads, rows=tuple(rows))
 
 
+def fifos(figures: Figures) -> Table:
+    """The depth of each FIFO, and the most beats that were in it."""
+    found = figures.simulation.fifos if figures.simulation else {}
+    rows = [(Cell(name), _figure(fill.depth), _figure(fill.high_water)) for name, fill in found.items()]
+    heads = (Column("FIFO"), Column("Depth", True), Column("High-water mark", True))
+    return Table(title="FIFOs", columns=heads, rows=tuple(rows))
+
+
 def seconds(figures: Figures) -> Table:
     """The time that each stage of the flow took when it ran."""
     rows: list[tuple[str, str]] = [(stage, f"{took:,.1f} s") for stage, took in figures.seconds.items()]

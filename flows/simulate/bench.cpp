@@ -6,12 +6,13 @@
 //
 // INPUT holds the beats of FRAMES frames. OUT receives one file of accepted beats a stream (0.bin, 1.bin, ...;
 // the last is the AXI output port), the cycle of each frame's last output beat (ends.bin) and the counts
-// (result.json). The run ends when no stream has moved for QUIET cycles, be it finished or hanging, or when a
+// (result.json). Of each FIFO, the most beats that were in it. The run ends when no stream has moved for QUIET cycles, be it finished or hanging, or when a
 // stream has carried a beat too many. SEED draws the registers' contents before the reset and, with STALLS = 1, gaps
 // before input beats and pauses of the output.
 //
 // design.h is generated: ADIABIT_STREAMS(X) lists the streams as X(index, bytes, valid, ready, data).
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -28,7 +29,7 @@
 #include "verilated_vcd_c.h"
 #endif
 
-#include "design.h"  // kStreams, kBeats, kInputBytes, kOutputBytes, ADIABIT_STREAMS
+#include "design.h"  // kStreams, kBeats, kFifos, kFifoIn, kFifoOut, kInputBytes, kOutputBytes, ADIABIT_STREAMS
 
 namespace {
 
@@ -174,6 +175,7 @@ int main(int argc, char** argv) {
   Pauses pauses{{0x9E3779B97F4A7C15ull ^ static_cast<uint64_t>(seed)}};
   std::vector<uint64_t> ends;
   std::vector<uint64_t> waiting(kStreams), starved(kStreams);  // up to the last output beat
+  std::vector<uint64_t> peaks(kFifos);  // the most beats that were in each FIFO
   uint64_t offered = 0, first = 0, moved = 0, cycle = 0;
   int64_t wrong_last = -1;
   bool surplus = false;
@@ -192,6 +194,9 @@ int main(int argc, char** argv) {
   any |= streams[index]->observe<bytes>(dut->rootp->valid, dut->rootp->ready, &dut->rootp->data); \
   surplus |= streams[index]->surplus;
     ADIABIT_STREAMS(ADIABIT_OBSERVE)
+    for (int i = 0; i < kFifos; i++) {
+      peaks[i] = std::max(peaks[i], streams[kFifoIn[i]]->accepted - streams[kFifoOut[i]]->accepted);
+    }
     Stream& port = *streams[kPort];
     if (port.observe<kOutputBytes>(dut->m_axis_tvalid, dut->m_axis_tready, &dut->m_axis_tdata)) {
       const bool last = port.accepted % kBeats[kStreams - 1] == 0;
@@ -235,6 +240,8 @@ int main(int argc, char** argv) {
                  i ? "," : "", (unsigned long long)s.accepted, (unsigned long long)(i < kStreams ? waiting[i] : 0),
                  (unsigned long long)(i < kStreams ? starved[i] : 0), (long long)s.unheld, s.valid, s.ready);
   }
+  std::fprintf(result.handle, "], \"peaks\": [");
+  for (int i = 0; i < kFifos; i++) std::fprintf(result.handle, "%s%llu", i ? ", " : "", (unsigned long long)peaks[i]);
   std::fprintf(result.handle, "]}\n");
   return 0;
 }

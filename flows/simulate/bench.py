@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from adiabit.flows import toolchain
 from adiabit.hw.emit.design import Design
 
 SOURCE = Path(__file__).with_name("bench.cpp")
+Fifo = tuple[str, str]  # the streams before and behind it
 TOOLS = ("verilator", "g++", "make", "perl")
 
 
@@ -45,15 +47,17 @@ class Run:
     names: tuple[str, ...]  # of the watched streams
     streams: tuple[Traffic, ...]  # of these, then of the AXI output port
     files: tuple[Path, ...]  # the accepted beats of each
+    peaks: tuple[int, ...] = ()  # the most beats that were in each FIFO
 
     @classmethod
     def load(cls, folder: Path, quiet: int, names: tuple[str, ...]) -> Run:
         """Read what the bench wrote about the streams of these names."""
         document: dict[str, Any] = json.loads((folder / "result.json").read_text())
         streams = tuple(Traffic(**s) for s in document.pop("streams"))
+        peaks = tuple(document.pop("peaks"))
         ends = np.fromfile(folder / "ends.bin", np.uint64)
         files = tuple(folder / f"{index}.bin" for index in range(len(streams)))
-        return cls(ends=ends, quiet=quiet, names=names, streams=streams, files=files, **document)
+        return cls(ends=ends, quiet=quiet, names=names, streams=streams, files=files, peaks=peaks, **document)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +82,10 @@ class Bench:
         return Run.load(out, quiet, self.names)
 
 
-def build(rtl: Path, folder: Path, log: Path, *, trace: bool = False) -> Bench:
+def build(rtl: Path, folder: Path, log: Path, *, fifos: Sequence[Fifo] = (), trace: bool = False) -> Bench:
     """Compile the design in `rtl` and the bench into `folder`; `UserError` where a tool is missing.
+
+    `fifos`: pairs of streams before and behind FIFOs, whose fill is watched.
 
     g++ runs with -O1: -O2 and -O3 take up to half as long again to compile and run no faster (10,000 frames of a TFC).
     """
@@ -88,7 +94,7 @@ def build(rtl: Path, folder: Path, log: Path, *, trace: bool = False) -> Bench:
     folder.mkdir()
     shutil.copy(SOURCE, folder)
     (folder / "rtl").symlink_to(rtl.absolute())  # so that no makefile meets the path's own characters
-    (folder / "design.h").write_text(header(design))
+    (folder / "design.h").write_text(header(design, fifos))
     args: list[str | Path] = [
         toolchain.find("verilator"), "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "--prefix", "Vdut",
         "--top-module", design.top, "-Mdir", "obj", "-Wno-fatal", "--no-assert", "-O3",
@@ -101,16 +107,19 @@ def build(rtl: Path, folder: Path, log: Path, *, trace: bool = False) -> Bench:
     return Bench(program=(folder / "obj" / "bench").absolute(), rtl=rtl.absolute(), log=log.absolute(), names=names)
 
 
-def header(design: Design) -> str:
+def header(design: Design, fifos: Sequence[Fifo] = ()) -> str:
     """The generated part of the bench: where each stream's nets lie and how large it is."""
     streams = design.streams
     nets = [[_member(design, net) for net in (s.valid, s.ready, s.data)] for s in streams]
     rows = [f"X({i}, {s.bytes}, {', '.join(nets[i])})" for i, s in enumerate(streams)]
     beats, sizes = ", ".join(str(s.beats) for s in streams), ", ".join(str(s.bytes) for s in streams)
+    order = {s.name: i for i, s in enumerate(streams)}
+    ends = [", ".join(str(order[fifo[k]]) for fifo in fifos) or "0" for k in (0, 1)]
     return "\n".join([
         "#include <cstddef>",
         f"constexpr int kStreams = {len(streams)};",
         f"constexpr size_t kBeats[] = {{{beats}}}, kBytes[] = {{{sizes}}};",
+        f"constexpr int kFifos = {len(fifos)}, kFifoIn[] = {{{ends[0]}}}, kFifoOut[] = {{{ends[1]}}};",
         f"constexpr size_t kInputBytes = {design.input.tdata_bits // 8};",
         f"constexpr size_t kOutputBytes = {design.output.tdata_bits // 8};",
         "static_assert(kInputBytes == kBytes[0] && kOutputBytes == kBytes[kStreams - 1], \"TDATA holds one beat\");",

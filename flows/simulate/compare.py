@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +62,8 @@ def compare(accelerator: Accelerator, frames: npt.NDArray[Any], run: Run, who: s
     equal = np.ones(len(frames), np.bool_)
     outputs = np.zeros((len(frames), *accelerator.output.shape), np.int64)
     found = [*_protocol(streams, names, run), *_stopped(streams, names, run, len(frames), allowed)]
+    if len(run.names) == len(streams) - 1 and run.quiet:
+        found = [_named(difference, accelerator, run) for difference in found]
     for start in range(0, len(frames), size := block_frames(accelerator)):
         block = frames[start : start + size]
         values_of = (values for _, values in golden.stream_values(accelerator, block))
@@ -146,6 +149,37 @@ def ahead(accelerator: Accelerator) -> list[npt.NDArray[np.uint8]]:
     frame = np.full((1, *accelerator.input.shape), accelerator.input.range[0])
     found = [pack(s, values)[0, : counts[s.name]] for s, values in golden.stream_values(accelerator, frame)]
     return [*found, found[-1][:0]]
+
+
+def _named(difference: Difference, accelerator: Accelerator, run: Run) -> Difference:
+    """A stop that is a deadlock is told as such."""
+    join = deadlock(accelerator, run) if "then nothing moved" in difference.what else ""
+    return dataclasses.replace(difference, what=f"{difference.what}; {join}") if join else difference
+
+
+def deadlock(accelerator: Accelerator, run: Run) -> str:
+    """Which stages wait for which streams when a run has stopped, and how full the FIFOs are; empty where none waits.
+
+    A stage that joins streams waits for one of them while another offers a beat that it cannot take yet.
+    """
+    traffic = dict(zip((s.name for s in accelerator.streams), run.streams, strict=False))
+    waits, full = [], []
+    for stage in accelerator.stages:
+        offered = [s.name for s in stage.inputs if traffic[s.name].valid]
+        missing = [s.name for s in stage.inputs if not traffic[s.name].valid]
+        if offered and missing:
+            waits.append(f"stage {stage.name} waits for {', '.join(missing)} while {', '.join(offered)} offers a beat")
+        if stage.places:
+            held = traffic[stage.inputs[0].name].accepted - traffic[stage.outputs[0].name].accepted
+            full.append(f"{stage.name} holds {held} of {stage.places}")
+    stuck = [s.name for stage in accelerator.stages for s in stage.outputs if traffic[s.name].valid]
+    if not waits:
+        return ""
+    fifos = f"FIFOs: {', '.join(full)}" if full else "there are no FIFOs"
+    return (
+        f"deadlock: {'; '.join(waits)}; beats that nobody takes: {', '.join(stuck)}; {fifos}; make the FIFO before the "
+        "join deeper (compile.fold.buffers)"
+    )
 
 
 def _stopped(

@@ -22,6 +22,14 @@ class Waits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fill:
+    """Of one FIFO, at full speed."""
+
+    depth: int
+    high_water: int  # the most beats that were in it
+
+
+@dataclass(frozen=True, kw_only=True)
 class Simulation:
     """What the RTL did, cycle by cycle. Cycles between frames are None where fewer than two frames came out."""
 
@@ -36,6 +44,7 @@ class Simulation:
     total_cycles: int | None
     cycles_per_frame_expected: int  # the slowest stage's
     stalls: Mapping[str, Waits] = field(default_factory=dict)  # by stream
+    fifos: Mapping[str, Fill] = field(default_factory=dict)  # by stage
     seconds_build: float
     seconds_run: float
     cycles_per_second: float

@@ -25,6 +25,7 @@ from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.hw import golden, storage
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit.design import Design
+from adiabit.hw.stages import Stage
 
 EVERY = "every stream, every beat"
 
@@ -53,7 +54,9 @@ def simulate(
     count = min(config.stall_frames, len(vectors.frames))
     with toolchain.workplace(out) as work:
         start = time.monotonic()
-        bench = build(rtl_folder, work / "build", out / "simulate.log", trace=config.trace)
+        buffers = _buffers(accelerator, rtl_folder)
+        fifos = [(stage.inputs[0].name, stage.outputs[0].name) for stage in buffers]
+        bench = build(rtl_folder, work / "build", out / "simulate.log", fifos=fifos, trace=config.trace)
         seconds_build = time.monotonic() - start
         passes = _Passes(accelerator, vectors.frames, bench, work, config.seed)
         start = time.monotonic()
@@ -72,6 +75,10 @@ def simulate(
         **_speed(full),
         cycles_per_frame_expected=accelerator.cycles,
         stalls=_stalls(accelerator, full),
+        fifos={
+            stage.name: figures.Fill(depth=stage.places, high_water=peak)
+            for stage, peak in zip(buffers, full.peaks, strict=True)
+        },
         seconds_build=round(seconds_build, 3),
         seconds_run=round(seconds_run, 3),
         cycles_per_second=round(full.cycles / max(full.seconds, 1e-9)),
@@ -79,6 +86,12 @@ def simulate(
     figures.save(out, made)
     watched = EVERY if len(full.names) == len(list(accelerator.streams)) else "what goes in and comes out, every beat"
     save_rungs(out, [rung_of(rung, accelerator, vectors, results, compared=watched, told=told)])
+
+
+def _buffers(accelerator: Accelerator, rtl: Path) -> list[Stage]:
+    """The FIFOs of which the design has both streams."""
+    known = {s.name for s in Design.load(rtl).streams}
+    return [s for s in accelerator.stages if s.places and known >= {stream.name for stream in s.streams}]
 
 
 @dataclass(frozen=True)

@@ -189,6 +189,11 @@ class Stage(ABC):
         return self.cycles_at(self.folding)
 
     @property
+    def places(self) -> int:
+        """Beats that may wait in it, of a kind that is there for that."""
+        return 0
+
+    @property
     def streams(self) -> tuple[Stream, ...]:
         """Inputs, then outputs."""
         return *self.inputs, *self.outputs

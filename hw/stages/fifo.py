@@ -27,6 +27,11 @@ class Fifo(Unary):
             self.refuse(f"depth {self.depth} and {self.input.lanes} to {self.output.lanes} lanes; "
                          "a FIFO holds at least 2 beats and keeps the lanes")  # fmt: skip
 
+    @property
+    def places(self) -> int:
+        """The depth."""
+        return self.depth
+
     def golden(self, *values: Array) -> tuple[Array, ...]:
         """The input."""
         return values
