@@ -144,7 +144,7 @@ def ahead(accelerator: Accelerator) -> list[npt.NDArray[np.uint8]]:
     """
     counts = {accelerator.input.name: 0}
     for stage in accelerator.stages:
-        made = stage.schedule().ahead([counts[s.name] for s in stage.inputs])
+        made = stage.actor.ahead([counts[s.name] for s in stage.inputs])
         counts |= {s.name: n for s, n in zip(stage.outputs, made, strict=True)}
     frame = np.full((1, *accelerator.input.shape), accelerator.input.range[0])
     found = [pack(s, values)[0, : counts[s.name]] for s, values in golden.stream_values(accelerator, frame)]

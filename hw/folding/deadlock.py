@@ -9,6 +9,7 @@ A FIFO before the join has to make up for the difference; one place less, and th
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -34,26 +35,14 @@ def least(accelerator: Accelerator) -> dict[str, int]:
 
 
 def _places(accelerator: Accelerator, join: Stage, number: int, fifos: Mapping[str, int]) -> int:
-    """The fewest places before an input of a join."""
-    stands = list(_stands(join))
-    most = max(max((int(s.demand[number].max()) for s in stands), default=0), 1)
+    """The fewest places before an input of a join; with one for each beat it cannot be short of any."""
+    stands, stream = list(_stands(join)), join.inputs[number]
 
     def enough(places: int) -> bool:
-        return all(_moves(accelerator, join, number, stand, {**fifos, join.inputs[number].name: places})
-                   for stand in stands)  # fmt: skip
+        held = {**fifos, stream.name: places}
+        return all(_moves(accelerator, join, number, stand, held) for stand in stands)
 
-    low, high = -1, 1
-    while not enough(high):
-        low, high = high, 2 * high
-        if high > 2 * FRAMES * most * 64:
-            raise AssertionError(f"stage {join.name}: no depth before input {number} suffices")
-    if enough(0):
-        return 0
-    low = max(low, 0)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    return bisect_left(range(FRAMES * stream.beats), True, key=enough)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +54,7 @@ class _Stand:
 
 
 def _stands(join: Stage) -> Iterator[_Stand]:
-    schedule = join.schedule()
+    schedule = join.actor
     for mine, intake in enumerate(schedule.intakes):
         turns = np.arange(FRAMES * intake.turns)
         demand, taken = {}, {}
@@ -119,7 +108,7 @@ def _moves(accelerator: Accelerator, join: Stage, number: int, stand: _Stand, fi
         left = {k: room.pop(s.name) + fifos.get(s.name, 0) for k, s in enumerate(stage.outputs) if s.name in room}
         if not made:
             continue
-        schedule = stage.schedule()
+        schedule = stage.actor
         wanted, able = _wanted(schedule, made), _able(stage, schedule, left)
         for k, count in made.items():
             emission = schedule.emissions[k]

@@ -53,7 +53,7 @@ def perform(stage: Stage, offered: Sequence[Ints], frames: int, pace: int = 0) -
 
     It makes those of a frame in no fewer than `pace` cycles.
     """
-    schedule = stage.schedule()
+    schedule = stage.actor
     turns = [_offered(intake, offered, frames) for intake in schedule.intakes]
     takes = [follow(t, 1) for t in turns]
     made = _all_made(stage, schedule, takes, frames, pace)
@@ -71,7 +71,7 @@ def linger(stage: Stage, moves: Moves, output: int, read: Ints, frames: int) -> 
 
     With these it still takes its turns in time: until then it holds the beats itself, or has not made them yet.
     """
-    schedule, emission = stage.schedule(), stage.schedule().emissions[output]
+    schedule, emission = stage.actor, stage.actor.emissions[output]
     left, made = read.copy(), read.copy()
     for intake, turns in zip(schedule.intakes, moves.turns, strict=True):
         for bound, waits in ((left, intake.room), (made, intake.made)):
@@ -157,7 +157,7 @@ def deadlines(accelerator: Accelerator, due: Ints, frames: int) -> Ints:
     """The latest times of the host's beats with which the results come out at `due`, if nothing waits for a place."""
     latest = {accelerator.output.name: due}
     for stage in reversed(accelerator.stages):
-        schedule = stage.schedule()
+        schedule = stage.actor
         turns = [np.full(intake.turns * frames, -NEVER) for intake in schedule.intakes]
         for stream, emission in zip(stage.outputs, schedule.emissions, strict=True):
             made = before(latest[stream.name], emission.interval)

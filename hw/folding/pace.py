@@ -18,15 +18,20 @@ from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.folding.events import Moves, deadlines, execute, linger
 from adiabit.hw.stages import Ints
 
-FRAMES = (4, 8, 16, 32)  # tried until the last two are alike
+FRAMES = (4, 8, 16, 32)  # tried until the last two are alike; an execution that spreads beats is given up early
 SPREADS = (0.0, 0.5, 1.0)  # of a stage's beats over the frame: 0 makes each as soon as it can, 1 evenly
 
 
 def full_rate(accelerator: Accelerator) -> dict[str, int]:
     """Places of the FIFO on each edge that needs one, by its stream."""
     widths = {s.name: s.width for s in accelerator.streams}
-    paces = [_Pace(accelerator, spread, even) for spread, even in itertools.product(SPREADS, (False, True))]
-    found = [depths for pace in paces if (depths := pace.depths()) is not None]
+    found = []
+    for spread, even in itertools.product(SPREADS, (False, True)):
+        depths = _Pace(accelerator, spread, even).depths()
+        if depths == {}:
+            return depths
+        if depths is not None:
+            found.append(depths)
     return min(found, key=lambda depths: sum(widths[name] * places for name, places in depths.items()))
 
 
@@ -59,7 +64,7 @@ class _Pace:
     def _settled(self, delays: dict[str, int]) -> tuple[int, dict[str, Moves]] | None:
         """An execution whose last two frames are alike, and its number of frames; None where it never is."""
         period = self.accelerator.cycles
-        for frames in FRAMES:
+        for frames in FRAMES[:2] if self.spread else FRAMES:
             source = self._evenly(frames) if self.even else self._late(frames)
             moves = execute(self.accelerator, source, frames, delays, int(self.spread * period))
             times = [t for m in moves.values() for t in (*m.taken, *m.made)]

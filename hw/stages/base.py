@@ -18,6 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Self
 
@@ -147,6 +148,11 @@ class Stage(ABC):
     @abstractmethod
     def schedule(self) -> Schedule:
         """When the RTL takes and gives its beats."""
+
+    @cached_property
+    def actor(self) -> Schedule:
+        """The schedule, made once."""
+        return self.schedule()
 
     @abstractmethod
     def terms(self, folding: Folding) -> Terms:

@@ -47,7 +47,7 @@ def test_missing_damaged_and_foreign_files_are_named(tmp_path: Path) -> None:
     storage.save(net(), tmp_path)
     document = json.loads((tmp_path / storage.JSON).read_text())
     (tmp_path / storage.JSON).write_text(json.dumps({**document, "version": 99}))
-    with pytest.raises(UserError, match=r"accelerator.json: version 99; this adiabit reads 1"):
+    with pytest.raises(UserError, match=r"accelerator.json: version 99; this adiabit reads 2"):
         storage.load(tmp_path)
     document["streams"][1]["lanes"] = 5
     (tmp_path / storage.JSON).write_text(json.dumps(document))

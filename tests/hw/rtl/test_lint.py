@@ -14,7 +14,7 @@ from adiabit.hw.emit.rtl import modules_of
 from adiabit.hw.stages.base import RTL
 
 LEGAL: dict[str, list[dict[str, Any]]] = {
-    "bnn_fifo": [{}, {"Depth": 0}, {"Width": 1, "Depth": 3}, {"Depth": 64}],
+    "bnn_fifo": [{}, {"Width": 1, "Depth": 3}, {"Depth": 64}],
     "bnn_credit_fifo": [{}, {"Latency": 0}, {"Width": 1, "Latency": 9, "Interval": 4}],
     "bnn_delay": [{}, {"Stages": 0}, {"Width": 5, "Stages": 3, "Reset": 0}],
     "bnn_lut_rom": [{}, {"Width": 1, "Depth": 1}],
@@ -107,7 +107,7 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
 }
 
 ILLEGAL: list[tuple[str, dict[str, Any], str]] = [
-    ("bnn_fifo", {"Depth": 1}, "Width 8, Depth 1: a FIFO holds 0 or at least 2 beats of at least 1 bit"),
+    ("bnn_fifo", {"Depth": 1}, "Width 8, Depth 1: a FIFO holds at least 2 beats of at least 1 bit"),
     ("bnn_credit_fifo", {"Interval": 0}, "Interval 0: at least 1 cycle lies between launches"),
     ("bnn_rom", {"Latency": 3}, "Latency 3: a ROM has 0 (logic), 1 (registered) or 2 (block RAM)"),
     ("bnn_replay", {"Words": 0}, "Width 8, Words 0, Passes 2: each is at least 1"),
