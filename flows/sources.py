@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Our own sources that a function runs: the import closure of what it imports, read from the text of the modules.
 
-Nothing is imported to find out. A module counts where it is imported anywhere in the text, also inside a function, and
-where its full name stands as a string, as `python -m` is given it. Files beside a module that are no modules
-(templates, C++ benches) belong to it. The package's own `__init__`, which holds the version, does not count.
+Nothing is imported to find out. A module counts where it is imported anywhere in the text, also inside a function, where
+its full name stands as a string, as `python -m` is given it, and below a package that discovers its modules. Files
+beside a module that are no modules (templates, C++ benches) belong to it. The package's own `__init__`, which holds the
+version, does not count.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Sources:
             path = self._path(module)
             package = module if path.name == "__init__.py" else module.rpartition(".")[0]
             tree = ast.parse(path.read_bytes())
-            self._imports[module] = frozenset(self._named(tree, package))
+            self._imports[module] = frozenset([*self._named(tree, package), *self._discovered(tree, module)])
         return self._imports[module]
 
     def _named(self, tree: ast.AST, package: str) -> Iterator[str]:
@@ -66,6 +67,13 @@ class Sources:
             parts = name.split(".")
             if parts[0] == NAME and self._exists(name):
                 yield from (".".join(parts[:n]) for n in range(2, len(parts) + 1))
+
+    def _discovered(self, tree: ast.AST, package: str) -> Iterator[str]:
+        """The modules right below a package that imports them all by `discover(__name__)`."""
+        calls = (ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Call))
+        if "discover(__name__)" in calls:
+            names = {path.stem for path in self._path(package).parent.iterdir()} - {"__init__", "__pycache__"}
+            yield from (f"{package}.{name}" for name in names if self._exists(f"{package}.{name}"))
 
     def _exists(self, name: str) -> bool:
         return self._path(name).is_file()

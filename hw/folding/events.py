@@ -18,6 +18,7 @@ from adiabit.hw.stages import Ints, Stage
 from adiabit.hw.stages.schedule import Intake, Schedule, Wait
 
 NEVER = -(1 << 60)
+MOST_ROUNDS = 100  # through all stages
 MOST_SWEEPS = 1000  # of a stage's own events, which depend on each other through what it can hold
 
 
@@ -48,21 +49,24 @@ def when(times: Ints, wait: Wait, frames: int) -> Ints:
     return np.where(index < 0, NEVER, times[np.maximum(index, 0)] + delay)
 
 
-def perform(stage: Stage, offered: Sequence[Ints], frames: int, pace: int = 0) -> Moves:
+def perform(
+    stage: Stage, offered: Sequence[Ints], frames: int, pace: int = 0, bounds: Mapping[int, Ints] | None = None
+) -> Moves:
     """The moves of a stage whose inputs see their beats `offered`, and whose own leave as soon as they are made.
 
-    It makes those of a frame in no fewer than `pace` cycles.
+    It makes those of a frame in no fewer than `pace` cycles. `bounds`: by output, times before which they cannot
+    leave.
     """
-    schedule = stage.actor
+    schedule, bounds = stage.actor, bounds or {}
     turns = [_offered(intake, offered, frames) for intake in schedule.intakes]
     takes = [follow(t, 1) for t in turns]
-    made = _all_made(stage, schedule, takes, frames, pace)
     for _ in range(MOST_SWEEPS):
-        again = [_take(i, t, takes, made, frames) for i, t in zip(schedule.intakes, turns, strict=True)]
+        made = _all_made(stage, schedule, takes, frames, pace, bounds)
+        left = [np.maximum(m, bounds[k]) if k in bounds else m for k, m in enumerate(made)]
+        again = [_take(i, t, takes, made, left, frames) for i, t in zip(schedule.intakes, turns, strict=True)]
         if all(np.array_equal(a, b) for a, b in zip(again, takes, strict=True)):
             break
         takes = again
-        made = _all_made(stage, schedule, takes, frames, pace)
     return Moves(_beats(schedule, takes, frames, len(stage.inputs)), tuple(made), tuple(takes))
 
 
@@ -110,19 +114,25 @@ def _offered(intake: Intake, offered: Sequence[Ints], frames: int) -> Ints:
     return times
 
 
-def _take(intake: Intake, offered: Ints, takes: Sequence[Ints], made: Sequence[Ints], frames: int) -> Ints:
+def _take(
+    intake: Intake, offered: Ints, takes: Sequence[Ints], made: Sequence[Ints], left: Sequence[Ints], frames: int
+) -> Ints:
     times = offered
-    for sequences, waits in ((made, intake.room), (takes, intake.after), (made, intake.made)):
+    for sequences, waits in ((left, intake.room), (takes, intake.after), (made, intake.made)):
         for number, wait in waits.items():
             times = np.maximum(times, when(sequences[number], wait, frames))
     return follow(times, 1)
 
 
-def _all_made(stage: Stage, schedule: Schedule, takes: Sequence[Ints], frames: int, pace: int) -> list[Ints]:
+def _all_made(
+    stage: Stage, schedule: Schedule, takes: Sequence[Ints], frames: int, pace: int, bounds: Mapping[int, Ints]
+) -> list[Ints]:
     """When the beats of each output are made."""
     made = []
-    for stream, emission in zip(stage.outputs, schedule.emissions, strict=True):
+    for k, (stream, emission) in enumerate(zip(stage.outputs, schedule.emissions, strict=True)):
         times = np.max([when(takes[number], wait, frames) for number, wait in emission.needs.items()], axis=0)
+        if k in bounds and emission.room is not None:
+            times = np.maximum(times, when(bounds[k], emission.room, frames))
         made.append(follow(times, max(emission.interval, pace // stream.beats)))
     return made
 
@@ -151,6 +161,41 @@ def execute(
         for stream, made in zip(stage.outputs, moves[stage.name].made, strict=True):
             offered[stream.name] = made + (delayed or {}).get(stream.name, 0)
     return moves
+
+
+def bounded(
+    accelerator: Accelerator, source: Ints, frames: int, depths: Mapping[str, int], latest: int
+) -> dict[str, Moves] | None:
+    """The moves of each stage with FIFOs of these depths, and none on any other edge.
+
+    None where the last result comes after `latest`, or where too many sweeps are needed to tell.
+    """
+    moves = execute(accelerator, source, frames, dict.fromkeys(depths, 1))
+    for _ in range(MOST_ROUNDS):
+        offered, again = {accelerator.input.name: source}, {}
+        for stage in accelerator.stages:
+            bounds = {}
+            for k, stream in enumerate(stage.outputs):
+                if stream.name in accelerator.consumers:
+                    bounds[k] = _free(accelerator, stream.name, moves, depths.get(stream.name, 0))
+            again[stage.name] = perform(stage, [offered[s.name] for s in stage.inputs], frames, 0, bounds)
+            for k, (stream, made) in enumerate(zip(stage.outputs, again[stage.name].made, strict=True)):
+                offered[stream.name] = follow(np.maximum(made, bounds[k]), 1) + 1 if stream.name in depths else made
+        if offered[accelerator.output.name][-1] > latest:
+            return None
+        if all(np.array_equal(a, b) for n, m in again.items() for a, b in zip(m.turns, moves[n].turns, strict=True)):
+            return again
+        moves = again
+    return None
+
+
+def _free(accelerator: Accelerator, stream: str, moves: Mapping[str, Moves], depth: int) -> Ints:
+    """Before which times the beats of a stream cannot leave their writer: until they are read, or have a place."""
+    reader = accelerator.consumers[stream]
+    read = moves[reader.name].taken[[s.name for s in reader.inputs].index(stream)]
+    if not depth:
+        return read
+    return np.concatenate([np.full(min(depth, len(read)), NEVER), read[:-depth] + 1])
 
 
 def deadlines(accelerator: Accelerator, due: Ints, frames: int) -> Ints:

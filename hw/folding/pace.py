@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from adiabit.hw.accelerator import Accelerator
-from adiabit.hw.folding.events import Moves, deadlines, execute, linger
+from adiabit.hw.folding.deadlock import least
+from adiabit.hw.folding.events import Moves, bounded, deadlines, execute, linger
 from adiabit.hw.stages import Ints
 
 FRAMES = (4, 8, 16, 32)  # tried until the last two are alike; an execution that spreads beats is given up early
@@ -24,15 +25,45 @@ SPREADS = (0.0, 0.5, 1.0)  # of a stage's beats over the frame: 0 makes each as 
 
 def full_rate(accelerator: Accelerator) -> dict[str, int]:
     """Places of the FIFO on each edge that needs one, by its stream."""
+    fewest = least(accelerator)
+    if _keeps(accelerator, fewest):
+        return fewest
     widths = {s.name: s.width for s in accelerator.streams}
-    found = []
-    for spread, even in itertools.product(SPREADS, (False, True)):
-        depths = _Pace(accelerator, spread, even).depths()
-        if depths == {}:
-            return depths
-        if depths is not None:
-            found.append(depths)
-    return min(found, key=lambda depths: sum(widths[name] * places for name, places in depths.items()))
+    paces = [_Pace(accelerator, spread, even) for spread, even in itertools.product(SPREADS, (False, True))]
+    found = [depths for pace in paces if (depths := pace.depths()) is not None]
+    ample = min(found, key=lambda depths: sum(widths[name] * places for name, places in depths.items()))
+    return _trimmed(accelerator, ample, fewest)
+
+
+def _trimmed(accelerator: Accelerator, ample: dict[str, int], fewest: dict[str, int]) -> dict[str, int]:
+    """Depths that keep the pace, from `ample` ones down: all by one factor, then each edge for itself."""
+
+    def scaled(eighths: int) -> dict[str, int]:
+        names = {name: max(fewest.get(name, 0), places * eighths // 8) for name, places in ample.items()}
+        return {**fewest, **{name: max(2, places) for name, places in names.items() if places}}
+
+    depths = next((d for d in map(scaled, (1, 2, 4, 6)) if _keeps(accelerator, d)), ample)
+    for name in sorted(depths, key=lambda n: -depths[n]):
+        without = {n: d for n, d in depths.items() if n != name}
+        less = {**without, name: fewest[name]} if name in fewest else without
+        if less != depths and _keeps(accelerator, less):
+            depths = less
+    return depths
+
+
+def _keeps(accelerator: Accelerator, depths: dict[str, int]) -> bool:
+    """Whether a frame takes no longer than the slowest stage with FIFOs of these depths and none elsewhere."""
+    period, frames = accelerator.cycles, FRAMES[1]
+    for even in (False, True):
+        pace = _Pace(accelerator, 0.0, even)
+        source = pace.evenly(frames) if even else pace.late(frames)
+        free = execute(accelerator, source, frames)[accelerator.stages[-1].name].made[0]
+        moves = bounded(accelerator, source, frames, depths, int(free[-1]) + 2 * period)
+        if moves is not None:
+            ends = moves[accelerator.stages[-1].name].made[0].reshape(frames, -1)[:, -1]
+            if ends[-1] - ends[-3] <= 2 * period:
+                return True
+    return False
 
 
 @dataclass(frozen=True)
@@ -65,7 +96,7 @@ class _Pace:
         """An execution whose last two frames are alike, and its number of frames; None where it never is."""
         period = self.accelerator.cycles
         for frames in FRAMES[:2] if self.spread else FRAMES:
-            source = self._evenly(frames) if self.even else self._late(frames)
+            source = self.evenly(frames) if self.even else self.late(frames)
             moves = execute(self.accelerator, source, frames, delays, int(self.spread * period))
             times = [t for m in moves.values() for t in (*m.taken, *m.made)]
             lasts = [np.split(t, frames)[-2:] for t in times]
@@ -73,13 +104,13 @@ class _Pace:
                 return frames, moves
         return None
 
-    def _evenly(self, frames: int) -> Ints:
+    def evenly(self, frames: int) -> Ints:
         """When the host sends its beats, evenly."""
         beats, period = self.accelerator.input.beats, self.accelerator.cycles
         times: Ints = (np.arange(beats) * period // beats + period * np.arange(frames)[:, None]).ravel()
         return times
 
-    def _late(self, frames: int) -> Ints:
+    def late(self, frames: int) -> Ints:
         """When the host sends its beats: as late as the results allow, the same in each frame."""
         beats, period = self.accelerator.output.beats, self.accelerator.cycles
         due = ((np.arange(frames)[:, None] + 1) * period - beats + np.arange(beats)).ravel()

@@ -62,7 +62,7 @@ def edited(tmp_path_factory: pytest.TempPathFactory) -> Edit:
         ("hw/rtl/bnn_mvu.sv", {StageName.EMIT, StageName.BITSTREAM}),
         ("hw/hls/bnn_mvu.hpp", {StageName.HLS}),
         ("train/summary.py", set()),
-        ("train/schedules.py", {StageName.TRAIN, StageName.EXPORT}),
+        ("train/methods/adiabatic/schedules.py", {StageName.TRAIN, StageName.EXPORT}),
         ("train/data/mnist.py", {StageName.TRAIN, StageName.EXPORT, StageName.COMPILE}),  # it may load labelled data
         ("flows/report/build.py", set()),
         ("flows/report/report.css", set()),
