@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Our own sources that a function runs: the import closure of what it imports, read from the text of the modules.
 
-Nothing is imported to find out. A module counts where it is imported anywhere in the text, also inside a function, where
-its full name stands as a string, as `python -m` is given it, and below a package that discovers its modules. Files
-beside a module that are no modules (templates, C++ benches) belong to it. The package's own `__init__`, which holds the
-version, does not count.
+Nothing is imported to find out. A module counts where it is imported anywhere in the text, also inside a function,
+where its full name stands as a string, as `python -m` is given it, and below a package that discovers its modules.
+Files beside a module that are no modules (templates, C++ benches) belong to it. The package's own `__init__`, which
+holds the version, does not count.
 """
 
 from __future__ import annotations

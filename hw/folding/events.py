@@ -18,7 +18,7 @@ from adiabit.hw.stages import Ints, Stage
 from adiabit.hw.stages.schedule import Intake, Schedule, Wait
 
 NEVER = -(1 << 60)
-MOST_ROUNDS = 100  # through all stages
+MOST_ROUNDS = 20  # through all stages
 MOST_SWEEPS = 1000  # of a stage's own events, which depend on each other through what it can hold
 
 

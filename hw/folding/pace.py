@@ -5,11 +5,15 @@ Periodic executions are constructed in which every stage keeps this pace. The be
 are the edge's depth: a circuit that can hold so many is never later than this execution, for dataflow with bounded
 buffers is monotone in its times (Bilsen et al., 1996). So its pace is proven by arithmetic, and simulation only
 confirms it. Of several executions, which hurry or spread the beats more or less, the one with the fewest bits counts.
+
+These depths suffice, but may be more than needed. So smaller ones are tried in an execution with bounded FIFOs, and are
+taken where it keeps the pace.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +30,7 @@ SPREADS = (0.0, 0.5, 1.0)  # of a stage's beats over the frame: 0 makes each as 
 def full_rate(accelerator: Accelerator) -> dict[str, int]:
     """Places of the FIFO on each edge that needs one, by its stream."""
     fewest = least(accelerator)
-    if _keeps(accelerator, fewest):
+    if _keeps(accelerator, fewest, (False, True)):
         return fewest
     widths = {s.name: s.width for s in accelerator.streams}
     paces = [_Pace(accelerator, spread, even) for spread, even in itertools.product(SPREADS, (False, True))]
@@ -42,7 +46,7 @@ def _trimmed(accelerator: Accelerator, ample: dict[str, int], fewest: dict[str, 
         names = {name: max(fewest.get(name, 0), places * eighths // 8) for name, places in ample.items()}
         return {**fewest, **{name: max(2, places) for name, places in names.items() if places}}
 
-    depths = next((d for d in map(scaled, (1, 2, 4, 6)) if _keeps(accelerator, d)), ample)
+    depths = next((d for d in map(scaled, (2, 4)) if _keeps(accelerator, d)), ample)
     for name in sorted(depths, key=lambda n: -depths[n]):
         without = {n: d for n, d in depths.items() if n != name}
         less = {**without, name: fewest[name]} if name in fewest else without
@@ -51,14 +55,17 @@ def _trimmed(accelerator: Accelerator, ample: dict[str, int], fewest: dict[str, 
     return depths
 
 
-def _keeps(accelerator: Accelerator, depths: dict[str, int]) -> bool:
-    """Whether a frame takes no longer than the slowest stage with FIFOs of these depths and none elsewhere."""
-    period, frames = accelerator.cycles, FRAMES[1]
-    for even in (False, True):
+def _keeps(accelerator: Accelerator, depths: dict[str, int], evens: Sequence[bool] = (False,)) -> bool:
+    """Whether a frame takes no longer than the slowest stage with FIFOs of these depths and none elsewhere.
+
+    True only where few rounds show it. The host sends its beats as late as it may, or evenly where `evens` says so.
+    """
+    period, frames = accelerator.cycles, FRAMES[0]
+    for even in evens:
         pace = _Pace(accelerator, 0.0, even)
         source = pace.evenly(frames) if even else pace.late(frames)
         free = execute(accelerator, source, frames)[accelerator.stages[-1].name].made[0]
-        moves = bounded(accelerator, source, frames, depths, int(free[-1]) + 2 * period)
+        moves = bounded(accelerator, source, frames, depths, int(free[-1]) + period // 2)
         if moves is not None:
             ends = moves[accelerator.stages[-1].name].made[0].reshape(frames, -1)[:, -1]
             if ends[-1] - ends[-3] <= 2 * period:
