@@ -7,9 +7,7 @@ Cycles are exact (they are what the RTL is measured to take), LUT, FF and block 
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -45,20 +43,6 @@ class Estimate:
     def resources(self) -> Resources:
         """All stages together."""
         return sum((s.resources for s in self.stages), Resources())
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON: the totals, then a row a stage."""
-        rows = [
-            {
-                "name": s.name,
-                "kind": s.kind,
-                "cycles": s.cycles,
-                "latency": s.latency,
-                **dataclasses.asdict(s.resources),
-            }
-            for s in self.stages
-        ]
-        return {"cycles": self.cycles, "latency": self.latency, **dataclasses.asdict(self.resources), "stages": rows}
 
 
 def estimate(accelerator: Accelerator) -> Estimate:

@@ -15,7 +15,7 @@ from adiabit.flows.finn.folding_json import from_finn_json
 from adiabit.flows.frontend.config import FoldConfig
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.estimate import resources_of
-from adiabit.hw.folding.buffers import Buffers, Rule
+from adiabit.hw.folding.buffers import Buffers, Rule, buffered
 from adiabit.hw.folding.fold import apply
 from adiabit.hw.folding.solve import fits, solve, solve_luts, solve_room
 from adiabit.hw.stages import Folding, Memory
@@ -41,11 +41,12 @@ def folded(accelerator: Accelerator, config: FoldConfig, board: Board, clock_mhz
 
 def _at_rate(accelerator: Accelerator, fps: float, board: Board, clock_mhz: float, buffers: Buffers) -> Accelerator:
     try:
-        return solve(accelerator, fps=fps, clock_hz=clock_mhz * 1e6, buffers=buffers)
+        lanes = solve(accelerator, fps=fps, clock_hz=clock_mhz * 1e6, buffers={})
     except UserError as error:
         if advice := fitting_rate(accelerator, board, clock_mhz):
             raise UserError(f"{error}, and {advice}") from error
         raise
+    return buffered(lanes, buffers)
 
 
 def _as_fast_as_fits(accelerator: Accelerator, board: Board, buffers: Buffers) -> Accelerator:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Parallel = Annotated[int, Field(ge=1)]
-Depth = Annotated[int, Field(ge=2, le=1 << 20)]  # beats
+MOST_BEATS = 1 << 20  # that a FIFO holds
 
 
 class Table(BaseModel):
@@ -37,7 +37,15 @@ class FoldConfig(Table):
     luts: Parallel | None = None  # LUTs that must not be exceeded, with the most frames a second
     stages: dict[str, StageFold] | None = None  # by stage name: fc0, threshold0, label
     finn_json: Path | None = None  # a folding configuration as FINN's users have it
-    buffers: Literal["full-rate", "least"] | dict[str, Depth] = "full-rate"  # a rule, or places by stream
+    buffers: Literal["full-rate", "least"] | dict[str, int] = "full-rate"  # a rule, or places by stream
+
+    @field_validator("buffers", mode="before")
+    @classmethod
+    def _rule_or_depths(cls, value: Any) -> Any:
+        depths = value.values() if isinstance(value, dict) else [] if value in ("full-rate", "least") else [None]
+        if not all(type(depth) is int and 2 <= depth <= MOST_BEATS for depth in depths):
+            raise ValueError(f"must be 'full-rate', 'least', or depths of 2 to {MOST_BEATS} by stream, as {{ x = 8 }}")
+        return value
 
     @property
     def targets(self) -> list[str]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,9 +60,7 @@ def compare(accelerator: Accelerator, frames: npt.NDArray[Any], run: Run, who: s
     names = [makers.get(s.name, "input") for s in streams[:-1]] + ["output port"]
     equal = np.ones(len(frames), np.bool_)
     outputs = np.zeros((len(frames), *accelerator.output.shape), np.int64)
-    found = [*_protocol(streams, names, run), *_stopped(streams, names, run, len(frames), allowed)]
-    if len(run.names) == len(streams) - 1 and run.quiet:
-        found = [_named(difference, accelerator, run) for difference in found]
+    found = [*_protocol(streams, names, run), *_stopped(accelerator, streams, names, run, len(frames), allowed)]
     for start in range(0, len(frames), size := block_frames(accelerator)):
         block = frames[start : start + size]
         values_of = (values for _, values in golden.stream_values(accelerator, block))
@@ -151,20 +148,16 @@ def ahead(accelerator: Accelerator) -> list[npt.NDArray[np.uint8]]:
     return [*found, found[-1][:0]]
 
 
-def _named(difference: Difference, accelerator: Accelerator, run: Run) -> Difference:
-    """A stop that is a deadlock is told as such."""
-    join = deadlock(accelerator, run) if "then nothing moved" in difference.what else ""
-    return dataclasses.replace(difference, what=f"{difference.what}; {join}") if join else difference
-
-
 def deadlock(accelerator: Accelerator, run: Run) -> str:
     """Which stages wait for which streams when a run has stopped, and how full the FIFOs are; empty where none waits.
 
-    A stage that joins streams waits for one of them while another offers a beat that it cannot take yet.
+    A stage that joins streams waits for one of them while another offers a beat that it cannot take yet. Only stages
+    whose streams the run watched count.
     """
-    traffic = dict(zip((s.name for s in accelerator.streams), run.streams, strict=False))
+    traffic = dict(zip(run.names, run.streams, strict=False))  # the output port comes last
+    stages = [stage for stage in accelerator.stages if all(s.name in traffic for s in stage.streams)]
     waits, full = [], []
-    for stage in accelerator.stages:
+    for stage in stages:
         offered = [s.name for s in stage.inputs if traffic[s.name].valid]
         missing = [s.name for s in stage.inputs if not traffic[s.name].valid]
         if offered and missing:
@@ -172,7 +165,7 @@ def deadlock(accelerator: Accelerator, run: Run) -> str:
         if stage.places:
             held = traffic[stage.inputs[0].name].accepted - traffic[stage.outputs[0].name].accepted
             full.append(f"{stage.name} holds {held} of {stage.places}")
-    stuck = [s.name for stage in accelerator.stages for s in stage.outputs if traffic[s.name].valid]
+    stuck = [s.name for stage in stages for s in stage.outputs if traffic[s.name].valid]
     if not waits:
         return ""
     fifos = f"FIFOs: {', '.join(full)}" if full else "there are no FIFOs"
@@ -183,8 +176,9 @@ def deadlock(accelerator: Accelerator, run: Run) -> str:
 
 
 def _stopped(
-    streams: list[Stream], names: list[str], run: Run, frames: int, allowed: list[npt.NDArray[np.uint8]]
-) -> list[Difference]:
+    accelerator: Accelerator, streams: list[Stream], names: list[str], run: Run, frames: int,
+    allowed: list[npt.NDArray[np.uint8]],
+) -> list[Difference]:  # fmt: skip
     """Beats too many, or too few: then the stage at fault is the first that neither finished nor offers a beat."""
     found = []
     for order, (stream, name, traffic) in enumerate(zip(streams, names, run.streams, strict=True)):
@@ -204,5 +198,7 @@ def _stopped(
             f"stopped after {beat} of {stream.beats} beats, then nothing moved for {run.quiet} cycles "
             f"(valid={traffic.valid}, ready={traffic.ready})"
         )
+        if told := deadlock(accelerator, run):
+            what += f"; {told}"
         found.append(Difference(frame, order, names[order], what))
     return found

@@ -34,12 +34,13 @@ def emit(accelerator: Accelerator, folder: Path, *, part: str, clock_mhz: float)
             f"accelerator {name}: a reserved word of C++, SystemVerilog or ours, and the top bears this name; "
             "choose another"
         )
-    calls = [stage.hls() for stage in accelerator.stages]
+    by_stage = _calls(accelerator)
+    calls = list(by_stage.values())
     for path in [*sorted(HLS.glob("*.hpp")), HLS / "testbench.cpp", *_foreign(calls)]:
         shutil.copyfile(path, folder / path.name)
     (folder / f"{name}.hpp").write_text(_header(accelerator, calls))
     (folder / f"{name}_params.hpp").write_text(_parameters(calls))
-    (folder / f"{name}.cpp").write_text(top(accelerator))
+    (folder / f"{name}.cpp").write_text(_top(accelerator, by_stage))
     (folder / "testbench.hpp").write_text(_bench(accelerator))
     words = {"name": name, "part": part, "period": f"{1000 / clock_mhz:g}"}
     (folder / f"{name}.tcl").write_text(_TCL.format(**words))
@@ -54,8 +55,16 @@ def _foreign(calls: Sequence[Call]) -> list[Path]:
 
 def top(accelerator: Accelerator) -> str:
     """The top function: a stream a line, then a call a stage."""
+    return _top(accelerator, _calls(accelerator))
+
+
+def _calls(accelerator: Accelerator) -> dict[str, Call]:
+    """Each stage's call; the constants of large matrices are long, so it is made once."""
+    return {stage.name: stage.hls() for stage in accelerator.stages}
+
+
+def _top(accelerator: Accelerator, calls: Mapping[str, Call]) -> str:
     first, last, names = accelerator.input, accelerator.output, _variables(accelerator)
-    calls = {stage.name: stage.hls() for stage in accelerator.stages}
     a, b = names[first.name], names[last.name]
     return "\n".join([
         f"{_HEAD}// {_shape(first)} elements in, {_shape(last)} out, folded for {accelerator.cycles} cycles a frame.",
@@ -72,7 +81,7 @@ def top(accelerator: Accelerator) -> str:
         *_storage(calls.values()),
         "",
         *(f'  {_type(s)} {names[s.name]}("{s.name}");  // {_shape(s)}' for s in accelerator.streams),
-        *_depths(accelerator, calls, names),
+        *_depths(accelerator, names),
         "",
         f"  bnn::from_axis<{first.elements}>(s_axis, {a});",
         *(_call(stage, calls[stage.name], names) for stage in accelerator.stages),
@@ -154,11 +163,11 @@ def _storage(calls: Iterable[Call]) -> Iterator[str]:
             yield f"#pragma HLS BIND_STORAGE variable={variable} type=rom_1p impl={where}"
 
 
-def _depths(accelerator: Accelerator, calls: Mapping[str, Call], names: Mapping[str, str]) -> Iterator[str]:
+def _depths(accelerator: Accelerator, names: Mapping[str, str]) -> Iterator[str]:
     """Streams that hold more than the two beats that every stream holds."""
     for stage in accelerator.stages:
-        if (depth := calls[stage.name].depth) > 2:
-            yield f"#pragma HLS STREAM variable={names[stage.inputs[0].name]} depth={depth}"
+        if stage.places > 2:
+            yield f"#pragma HLS STREAM variable={names[stage.inputs[0].name]} depth={stage.places}"
 
 
 def _call(stage: Stage, call: Call, names: Mapping[str, str]) -> str:

@@ -75,7 +75,7 @@ def emit(accelerator: Accelerator, folder: Path, *, word_bytes: int = 8) -> dict
     Returns what is in `ip.json`: top, sources in the order to be read, memories, identity (16 hexadecimal digits) and
     the ports.
     """
-    design = rtl.emit_beside(accelerator, folder, "bnn_host")
+    design = rtl.emit(accelerator, folder, "bnn_host")
     given, result = ports(accelerator, word_bytes)
     name, identity = f"{accelerator.name}_ip", digest(accelerator)
     (folder / f"{name}.v").write_text(

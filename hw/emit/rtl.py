@@ -22,16 +22,12 @@ from adiabit.hw.stages import Instance, Stage, Stream
 from adiabit.hw.stages.base import RTL, Parameter
 
 
-def emit(accelerator: Accelerator, folder: Path) -> Design:
+def emit(accelerator: Accelerator, folder: Path, *hosts: str) -> Design:
     """Write modules, top, memory files and `design.json` into an existing folder.
 
-    `UserError` where the accelerator's name cannot be a module's.
+    `hosts`: modules that will stand beside the top; they come too, with all that they need. `UserError` where the
+    accelerator's name cannot be a module's.
     """
-    return emit_beside(accelerator, folder)
-
-
-def emit_beside(accelerator: Accelerator, folder: Path, *hosts: str) -> Design:
-    """Write what `emit` writes, and the modules that will stand beside the top, with all that they need."""
     instances = {stage.name: stage.rtl() for stage in accelerator.stages}
     used = {i.module: i.library / f"{i.module}.sv" for i in instances.values()}
     used |= {name: RTL / f"{name}.sv" for name in ("bnn_last", *hosts)}

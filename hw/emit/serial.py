@@ -32,7 +32,7 @@ def emit(
             f"a serial line of {baud} baud at a clock of {clock_hz / 1e6:g} MHz: no whole number of at least "
             f"{LEAST_DIVIDER} cycles a bit is within 2 %; choose another clock"
         )
-    design = rtl.emit_beside(accelerator, folder, "bnn_uart_host")
+    design = rtl.emit(accelerator, folder, "bnn_uart_host")
     name, identity = f"{accelerator.name}_serial", digest(accelerator)
     given, result = (Port(stream=s, word_bytes=1, rounded=False) for s in (accelerator.input, accelerator.output))
     (folder / f"{name}.v").write_text(_TOP.format(

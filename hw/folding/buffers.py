@@ -52,5 +52,6 @@ def buffered(accelerator: Accelerator, buffers: Buffers = FULL_RATE) -> Accelera
             fifo = Fifo(name=f"{stream.name}_fifo", inputs=(stream,), outputs=(held,), depth=chosen[stream.name])
             stages.append(fifo)
             inputs.append(held)
-        stages.append(dataclasses.replace(stage, inputs=tuple(inputs)))
+        moved = tuple(inputs) != stage.inputs
+        stages.append(dataclasses.replace(stage, inputs=tuple(inputs)) if moved else stage)
     return dataclasses.replace(accelerator, stages=tuple(stages))

@@ -17,7 +17,7 @@ import numpy as np
 
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.stages import Ints, Stage
-from adiabit.hw.stages.schedule import Schedule, Wait
+from adiabit.hw.stages.schedule import Schedule, Wait, every_frame
 
 FRAMES = 3  # a stage may be two frames ahead of its reader
 ENDLESS = 1 << 60
@@ -77,8 +77,7 @@ def _stands(join: Stage) -> Iterator[_Stand]:
 
 def _all(counts: Ints, per_frame: int) -> Ints:
     """Counts of one frame for all frames."""
-    repeated: Ints = (counts + per_frame * np.arange(FRAMES)[:, None]).ravel()
-    return repeated
+    return every_frame(counts, per_frame, FRAMES)
 
 
 def _required(wait: Wait | None, events: Ints, theirs: int) -> Ints:

@@ -15,11 +15,10 @@ import numpy as np
 
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.stages import Ints, Stage
-from adiabit.hw.stages.schedule import Intake, Schedule, Wait
+from adiabit.hw.stages.schedule import Intake, Schedule, Wait, every_frame
 
 NEVER = -(1 << 60)
 MOST_ROUNDS = 20  # through all stages
-MOST_SWEEPS = 1000  # of a stage's own events, which depend on each other through what it can hold
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,14 +59,13 @@ def perform(
     schedule, bounds = stage.actor, bounds or {}
     turns = [_offered(intake, offered, frames) for intake in schedule.intakes]
     takes = [follow(t, 1) for t in turns]
-    for _ in range(MOST_SWEEPS):
+    while True:  # its events depend on each other through what it can hold, always on earlier ones
         made = _all_made(stage, schedule, takes, frames, pace, bounds)
         left = [np.maximum(m, bounds[k]) if k in bounds else m for k, m in enumerate(made)]
         again = [_take(i, t, takes, made, left, frames) for i, t in zip(schedule.intakes, turns, strict=True)]
         if all(np.array_equal(a, b) for a, b in zip(again, takes, strict=True)):
-            break
+            return Moves(_beats(schedule, takes, frames, len(stage.inputs)), tuple(made), tuple(takes))
         takes = again
-    return Moves(_beats(schedule, takes, frames, len(stage.inputs)), tuple(made), tuple(takes))
 
 
 def linger(stage: Stage, moves: Moves, output: int, read: Ints, frames: int) -> Ints:
@@ -101,7 +99,7 @@ def _not_after(bound: Ints, events: Ints, wait: Wait, frames: int) -> None:
 
 def _places(wait: Wait, per_frame: int, frames: int) -> tuple[Ints, Ints]:
     """For each event: which event of the other sequence it waits for (below 0: none), and the delay."""
-    index = (wait.counts + per_frame * np.arange(frames)[:, None] - 1).ravel()
+    index = every_frame(wait.counts, per_frame, frames) - 1
     return index, np.tile(np.broadcast_to(wait.delay, wait.counts.shape), frames)
 
 
@@ -109,7 +107,7 @@ def _offered(intake: Intake, offered: Sequence[Ints], frames: int) -> Ints:
     """The earliest time of each turn by the beats that it takes."""
     times = np.full(intake.turns * frames, NEVER)
     for number, turn in intake.beats.items():
-        places = (turn + intake.turns * np.arange(frames)[:, None]).ravel()
+        places = every_frame(turn, intake.turns, frames)
         times[places] = np.maximum(times[places], offered[number])
     return times
 
@@ -142,7 +140,7 @@ def _beats(schedule: Schedule, takes: Sequence[Ints], frames: int, inputs: int) 
     found: dict[int, Ints] = {}
     for intake, times in zip(schedule.intakes, takes, strict=True):
         for number, turn in intake.beats.items():
-            found[number] = times[(turn + intake.turns * np.arange(frames)[:, None]).ravel()]
+            found[number] = times[every_frame(turn, intake.turns, frames)]
     return tuple(found[number] for number in range(inputs))
 
 
@@ -168,7 +166,7 @@ def bounded(
 ) -> dict[str, Moves] | None:
     """The moves of each stage with FIFOs of these depths, and none on any other edge.
 
-    None where the last result comes after `latest`, or where too many sweeps are needed to tell.
+    None where the last result comes after `latest`, or where too many rounds are needed to tell.
     """
     moves = execute(accelerator, source, frames, dict.fromkeys(depths, 1))
     for _ in range(MOST_ROUNDS):

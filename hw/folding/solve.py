@@ -14,6 +14,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -190,18 +191,14 @@ def solve_room(accelerator: Accelerator, room: Resources, buffers: Buffers = FUL
     """
     problem = _Problem.of(accelerator)
     candidates = sorted({n for s in problem.stages for _, n, _ in s.options if n >= problem.fastest})
-    tried: dict[int, Accelerator] = {}
-    whole: dict[int, Accelerator] = {}
 
+    @cache
     def bare(index: int) -> Accelerator:
-        if index not in tried:
-            tried[index] = refolded(accelerator, problem.cheapest(candidates[index]))
-        return tried[index]
+        return refolded(accelerator, problem.cheapest(candidates[index]))
 
+    @cache
     def at(index: int) -> Accelerator:
-        if index not in whole:
-            whole[index] = buffered(bare(index), buffers)
-        return whole[index]
+        return buffered(bare(index), buffers)
 
     last = len(candidates) - 1
     first = bisect_left(range(last), True, key=lambda k: resources_of(bare(k)).luts <= room.luts)

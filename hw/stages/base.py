@@ -32,7 +32,6 @@ from adiabit.hw.stages.stream import Stream
 
 RTL = Path(__file__).parent.parent / "rtl"
 HLS = Path(__file__).parent.parent / "hls"
-WORD = 64  # bits of a ROM's word in C++ at most, as in bnn_mvu.hpp
 
 KINDS: dict[str, type[Stage]] = {}  # kinds by class name
 
@@ -91,7 +90,6 @@ class Call:
     arguments: Sequence[str] = ()  # behind the streams
     constants: tuple[str, ...] = ()  # their definitions
     roms: dict[str, str] = field(default_factory=dict)  # variable -> implementation, e.g. "bram"
-    depth: int = 0  # beats that the input stream holds; below 2 it is the two that every stream holds
     library: Path = HLS  # folder of the header
 
 

@@ -42,7 +42,7 @@ class Fifo(Unary):
 
     def hls(self) -> Call:
         """`fifo`, whose depth is that of the stream that it reads."""
-        return Call(function="fifo", header="bnn_fifo.hpp", template=[self.input.elements], depth=self.depth)
+        return Call(function="fifo", header="bnn_fifo.hpp", template=[self.input.elements])
 
     def schedule(self) -> Schedule:
         """A cycle late when empty."""

@@ -13,7 +13,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from adiabit.errors import UserError
-from adiabit.hw.stages.base import WORD, Call, Caption, Folding, Instance, Lanes, Memory, Parameter
+from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Lanes, Memory, Parameter
 from adiabit.hw.stages.cost import Terms, block_rams, rom_luts
 from adiabit.hw.stages.integers import Array, Ints, divisors, signed_bits
 from adiabit.hw.stages.memory_file import memory_file, pack_words, rom
@@ -23,6 +23,7 @@ from adiabit.hw.stages.thresholds import Thresholding
 
 BLOCK_DEPTH = 128  # words: a LUT6 holds 64 bits, so from here on a LUT-ROM costs 2 LUTs a bit of the word
 BLOCK_BITS = 16 * 1024  # and a RAMB18 holds 18 Kbit: below, most of the block would lie idle
+WORD = 64  # bits of a word of a ROM in C++ at most, as in bnn_mvu.hpp
 SHALLOW = 32  # words that a LUT6 holds with the XNOR behind them
 LEAF, RADIX = 6, 3  # terms that a node of the sum adds, as in bnn_pkg.sv
 ROMS = {Memory.BLOCK: "bram", Memory.LUT: "lutram"}
@@ -322,9 +323,14 @@ class MatrixVector(Thresholding):
         return Caption(tag=arithmetic, lines=lines, width=178)
 
 
+def _is_xnor(weights: Ints, stream: Stream) -> bool:
+    """Whether products of these weights (MH, MW) and the stream's elements are XNOR and popcount."""
+    return stream.kind is Kind.BIPOLAR and bool(np.all(np.abs(weights) == 1))
+
+
 def accumulator_range(weights: Ints, stream: Stream) -> tuple[int, int]:
     """Smallest and largest accumulator of weights (MH, MW) and any elements of a stream; 0...MW for a popcount."""
-    if stream.kind is Kind.BIPOLAR and np.all(np.abs(weights) == 1):
+    if _is_xnor(weights, stream):
         return 0, weights.shape[1]
     low, high = stream.range
     products = np.stack([weights * low, weights * high])
@@ -338,13 +344,12 @@ def accumulators(weights: Ints, stream: Stream, x: Array, name: str = "") -> Arr
     (2**53); `UserError` beyond.
     """
     low, high = accumulator_range(weights, stream)
-    xnor = stream.kind is Kind.BIPOLAR and bool(np.all(np.abs(weights) == 1))
-    bound = weights.shape[1] if xnor else max(-low, high)
+    bound = max(-low, high)
     if bound >= 2**53:
         raise UserError(f"stage {name}: accumulators reach {bound}; the golden model is exact below 2**53")
     real = np.float32 if bound < 2**24 else np.float64
     dot: Array = x.astype(real) @ weights.T.astype(real)
-    if xnor:  # popcount = (dot + MW) / 2, exact: dot and MW have equal parity
+    if _is_xnor(weights, stream):  # popcount = (dot + MW) / 2, exact: dot and MW have equal parity
         dot += real(weights.shape[1])
         dot *= real(0.5)
     return dot

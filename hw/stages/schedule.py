@@ -69,6 +69,12 @@ class Schedule:
         return [int(np.argmax(missing)) if missing.any() else len(missing) for missing in short]
 
 
+def every_frame(counts: Ints, per_frame: int, frames: int) -> Ints:
+    """Counts of one frame for each of several, which have `per_frame` events each."""
+    repeated: Ints = (counts + per_frame * np.arange(frames)[:, None]).ravel()
+    return repeated
+
+
 def passing(beats: int, *, depth: int, latency: int, outputs: int = 1, reuse: int = 1) -> Schedule:
     """A beat out for each beat in, `latency` cycles later, from a buffer that holds `depth` beats.
 

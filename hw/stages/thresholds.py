@@ -110,7 +110,7 @@ class Thresholding(Stage):
         """Bits of a threshold: two's complement where the compared values are signed."""
         rows = self.rows
         low, high = int(rows.min()), int(rows.max())
-        return signed_bits(low, high) if self.compared[0] < 0 or self._signed else max(1, high.bit_length())
+        return signed_bits(low, high) if self._signed else max(1, high.bit_length())
 
     @property
     @abstractmethod
@@ -127,7 +127,7 @@ class Thresholding(Stage):
 
     def _step_constant(self) -> str:
         """Definition of the thresholds in C++."""
-        bits = self.threshold_bits + (not (self.compared[0] < 0 or self._signed))  # the ROM is of signed integers
+        bits = self.threshold_bits + (not self._signed)  # the ROM is of signed integers
         rows, lanes, steps = self.rows, self.output.lanes, np.asarray(self.steps).shape[-1]
         codes = f", {self.codes}" if self.selector else ""
         kind = f"bnn::Thresholds<{bits}, {len(rows)}, {lanes}, {steps}{codes}>"

@@ -85,6 +85,9 @@ def test_an_outline_folds_as_any_accelerator() -> None:
         ("luts = 9", "luts=9 is too few; the smallest folding takes about"),
         ("stages.fc7 = { pe = 1 }", "fc7: unknown stage"),
         ("stages.fc0 = { pe = 3 }", "fc0: pe=3 does not divide 64"),
+        ("fps = 9\nbuffers = { nosuch = 4 }", r"nosuch: no stream between two stages; there are \[.*'fc0_out'.*\]$"),
+        ("buffers = { fc0_out = 1 }", r"\[compile.fold.buffers\]: must be 'full-rate', 'least', or depths of 2 to"),
+        ('buffers = "fast"', r"buffers = 'fast': must be 'full-rate', 'least', or depths of 2 to 1048576 by stream"),
         ('finn_json = "gone.json"', "gone.json: No such file or directory"),
     ],
 )  # fmt: skip

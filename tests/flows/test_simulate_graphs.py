@@ -10,6 +10,8 @@ import pytest
 
 from adiabit.flows.ladder import Vectors, load_rungs
 from adiabit.flows.simulate import figures
+from adiabit.flows.simulate.bench import Run, Traffic
+from adiabit.flows.simulate.compare import compare
 from adiabit.flows.simulate.stage import simulate
 from adiabit.hw import storage
 from adiabit.hw.accelerator import Accelerator
@@ -67,3 +69,21 @@ def test_a_deadlock_by_hand_is_told_with_stages_streams_and_fill_levels(tmp_path
     )
     assert f"FIFOs: y0_0_fifo holds {least - 1} of {least - 1}; " in told
     assert told.endswith("make the FIFO before the join deeper (compile.fold.buffers)")
+
+
+def test_a_stop_of_rtl_of_which_the_ends_alone_are_watched_is_told_without_its_inside(tmp_path: Path) -> None:
+    """As of RTL by Vitis HLS: nothing is known of the streams between stages."""
+    accelerator = buffered(residual())
+    idle = Traffic(accepted=0, waiting=0, starved=0, unheld=-1, valid=1, ready=0)
+    files = tuple(tmp_path / name for name in ("x", "y", "port"))
+    for path in files:
+        path.touch()
+    ends = accelerator.input.name, accelerator.output.name
+    run = Run(
+        cycles=9, first=0, ends=np.zeros(0, np.uint64), wrong_last=-1, seconds=0.0, quiet=99, names=ends,
+        streams=(idle,) * 3, files=files,
+    )  # fmt: skip
+    frames = some_frames(accelerator.input, np.random.default_rng(0), 2)
+    difference = compare(accelerator, frames, run).difference
+    assert difference is not None
+    assert difference.what.endswith("nothing moved for 99 cycles (valid=1, ready=0)")

@@ -11,8 +11,6 @@ from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.stages import Memory, Stream, divisors
 from tests.hw.rtl.chain import B, Chain, S, U
 
-MOST_BITS = 10  # of a sum; more are compared with thresholds first
-
 
 def regroup(chain: Chain, draw: st.DrawFn) -> Chain:
     """Lanes that one width converter reaches."""
@@ -37,8 +35,9 @@ def product(chain: Chain, rows: int, draw: st.DrawFn, **fields: Any) -> Chain:
     parallel = chain.here.lanes == chain.here.channels
     memory = draw(st.sampled_from([m for m in Memory if parallel or m is not Memory.HARDWIRED]))
     pe = rows if memory is Memory.HARDWIRED else draw(st.sampled_from(divisors(rows)))
-    weights = draw(st.sampled_from([(-1, 1), (-1, 1), (-1, 0, 1), (-4, 3)]))
-    return chain.mvu(rows, pe, weights=weights, memory=memory, **fields)
+    weights = draw(st.sampled_from([(-1, 1), (-1, 1), (-1, 0), (0, 1), (-1, 0, 1), (-4, 3)]))
+    out = draw(st.sampled_from([(1, B), (2, U)]))
+    return chain.mvu(rows, pe, weights=weights, memory=memory, **{"out": out, **fields})
 
 
 def branch(chain: Chain, draw: st.DrawFn) -> Chain:
@@ -50,8 +49,7 @@ def branch(chain: Chain, draw: st.DrawFn) -> Chain:
     elif kind == "threshold":
         regroup(chain, draw).threshold(*draw(st.sampled_from([(1, B), (2, U)])))
     elif kind == "product":
-        product(regroup(chain, draw), draw(st.sampled_from([channels, 2, 4])), draw,
-                out=draw(st.sampled_from([(1, B), (2, U)])))  # fmt: skip
+        product(regroup(chain, draw), draw(st.sampled_from([channels, 2, 4])), draw)
     elif kind == "same window" and min(height, width) > 1:
         value = draw(st.sampled_from([-1, 1] if chain.here.kind is B else [0, 1]))
         regroup(chain, draw).pad((1, 1), (1, 1), value if chain.here.range[0] <= value else 0)
@@ -73,9 +71,7 @@ def join(chain: Chain, ends: tuple[Stream, ...], draw: st.DrawFn) -> Chain:
     if len(ends) == 2 and first.channels == others[0].channels:
         ways = ["add"]
         if others[0].bits <= 2:
-            ways += ["select"]
-        if others[0].bits <= 2 and others[0].channels == first.channels:
-            ways += ["select product"]
+            ways += ["select", "select product"]
     if all((s.bits, s.kind) == (first.bits, first.kind) for s in others):
         ways.append("concat")
     if not ways:  # of unlike elements, or unlike channels: bits of each
@@ -114,7 +110,7 @@ def block(chain: Chain, draw: st.DrawFn, depth: int) -> Chain:
         last = join(chain, (ends.pop(), ends.pop()), draw).here
         ends.append(last)
     join(chain, tuple(draw(st.permutations(ends))), draw)
-    if chain.here.bits > MOST_BITS or chain.here.bits > 2:
+    if chain.here.bits > 2:
         chain.threshold(*draw(st.sampled_from([(1, B), (2, U)])))
     return chain
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -12,21 +11,11 @@ from hypothesis import strategies as st
 
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.folding.buffers import Rule, buffered, depths
-from adiabit.hw.stages import Memory, divisors
-from tests.hw.graphs import graphs, regroup
+from adiabit.hw.stages import divisors
+from tests.hw.graphs import graphs, product, regroup
 from tests.hw.hls.flock import simulate as simulate_c
 from tests.hw.rtl.chain import B, Chain, S, U
 from tests.hw.rtl.flock import simulate
-
-
-def multiply(chain: Chain, rows: int, draw: st.DrawFn, **fields: Any) -> Chain:
-    """A matrix whose weights lie anywhere they may."""
-    parallel = chain.here.lanes == chain.here.channels
-    memory = draw(st.sampled_from([m for m in Memory if parallel or m is not Memory.HARDWIRED]))
-    pe = rows if memory is Memory.HARDWIRED else draw(st.sampled_from(divisors(rows)))
-    weights = draw(st.sampled_from([(-1, 1), (-1, 1), (-1, 0), (0, 1), (-1, 0, 1), (-4, 3)]))
-    return chain.mvu(rows, pe, weights=weights, out=draw(st.sampled_from([(1, B), (2, U)])), memory=memory, **fields)
-
 
 side = st.integers(2, 9)
 
@@ -40,7 +29,7 @@ def dense(draw: st.DrawFn) -> Accelerator:
     if kind is U and draw(st.booleans()):
         chain.threshold(1, B)
     for width in draw(st.lists(st.integers(1, 20), min_size=1, max_size=4)):
-        multiply(regroup(chain, draw), width, draw)
+        product(regroup(chain, draw), width, draw)
     return chain.mvu(draw(st.integers(1, 10)), 1, out=None).label().end()
 
 
@@ -58,7 +47,7 @@ def images(draw: st.DrawFn) -> Accelerator:
         most = chain.here.range[1] * (chain.here.elements // chain.here.channels)
         chain.total(most.bit_length(), U)
     else:
-        multiply(regroup(chain, draw), rows, draw, flat=True)
+        product(regroup(chain, draw), rows, draw, flat=True)
         regroup(chain, draw)
     return chain.mvu(rows, 1, out=None, flat=True).label().end()
 
@@ -83,7 +72,7 @@ def convolve(chain: Chain, rows: int, draw: st.DrawFn) -> None:
     chain.window(kernel, parallel=parallel, stride=stride, dilation=dilation)  # type: ignore[arg-type]
     if parallel:  # the matrix need not be
         regroup(chain, draw)
-    multiply(chain, rows, draw)
+    product(chain, rows, draw)
     if draw(st.booleans()):
         height, width = chain.here.shape[:2]
         regroup(chain, draw).pool((draw(st.integers(1, min(3, height))), draw(st.integers(1, min(3, width)))))
