@@ -194,6 +194,28 @@ def grid() -> Iterator[tuple[str, Stage]]:
     yield from graphs()
 
 
+def surrounded(stage: Stage) -> Accelerator:
+    """An accelerator of the stage, with a fork before several inputs, and a concatenation behind several outputs."""
+    before: list[Stage] = []
+    if len(stage.inputs) > 1:
+        first = stage.inputs[0]
+        ends = [dataclasses.replace(first, name=f"x{k}") for k in range(len(stage.inputs))]
+        for k, (end, wanted) in enumerate(zip(ends, stage.inputs, strict=True)):
+            if (end.bits, end.kind) == (wanted.bits, wanted.kind):
+                ends[k] = wanted
+            else:  # fewer bits
+                steps = np.zeros((wanted.channels, 2**wanted.bits - 1), int)
+                before.append(Threshold(name=f"t{k}", inputs=(end,), outputs=(wanted,), thresholds=steps))
+        whole = dataclasses.replace(first, name="x")
+        before.insert(0, Fork(name="f", inputs=(whole,), outputs=tuple(ends)))
+    behind: list[Stage] = []
+    if len(stage.outputs) > 1:
+        channels = sum(s.channels for s in stage.outputs)
+        out = dataclasses.replace(stage.outputs[0], name="y", shape=(channels,))
+        behind.append(Concat(name="c", inputs=stage.outputs, outputs=(out,)))
+    return Accelerator(name="alone", stages=(*before, stage, *behind))
+
+
 def measure(stage: Stage) -> dict[str, int]:
     """What Yosys makes of a stage, mapped by itself; it imports here what its results are keyed by."""
     from adiabit.flows.synthesize.cells import resources
@@ -202,13 +224,12 @@ def measure(stage: Stage) -> dict[str, int]:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        design = emit_rtl.emit(Accelerator(name="alone", stages=(stage,)), folder)
+        design = emit_rtl.emit(surrounded(stage), folder)
         job, result = folder / "job.json", folder / "result.json"
         job.write_text(json.dumps({**dataclasses.asdict(design), "family": "xc7", "timing": False}))
         command: list[str | Path] = [sys.executable, "-m", "adiabit.flows.synthesize.yosys", job, result]
         run_tool(command, cwd=folder, log=folder / "log")
-        (cells,) = json.loads(result.read_text())["instances"].values()
-        return resources(cells)
+        return resources(json.loads(result.read_text())["instances"][f"u_{stage.name}"])
 
 
 def measured() -> dict[str, dict[str, int]]:

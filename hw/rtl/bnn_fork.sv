@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Hands each beat to every one of Outputs readers, each at its own pace. A register for each: the next beat comes in
-/// when all are free, or being read. Latency: one cycle. `bnn_fifo` behind it lets a reader lag further behind.
+/// Hands each beat to every one of Outputs readers, each at its own pace, from one register: the next beat comes in when
+/// all have read this one, or are reading it. Latency: one cycle. `bnn_fifo` behind it lets a reader lag further behind.
 module bnn_fork #(
   parameter int unsigned Width   = 8,
   parameter int unsigned Outputs = 2
@@ -20,17 +20,20 @@ module bnn_fork #(
   end
 
   logic [Outputs-1:0] free;
+  logic [Width-1:0] data_q;
   logic take;
 
   assign free    = ready_i | ~valid_o;
   assign ready_o = &free;
   assign take    = valid_i && ready_o;
+  assign data_o  = {Outputs{data_q}};
+
+  always_ff @(posedge clk_i) if (take) data_q <= data_i;
 
   for (genvar o = 0; o < Outputs; o++) begin : gen_output
     always_ff @(posedge clk_i) begin
       if (!rst_ni) valid_o[o] <= 1'b0;
       else if (free[o]) valid_o[o] <= take;
-      if (take) data_o[o] <= data_i;
     end
 
 `ifndef SYNTHESIS

@@ -69,9 +69,9 @@ class Add(Stage):
         return joining(dict.fromkeys(range(2), np.arange(beats)), beats, depth=2, latency=1)
 
     def terms(self, folding: Folding) -> Terms:
-        """An adder a lane."""
+        """A skid buffer a lane, with the adder before it."""
         bits = folding.pe * self.output.bits
-        return {"add": bits, "fifo": bits, "stage": 1}
+        return {"fifo": bits, "stage": 1}
 
     def caption(self) -> Caption:
         """The lanes."""

@@ -46,8 +46,7 @@ LUTS = {  # 6-input LUTs for one of each term; fitted by benchmarks/estimate.py 
     "label": 1.269,  # a bit of value or index in a comparison of two classes
     "product": 60.856,  # control of a matrix-vector stage
     "stage": 25.309,  # control of any other stage
-    "add": 1.0,  # a bit of a sum
-    "fork": 1.0,  # an output of a fork
+    "fork": 1.847,  # an output of a fork
 }
 FFS = {  # flip-flops for one of each term; fitted likewise
     "xnor": 1.815,
@@ -65,7 +64,7 @@ FFS = {  # flip-flops for one of each term; fitted likewise
     "label": 1.145,
     "product": 52.598,
     "stage": 23.584,
-    "fork": 1.0,
+    "fork": 1.748,
 }
 
 

@@ -43,12 +43,12 @@ class Fork(Stage):
         return Call(function="fork", header="bnn_fork.hpp", template=[self.input.elements])
 
     def schedule(self) -> Schedule:
-        """A register for each output; the next beat comes in when all are free, or are being read."""
+        """A register; the next beat comes in when all have read this one, or are reading it."""
         return passing(self.input.beats, depth=1, latency=1, outputs=len(self.outputs), reuse=0)
 
     def terms(self, folding: Folding) -> Terms:
-        """The registers."""
-        return {"wide": folding.pe * self.input.bits * len(self.outputs), "fork": len(self.outputs)}
+        """The register, and a bit for each reader."""
+        return {"wide": folding.pe * self.input.bits, "fork": len(self.outputs)}
 
     def caption(self) -> Caption:
         """To how many."""
