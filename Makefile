@@ -4,6 +4,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
+# Used where it is installed; Verilator's own library is then compiled once, not for each simulation.
+APT    := apt-get -qq -o Acquire::http::Timeout=20
+CCACHE := command -v ccache >/dev/null || { $(APT) update && $(APT) install -y ccache; } >/dev/null 2>&1
+
 .PHONY: demo test test-full lint format setup system clean bench
 .DEFAULT_GOAL := help
 
@@ -49,6 +53,7 @@ system:
 
 $(VENV)/.done: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "adiabit needs Python 3.11 or newer; try: make PYTHON=python3.11")'
+	@$(CCACHE) || echo "ccache is not installed: each build by Verilator takes ten seconds longer"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[all,dev,driver-tests]'
 	@touch $@

@@ -88,9 +88,14 @@ def renamed(accelerator: Accelerator, number: int) -> Accelerator:
     return Accelerator(name=f"top{number}", stages=stages)
 
 
+def _quiet(accelerator: Accelerator) -> int:
+    """More cycles than pass between two beats where nothing deadlocks."""
+    return 100 + sum(s.cycles for s in accelerator.stages)
+
+
 def _bound(accelerator: Accelerator) -> int:
     """More cycles than the frames take where nothing deadlocks."""
-    return 500 + (FRAMES + 2) * sum(s.cycles for s in accelerator.stages)
+    return (FRAMES + 2) * _quiet(accelerator)
 
 
 def _words(stream: Stream, values: np.ndarray) -> str:
@@ -100,10 +105,11 @@ def _words(stream: Stream, values: np.ndarray) -> str:
 
 def _instance(accelerator: Accelerator, number: int, folder: Path) -> str:
     frames = some_frames(accelerator.input, np.random.default_rng(number), FRAMES)
-    checks, name = [], f"d{number}"
+    checks, moves, name = [], [], f"d{number}"
     for k, (stream, values) in enumerate(golden.stream_values(accelerator, frames)):
         file = f"{name}_{k}.beats"
         (folder / file).write_text(_words(stream, values))
+        moves.append(f"u_{name}.{stream.name}_valid && u_{name}.{stream.name}_ready")
         checks.append(
             f"  flock_check #(.Width({stream.width}), .Frame({stream.beats}), .Beats({FRAMES * stream.beats}), "
             f'.File("{file}")) {name}_check{k} (.clk_i(clk), .rst_ni(rst_n), .valid_i(u_{name}.{stream.name}_valid), '
@@ -125,8 +131,10 @@ def _instance(accelerator: Accelerator, number: int, folder: Path) -> str:
     .s_axis_tready({name}_ir), .m_axis_tdata({name}_od), .m_axis_tvalid({name}_ov), .m_axis_tready({name}_or),
     .m_axis_tlast({name}_last));
 {chr(10).join(checks)}
-  logic done_{name};
+  logic done_{name}, over_{name};
   assign done_{name} = {name}_check{count}.seen_q >= {FRAMES * last.beats};
+  flock_end #(.Streams({count + 1}), .Quiet({_quiet(accelerator)})) {name}_end (.clk_i(clk), .rst_ni(rst_n),
+    .moved_i({{{", ".join(moves)}}}), .done_i(done_{name}), .over_o(over_{name}));
   task automatic tell_{name}();
     $display("RESULT {number} %0d %0d %0d {" ".join(["%0d"] * (count + 1))}",
       done_{name}, {name}_check{count}.before_q, {name}_check{count}.end_q,
@@ -137,7 +145,7 @@ def _instance(accelerator: Accelerator, number: int, folder: Path) -> str:
 
 def _top(instances: Sequence[str], cycles: int) -> str:
     told = "\n".join(f"    tell_d{number}();" for number in range(len(instances)))
-    done = " && ".join(f"done_d{number}" for number in range(len(instances)))
+    over = " && ".join(f"over_d{number}" for number in range(len(instances)))
     return f"""
 module flock;
   logic clk = 1'b0, rst_n = 1'b0;
@@ -146,7 +154,7 @@ module flock;
   initial begin
     repeat (4) @(negedge clk);
     rst_n = 1'b1;
-    for (int cycle = 0; cycle < ($test$plusargs("stall") != 0 ? {6 * cycles} : {cycles}) && !({done}); cycle++)
+    for (int cycle = 0; cycle < ($test$plusargs("stall") != 0 ? {6 * cycles} : {cycles}) && !({over}); cycle++)
       @(negedge clk);
 {told}
     $finish;

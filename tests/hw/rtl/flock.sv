@@ -56,7 +56,7 @@ module flock_sink #(
   end
 endmodule
 
-/// Compares a stream's beats with those of a file; of the last frame but one the cycle of its last beat, and of the last.
+/// Compares a stream's beats with those of a file; notes the cycle of the last beat of each of the last two frames.
 module flock_check #(
   parameter int unsigned Width = 8,
   parameter int unsigned Frame = 1,  // beats
@@ -92,4 +92,21 @@ module flock_check #(
       end
     end
   end
+endmodule
+
+/// Whether one accelerator has nothing left to show: all its beats came out, or none of its streams moved for long.
+module flock_end #(
+  parameter int unsigned Streams = 1,
+  parameter int unsigned Quiet   = 1  // cycles in which some stream moves unless there is a deadlock
+) (
+  input  logic               clk_i,
+  input  logic               rst_ni,
+  input  logic [Streams-1:0] moved_i,
+  input  logic               done_i,
+  output logic               over_o
+);
+  int unsigned quiet_q;
+  assign over_o = done_i || quiet_q >= Quiet * ($test$plusargs("stall") != 0 ? 6 : 1);
+
+  always_ff @(posedge clk_i) quiet_q <= !rst_ni || moved_i != '0 ? 0 : quiet_q + 1;
 endmodule
