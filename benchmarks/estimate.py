@@ -166,6 +166,12 @@ def graphs() -> Iterator[tuple[str, Stage]]:
         chosen, out = (stream("a", 64, 7, lanes), stream("b", 64, bits, lanes)), stream("c", 64, 1, lanes)
         name = f"Threshold 64, chosen by {bits} bits, {lanes} lanes"
         yield name, Threshold(name="s", inputs=chosen, outputs=(out,), thresholds=steps)
+    for bits in (1, 2):
+        plain = product(64, 64, 8, 8)
+        chosen = (plain.input, stream("c", 64, bits, 8))
+        steps = np.random.default_rng(0).integers(20, 45, (64, 2**bits, 1))
+        name = f"XNOR 64x64, SIMD 8, PE 8, chosen by {bits} bits"
+        yield name, dataclasses.replace(plain, inputs=chosen, thresholds=steps)
 
 
 def grid() -> Iterator[tuple[str, Stage]]:

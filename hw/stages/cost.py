@@ -41,6 +41,8 @@ LUTS = {  # 6-input LUTs for one of each term; fitted by benchmarks/estimate.py 
     "fifo": 1.636,  # a bit of a stage's output buffer
     "shift": 0.549,  # a bit of the wide side of a converter to fewer lanes
     "ring": 0.324,  # 64 bits of a RAM in LUTs
+    "queue": 1.059,  # a bit of a beat in a FIFO
+    "pointer": 7.411,  # a bit of the index of a place in a FIFO
     "raster": 32.642,  # control of a pad, pool, sum or window a cycle
     "window": 82.932,  # control of a window sent piece by piece
     "label": 1.269,  # a bit of value or index in a comparison of two classes
@@ -59,6 +61,8 @@ FFS = {  # flip-flops for one of each term; fitted likewise
     "fifo": 1.614,
     "wide": 0.856,  # a bit of the wide side of a converter
     "ring": 0.367,
+    "queue": 0.93,
+    "pointer": 3.908,
     "raster": 20.691,
     "window": 59.325,
     "label": 1.145,
@@ -74,14 +78,19 @@ def resources(terms: Terms, *, bram18: int = 0) -> Resources:
     return Resources(luts=luts, ffs=ffs, bram18=bram18)
 
 
-def fifo_bits(width: int, depth: int) -> int:
-    """Bits of a FIFO as the term "fifo" counts them: each 32 words deep."""
-    return width * math.ceil(depth / 32)
-
-
 def rom_luts(width: int, depth: int) -> int:
     """LUTs that hold `depth` words of `width` bits, 64 bits each; a single word is constants."""
     return width * math.ceil(depth / 64) if depth > 1 else 0
+
+
+def ram_luts(width: int, depth: int) -> int:
+    """LUTs' worth of a RAM, 64 bits each; 0 if it goes to block RAM."""
+    return 0 if width * depth > LUT_RAM_BITS else width * math.ceil(depth / 64)
+
+
+def ram_blocks(width: int, depth: int) -> int:
+    """18 Kbit block RAMs of a RAM; 0 if it stays in LUTs."""
+    return block_rams(width, depth) if width * depth > LUT_RAM_BITS else 0
 
 
 ASPECTS = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))  # of an 18 Kbit block RAM

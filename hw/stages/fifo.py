@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Unary
-from adiabit.hw.stages.cost import Terms, fifo_bits
+from adiabit.hw.stages.cost import Terms, ram_blocks, ram_luts
 from adiabit.hw.stages.integers import Array
 from adiabit.hw.stages.schedule import Schedule, passing
 
@@ -49,8 +49,19 @@ class Fifo(Unary):
         return passing(self.input.beats, depth=self.depth, latency=1)
 
     def terms(self, folding: Folding) -> Terms:
-        """A RAM 32 words deep."""
-        return {"fifo": fifo_bits(self.input.bits * folding.pe, self.depth), "stage": 1}
+        """A register behind a RAM, or behind one more register; the RAM's pointers."""
+        width, ring = self.input.bits * folding.pe, self.depth - 1
+        registers = ring == 1 or self.block_rams(folding) > 0  # block RAM is read into one
+        return {
+            "queue": width,
+            "wide": width if registers else 0,
+            "ring": ram_luts(width, ring) if ring > 1 else 0,
+            "pointer": (ring - 1).bit_length(),
+        }
+
+    def block_rams(self, folding: Folding) -> int:
+        """Those of a RAM too large for LUTs."""
+        return ram_blocks(self.input.bits * folding.pe, self.depth - 1)
 
     def caption(self) -> Caption:
         """Its depth."""

@@ -267,13 +267,13 @@ class MatrixVector(Thresholding):
         steps = 0 if self.thresholds is None else self.thresholds.shape[-1]
         thresholds = folding.pe * steps * self.accumulator_bits
         stored = rom_luts(synapses * self.weight_bits, rows * columns) if memory is Memory.LUT else 0
-        if self.codes > 1:
-            work["mask"] = work.get("mask", 0) + thresholds * (self.codes - 1) // 3  # a LUT6 chooses among four
+        if self.selector:
+            work["mask"] = work.get("mask", 0) + thresholds // 2
         return {
             **work,
             "accumulate": folding.pe * self.accumulator_bits if columns > 1 else 0,
             "compare": thresholds,
-            "rom": stored + rom_luts(thresholds * self.codes, rows),
+            "rom": stored + rom_luts(thresholds, rows * self.codes),  # the selector is part of the address
             "buffer": folding.simd * self.input.bits * math.ceil(columns / 32) if rows > 1 else 0,
             "fifo": folding.pe * self.output.bits,
             "product": 1,

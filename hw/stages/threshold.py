@@ -93,8 +93,8 @@ class Threshold(Thresholding):
         bits = lanes * steps * self.input.bits
         return {
             "compare": bits,
-            "rom": rom_luts(bits * self.codes, self.input.channels // lanes),
-            "mask": bits * (self.codes - 1) // 3,  # a LUT6 chooses among four
+            "rom": rom_luts(bits, self.input.channels // lanes * self.codes),  # the selector is part of the address
+            "mask": bits // 2 if self.selector else 0,
             "fifo": lanes * self.output.bits,
             "stage": 1,
         }

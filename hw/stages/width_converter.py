@@ -60,8 +60,9 @@ class WidthConverter(Unary):
         """A wide register, and a skid buffer of two beats on the narrow side."""
         ratio, taken, given = self._ratio, np.arange(self.input.beats), np.arange(self.output.beats)
         if self.output.lanes >= self.input.lanes:
-            room, made = Wait((taken - 2) // ratio, 1), {}
-            needs, leave = Wait((given + 1) * ratio, 2), Wait(given, 1)
+            # While a wide beat waits no narrow one moves: the next beat's first does in the cycle in which it leaves.
+            room, made = Wait((taken - 2) // ratio, 1 + (taken - 2) % ratio), {}
+            needs, leave = Wait((given + 1) * ratio, 2), Wait(given, ratio)
         else:
             room, made = Wait(taken * ratio - 2, 1), {0: Wait(taken * ratio, -1)}
             needs, leave = Wait(given // ratio + 1, 2), Wait(given - 1, 2)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Lanes, Parameter
-from adiabit.hw.stages.cost import LUT_RAM_BITS, Terms, block_rams
+from adiabit.hw.stages.cost import Terms, ram_blocks, ram_luts
 from adiabit.hw.stages.images import ImageStage, image, pair, sides
 from adiabit.hw.stages.integers import Array, Ints, divisors
 from adiabit.hw.stages.schedule import Emission, Intake, Schedule, Wait
@@ -154,12 +154,11 @@ class Window(ImageStage):
             ring = (rows - 1) * pixel * math.ceil(self.input.shape[1] / 64)
             return {"ring": ring, "wide": rows * columns * pixel, "fifo": pixel, "raster": 1}
         width, depth = lanes * self.input.bits, self._ring(lanes)
-        return {"ring": 0 if width * depth > LUT_RAM_BITS else width * math.ceil(depth / 64), "window": 1}
+        return {"ring": ram_luts(width, depth), "window": 1}
 
     def block_rams(self, folding: Folding) -> int:
         """A ring that is too large for LUTs."""
-        width, depth = folding.pe * self.input.bits, self._ring(folding.pe) if folding.pe != self._whole else 0
-        return block_rams(width, depth) if width * depth > LUT_RAM_BITS else 0
+        return ram_blocks(folding.pe * self.input.bits, self._ring(folding.pe)) if folding.pe != self._whole else 0
 
     def _ring(self, lanes: int) -> int:
         """Beats in the ring: to the next window's end, to the next power of two."""
