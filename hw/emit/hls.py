@@ -166,8 +166,8 @@ def _storage(calls: Iterable[Call]) -> Iterator[str]:
 def _depths(accelerator: Accelerator, names: Mapping[str, str]) -> Iterator[str]:
     """Streams that hold more than the two beats that every stream holds."""
     for stage in accelerator.stages:
-        if stage.places > 2:
-            yield f"#pragma HLS STREAM variable={names[stage.inputs[0].name]} depth={stage.places}"
+        if stage.capacity > 2:
+            yield f"#pragma HLS STREAM variable={names[stage.inputs[0].name]} depth={stage.capacity}"
 
 
 def _call(stage: Stage, call: Call, names: Mapping[str, str]) -> str:
