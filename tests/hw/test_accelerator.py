@@ -177,7 +177,7 @@ def test_stages_must_join() -> None:
             name="net",
             stages=(first, dataclasses.replace(second, inputs=(stream("x", 4, lanes=4),))),
         )
-    with pytest.raises(UserError, match="two stages bear one name"):
+    with pytest.raises(UserError, match=r"stage names \['fc0', 'fc0'\] must be distinct; rename the duplicates"):
         Accelerator(name="net", stages=(first, dataclasses.replace(second, name="fc0")))
 
 

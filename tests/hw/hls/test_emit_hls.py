@@ -122,8 +122,8 @@ def test_a_top_of_a_reserved_name_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         emitted(accelerator, tmp_path)
     assert str(caught.value) == (
-        f"accelerator {name}: a reserved word of C++, SystemVerilog or ours, and the top bears this name; "
-        "choose another"
+        f"accelerator {name}: the top cannot be named by a reserved word of C++, SystemVerilog or the library; "
+        "choose another name"
     )
 
 
