@@ -76,7 +76,7 @@ class Design:
         cls, top: str, streams: Sequence[Stream], *, sources: Sequence[str], memories: Sequence[str] = (),
         wire: Any = Wire.in_rtl,
     ) -> Self:  # fmt: skip
-        """A design of these streams, of which the first is the input and the last the output."""
+        """A design with these streams, from its input to its output."""
         return cls(
             top=top,
             sources=tuple(sources),

@@ -97,7 +97,7 @@ struct After {
   static constexpr int rows = Rows, columns = Columns;
 };
 
-// Constants of a ROM. In simulation they are plain integers, of which a compiler takes a hundred thousand quickly.
+// Constants of a ROM. In simulation they are plain integers, because a compiler is slow with many ap_int constants.
 #ifdef __SYNTHESIS__
 template <int Bits>
 using Word = ap_uint<Bits>;

@@ -27,9 +27,9 @@ def sum_latency(terms: int, width: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """What the schedule of a matrix-vector unit depends on.
+    """The quantities on which the schedule of a matrix-vector unit depends.
 
-    Each vector is read `passes` times, once for every PE rows; a replay memory of two vectors keeps it meanwhile.
+    Each vector is read `passes` times, once for every PE rows, from a replay memory that holds two vectors.
     """
 
     words: int  # beats of a vector
@@ -56,7 +56,7 @@ class Timing:
 
     @property
     def _values(self) -> Intake:
-        """How the words of the vectors are taken: a word's place in the memory is free after its last pass."""
+        """Intake of the words of the vectors: a slot of the replay memory is free after its word's last pass."""
         taken = np.arange(self.vectors * self.words)
         vector, word = np.divmod(taken, self.words)
         made: Mapping[int, Wait] = {}
@@ -69,7 +69,7 @@ class Timing:
 
     @property
     def _selector(self) -> Intake:
-        """How the beats of the selector are taken where vectors are replayed: each with the last word of a pass."""
+        """Intake of the selector if vectors are replayed: a beat is taken with the last word of each pass."""
         return Intake(
             turns=len(self._results),
             beats={1: self._results},
@@ -80,21 +80,21 @@ class Timing:
 
     @property
     def _results(self) -> Ints:
-        """Beats of the output, each the result of a pass."""
+        """Indices of the output beats, each the result of a pass."""
         return np.arange(self.vectors * self.passes)
 
     @property
     def _vector_complete(self) -> Ints:
-        """By result: words that have come when its vector is complete."""
+        """By result: words taken when its vector is complete."""
         return (self._results // self.passes + 1) * self.words
 
     @property
     def _freed(self) -> Ints:
-        """By word: the last pass over the vector two before, which lies in the same place of the memory."""
+        """By word: the last pass over the vector two before, whose slot of the memory it takes."""
         vector = np.arange(self.vectors * self.words) // self.words
         return (vector - 2) * self.passes + self.passes - 1
 
     @property
     def _depth(self) -> int:
-        """Results that the credit FIFO holds."""
+        """Results that the credit FIFO holds, as in bnn_credit_fifo.sv."""
         return math.ceil((self.latency + 2) / self.words) + 1
