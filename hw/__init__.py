@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is built: the accelerator as data, its golden model, estimates, emitters and RTL."""
+"""The hardware: the accelerator as data, its golden model, folding, estimates, emitters, RTL and HLS libraries."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The accelerator as data: a graph of stages joined by streams, integers only, nothing of ONNX, torch or tools."""
+"""The accelerator as data: a graph of stages joined by streams, in integers only, independent of any framework."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from adiabit.hw.stages import Stage, Stream
 
 @dataclass(frozen=True, kw_only=True)
 class Accelerator:
-    """Stages in topological order, joined by streams of equal name and definition."""
+    """Stages in topological order; each stream joins the stage that writes it to the one stage that reads it.
+
+    There is one input, which the host writes, and one output, which it reads. `UserError` if the graph is malformed.
+    """
 
     name: str
     stages: tuple[Stage, ...]
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
-            raise UserError(f"accelerator {self.name!r}: the name must be an identifier, it becomes a module's name")
+            raise UserError(f"accelerator {self.name!r}: the name must be an identifier, because it names a module")
         if not self.stages:
             raise UserError(f"accelerator {self.name}: has no stages; at least one is needed")
         names = [s.name for s in self.stages]
         if len(set(names)) != len(names):
-            raise UserError(f"accelerator {self.name}: two stages bear one name in {names}")
+            raise UserError(f"accelerator {self.name}: stage names {names} must be distinct; rename the duplicates")
         made: dict[str, Stream] = {}
         used: set[str] = set()
         for stage in self.stages:
@@ -59,27 +62,27 @@ class Accelerator:
 
     @property
     def labels(self) -> bool:
-        """Whether the output is the label of a class."""
+        """Whether the output is a class label."""
         return self.stages[-1].labels
 
     @property
     def streams(self) -> Iterator[Stream]:
-        """Each stream once: the host's, then each stage's outputs."""
+        """Each stream once: the input, then the outputs of each stage."""
         yield self.input
         for stage in self.stages:
             yield from stage.outputs
 
     @property
     def cycles(self) -> int:
-        """Cycles a frame in steady state: the fold of the slowest stage."""
+        """Cycles a frame in steady state, those of the slowest stage."""
         return max(stage.cycles for stage in self.stages)
 
     @cached_property
     def producers(self) -> dict[str, Stage]:
-        """The stage that writes each stream, by its name; the host writes the input."""
+        """By stream name, the stage that writes it; the input has none."""
         return {stream.name: stage for stage in self.stages for stream in stage.outputs}
 
     @cached_property
     def consumers(self) -> dict[str, Stage]:
-        """The stage that reads each stream, by its name; the host reads the output."""
+        """By stream name, the stage that reads it; the output has none."""
         return {stream.name: stage for stage in self.stages for stream in stage.inputs}

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an accelerator will cost and how fast it will be, before anything is synthesized.
+"""Estimates of cycles, latency and resources, without synthesis.
 
-Cycles are exact (they are what the RTL is measured to take), LUT, FF and block RAM are fitted; see
-:mod:`adiabit.hw.stages.cost`.
+Cycles are exact: the RTL takes as many. Resources come from the fitted model of :mod:`adiabit.hw.stages.cost`.
 """
 
 from __future__ import annotations
@@ -18,35 +17,35 @@ from adiabit.hw.stages.cost import Resources
 
 @dataclass(frozen=True, kw_only=True)
 class StageEstimate:
-    """One stage's row."""
+    """The estimate of one stage."""
 
     name: str
     kind: str
     cycles: int  # from one frame to the next
-    latency: int  # cycles that the stage adds on a frame's way
+    latency: int  # cycles that the stage adds to that of a frame
     resources: Resources
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Every stage's row, and the whole."""
+    """The estimate of an accelerator and of each stage."""
 
     stages: tuple[StageEstimate, ...]
-    latency: int  # cycles from the first beat of a frame to its result in an idle circuit
+    latency: int  # cycles from the first beat of a frame to its last result, in an idle circuit
 
     @property
     def cycles(self) -> int:
-        """Cycles a frame in steady state: the slowest stage's."""
+        """Cycles a frame in steady state, those of the slowest stage."""
         return max(s.cycles for s in self.stages)
 
     @property
     def resources(self) -> Resources:
-        """All stages together."""
+        """Sum over the stages."""
         return sum((s.resources for s in self.stages), Resources())
 
 
 def estimate(accelerator: Accelerator) -> Estimate:
-    """Cycles, latency and resources of each stage and of the whole."""
+    """Estimate an accelerator and each of its stages."""
     ends = result_times(accelerator)
     rows = []
     for stage in accelerator.stages:
@@ -61,9 +60,9 @@ def estimate(accelerator: Accelerator) -> Estimate:
 
 
 def result_times(accelerator: Accelerator) -> dict[str, int]:
-    """When the last beat of a frame is taken from each stream but the host's, in an idle circuit.
+    """By stream but the input, the cycle in which the last beat of a frame is taken, in an idle circuit.
 
-    Cycles from the host's first beat, which is taken in cycle 1.
+    The first beat from the host is taken in cycle 1.
     """
     moves = execute(accelerator, np.arange(accelerator.input.beats), 1)
     return {
@@ -74,5 +73,5 @@ def result_times(accelerator: Accelerator) -> dict[str, int]:
 
 
 def resources_of(accelerator: Accelerator) -> Resources:
-    """What all stages take together."""
+    """Estimated resources of all stages."""
     return sum((stage.cost() for stage in accelerator.stages), Resources())

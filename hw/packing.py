@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Elements to beats and back: element 0 in the least significant bits, a beat padded to whole bytes on AXI."""
+"""Packs elements into beats: element 0 in the least significant bits, padded to whole bytes for AXI-Stream."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Bytes = npt.NDArray[np.uint8]
 
 
 def beat_bytes(stream: Stream) -> int:
-    """Bytes of a beat: TDATA is padded to a multiple of 8 bits."""
+    """Bytes of a beat, rounded up as TDATA is."""
     return (stream.width + 7) // 8
 
 
 def pack(stream: Stream, values: npt.NDArray[Any]) -> Bytes:
-    """Values (F, *shape) to beats (F, beats, beat_bytes), little endian."""
+    """Pack values (F, *shape) into beats (F, beats, beat_bytes), little endian."""
     codes = values.reshape(len(values), stream.beats, stream.lanes).astype(np.int64)
     if stream.kind is Kind.BIPOLAR:
         codes = (codes > 0).astype(np.int64)
@@ -30,7 +30,7 @@ def pack(stream: Stream, values: npt.NDArray[Any]) -> Bytes:
 
 
 def unpack(stream: Stream, beats: Bytes) -> npt.NDArray[np.int64]:
-    """Beats (F, beats, beat_bytes) to values (F, *shape); the inverse of :func:`pack`."""
+    """Unpack beats (F, beats, beat_bytes) into values (F, *shape); the inverse of :func:`pack`."""
     bits = np.unpackbits(beats, axis=-1, bitorder="little")[..., : stream.width]
     codes = bits.reshape(len(beats), stream.elements, stream.bits).astype(np.int64) @ (1 << np.arange(stream.bits))
     if stream.kind is Kind.BIPOLAR:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reserved words of SystemVerilog (IEEE 1800-2017, annex B) and C++ (ISO C++17, [lex.key]): not to be names."""
+"""Reserved words of SystemVerilog (IEEE 1800-2017, annex B) and C++ (ISO C++17, [lex.key])."""
 
 SYSTEMVERILOG = frozenset(
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Saving and loading an accelerator: `accelerator.json` (structure) and `params.npz` (arrays, no pickle)."""
+"""Saves and loads an accelerator: `accelerator.json` holds the structure, `params.npz` the parameters (no pickle)."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def save(accelerator: Accelerator, folder: Path) -> None:
 
 
 def digest(accelerator: Accelerator) -> str:
-    """Sixteen hexadecimal digits of all that the accelerator is: structure, folding and parameters."""
+    """A digest of structure, folding and parameters, in sixteen hexadecimal digits."""
     document, arrays = _document(accelerator)
-    found = hashlib.sha256(json.dumps(document, sort_keys=True).encode())
+    sha = hashlib.sha256(json.dumps(document, sort_keys=True).encode())
     for name, values in sorted(arrays.items()):
-        found.update(f"{name}{values.shape}".encode() + values.astype("<i8").tobytes())
-    return found.hexdigest()[:16]
+        sha.update(f"{name}{values.shape}".encode() + values.astype("<i8").tobytes())
+    return sha.hexdigest()[:16]
 
 
 def _document(accelerator: Accelerator) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The structure, and the parameters by name."""
+    """The structure, and the parameters by `stage.field`."""
     stages, arrays = [], {}
     for stage in accelerator.stages:
         stages.append({
@@ -55,7 +55,7 @@ def _document(accelerator: Accelerator) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def load(folder: Path) -> Accelerator:
-    """Read what :func:`save` wrote; `UserError` names the file where it is missing, damaged or of another version."""
+    """Read an accelerator; `UserError` names the file that is missing, damaged or of another version."""
     path = folder / JSON
     try:
         document = json.loads(path.read_text())
@@ -80,18 +80,18 @@ def _stream(fields: dict[str, Any]) -> Stream:
 def _stage(fields: dict[str, Any], streams: dict[str, Stream], arrays: dict[str, Any]) -> Stage:
     cls = KINDS[fields["kind"]]
     types = get_type_hints(cls)
-    found = {
+    arguments = {
         key: _value(value, types[key]) for key, value in fields.items() if key not in ("kind", "inputs", "outputs")
     }
     for end in ("inputs", "outputs"):
-        found[end] = tuple(streams[name] for name in fields[end])
+        arguments[end] = tuple(streams[name] for name in fields[end])
     for field in cls.arrays:
-        found[field] = arrays.get(f"{fields['name']}.{field}")
-    return cls(**found)
+        arguments[field] = arrays.get(f"{fields['name']}.{field}")
+    return cls(**arguments)
 
 
 def _value(value: Any, kind: Any) -> Any:
-    """A field's value as JSON cannot tell it."""
+    """A field's value from its JSON, which knows neither tuples nor enums."""
     if isinstance(value, list):
         return tuple(value)
     return kind(value) if isinstance(kind, type) and issubclass(kind, Enum) else value

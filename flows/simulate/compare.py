@@ -141,7 +141,7 @@ def ahead(accelerator: Accelerator) -> list[npt.NDArray[np.uint8]]:
     """
     counts = {accelerator.input.name: 0}
     for stage in accelerator.stages:
-        made = stage.actor.ahead([counts[s.name] for s in stage.inputs])
+        made = stage.actor.producible([counts[s.name] for s in stage.inputs])
         counts |= {s.name: n for s, n in zip(stage.outputs, made, strict=True)}
     frame = np.full((1, *accelerator.input.shape), accelerator.input.range[0])
     found = [pack(s, values)[0, : counts[s.name]] for s, values in golden.stream_values(accelerator, frame)]
@@ -162,9 +162,9 @@ def deadlock(accelerator: Accelerator, run: Run) -> str:
         missing = [s.name for s in stage.inputs if not traffic[s.name].valid]
         if offered and missing:
             waits.append(f"stage {stage.name} waits for {', '.join(missing)} while {', '.join(offered)} offers a beat")
-        if stage.places:
+        if stage.capacity:
             held = traffic[stage.inputs[0].name].accepted - traffic[stage.outputs[0].name].accepted
-            full.append(f"{stage.name} holds {held} of {stage.places}")
+            full.append(f"{stage.name} holds {held} of {stage.capacity}")
     stuck = [s.name for stage in stages for s in stage.outputs if traffic[s.name].valid]
     if not waits:
         return ""

@@ -76,7 +76,7 @@ def simulate(
         cycles_per_frame_expected=accelerator.cycles,
         stalls=_stalls(accelerator, full),
         fifos={
-            stage.name: figures.Fill(depth=stage.places, high_water=peak)
+            stage.name: figures.Fill(depth=stage.capacity, high_water=peak)
             for stage, peak in zip(buffers, full.peaks, strict=True)
         },
         seconds_build=round(seconds_build, 3),
@@ -91,7 +91,7 @@ def simulate(
 def _buffers(accelerator: Accelerator, rtl: Path) -> list[Stage]:
     """The FIFOs of which the design has both streams."""
     known = {s.name for s in Design.load(rtl).streams}
-    return [s for s in accelerator.stages if s.places and known >= {stream.name for stream in s.streams}]
+    return [s for s in accelerator.stages if s.capacity and known >= {stream.name for stream in s.streams}]
 
 
 @dataclass(frozen=True)

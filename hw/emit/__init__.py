@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An accelerator as circuits: loops over its stages, which know their modules and functions themselves."""
+"""Emitters of RTL and HLS C++. They loop over the stages, each of which knows its own module and function."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`design.json`: what the tools read of an emitted design, and its streams with their nets."""
+"""`design.json`: the files of an emitted design for the tools that read it, and the nets of its streams."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FILE = "design.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Wire:
-    """A stream of the design; `valid`, `ready` and `data` are its nets in the top module, empty in C++."""
+    """A stream of the design. `valid`, `ready` and `data` are its nets in the top module; in C++ they are empty."""
 
     name: str
     width: int  # bits of a beat
@@ -30,24 +30,24 @@ class Wire:
 
     @classmethod
     def of(cls, stream: Stream) -> Self:
-        """A stream's, without nets."""
+        """The wire of a stream in C++, which has no nets."""
         return cls(name=stream.name, width=stream.width, beats=stream.beats)
 
     @classmethod
     def in_rtl(cls, stream: Stream) -> Self:
-        """A stream's, with its nets in SystemVerilog."""
+        """The wire of a stream in SystemVerilog."""
         nets = {net: f"{stream.name}_{net}" for net in ("valid", "ready", "data")}
         return cls(name=stream.name, width=stream.width, beats=stream.beats, **nets)
 
     @property
     def bytes(self) -> int:
-        """Whole bytes of a beat."""
+        """Bytes of a beat, rounded up."""
         return (self.width + 7) // 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Port:
-    """An end of the design, on AXI-Stream."""
+    """An AXI-Stream port of the design."""
 
     name: str
     width: int
@@ -56,13 +56,13 @@ class Port:
 
     @classmethod
     def of(cls, stream: Stream) -> Self:
-        """A stream's; TDATA has whole bytes."""
+        """The port of a stream; TDATA has whole bytes."""
         return cls(name=stream.name, width=stream.width, beats=stream.beats, tdata_bits=8 * beat_bytes(stream))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """An emitted design: the name of its top, the files in the order in which tools read them, ends and streams."""
+    """An emitted design: its top, the files in reading order, the ports and the streams."""
 
     top: str
     sources: tuple[str, ...]
@@ -76,7 +76,7 @@ class Design:
         cls, top: str, streams: Sequence[Stream], *, sources: Sequence[str], memories: Sequence[str] = (),
         wire: Any = Wire.in_rtl,
     ) -> Self:  # fmt: skip
-        """The design whose first stream comes in and whose last goes out."""
+        """A design with these streams, from its input to its output."""
         return cls(
             top=top,
             sources=tuple(sources),
@@ -94,7 +94,7 @@ class Design:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read `design.json`; `UserError` where it is missing or damaged."""
+        """Read `design.json`; `UserError` if it is missing or damaged."""
         path = folder / FILE
         try:
             document = json.loads(path.read_text())

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The accelerator as an IP core for a host: streams of the DMA's words with TLAST, and AXI-Lite registers.
+"""Emits an accelerator as an IP core for a host: AXI-Stream in words of the DMA, with TLAST, and AXI-Lite registers.
 
-A beat of the accelerator travels in whole words, padded with zero bits to a power of two of them: so the circuit needs
-no shifter, and the host packs with a reshape.
+Each beat of the accelerator occupies a power of two of words, padded with zeros. The circuit then needs no shifter, and
+the host packs frames by a reshape.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,18 +16,17 @@ import numpy as np
 import numpy.typing as npt
 
 from adiabit.hw.accelerator import Accelerator
-from adiabit.hw.emit import rtl
+from adiabit.hw.emit import rtl, wrapper
 from adiabit.hw.packing import beat_bytes, pack, unpack
 from adiabit.hw.stages import Stream
 from adiabit.hw.storage import digest
 
-IP = "ip.json"
-ADDRESS_BITS = 6  # of the registers' bytes
+ADDRESS_BITS = 6  # of a byte address of the registers
 
 
 @dataclass(frozen=True, kw_only=True)
 class Port:
-    """How a stream travels to or from the host: each beat in `ratio` words, a power of two of them if `rounded`."""
+    """The layout of a stream between host and accelerator: each beat in `ratio` words, a power of two if `rounded`."""
 
     stream: Stream
     word_bytes: int
@@ -36,85 +34,94 @@ class Port:
 
     @property
     def ratio(self) -> int:
-        """Words of a beat."""
+        """Words per beat."""
         words = -(-beat_bytes(self.stream) // self.word_bytes)
         return 1 << (words - 1).bit_length() if self.rounded else words
 
     @property
     def words(self) -> int:
-        """Words of a frame."""
+        """Words per frame."""
         return self.stream.beats * self.ratio
 
     @property
     def frame_bytes(self) -> int:
-        """Bytes of a frame in the host's memory."""
+        """Bytes per frame in the host's memory."""
         return self.words * self.word_bytes
 
     def pack(self, values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-        """Values (F, *shape) as the host lays them in memory: (F, frame_bytes)."""
+        """Pack values (F, *shape) into the host's memory (F, frame_bytes)."""
         beats = pack(self.stream, values)
         padded = np.zeros((*beats.shape[:2], self.ratio * self.word_bytes), np.uint8)
         padded[..., : beats.shape[2]] = beats
         return padded.reshape(len(values), self.frame_bytes)
 
     def unpack(self, memory: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-        """Memory (F, frame_bytes) to values (F, *shape)."""
+        """Unpack the host's memory (F, frame_bytes) into values (F, *shape)."""
         beats = memory.reshape(len(memory), self.stream.beats, self.ratio * self.word_bytes)
         return unpack(self.stream, beats[..., : beat_bytes(self.stream)])
 
 
 def ports(accelerator: Accelerator, word_bytes: int) -> tuple[Port, Port]:
-    """The way in and the way out."""
+    """The input port and the output port."""
     first, last = (Port(stream=s, word_bytes=word_bytes) for s in (accelerator.input, accelerator.output))
     return first, last
 
 
 def emit(accelerator: Accelerator, folder: Path, *, word_bytes: int = 8) -> dict[str, Any]:
-    """Write the RTL of the accelerator, its host's side and the top NAME_ip into an existing folder, and `ip.json`.
+    """Write the RTL of the accelerator and its host module, the top NAME_ip and `ip.json` into an existing folder.
 
-    Returns what is in `ip.json`: top, sources in the order to be read, memories, identity (16 hexadecimal digits) and
-    the ports.
+    Returns the content of `ip.json`: top, sources in reading order, memories, identity (16 hexadecimal digits), ports.
     """
     design = rtl.emit(accelerator, folder, "bnn_host")
     given, result = ports(accelerator, word_bytes)
-    name, identity = f"{accelerator.name}_ip", digest(accelerator)
-    (folder / f"{name}.v").write_text(
-        _TOP.format(
-            name=accelerator.name, identity=identity, word=8 * word_bytes, high=8 * word_bytes - 1,
-            in_words=given.words, out_words=result.words, in_ratio=given.ratio, out_ratio=result.ratio,
-            in_high=8 * word_bytes * given.ratio - 1, out_high=8 * word_bytes * result.ratio - 1,
-            core_in_high=8 * beat_bytes(given.stream) - 1, core_out_high=8 * beat_bytes(result.stream) - 1,
-            bus=",\n".join(f"    .{port}({port})" for port in _BUS), spare=_spare(given), fill=_fill(result),
-        )
+    identity = digest(accelerator)
+    return wrapper.save(
+        folder, design, f"{accelerator.name}_ip", _top(accelerator.name, given, result, identity),
+        identity=identity, word_bytes=word_bytes, address_bits=ADDRESS_BITS,
+        input=port_row(given), output=port_row(result),
     )  # fmt: skip
-    document = {
-        "top": name,
-        "sources": [*design.sources, f"{name}.v"],
-        "memories": list(design.memories),
-        "identity": identity,
-        "word_bytes": word_bytes,
-        "address_bits": ADDRESS_BITS,
-        "input": port_row(given),
-        "output": port_row(result),
+
+
+def _top(name: str, given: Port, result: Port, identity: str) -> str:
+    word = 8 * given.word_bytes
+    parameters = {
+        "WordWidth": word,
+        "InWords": given.words,
+        "OutWords": result.words,
+        "InRatio": given.ratio,
+        "OutRatio": result.ratio,
     }
-    (folder / IP).write_text(json.dumps(document, indent=1) + "\n")
-    return document
+    bus = {"clk_i": "aclk", "rst_ni": "aresetn", **{port: port for port in _BUS}}
+    return _TOP.format(
+        name=name,
+        high=word - 1,
+        nets=wrapper.nets(word * given.ratio, word * result.ratio),
+        host=wrapper.host("bnn_host", parameters, identity, bus),
+        core=wrapper.core(
+            name,
+            clock="aclk",
+            in_data=f"in_data[{8 * beat_bytes(given.stream) - 1}:0]",
+            out_data=f"out_data[{8 * beat_bytes(result.stream) - 1}:0]",
+        ),
+        fill=_fill(result),
+        spare=_spare(given),
+    )
 
 
 def port_row(port: Port) -> dict[str, Any]:
-    """Everything that a driver without this package needs."""
+    """A port as `ip.json` describes it: all that the driver, which runs without this package, needs to know."""
     stream = dataclasses.asdict(port.stream) | {"shape": list(port.stream.shape), "kind": port.stream.kind.value}
     return {**stream, "words": port.words, "ratio": port.ratio, "frame_bytes": port.frame_bytes}
 
 
 def _fill(result: Port) -> str:
-    """Zeros above the bits of a result."""
+    """Zeros in the bits of a result that pad it to whole words."""
     bits, wide = 8 * beat_bytes(result.stream), 8 * result.word_bytes * result.ratio
     return "" if bits == wide else f"  assign out_data[{wide - 1}:{bits}] = {wide - bits}'b0;\n"
 
 
 def _spare(given: Port) -> str:
-    """The bits that fill a beat up to whole words."""
+    """The unused bits that pad an input beat to whole words."""
     bits, wide = 8 * beat_bytes(given.stream), 8 * given.word_bytes * given.ratio
     return "" if bits == wide else f", in_data[{wide - 1}:{bits}]"
 
@@ -157,43 +164,10 @@ module {name}_ip (
   output wire m_axis_tvalid,
   input  wire m_axis_tready
 );
-  wire core_rst_n, in_valid, in_ready, out_valid, out_ready;
-  wire [{in_high}:0] in_data;
-  wire [{out_high}:0] out_data;
-
-  bnn_host #(
-    .WordWidth({word}),
-    .InWords({in_words}),
-    .OutWords({out_words}),
-    .InRatio({in_ratio}),
-    .OutRatio({out_ratio}),
-    .Identity(64'h{identity})
-  ) u_host (
-    .clk_i(aclk),
-    .rst_ni(aresetn),
-{bus},
-    .core_rst_no(core_rst_n),
-    .core_valid_o(in_valid),
-    .core_ready_i(in_ready),
-    .core_data_o(in_data),
-    .core_valid_i(out_valid),
-    .core_ready_o(out_ready),
-    .core_data_i(out_data)
-  );
-
+{nets}
+{host}
   wire last;  // a frame's; the host wants a batch's
-  {name} u_core (
-    .clk_i(aclk),
-    .rst_ni(core_rst_n),
-    .s_axis_tdata(in_data[{core_in_high}:0]),
-    .s_axis_tvalid(in_valid),
-    .s_axis_tready(in_ready),
-    .m_axis_tdata(out_data[{core_out_high}:0]),
-    .m_axis_tvalid(out_valid),
-    .m_axis_tready(out_ready),
-    .m_axis_tlast(last)
-  );
-{fill}
+{core}{fill}
   wire unused = &{{last{spare}}};
 endmodule
 """

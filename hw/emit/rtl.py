@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An accelerator as SystemVerilog: a top that only instantiates the modules of `hw/rtl`, and memory files.
+"""Emits an accelerator as SystemVerilog: a top that only instantiates modules of `hw/rtl`, and memory files.
 
-The text is a function of the accelerator alone: the same accelerator gives the same bytes.
+The output depends on the accelerator alone: equal accelerators give equal bytes.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from adiabit.hw.stages.base import RTL, Parameter
 def emit(accelerator: Accelerator, folder: Path, *hosts: str) -> Design:
     """Write modules, top, memory files and `design.json` into an existing folder.
 
-    `hosts`: modules that will stand beside the top; they come too, with all that they need. `UserError` where the
-    accelerator's name cannot be a module's.
+    `hosts`: further modules of `hw/rtl` to write, for a wrapper around the top. `UserError` if the accelerator's name
+    cannot name a module.
     """
     instances = {stage.name: stage.rtl() for stage in accelerator.stages}
     used = {i.module: i.library / f"{i.module}.sv" for i in instances.values()}
@@ -53,14 +53,14 @@ def emit(accelerator: Accelerator, folder: Path, *hosts: str) -> Design:
 def _check_name(name: str, used: Mapping[str, Path]) -> None:
     if name in SYSTEMVERILOG:
         raise UserError(
-            f"accelerator {name}: a reserved word of SystemVerilog, and the top bears this name; choose another"
+            f"accelerator {name}: the top cannot be named by a reserved word of SystemVerilog; choose another name"
         )
     if name in used or (RTL / f"{name}.sv").exists():
-        raise UserError(f"accelerator {name}: a module of hw/rtl bears this name, and so would the top; choose another")
+        raise UserError(f"accelerator {name}: the top cannot have the name of a library module; choose another name")
 
 
 def modules_of(used: Iterable[Path]) -> list[Path]:
-    """The files of modules that are used and of those that they need, each behind what it needs."""
+    """Files of the modules used and of all that they depend on, dependencies first."""
     found: dict[Path, None] = {}
 
     def visit(path: Path) -> None:
@@ -77,7 +77,7 @@ def modules_of(used: Iterable[Path]) -> list[Path]:
 
 @cache
 def needs(path: Path) -> tuple[Path, ...]:
-    """The files of the modules and packages that a file names, beside it or in `hw/rtl`."""
+    """Files of the modules and packages that a file refers to, in its own folder or in `hw/rtl`."""
     code = re.sub(r"//.*", "", path.read_text())
     words = sorted(set(re.findall(r"\b\w+\b", code)) - {path.stem})
     places = [folder / f"{word}.sv" for word in words for folder in dict.fromkeys((path.parent, RTL))]
@@ -87,20 +87,20 @@ def needs(path: Path) -> tuple[Path, ...]:
 def _top(accelerator: Accelerator, instances: Mapping[str, Instance]) -> str:
     last = accelerator.output
     ports = {"valid_i": f"{last.name}_valid", "ready_i": f"{last.name}_ready", "last_o": "m_axis_tlast"}
-    body = [_instance_text("bnn_last", "axis_last", {"Beats": last.beats}, ports)]
-    body += [_instantiate(stage, instances[stage.name]) for stage in accelerator.stages]
+    body = [_instantiate("bnn_last", "axis_last", {"Beats": last.beats}, ports)]
+    body += [_instantiate_stage(stage, instances[stage.name]) for stage in accelerator.stages]
     return shell(accelerator.name, list(accelerator.streams), body)
 
 
 def shell(name: str, streams: Sequence[Stream], body: Sequence[str]) -> str:
-    """A module with AXI-Stream ends that declares the streams, of which the first comes in and the last goes out.
+    """A module with AXI-Stream ports that declares the nets of `streams`, from its input to its output.
 
-    `body` joins them and drives `m_axis_tlast`. The simulation bench watches the streams.
+    `body` connects the nets and drives `m_axis_tlast`. The simulation bench observes the nets.
     """
     first, last = streams[0], streams[-1]
     blocks = [_HEADER.format(name=name, s=8 * beat_bytes(first) - 1, m=8 * beat_bytes(last) - 1)]
     blocks += [_declare(stream) for stream in streams]
-    return "\n".join([*blocks, _ends(first, last), *body]) + f"endmodule : {name}\n"
+    return "\n".join([*blocks, _connect_ports(first, last), *body]) + f"endmodule : {name}\n"
 
 
 _HEADER = """\
@@ -132,8 +132,8 @@ def _declare(stream: Stream) -> str:
     )
 
 
-def _ends(first: Stream, last: Stream) -> str:
-    """AXI-Stream at both ends, padded to whole bytes."""
+def _connect_ports(first: Stream, last: Stream) -> str:
+    """Connects the AXI-Stream ports, whose TDATA is padded to whole bytes."""
     spare = 8 * beat_bytes(first) - first.width
     lines = [
         f"  assign {first.name}_data  = s_axis_tdata[{first.width - 1}:0];",
@@ -151,25 +151,35 @@ def _ends(first: Stream, last: Stream) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _instantiate(stage: Stage, instance: Instance) -> str:
+def _instantiate_stage(stage: Stage, module: Instance) -> str:
     ports: dict[str, str] = {}
-    for streams, end, back in ((stage.inputs, "i", "o"), (stage.outputs, "o", "i")):
-        for port, net in ((f"valid_{end}", "valid"), (f"ready_{back}", "ready"), (f"data_{end}", "data")):
-            ports[port] = _concatenated([f"{stream.name}_{net}" for stream in streams])
-    return _instance_text(instance.module, f"u_{stage.name}", instance.parameters, ports)
+    for streams, forward, backward in ((stage.inputs, "i", "o"), (stage.outputs, "o", "i")):
+        for port, net in ((f"valid_{forward}", "valid"), (f"ready_{backward}", "ready"), (f"data_{forward}", "data")):
+            ports[port] = _concatenation([f"{stream.name}_{net}" for stream in streams])
+    return _instantiate(module.module, f"u_{stage.name}", module.parameters, ports)
 
 
-def _concatenated(nets: Sequence[str]) -> str:
-    """The first net in the least significant bits."""
+def _instantiate(module: str, name: str, parameters: Mapping[str, Parameter], ports: Mapping[str, str]) -> str:
+    """An instance with the clock and reset of the top."""
+    values = {key: _literal(value) for key, value in parameters.items()}
+    return instance(module, name, values, {"clk_i": "clk_i", "rst_ni": "rst_ni", **ports})
+
+
+def _concatenation(nets: Sequence[str]) -> str:
+    """Concatenates nets, the first in the least significant bits."""
     return nets[0] if len(nets) == 1 else f"{{{', '.join(reversed(nets))}}}"
 
 
-def _instance_text(module: str, name: str, parameters: Mapping[str, Parameter], ports: Mapping[str, str]) -> str:
-    given = ",\n".join(f"    .{k}({_literal(v)})" for k, v in parameters.items())
-    wired = ",\n".join(f"    .{k}({v})" for k, v in {"clk_i": "clk_i", "rst_ni": "rst_ni", **ports}.items())
-    return f"  {module} #(\n{given}\n  ) {name} (\n{wired}\n  );\n"
+def instance(module: str, name: str, parameters: Mapping[str, str], ports: Mapping[str, str]) -> str:
+    """An instance of a module, with named connections: parameter to literal, port to net."""
+    values = f" #({_connections(parameters)})" if parameters else ""
+    return f"  {module}{values} {name} ({_connections(ports)});\n"
+
+
+def _connections(pairs: Mapping[str, str]) -> str:
+    return "\n" + ",\n".join(f"    .{k}({v})" for k, v in pairs.items()) + "\n  "
 
 
 def _literal(value: Parameter) -> str:
-    """Of a list a packed array of 32-bit words, the first in the least significant bits."""
-    return _concatenated([f"32'd{v}" for v in value]) if isinstance(value, list) else json.dumps(value)
+    """A literal; a list becomes a packed array of 32-bit words, the first in the least significant bits."""
+    return _concatenation([f"32'd{v}" for v in value]) if isinstance(value, list) else json.dumps(value)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The stages of an accelerator as functions of streams, one a header. Each works on one frame a call, a beat a cycle;
-// under `#pragma HLS DATAFLOW` they run side by side.
+// The stages of an accelerator as functions that read and write streams, a header each. A call processes one frame, a
+// beat per cycle; under `#pragma HLS DATAFLOW` the functions run concurrently.
 #include "bnn_add.hpp"
 #include "bnn_axis.hpp"
 #include "bnn_concat.hpp"

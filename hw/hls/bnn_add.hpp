@@ -5,7 +5,7 @@
 
 namespace bnn {
 
-/// a + b, element by element; a bipolar element counts as -1 or +1.
+/// Adds two streams, element by element; a bipolar element counts as -1 or +1.
 template <int Elements, class A, class B, class Out, int Lanes>
 void add(Stream<A, Lanes>& a, Stream<B, Lanes>& b, Stream<Out, Lanes>& out) {
   for (int i = 0; i < Elements / Lanes; i++) {

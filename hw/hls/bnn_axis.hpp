@@ -6,13 +6,13 @@
 
 namespace bnn {
 
-/// AXI-Stream with TDATA padded to whole bytes; on the way out with TLAST.
+/// AXI-Stream with TDATA padded to whole bytes; the output has TLAST.
 template <int Bits>
 using AxisIn = ap_uint<Bits>;
 template <int Bits>
 using AxisOut = hls::axis_data<ap_uint<Bits>, AXIS_ENABLE_LAST>;
 
-/// Elements of a frame from the host.
+/// Reads a frame of Elements from the host.
 template <int Elements, int Bits, class Element, int Lanes>
 void from_axis(hls::stream<AxisIn<Bits>>& in, Stream<Element, Lanes>& out) {
   for (int i = 0; i < Elements / Lanes; i++) {
@@ -21,7 +21,7 @@ void from_axis(hls::stream<AxisIn<Bits>>& in, Stream<Element, Lanes>& out) {
   }
 }
 
-/// Elements of a frame to the host, the last beat marked.
+/// Sends a frame of Elements to the host, with TLAST on its last beat.
 template <int Elements, int Bits, class Element, int Lanes>
 void to_axis(Stream<Element, Lanes>& in, hls::stream<AxisOut<Bits>>& out) {
   for (int i = 0; i < Elements / Lanes; i++) {

@@ -5,13 +5,13 @@
 
 namespace bnn {
 
-/// Beats of a pixel of each stream.
+/// Beats of a pixel, by stream.
 template <int... Counts>
 struct Words {
   static constexpr int total = (Counts + ...);
 };
 
-/// Reads stream `which` of several.
+/// Reads a beat of the stream number `which`.
 template <class Element, int Lanes, class... Inputs>
 Beat<Element, Lanes> read_one(int which, Inputs&... in) {
 #pragma HLS INLINE
@@ -21,7 +21,7 @@ Beat<Element, Lanes> read_one(int which, Inputs&... in) {
   return beat;
 }
 
-/// The channels of several streams, pixel by pixel, a beat a cycle.
+/// Concatenates the channels of several streams, pixel by pixel, a beat per cycle.
 template <int Pixels, int... Counts, class Element, int Lanes, class... Inputs>
 void concat_words(Words<Counts...>, Stream<Element, Lanes>& out, Inputs&... in) {
   static_assert(sizeof...(Counts) == sizeof...(Inputs), "each stream has its number of beats");
@@ -37,14 +37,14 @@ void concat_words(Words<Counts...>, Stream<Element, Lanes>& out, Inputs&... in) 
   }
 }
 
-/// The channels of several streams, pixel by pixel, a beat a cycle; the output comes first.
+/// Concatenates the channels of several streams, pixel by pixel, a beat per cycle. The output is the first argument.
 template <int Pixels, class Counts, class Element, int Lanes, class... Inputs>
 void concat(Stream<Element, Lanes>& out, Inputs&... in) {
 #pragma HLS INLINE
   concat_words<Pixels>(Counts{}, out, in...);
 }
 
-/// Reads a pixel of a stream into the bits from `at` on; where the next stream's begin.
+/// Reads a pixel of a stream into the bits from `at` on; returns where those of the next stream start.
 template <class Element, int Lanes, int InLanes>
 int read_pixel(Beat<Element, Lanes>& pixel, int at, Stream<Element, InLanes>& in) {
 #pragma HLS INLINE
@@ -52,7 +52,8 @@ int read_pixel(Beat<Element, Lanes>& pixel, int at, Stream<Element, InLanes>& in
   return at + Element::bits * InLanes;
 }
 
-/// The same where a beat is a whole pixel.
+/// Concatenates the channels of streams whose beat is a whole pixel, a pixel per cycle. The output is the first
+/// argument.
 template <int Pixels, class Element, int Lanes, int... InLanes>
 void concat_pixels(Stream<Element, Lanes>& out, Stream<Element, InLanes>&... in) {
   for (int i = 0; i < Pixels; i++) {

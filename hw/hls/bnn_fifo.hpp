@@ -5,7 +5,7 @@
 
 namespace bnn {
 
-/// Hands a frame's Elements on; the depth is that of the stream it reads (`#pragma HLS STREAM`).
+/// Forwards a frame of Elements; the depth is set on the stream that it reads (`#pragma HLS STREAM`).
 template <int Elements, class Element, int Lanes>
 void fifo(Stream<Element, Lanes>& in, Stream<Element, Lanes>& out) {
   for (int i = 0; i < Elements / Lanes; i++) {

@@ -5,7 +5,7 @@
 
 namespace bnn {
 
-/// Hands each beat of a frame's Elements to every output.
+/// Copies each beat of a frame of Elements to every output.
 template <int Elements, class Element, int Lanes, class... Outputs>
 void fork(Stream<Element, Lanes>& in, Outputs&... out) {
   for (int i = 0; i < Elements / Lanes; i++) {

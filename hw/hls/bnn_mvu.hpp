@@ -6,14 +6,14 @@
 
 namespace bnn {
 
-/// Weights of Rows x Columns, of which Pe rows and Simd columns are worked on in a cycle. Row n * (Columns / Simd) + s
-/// of the ROM: the columns s * Simd... of the rows n * Pe..., each in `words` words of at most 64 bits.
+/// Weights of Rows x Columns, of which a cycle uses Simd columns of Pe rows. Row n * (Columns / Simd) + s of the ROM
+/// holds columns s * Simd... of rows n * Pe..., each row in `words` words of at most 64 bits.
 template <class Weight, int Rows, int Columns, int Pe, int Simd>
 struct Weights {
   static_assert(Rows % Pe == 0 && Columns % Simd == 0, "Pe divides Rows and Simd divides Columns");
   static constexpr int width = Weight::bits * Simd;
   static constexpr int words = (width + 63) / 64;
-  static constexpr int word = (width + words - 1) / words;  // bits
+  static constexpr int word = (width + words - 1) / words;  // bits of a word
   Word<word> rom[(Rows / Pe) * (Columns / Simd)][Pe * words];
 
   Beat<Weight, Simd> get(int fold, int pe) const {
@@ -27,7 +27,7 @@ struct Weights {
   }
 };
 
-/// In the place of thresholds: the accumulator itself is the output.
+/// Stands for thresholds where there are none: the accumulator itself is the output.
 struct NoThresholds {};
 
 template <class Out, class Number>
@@ -36,7 +36,7 @@ typename Out::Value activate(Number number, const NoThresholds&, int, int, int =
   return typename Out::Value(number);
 }
 
-/// How many of the lowest Bits are 1, by a tree whose leaves are six bits: three 6-input LUTs.
+/// Ones among the lowest Bits bits, by a tree whose leaves count six bits in three 6-input LUTs.
 template <int Bits>
 unsigned count_ones(std::uint64_t word) {
 #pragma HLS INLINE
@@ -52,7 +52,7 @@ unsigned count_ones(std::uint64_t word) {
   return count;
 }
 
-/// Bits that are 1, up to 64 at a time in a plain integer, which a simulation is quick with.
+/// Number of ones, counted in plain integers of up to 64 bits, which simulate fast.
 template <int Bits>
 unsigned popcount(const ap_uint<Bits>& bits) {
 #pragma HLS INLINE
@@ -64,14 +64,14 @@ unsigned popcount(const ap_uint<Bits>& bits) {
   }
 }
 
-/// Simd products and their sum. Of bipolar elements and weights: in how many they agree.
+/// Sum of Simd products. Bipolar elements and weights: the number of lanes in which they agree.
 template <class Sum, int Simd>
 Sum dot(const Beat<Bipolar, Simd>& x, const Beat<Bipolar, Simd>& w) {
 #pragma HLS INLINE
   return popcount<Simd>(~(x.bits ^ w.bits));
 }
 
-/// Bipolar weights choose the sign.
+/// Sum of Simd products, in which bipolar weights choose the sign.
 template <class Sum, class In, int Simd>
 Sum dot(const Beat<In, Simd>& x, const Beat<Bipolar, Simd>& w) {
 #pragma HLS INLINE
@@ -84,6 +84,7 @@ Sum dot(const Beat<In, Simd>& x, const Beat<Bipolar, Simd>& w) {
   return sum;
 }
 
+/// Sum of Simd products with integer weights.
 template <class Sum, class In, int Bits, int Simd>
 Sum dot(const Beat<In, Simd>& x, const Beat<Signed<Bits>, Simd>& w) {
 #pragma HLS INLINE
@@ -95,7 +96,7 @@ Sum dot(const Beat<In, Simd>& x, const Beat<Signed<Bits>, Simd>& w) {
   return sum;
 }
 
-/// In the place of a selector: there is one set of thresholds.
+/// Stands for a selector where there is only one set of thresholds.
 struct NoSelector {
   struct Codes {
     int code(int) const { return 0; }
@@ -103,8 +104,8 @@ struct NoSelector {
   Codes read() { return {}; }
 };
 
-/// Matrix-vector-threshold unit (FINN, Umuroglu et al. 2017, section 4.3): Vectors products a frame, Pe rows by Simd
-/// columns a cycle. A vector is read once and kept for the further rows.
+/// Matrix-vector-threshold unit (FINN, Umuroglu et al. 2017, section 4.3): Vectors products per frame, Simd columns of
+/// Pe rows per cycle. A vector is read once and replayed for further rows.
 template <int Vectors, class Accumulator, class In, class Out, class Weight, int Rows, int Columns, int Pe, int Simd,
           class Selector, class Activation>
 void selected_mvu(Stream<In, Simd>& in, Selector& select, Stream<Out, Pe>& out,
@@ -143,7 +144,7 @@ void selected_mvu(Stream<In, Simd>& in, Selector& select, Stream<Out, Pe>& out,
   }
 }
 
-/// The same with thresholds that the elements of a second stream choose.
+/// Matrix-vector unit whose thresholds are chosen by the elements of a second stream.
 template <int Vectors, class Accumulator, class In, class Select, class Out, class Weight, int Rows, int Columns, int Pe,
           int Simd, class Activation>
 void mvu(Stream<In, Simd>& in, Stream<Select, Pe>& select, Stream<Out, Pe>& out,
@@ -152,7 +153,7 @@ void mvu(Stream<In, Simd>& in, Stream<Select, Pe>& select, Stream<Out, Pe>& out,
   selected_mvu<Vectors, Accumulator>(in, select, out, weights, thresholds);
 }
 
-/// With one set of thresholds.
+/// Matrix-vector unit with one set of thresholds.
 template <int Vectors, class Accumulator, class In, class Out, class Weight, int Rows, int Columns, int Pe, int Simd,
           class Activation>
 void mvu(Stream<In, Simd>& in, Stream<Out, Pe>& out, const Weights<Weight, Rows, Columns, Pe, Simd>& weights,
@@ -162,7 +163,7 @@ void mvu(Stream<In, Simd>& in, Stream<Out, Pe>& out, const Weights<Weight, Rows,
   selected_mvu<Vectors, Accumulator>(in, none, out, weights, thresholds);
 }
 
-/// Without thresholds.
+/// Matrix-vector unit without thresholds.
 template <int Vectors, class Accumulator, class In, class Out, class Weight, int Rows, int Columns, int Pe, int Simd>
 void mvu(Stream<In, Simd>& in, Stream<Out, Pe>& out, const Weights<Weight, Rows, Columns, Pe, Simd>& weights) {
 #pragma HLS INLINE

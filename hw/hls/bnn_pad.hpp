@@ -5,7 +5,7 @@
 
 namespace bnn {
 
-/// An image with rows and columns of elements of the code Value around it.
+/// Surrounds an image with rows and columns of one element, whose bits are Value.
 template <class Image, class Before, class After, int Value, class Element, int Lanes>
 void pad(Stream<Element, Lanes>& in, Stream<Element, Lanes>& out) {
   constexpr int words = Image::channels / Lanes;  // beats of a pixel

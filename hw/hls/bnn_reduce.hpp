@@ -5,7 +5,7 @@
 
 namespace bnn {
 
-/// The larger of two elements; of bipolar ones it is OR.
+/// Operation: the largest element; for bipolar elements, OR.
 struct Largest {
   template <class In, class Value>
   static Value first(typename In::Value x) {
@@ -19,7 +19,7 @@ struct Largest {
   }
 };
 
-/// The sum; of bipolar elements, how many are +1.
+/// Operation: the sum; for bipolar elements, the number of +1.
 struct Sum {
   template <class In, class Value>
   static Value first(typename In::Value x) {
@@ -33,16 +33,16 @@ struct Sum {
   }
 };
 
-/// Joins the elements of each block of an image, channel by channel. Rows and columns that fill no block are dropped.
+/// Reduces each block of an image to a pixel, channel by channel. Rows and columns that fill no block are dropped.
 template <class Operation, class Image, class Kernel, class In, class Out, int Lanes>
 void reduce(Stream<In, Lanes>& in, Stream<Out, Lanes>& out) {
   constexpr int words = Image::channels / Lanes;  // beats of a pixel
   constexpr int rows = Image::height / Kernel::rows, columns = Image::width / Kernel::columns;
   static_assert(rows > 0 && columns > 0, "a block lies in the image");
-  Beat<Out, Lanes> open[columns * words];  // a row of blocks that are not complete
+  Beat<Out, Lanes> open[columns * words];  // partial results of a row of blocks
 
-  int x = 0, y = 0;                              // the block, or beyond the last
-  int row = 0, column = 0, pixel = 0, word = 0;  // in the block, in the image's row, in the pixel
+  int x = 0, y = 0;                              // block in the grid; beyond the last, pixels are dropped
+  int row = 0, column = 0, pixel = 0, word = 0;  // position in the block, in the image's row, in the pixel
   for (int i = 0; i < Image::height * Image::width * words; i++) {
 #pragma HLS PIPELINE II = 1
     const Beat<In, Lanes> beat = in.read();
@@ -77,7 +77,7 @@ void pool(Stream<Element, Lanes>& in, Stream<Element, Lanes>& out) {
   reduce<Largest, Image, Kernel>(in, out);
 }
 
-/// Sum of each channel over the image: the global average pool without its division.
+/// Sum of each channel over the image: a global average pool without the division.
 template <class Image, class In, class Out, int Lanes>
 void global_sum(Stream<In, Lanes>& in, Stream<Out, Lanes>& out) {
 #pragma HLS INLINE

@@ -5,14 +5,14 @@
 
 namespace bnn {
 
-/// Thresholds of a vector's channels, a beat a row: Lanes channels of Codes sets of Steps each. They do not decrease in a
-/// set; a selector chooses the set where there are several.
+/// Thresholds of the channels of a vector. A row of the ROM is a beat: for each lane, Codes sets of Steps thresholds
+/// that do not decrease. If there are several sets, a selector chooses one.
 template <int Bits, int Beats, int Lanes, int Steps, int Codes = 1>
 struct Thresholds {
   Integer<Bits> rom[Beats][Lanes * Codes * Steps];
 };
 
-/// How many of a channel's thresholds a number reaches; of one threshold, the bit of its sign.
+/// Counts the thresholds of a channel that a number reaches; with one threshold, the bit of a bipolar element.
 template <class Out, class Number, int Bits, int Beats, int Lanes, int Steps, int Codes>
 typename Out::Value activate(Number number, const Thresholds<Bits, Beats, Lanes, Steps, Codes>& thresholds, int beat,
                              int lane, int code = 0) {
@@ -26,7 +26,7 @@ typename Out::Value activate(Number number, const Thresholds<Bits, Beats, Lanes,
   return count;
 }
 
-/// Thresholds on each of a frame's Elements, whose vectors have Beats beats.
+/// Applies thresholds to a frame of Elements; its vectors have Beats beats.
 template <int Elements, class In, class Out, int Lanes, int Bits, int Beats, int Steps>
 void threshold(Stream<In, Lanes>& in, Stream<Out, Lanes>& out, const Thresholds<Bits, Beats, Lanes, Steps>& thresholds) {
   static_assert(Elements % (Beats * Lanes) == 0, "a frame holds whole vectors");
@@ -45,7 +45,7 @@ void threshold(Stream<In, Lanes>& in, Stream<Out, Lanes>& out, const Thresholds<
   }
 }
 
-/// The same with thresholds that the elements of a second stream choose.
+/// Applies thresholds that the elements of a second stream choose.
 template <int Elements, class In, class Select, class Out, int Lanes, int Bits, int Beats, int Steps, int Codes>
 void threshold(Stream<In, Lanes>& in, Stream<Select, Lanes>& select, Stream<Out, Lanes>& out,
                const Thresholds<Bits, Beats, Lanes, Steps, Codes>& thresholds) {

@@ -8,7 +8,7 @@
 
 namespace bnn {
 
-/// -1 or +1 as one bit: 0 stands for -1, 1 for +1.
+/// Element type of -1 and +1, in one bit: 0 stands for -1, 1 for +1.
 struct Bipolar {
   static constexpr int bits = 1;
   using Value = ap_uint<1>;
@@ -19,7 +19,7 @@ struct Bipolar {
   }
 };
 
-/// 0 ... 2^Bits - 1.
+/// Element type of the unsigned integers 0 ... 2^Bits - 1.
 template <int Bits>
 struct Unsigned {
   static constexpr int bits = Bits;
@@ -31,7 +31,7 @@ struct Unsigned {
   }
 };
 
-/// Two's complement.
+/// Element type of the integers of Bits bits in two's complement.
 template <int Bits>
 struct Signed {
   static constexpr int bits = Bits;
@@ -43,7 +43,7 @@ struct Signed {
   }
 };
 
-/// What a stream carries in a cycle: Lanes elements, the first in the least significant bits.
+/// One transfer of a stream: Lanes elements, the first in the least significant bits.
 template <class Element, int Lanes>
 struct Beat {
   static constexpr int width = Element::bits * Lanes;
@@ -54,7 +54,7 @@ struct Beat {
     const ap_uint<Element::bits> code = bits.range((lane + 1) * Element::bits - 1, lane * Element::bits);
     return typename Element::Value(code);
   }
-  int code(int lane) const {  // the bits of an element
+  int code(int lane) const {  // the bits of an element as an unsigned integer
 #pragma HLS INLINE
     return ap_uint<Element::bits>(bits.range((lane + 1) * Element::bits - 1, lane * Element::bits)).to_int();
   }
@@ -73,7 +73,7 @@ struct Image {
   static constexpr int height = Height, width = Width, channels = Channels;
 };
 
-/// Pixels down and across.
+/// Numbers of pixels, down and across.
 template <int Rows, int Columns>
 struct Kernel {
   static constexpr int rows = Rows, columns = Columns;
@@ -87,7 +87,7 @@ struct Dilation {
   static constexpr int rows = Rows, columns = Columns;
 };
 
-/// Rows above and columns on the left, rows below and columns on the right.
+/// Padding: Before is rows above and columns on the left, After rows below and columns on the right.
 template <int Rows, int Columns>
 struct Before {
   static constexpr int rows = Rows, columns = Columns;
@@ -97,7 +97,7 @@ struct After {
   static constexpr int rows = Rows, columns = Columns;
 };
 
-// A constant of a ROM. For a simulation it is a plain integer: a hundred thousand of them compile in no time.
+// Constants of a ROM. In simulation they are plain integers, because a compiler is slow with many ap_int constants.
 #ifdef __SYNTHESIS__
 template <int Bits>
 using Word = ap_uint<Bits>;
@@ -110,14 +110,14 @@ template <int Bits>
 using Integer = std::int64_t;
 #endif
 
-/// Bits that hold 0 ... n.
+/// Bits of an integer in 0 ... n.
 constexpr int bits_for(int n) {
   int bits = 1;
   while (n >>= 1) bits++;
   return bits;
 }
 
-/// Counts 0 ... Limit - 1 and tells when it begins anew; `wraps<3>(x) && wraps<2>(y)` counts in two digits.
+/// Advances a counter over 0 ... Limit - 1; true when it wraps. `wraps<3>(x) && wraps<2>(y)` counts in two digits.
 template <int Limit>
 bool wraps(int& counter) {
 #pragma HLS INLINE

@@ -5,7 +5,7 @@
 
 namespace bnn {
 
-/// Regroups the lanes of a frame's Elements; their order stays. One number of lanes divides the other.
+/// Regroups a frame of Elements into more or fewer lanes, in order; one number of lanes must divide the other.
 template <int Elements, class Element, int InLanes, int OutLanes>
 void width_converter(Stream<Element, InLanes>& in, Stream<Element, OutLanes>& out) {
   static_assert(InLanes % OutLanes == 0 || OutLanes % InLanes == 0, "one number of lanes divides the other");
@@ -16,7 +16,7 @@ void width_converter(Stream<Element, InLanes>& in, Stream<Element, OutLanes>& ou
   int part = 0;
   for (int i = 0; i < Elements / narrow; i++) {
 #pragma HLS PIPELINE II = 1
-    if constexpr (InLanes < OutLanes) {  // shifts the narrow beats in from above
+    if constexpr (InLanes < OutLanes) {  // shift narrow beats in from above
       wide = (wide >> bits) | (ap_uint<bits * ratio>(in.read().bits) << (bits * (ratio - 1)));
       if (wraps<ratio>(part)) out.write({wide});
     } else {

@@ -5,7 +5,7 @@
 
 namespace bnn {
 
-/// Where the windows of an image lie.
+/// The grid of windows in an image.
 template <class Image, class Kernel, class Stride, class Dilation>
 struct Windows {
   static constexpr int span_rows = (Kernel::rows - 1) * Dilation::rows + 1;
@@ -14,21 +14,21 @@ struct Windows {
   static constexpr int rows = (Image::height - span_rows) / Stride::rows + 1;
   static constexpr int columns = (Image::width - span_columns) / Stride::columns + 1;
 
-  // In pixels: from a window's first to its last, and the most from one window's first to that of the next.
+  // In pixels: from a window's first to its last, and from one window's first to the next one's, at most.
   static constexpr int span = (span_rows - 1) * Image::width + span_columns;
   static constexpr int next_row = Stride::rows * Image::width - (columns - 1) * Stride::columns;
   static constexpr int next = rows > 1 && next_row > Stride::columns ? next_row : Stride::columns;
 };
 
-/// Smallest power of two that is not below n.
+/// Smallest power of two that is at least n.
 constexpr int power_of_two(int n) {
   int power = 1;
   while (power < n) power *= 2;
   return power;
 }
 
-/// Sliding window, a beat in and a beat out a cycle. A ring keeps the image from the window's first pixel to the next
-/// window's last; a window is sent when all of it has come.
+/// Serial sliding window: a beat in and a beat out per cycle. A ring buffer holds the image from the current window's
+/// first pixel to the next window's last; a window is sent once all of it has arrived.
 template <class Image, class Kernel, class Stride, class Dilation, class Element, int Lanes>
 void window_serial(Stream<Element, Lanes>& in, Stream<Element, Lanes>& out) {
   using Where = Windows<Image, Kernel, Stride, Dilation>;
@@ -37,11 +37,11 @@ void window_serial(Stream<Element, Lanes>& in, Stream<Element, Lanes>& out) {
   constexpr int depth = power_of_two((Where::span + Where::next) * words);
   Beat<Element, Lanes> ring[depth];
 
-  int loaded = 0;                     // beats of the frame
-  int start = 0;                      // the window's first beat
-  int across = 0, down = 0;           // the window
-  int row = 0, column = 0, word = 0;  // of the window, what is sent next
-  bool done = false;                  // the last window is sent
+  int loaded = 0;                     // beats of the frame that were read
+  int start = 0;                      // first beat of the window
+  int across = 0, down = 0;           // window in the grid
+  int row = 0, column = 0, word = 0;  // next beat to send, in the window
+  bool done = false;                  // the last window was sent
   while (!done || loaded < beats) {
 #pragma HLS PIPELINE II = 1
     const bool send = !done && loaded >= start + Where::span * words;
@@ -65,8 +65,8 @@ void window_serial(Stream<Element, Lanes>& in, Stream<Element, Lanes>& out) {
   }
 }
 
-/// Sliding window, a pixel in and a whole window out a cycle. A memory keeps the rows above, a register for each pixel
-/// of the window's span the columns to its left.
+/// Parallel sliding window: a pixel in per cycle, and whole windows out. A memory holds the rows above; registers hold
+/// the pixels that the window spans.
 template <class Image, class Kernel, class Stride, class Dilation, class Element, int Channels, int Lanes>
 void window_parallel(Stream<Element, Channels>& in, Stream<Element, Lanes>& out) {
   using Where = Windows<Image, Kernel, Stride, Dilation>;
@@ -115,7 +115,7 @@ void window_parallel(Stream<Element, Channels>& in, Stream<Element, Lanes>& out)
   }
 }
 
-/// Windows of an image, rows first: the whole of one a beat where the lanes are so many, else piece by piece.
+/// Sliding window: for each output pixel its window, rows first. Parallel if a beat of the output is a whole window.
 template <class Image, class Kernel, class Stride = bnn::Stride<1, 1>, class Dilation = bnn::Dilation<1, 1>,
           class Element, int InLanes, int OutLanes>
 void window(Stream<Element, InLanes>& in, Stream<Element, OutLanes>& out) {

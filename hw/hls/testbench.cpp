@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Streams saved frames through the accelerator, and compares what comes out.
+// Runs saved frames through the accelerator and compares the results.
 //
 //   testbench FRAMES RESULTS [EXPECTED]
 //
-// FRAMES holds the beats of the frames, each in whole bytes, little endian; so does EXPECTED those of the results.
-// RESULTS is written, and RESULTS.json: the frames, the seconds they took, and the first beat whose TLAST is wrong
-// (-1: none). Exit code 0: all as expected; 1: the line tells the first beat that is not; 2: a file.
+// FRAMES holds the beats of the frames, each in whole bytes, little endian; EXPECTED holds those of the results.
+// The bench writes RESULTS, and RESULTS.json with the number of frames, the seconds they took, and the first beat whose
+// TLAST is wrong (-1: none). Exit code 0: all as expected; 1: the line names the first beat that differs; 2: a file
+// cannot be read or written.
 
 #include "testbench.hpp"
 

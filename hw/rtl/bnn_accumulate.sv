@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Running sum over the words of a vector, modulo 2**OutWidth. Latency: one cycle; none where a vector is one word.
+/// Running sum over the words of a vector, modulo 2**OutWidth. Latency: one cycle, or none if Words is 1.
 module bnn_accumulate #(
   parameter int unsigned Words    = 2,
   parameter int unsigned InWidth  = 4,  // unsigned, or as wide as the output

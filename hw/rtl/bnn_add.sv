@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// a + b of the elements of two streams, lane by lane; a bipolar element counts as -1 or +1. Latency: one cycle.
-/// `data_i` is {b, a}; so are `valid_i` and `ready_o`.
+/// Adds two streams, lane by lane; a bipolar element counts as -1 or +1. Takes a beat of both at once; latency: one
+/// cycle. `data_i` is {b, a}, and so are `valid_i` and `ready_o`.
 module bnn_add #(
   parameter int unsigned Lanes    = 2,
   parameter int unsigned AWidth   = 4,

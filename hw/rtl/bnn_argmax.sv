@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Largest of Lanes values and its lane, the lowest lane of equals; a registered level halves the lanes, and the rest
-/// lie in an instance of the module itself. Latency: $clog2(Lanes).
+/// Largest of Lanes values, and its index; the lowest lane wins a tie. A tree of registered levels: this instance is
+/// one of them and instantiates the module itself for the rest. Latency: $clog2(Lanes).
 module bnn_argmax #(
   parameter int unsigned Lanes      = 4,
   parameter int unsigned Width      = 8,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The channels of several streams, pixel by pixel: Words[0] beats of stream 0, then Words[1] of stream 1, and so on.
-/// A beat a cycle; latency: one cycle. `bnn_join` does the same for streams whose beat is a whole pixel.
+/// Concatenates the channels of several streams: for each pixel Words[0] beats of stream 0, then Words[1] of stream 1,
+/// and so on. One beat per cycle; latency: one cycle. `bnn_join` does the same if every beat is a whole pixel.
 module bnn_concat #(
-  parameter int unsigned             Width  = 8,  // bits of a beat, equal for all
+  parameter int unsigned             Width  = 8,  // bits of a beat, equal for all streams
   parameter int unsigned             Inputs = 2,
-  parameter logic [Inputs-1:0][31:0] Words  = '{default: 32'd1}  // beats of a pixel
+  parameter logic [Inputs-1:0][31:0] Words  = '{default: 32'd1}  // beats of a pixel, by stream
 ) (
   input  logic                         clk_i,
   input  logic                         rst_ni,

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The end of a pipeline that never stalls: lends a place to each result before it is launched.
-/// A launch is allowed while `room_o`; its result arrives Latency cycles later and always finds room.
-/// Deep enough that one launch every Interval cycles is kept up for ever when nothing stalls.
+/// Output FIFO of a pipeline that cannot stall. It reserves a slot for each result before the pipeline starts on it, so
+/// backpressure never reaches the pipeline's registers. A launch is allowed while `room_o`; its result arrives Latency
+/// cycles later and always finds room. The depth sustains one launch every Interval cycles.
 module bnn_credit_fifo #(
   parameter  int unsigned Width    = 8,
   parameter  int unsigned Latency  = 1,  // cycles from a launch to its `valid_i`
-  parameter  int unsigned Interval = 1,  // cycles from a launch to the next, at least
+  parameter  int unsigned Interval = 1,  // fewest cycles from one launch to the next
   localparam int unsigned Depth    = bnn_pkg::ceil_div(Latency + 2, Interval > 0 ? Interval : 1) + 1
 ) (
   input  logic             clk_i,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The input, Stages cycles later; 0 stages is a wire. Reset is for control bits; data need none.
+/// Delays the input by Stages cycles; 0 is a wire. Control bits need Reset; data do not.
 module bnn_delay #(
   parameter int unsigned Width  = 1,
   parameter int unsigned Stages = 1,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// First-in first-out buffer of Depth beats; at depth 2 a skid buffer. Latency: one cycle when empty.
-/// Both `ready_o` and `data_o` come from registers, so it breaks the ready chain and the data path alike.
+/// `ready_o`, `valid_o` and `data_o` are registers, so it cuts the combinational paths in both directions.
 module bnn_fifo #(
   parameter int unsigned Width = 8,
   parameter int unsigned Depth = 2
@@ -19,7 +19,7 @@ module bnn_fifo #(
     $fatal(1, "Width %0d, Depth %0d: a FIFO holds at least 2 beats of at least 1 bit", Width, Depth);
   end
 
-  localparam int unsigned Ring       = Depth - 1;  // beats beside the one in the output register
+  localparam int unsigned Ring       = Depth - 1;  // the output register holds one more beat
   localparam int unsigned CountWidth = $clog2(Ring + 1);
   localparam int unsigned PtrWidth   = bnn_pkg::index_width(Ring);
   localparam logic [PtrWidth-1:0] Last = PtrWidth'(Ring - 1);

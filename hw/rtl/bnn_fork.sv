@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Hands each beat to every one of Outputs readers, each at its own pace, from one register: the next beat comes in when
-/// all have read this one, or are reading it. Latency: one cycle. `bnn_fifo` behind it lets a reader lag further behind.
+/// Copies each beat to Outputs readers, each with its own handshake, from one register: the next beat enters once every
+/// reader has taken this one or takes it in this cycle, so `ready_o` is combinational in `ready_i`. Latency: one cycle.
+/// A `bnn_fifo` after it decouples a reader.
 module bnn_fork #(
   parameter int unsigned Width   = 8,
   parameter int unsigned Outputs = 2

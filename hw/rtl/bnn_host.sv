@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a host wants around an accelerator: streams of the DMA's words, TLAST at the end of a batch, and registers.
-/// A beat of the accelerator has InRatio words, its result OutRatio. A batch is any number of whole frames; its last
-/// word comes with TLAST, and so leaves the last word of its results.
+/// The host's side of an accelerator: streams in words of the DMA, TLAST at the end of a batch, and registers.
+/// An input beat of the accelerator is InRatio words, an output beat OutRatio. A batch is any number of whole frames;
+/// TLAST on its last word causes TLAST on the last word of its results.
 module bnn_host #(
   parameter int unsigned     WordWidth = 32,
   parameter int unsigned     InWords   = 4,  // of a frame
@@ -13,7 +13,7 @@ module bnn_host #(
 ) (
   input  logic                          clk_i,
   input  logic                          rst_ni,
-  // AXI4-Lite, see bnn_registers.rdl
+  // AXI4-Lite; bnn_registers.rdl has the address map
   input  logic [                   5:0] s_axi_awaddr,
   input  logic [                   2:0] s_axi_awprot,
   input  logic                          s_axi_awvalid,
@@ -57,7 +57,7 @@ module bnn_host #(
   end
 
   localparam logic [31:0] Magic = 32'h4144_4231;
-  localparam int unsigned IndexWidth = 16;  // of frames that may be under way, and more
+  localparam int unsigned IndexWidth = 16;  // of a frame's number, which wraps; fewer frames are in flight at once
 
   bnn_registers_pkg::bnn_registers__in_t hwif_in;
   bnn_registers_pkg::bnn_registers__out_t hwif_out;
@@ -67,7 +67,7 @@ module bnn_host #(
   assign rst_n       = rst_ni && !restart;
   assign core_rst_no = rst_n;
 
-  // In: the words of a frame are counted, the frames that end a batch remembered.
+  // Input: counts the words of a frame, and queues the numbers of the frames that end a batch.
   logic take, in_last, in_ready, inside_q, ends_ready;
   logic [IndexWidth-1:0] in_frame_q, out_frame_q, end_frame;
   assign s_axis_tready = in_ready && ends_ready && !restart;
@@ -98,7 +98,7 @@ module bnn_host #(
     .data_o (core_data_o)
   );
 
-  // Out.
+  // Output: TLAST on the last word of a frame that ends a batch.
   logic leave, out_last, end_valid;
   assign leave        = m_axis_tvalid && m_axis_tready;
   assign m_axis_tlast = out_last && end_valid && end_frame == out_frame_q;
@@ -154,7 +154,7 @@ module bnn_host #(
     end
   end
 
-  // What the host can read.
+  // Status and counters for the host.
   logic busy, misaligned_q;
   logic [31:0] frames_in_q, frames_out_q, cycles_q, input_stalls_q, input_gaps_q, output_stalls_q;
   assign busy = inside_q || in_frame_q != out_frame_q;

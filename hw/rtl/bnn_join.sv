@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Takes a beat of each of Inputs streams at once, and hands their bits on as one beat of Width bits; the first
-/// stream's are the least significant. Latency: one cycle.
+/// Takes a beat of each of Inputs streams at once and sends their bits as one beat, those of the first stream in the
+/// least significant bits. Latency: one cycle.
 module bnn_join #(
   parameter int unsigned Inputs = 2,
-  parameter int unsigned Width  = 8  // bits of all streams
+  parameter int unsigned Width  = 8  // bits of all streams together
 ) (
   input  logic              clk_i,
   input  logic              rst_ni,

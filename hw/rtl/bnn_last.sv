@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Marks the last of every Beats beats of a stream that passes by: TLAST.
+/// TLAST of a stream: counts its handshakes and marks the last of every Beats beats.
 module bnn_last #(
   parameter int unsigned Beats = 1
 ) (

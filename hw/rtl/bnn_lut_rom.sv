@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The registered ROM of `bnn_rom` where it is deeper than 32 words, in logic. Kept apart in synthesis: a LUT6 holds 64
-/// words of a bit, but a mapper that sees the logic beside it too trades those LUTs for two to five times as many.
+/// Registered ROM in LUTs, for the depths above 32 words of `bnn_rom`. Synthesis keeps its hierarchy: a LUT6 holds 64
+/// words of a bit, but a mapper that merges the ROM with the logic around it takes two to five times as many LUTs.
 (* keep_hierarchy = "yes" *)
 module bnn_lut_rom #(
   parameter  int unsigned Width     = 8,

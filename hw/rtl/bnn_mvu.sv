@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Matrix-vector(-threshold) unit: Pe rows and Simd columns a cycle, a vector in (Rows/Pe) * (Columns/Simd) cycles
-/// exactly. Word n*(Columns/Simd) + s of the weight file holds columns s*Simd... of rows n*Pe..., row by row; bit 1
-/// is +1 where WeightWidth is 1. Steps = 0 puts out the accumulator, resized to OutWidth, else see `bnn_steps`.
-/// The accumulator is the popcount of agreeing bits where input and weights are bipolar, else the dot product.
+/// Matrix-vector(-threshold) unit: Simd columns of Pe rows per cycle, so a vector takes exactly
+/// (Rows/Pe) * (Columns/Simd) cycles. The accumulator of a row is the popcount of agreeing bits if input and weights
+/// are bipolar, else the dot product. With Steps = 0 the result is the accumulator, resized to OutWidth; otherwise
+/// `bnn_steps` compares it with thresholds.
 ///
-/// With SelectWidth bits a row, a second stream chooses among 2**SelectWidth sets of thresholds: `valid_i`, `ready_o` and
-/// `data_i` are {selector, values}; the selector has a beat for each beat of the result.
+/// Word n*(Columns/Simd) + s of the weight file holds columns s*Simd... of rows n*Pe..., row by row. If WeightWidth is
+/// 1, bit 1 is +1 and bit 0 is -1.
 ///
-/// A pipeline without stalls: replay -> weights -> products -> sum -> accumulate -> thresholds -> credit FIFO.
+/// If SelectWidth is not 0, a second stream chooses among 2**SelectWidth sets of thresholds: `valid_i`, `ready_o` and
+/// `data_i` are {selector, values}. The selector has a beat for each beat of the result.
+///
+/// The pipeline never stalls: replay -> weights -> products -> sum -> accumulate -> thresholds -> credit FIFO.
 module bnn_mvu #(
   parameter int unsigned Columns        = 8,
   parameter int unsigned Rows           = 2,
@@ -53,7 +56,7 @@ module bnn_mvu #(
   localparam bit Wide   = WeightWidth > 1;
   localparam string AccKind = Xnor ? "unsigned" : "signed";
 
-  // A LUT6 holds a ROM of up to 32 words and the XNOR after it; then the register follows the XNOR, not the ROM.
+  // A LUT6 holds a ROM of up to 32 words and the XNOR after it. In that case the XNOR is registered instead of the ROM.
   localparam bit Shallow    = Memory == "lut" && Fold <= 32;
   localparam bit Registered = Wide || (Xnor && Shallow);
   localparam int unsigned RomLatency = Memory == "block" ? 2 : Memory == "lut" && !(Xnor && Shallow) ? 1 : 0;
@@ -61,14 +64,14 @@ module bnn_mvu #(
   localparam int unsigned SumLatency = RomLatency + (Registered ? 1 : 0) + bnn_pkg::sum_latency(Simd, TermWidth);
   localparam int unsigned AccLatency = SumLatency + (Words > 1 ? 1 : 0) + (Masked ? 1 : 0);
   localparam int unsigned Latency    = AccLatency + (Steps > 0 ? bnn_pkg::steps_latency(Steps) : 0);
-  // What adds up beside the accumulators: the sum of a popcount has its exact width, any other the accumulator's.
+  // Width of the sum before the accumulator: exact for a popcount, otherwise the accumulator's.
   localparam int unsigned PopWidth   = $clog2(Simd + 1);
   localparam int unsigned SumWidth   = Xnor ? PopWidth : AccWidth;
 
   localparam int unsigned AddrWidth = bnn_pkg::index_width(Fold);
   localparam int unsigned WordWidth = bnn_pkg::index_width(Words);
 
-  // Launch: a word of the vector, with the address of its weights. Room for the result is asked at its first word.
+  // Launch: a word of the vector and the address of its weights. The first word waits for room for the result.
   logic word_valid, word_ready, room;
   logic [Simd*InWidth-1:0] word;
   logic [AddrWidth-1:0] addr_q;
@@ -116,7 +119,7 @@ module bnn_mvu #(
     .data_o({sum_valid, sum_first, sum_last})
   );
 
-  // Weights, and the word beside them.
+  // The weights, and the word delayed by as much.
   logic [Pe-1:0][Simd*WeightWidth-1:0] weights;
   logic [Simd*InWidth-1:0] delayed;
 
@@ -142,7 +145,7 @@ module bnn_mvu #(
     .data_o(delayed)
   );
 
-  // Masked products want the sum of all elements too, once for all rows.
+  // Masked products also need the sum of all elements, once for all rows: dot product = 2 * masked sum - sum.
   logic [AccWidth-1:0] all;
   logic acc_valid, result_valid;
 
@@ -220,7 +223,7 @@ module bnn_mvu #(
     end
   end
 
-  // The selector's beat is taken with the last word, and comes to the thresholds with the accumulators.
+  // The selector's beat is taken with the last word and reaches the thresholds together with the accumulators.
   localparam int unsigned SelectBits = SelectWidth > 0 ? Pe * SelectWidth : 1;
   logic [SelectBits-1:0] select;
 
@@ -242,7 +245,7 @@ module bnn_mvu #(
     assign select   = '0;
   end
 
-  // The result: thresholds, or the accumulator itself.
+  // The result: the number of thresholds reached, or the accumulator itself.
   logic [Pe-1:0][OutWidth-1:0] result;
 
   if (Steps > 0) begin : gen_steps

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// An image with rows and columns of one value around it, a beat a cycle: the padded image's beats a frame. It takes
-/// nothing while it sends the value.
+/// Surrounds an image with rows and columns of one value. Sends one beat per cycle, so a frame takes as many cycles as
+/// the padded image has beats; takes no input while it sends padding.
 module bnn_pad #(
   parameter int unsigned Width   = 8,  // bits of a beat
   parameter int unsigned Words   = 1,  // beats of a pixel
-  parameter int unsigned Rows    = 4,  // of the image that comes in
+  parameter int unsigned Rows    = 4,  // of the input image
   parameter int unsigned Columns = 4,
   parameter int unsigned Top     = 1,
   parameter int unsigned Left    = 1,
   parameter int unsigned Bottom  = 1,
   parameter int unsigned Right   = 1,
   parameter int unsigned Lanes   = 1,  // elements of a beat
-  parameter int unsigned Value   = 0   // the bits of an element that is put around
+  parameter int unsigned Value   = 0   // the bits of a padding element
 ) (
   input  logic             clk_i,
   input  logic             rst_ni,
@@ -57,7 +57,7 @@ module bnn_pad #(
     .last_row_o   (last_row)
   );
 
-  // Of the integers, 32 bits wide, so that a bound that is one more than the largest coordinate needs no care.
+  // In 32 bits, because a bound may exceed the largest coordinate by one.
   assign in_image = 32'(row) + 1 > Top && 32'(row) < Top + Rows && 32'(column) + 1 > Left && 32'(column) < Left + Columns;
   assign valid   = valid_i || !in_image;
   assign ready_o = ready && in_image;

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Sum of Simd products of one row, modulo 2**OutWidth. What a product is depends on the two kinds:
-///   weights of 1 bit (-1, +1), input bipolar: agreement of the bits, so the sum is a popcount;
-///   weights of 1 bit, input N-bit: the element where the weight is +1, else 0 (dot product = 2 * sum - sum of elements);
-///   weights of 2 or more bits: the product, of signed weights.
-/// Latency: that of its `bnn_sum`, and 1 for the register, where there is one.
+/// Sum of the Simd products of one row, modulo 2**OutWidth. The product of an element and a weight is
+///   XNOR if both are bipolar (WeightWidth is 1), so the sum is a popcount;
+///   the element if a bipolar weight is +1, else 0, for other inputs (dot product = 2 * sum - sum of all elements);
+///   the true product if WeightWidth is 2 or more; such weights are signed.
+/// Latency: that of `bnn_sum`, plus 1 if the products are registered.
 module bnn_products #(
   parameter int unsigned Simd        = 8,
   parameter int unsigned InWidth     = 1,
   parameter string       InKind      = "bipolar",
   parameter int unsigned WeightWidth = 1,
   parameter int unsigned OutWidth    = 4,
-  parameter bit          Registered  = 1'b1  // a register after XNOR; products of wide weights always have one
+  parameter bit          Registered  = 1'b1  // register the products; those of wide weights always are
 ) (
   input  logic                             clk_i,
   input  logic [Simd-1:0][InWidth-1:0]     data_i,
@@ -20,7 +20,7 @@ module bnn_products #(
 );
   localparam bit Bipolar = InKind == "bipolar";
   localparam bit Wide    = WeightWidth > 1;
-  // -w of the most negative weight needs one bit more than w
+  // The negative of the most negative weight needs one bit more than the weight.
   localparam int unsigned TermWidth = Wide ? WeightWidth + InWidth : InWidth;
 
   logic [Simd-1:0][TermWidth-1:0] term_d, term;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where the next beat of an image lies: counts the beats of a pixel, the pixels of a row and the rows at each
-/// `step_i`, and begins anew after the last beat of a frame.
+/// Position of the next beat in an image: counts the beats of a pixel, the pixels of a row and the rows. Each `step_i`
+/// advances by one beat; after the last beat of a frame the counters wrap.
 module bnn_raster #(
   parameter  int unsigned Words       = 1,  // beats of a pixel
   parameter  int unsigned Columns     = 1,

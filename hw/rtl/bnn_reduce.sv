@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Each block of KernelRows x KernelColumns pixels to one: the largest element of each channel ("max"; of -1 and +1 an
-/// OR), or the sum ("sum"; of -1 and +1 the number of +1). Blocks do not overlap; rows and columns that fill none are
-/// dropped. Takes a beat a cycle; what is known of a row of blocks lies in a LUT-RAM.
+/// Reduces each block of KernelRows x KernelColumns pixels to one, channel by channel: "max" to the largest element
+/// (bipolar: OR), "sum" to the sum (bipolar: the number of +1). Blocks do not overlap; rows and columns that fill no
+/// block are dropped. Takes one beat per cycle; a LUT-RAM holds the partial results of a row of blocks.
 module bnn_reduce #(
   parameter int unsigned InWidth       = 1,  // bits of an element
   parameter string       InKind        = "bipolar",  // "bipolar", "unsigned" or "signed"
@@ -32,7 +32,7 @@ module bnn_reduce #(
     $fatal(1, "Operation %s: max or sum", Operation);
   end
 
-  localparam int unsigned Across        = Columns / KernelColumns;  // blocks side by side
+  localparam int unsigned Across        = Columns / KernelColumns;  // blocks in a row
   localparam int unsigned Down          = Rows / KernelRows;
   localparam int unsigned Places        = Across * Words;
   localparam int unsigned PlaceWidth    = bnn_pkg::index_width(Places);
@@ -46,9 +46,9 @@ module bnn_reduce #(
   logic [ColumnWidth-1:0] column;
   logic [RowWidth-1:0] row;
   logic last_word, last_column, last_row, take, in_block, first, last, ready;
-  logic [InColumnWidth-1:0] in_column_q;  // column in the block
+  logic [InColumnWidth-1:0] in_column_q;  // column within the block
   logic [InRowWidth-1:0] in_row_q;
-  logic [PlaceWidth-1:0] start_q;  // the block's first place
+  logic [PlaceWidth-1:0] start_q;  // address of the block's first word
 
   assign ready_o = ready;
   assign take    = valid_i && ready;
@@ -92,7 +92,7 @@ module bnn_reduce #(
   assign first  = in_column_q == '0 && in_row_q == '0;
   assign last   = in_column_q == InColumnWidth'(KernelColumns - 1) && in_row_q == InRowWidth'(KernelRows - 1);
 
-  // The block so far, and with this pixel.
+  // The partial result of the block, without and with this pixel.
   logic [Lanes-1:0][OutWidth-1:0] memory[Places];
   logic [Lanes-1:0][OutWidth-1:0] so_far, now;
   logic [PlaceWidth-1:0] place;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Plays each vector of Words words Passes times. Pass 0 hands words on as they arrive; the memory holds two vectors,
-/// so the next vector is taken in while this one is replayed, and `valid_o` never falls when the source keeps up.
+/// Replays each vector of Words words Passes times. The first pass forwards words as they arrive. The memory is a
+/// ping-pong buffer: it takes in the next vector while this one is replayed, so the output has no gaps if the source
+/// keeps up.
 module bnn_replay #(
   parameter int unsigned Width  = 8,
   parameter int unsigned Words  = 4,
@@ -37,8 +38,8 @@ module bnn_replay #(
     logic [Width-1:0] memory[2**(AddrWidth+1)];
     place_t write_q, read_q;
     logic [PassWidth-1:0] pass_q;
-    logic [CountWidth-1:0] held_d, held_q;  // words in the memory that are needed yet
-    logic [CountWidth-1:0] new_d, new_q;  // those of them that were not read even once
+    logic [CountWidth-1:0] held_d, held_q;  // words in the memory that are still needed
+    logic [CountWidth-1:0] new_d, new_q;  // words among them that have not been read yet
     logic take, load, first_pass, last_pass, last_word, fetch;
 
     assign take       = valid_i && ready_o;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Constants from a file of hexadecimal words, one a line, element 0 in the least significant bits.
-/// Latency 0 is logic (LUTs, or plain constants at depth 1); 1 is registered; 2 is block RAM with its output register.
+/// ROM with the words of a hexadecimal file, one per line, element 0 in the least significant bits.
+/// Latency 0 is combinational (LUTs; constants at depth 1), 1 is registered, 2 is block RAM with its output register.
 module bnn_rom #(
   parameter  int unsigned Width     = 8,
   parameter  int unsigned Depth     = 2,
   parameter  int unsigned Latency   = 0,
-  parameter               File      = "",  // untyped: every tool takes it in $readmemh
+  parameter               File      = "",  // untyped, which every tool accepts in $readmemh
   localparam int unsigned AddrWidth = bnn_pkg::index_width(Depth)
 ) (
   input  logic                 clk_i,

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How many thresholds of its channel each lane's element reaches (T <= x): the pipeline inside two stages, without
-/// handshake. Beat n of a vector carries channels n*Lanes...; their thresholds are word n of the file, lane by lane,
-/// step by step. Latency: 1 with one step, else 2. With SelectWidth bits a lane, `select_i` chooses one of
-/// 2**SelectWidth sets of thresholds, which lie behind each other in the lane's part of the word.
+/// Counts for each lane the thresholds of its channel that the element reaches (T <= x). A pipeline without handshake,
+/// shared by `bnn_mvu` and `bnn_threshold`. Latency: 1 if Steps is 1, else 2.
+///
+/// Beat n of a vector carries channels n*Lanes...; word n of the file holds their thresholds, lane by lane, step by
+/// step. If SelectWidth is not 0, `select_i` chooses one of 2**SelectWidth sets of thresholds per lane; they follow
+/// each other in the lane's part of the word.
 module bnn_steps #(
   parameter int unsigned Lanes          = 2,
   parameter int unsigned Beats          = 1,  // of a vector
   parameter int unsigned InWidth        = 8,
   parameter string       InKind         = "unsigned",  // "bipolar", "unsigned" or "signed"
   parameter int unsigned Steps          = 1,
-  parameter int unsigned ThresholdWidth = 8,  // unsigned where the input is, else two's complement
+  parameter int unsigned ThresholdWidth = 8,  // unsigned if the input is, else two's complement
   parameter int unsigned OutWidth       = 1,
   parameter int unsigned SelectWidth    = 0,
   parameter              File           = "",
-  localparam int unsigned SelectBits    = SelectWidth > 0 ? Lanes * SelectWidth : 1  // an unused bit where there is none
+  localparam int unsigned SelectBits    = SelectWidth > 0 ? Lanes * SelectWidth : 1  // one unused bit without selector
 ) (
   input  logic                           clk_i,
   input  logic                           rst_ni,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Sum of Terms terms modulo 2**OutWidth in registered levels; 1-bit terms make a popcount.
-/// Latency: bnn_pkg::sum_latency(Terms, TermWidth). One level lies here, the rest in an instance of the module itself.
+/// Sum of Terms terms, modulo 2**OutWidth; of 1-bit terms, the popcount. A tree of registered levels: this instance is
+/// one of them and instantiates the module itself for the rest. Latency: bnn_pkg::sum_latency(Terms, TermWidth).
 module bnn_sum #(
   parameter int unsigned Terms     = 8,
   parameter int unsigned TermWidth = 1,
@@ -25,7 +25,7 @@ module bnn_sum #(
     logic unused;
     assign unused = &{clk_i, data_i};
   end else begin : gen_level
-    localparam int unsigned Share = bnn_pkg::node_terms(TermWidth);  // terms a node
+    localparam int unsigned Share = bnn_pkg::node_terms(TermWidth);  // terms per node
     localparam int unsigned Nodes = bnn_pkg::ceil_div(Terms, Share);
     localparam int unsigned Need  = TermWidth == 1 && !Signed ? $clog2(Share + 1) : TermWidth + $clog2(Share);
     localparam int unsigned NodeWidth = Need < OutWidth ? Need : OutWidth;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Threshold stage: each element becomes the number of its channel's thresholds that it reaches; with one step that
-/// is one bit, the sign of x - T. A beat a cycle. See `bnn_steps` for the parameters. With SelectWidth bits a
-/// lane, a second stream chooses the thresholds: `valid_i`, `ready_o` and `data_i` are {selector, values}.
+/// Replaces each element by the number of its channel's thresholds that it reaches; with Steps = 1, the sign of x - T.
+/// One beat per cycle. `bnn_steps` explains the parameters. If SelectWidth is not 0, a second stream chooses the
+/// thresholds: `valid_i`, `ready_o` and `data_i` are {selector, values}.
 module bnn_threshold #(
   parameter int unsigned Lanes          = 2,
   parameter int unsigned Beats          = 1,

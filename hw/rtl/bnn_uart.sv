@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Serial line, 8 data bits, no parity, 1 stop bit: bytes in and out, Divider cycles a bit. A byte that comes while the
-/// one before has not been taken is lost, and a byte whose stop bit is 0 is none.
+/// UART with 8 data bits, no parity and 1 stop bit; a bit lasts Divider cycles. A received byte that has not been taken
+/// is overwritten by the next; one with a wrong stop bit is dropped.
 module bnn_uart #(
   parameter int unsigned Divider = 25
 ) (
@@ -23,8 +23,8 @@ module bnn_uart #(
   localparam int unsigned CountWidth = $clog2(Divider);
   localparam logic [CountWidth-1:0] Bit = CountWidth'(Divider - 1), Half = CountWidth'(Divider / 2);
 
-  // In: the line is looked at in the middle of each bit.
-  logic [2:0] line_q;  // two to synchronize
+  // Receiver: samples the line in the middle of each bit.
+  logic [2:0] line_q;  // two registers to synchronize, one to detect the falling edge
   logic [CountWidth-1:0] in_count_q, out_count_q;
   logic [3:0] in_bit_q, out_bit_q;  // 0 is idle
   logic [7:0] in_q;
@@ -47,7 +47,7 @@ module bnn_uart #(
       end else begin
         in_count_q <= Bit;
         in_bit_q   <= in_bit_q + 1'b1;
-        if (in_bit_q == 4'd1 && line_q[1]) in_bit_q <= '0;  // no start bit, a spike
+        if (in_bit_q == 4'd1 && line_q[1]) in_bit_q <= '0;  // a glitch, not a start bit
         if (in_bit_q == 4'd10) begin
           in_bit_q <= '0;
           valid_o  <= line_q[1];
@@ -58,7 +58,7 @@ module bnn_uart #(
     if (in_bit_q == 4'd10 && in_count_q == '0) data_o <= in_q;
   end
 
-  // Out.
+  // Transmitter.
   assign ready_o = out_bit_q == '0;
   assign tx_o    = out_bit_q == '0 || out_q[0];
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// An accelerator on a serial line. The host sends a command, and after F a frame:
-///   I  answers the 8 bytes of Identity, the least significant first
-///   F  takes the InBeats beats of a frame, InBytes bytes each; answers the OutBeats beats of its result, OutBytes each
-/// Any other byte is passed over. A line that is silent for 2^IdleBits cycles inside of a frame ends it: the accelerator
-/// is reset, and the next byte is a command. A result ends with or behind its frame; it must leave before the next
-/// command is sent, and what of it comes before the frame's end must not be longer than what has come in.
+/// Serves an accelerator on a serial line. The host sends one-byte commands:
+///   I  replies with the 8 bytes of Identity, least significant first;
+///   F  is followed by a frame of InBeats * InBytes bytes; replies with the result of OutBeats * OutBytes bytes.
+/// Other bytes are ignored. If the line is idle for 2^IdleBits cycles within a frame, the frame is dropped: the
+/// accelerator is reset, and the next byte is a command.
+///
+/// The accelerator must not finish a result before its frame has arrived, nor before then send more bytes than it has
+/// received. The host must receive the whole result before it sends the next command.
 module bnn_uart_host #(
-  parameter int unsigned        Divider  = 25,  // cycles a bit
+  parameter int unsigned        Divider  = 25,  // cycles per bit
   parameter int unsigned        IdleBits = 20,
   parameter int unsigned        InBytes  = 1,
   parameter int unsigned        InBeats  = 4,
@@ -19,7 +21,7 @@ module bnn_uart_host #(
   input  logic                  rst_ni,
   input  logic                  rx_i,
   output logic                  tx_o,
-  output logic                  busy_o,  // a frame comes in, or its result is awaited
+  output logic                  busy_o,  // from the command F to the end of its result
   output logic                  core_rst_no,
   output logic                  core_valid_o,
   input  logic                  core_ready_i,
@@ -34,8 +36,8 @@ module bnn_uart_host #(
 
   typedef enum logic [1:0] {
     Idle,
-    Telling,  // the identity goes out
-    Working   // a frame comes in, and its result goes out
+    Telling,  // sends the identity
+    Working   // receives a frame and sends its result
   } state_e;
 
   state_e state_q;
@@ -43,7 +45,7 @@ module bnn_uart_host #(
   logic [InWidth-1:0] taken_q;
   logic [OutWidth-1:0] sent_q;
   logic [2:0] told_q;
-  logic taking_q, answered_q;  // more of the frame is to come; all of its result has left
+  logic taking_q, answered_q;  // the frame is not complete yet; its result has been sent
   logic timeout, rst_n, in_end, out_end;
   logic rx_valid, rx_ready, tx_valid, tx_ready, in_ready, out_valid;
   logic [7:0] rx, tx, out;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// An element as an integer of OutWidth bits: extended by its sign or by zeros; a bipolar one is -1 or +1. No latency.
+/// Extends an element to an integer of OutWidth bits, by sign or zeros; a bipolar element becomes -1 or +1. No latency.
 module bnn_value #(
   parameter int unsigned Width    = 4,
   parameter string       Kind     = "signed",  // "bipolar", "unsigned" or "signed"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Regroups a stream: Ratio narrow beats become one wide beat (Up), or one wide beat Ratio narrow ones. The first narrow
-/// beat is the least significant. A beat a cycle on the narrow side, where a skid buffer lies.
+/// Joins Ratio narrow beats into a wide one (Up), or splits a wide beat into Ratio narrow ones; the first narrow beat
+/// is the least significant. One narrow beat per cycle. The skid buffer is on the narrow side, where it is cheap.
 module bnn_width_converter #(
   parameter  int unsigned Narrow   = 4,  // bits of a narrow beat
   parameter  int unsigned Ratio    = 2,
@@ -24,7 +24,7 @@ module bnn_width_converter #(
 
   localparam int unsigned PartWidth = bnn_pkg::index_width(Ratio);
 
-  logic [PartWidth-1:0] part_q;  // narrow beats of this wide beat that have gone by
+  logic [PartWidth-1:0] part_q;  // narrow beats of the current wide beat that have passed
   logic last, full_q, skid_valid, skid_ready, move;
   logic [Narrow-1:0] skid;
   logic [Ratio-1:0][Narrow-1:0] wide_q;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Sliding window, a beat a cycle: for each window its pixels, row by row, each pixel Words beats. The image runs
-/// through a ring of beats; a beat is forgotten when no window wants it any more. The ring reaches to the end of the next
-/// window, be it in the next row or frame, so that is there when this one has gone: max(beats in, beats out) cycles a
-/// frame.
+/// Serial sliding window: sends the pixels of each window, row by row, Words beats each, one beat per cycle.
+/// A ring buffer holds the image from the start of the current window to the end of the next one, even if that lies in
+/// the next row or frame. So the next window is available once this one has left, and a frame takes
+/// max(beats in, beats out) cycles.
 module bnn_window #(
   parameter  int unsigned Width           = 8,  // bits of a beat
   parameter  int unsigned Words           = 1,  // beats of a pixel
@@ -34,12 +34,12 @@ module bnn_window #(
   localparam int unsigned GridRows    = (Rows - SpanRows) / StrideRows + 1;
   localparam int unsigned GridColumns = (Columns - SpanColumns) / StrideColumns + 1;
 
-  // Beats from a window's first to the one behind its last.
+  // Beats that a window spans, from its first to its last.
   localparam int unsigned Span = ((SpanRows - 1) * Columns + SpanColumns) * Words;
-  // From a beat to the next: in a pixel 1, to the next pixel of a row, to the next row of the window.
+  // Steps from one beat to the next: 1 within a pixel, to the next pixel of a row, to the next row of the window.
   localparam int NextPixel = int'(Words * (DilationColumns - 1) + 1);
   localparam int NextRow   = int'((DilationRows * Columns - SpanColumns) * Words + 1);
-  // From a window's first beat to that of the next window, of the next row of windows, of the next frame.
+  // Steps from a window's first beat to that of the next window, of the next row of windows, of the next frame.
   localparam int unsigned NextWindow = GridColumns > 1 ? StrideColumns * Words : 0;
   localparam int unsigned NextGrid   =
       GridRows > 1 ? (StrideRows * Columns - (GridColumns - 1) * StrideColumns) * Words : 0;
@@ -54,10 +54,10 @@ module bnn_window #(
   localparam int unsigned HeldWidth  = $clog2((Largest > Depth ? Largest : Depth) + 1) + 1;
 
   logic [Width-1:0] memory[Depth];
-  logic [AddrWidth-1:0] write_q, read_q, start_q;  // start: of the window
+  logic [AddrWidth-1:0] write_q, read_q, start_q;  // start: the window's first beat
   logic [AddrWidth-1:0] read_d, start_d;
-  logic [AddrWidth:0] offset_d, offset_q;  // of the read beat, from the window's start
-  logic signed [HeldWidth-1:0] held_d, held_q;  // beats from the window's start to the newest; below 0 they come yet
+  logic [AddrWidth:0] offset_d, offset_q;  // from the window's start to the beat that is read
+  logic signed [HeldWidth-1:0] held_d, held_q;  // beats received from the window's start on; negative: still to skip
   logic signed [HeldWidth-1:0] gone;
   logic take, load, fetch, last_word, last_column, last_row, last_of_window;
   logic last_window, last_grid_column, last_grid_row;
@@ -67,7 +67,7 @@ module bnn_window #(
   assign fetch          = load && held_q > $signed(HeldWidth'(offset_q));
   assign last_of_window = last_word && last_column && last_row;
 
-  // Where the read beat lies in its window, and the window in the grid.
+  // Position of the beat that is read in its window, and of the window in the grid of windows.
   logic [bnn_pkg::index_width(Words)-1:0] word;
   logic [bnn_pkg::index_width(KernelColumns)-1:0] column;
   logic [bnn_pkg::index_width(KernelRows)-1:0] row;

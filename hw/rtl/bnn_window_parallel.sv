@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Sliding window, a pixel in and a whole window out a cycle: as many cycles a frame as the image has pixels. A LUT-RAM
-/// keeps the rows above, a register for each pixel of the window's span the columns to its left.
+/// Parallel sliding window: takes one pixel per cycle and sends whole windows, so a frame takes as many cycles as the
+/// image has pixels. A LUT-RAM holds the rows above; registers hold the pixels that the window spans.
 module bnn_window_parallel #(
   parameter  int unsigned Width           = 8,  // bits of a pixel
   parameter  int unsigned Rows            = 8,  // of the image
@@ -38,7 +38,7 @@ module bnn_window_parallel #(
   logic [Width-1:0] pixel;
   logic valid, ready, take;
 
-  // The window's registers hand `ready` on, as wide as they are; the skid buffer is on the narrow side.
+  // The window's registers pass backpressure on; a skid buffer before them, one pixel wide, cuts the ready path.
   bnn_fifo #(
     .Width(Width)
   ) u_skid (
@@ -72,8 +72,8 @@ module bnn_window_parallel #(
     .last_row_o   (last_row)
   );
 
-  // A window ends at this pixel: it lies far enough right and down, on the stride's grid, of which there is no more.
-  logic [StepXWidth-1:0] step_x_q;  // columns to go to the next window's end, once the first is reached
+  // Whether a window ends at this pixel: within the columns and rows where windows end, and on the grid of the stride.
+  logic [StepXWidth-1:0] step_x_q;  // columns to the next window's end, counted from the first window's end on
   logic [StepYWidth-1:0] step_y_q;
   logic right, low, ends;
   assign right = 32'(column) + 1 >= SpanColumns && 32'(column) + 1 <= SpanColumns + (GridColumns - 1) * StrideColumns;
@@ -96,7 +96,7 @@ module bnn_window_parallel #(
     end
   end
 
-  // This pixel's column of the span, top first, and the span's columns, left first.
+  // The newest column of the span, top first; all its columns, left first.
   logic [SpanRows-1:0][Width-1:0] newest;
   logic [SpanColumns-1:0][SpanRows-1:0][Width-1:0] span_q;
   assign newest[SpanRows-1] = pixel;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kinds of stages, one module each, and the streams between them."""
+"""Stage kinds, one module each, and the streams between them."""
 
+from adiabit.hw.stages.accumulator import accumulators
 from adiabit.hw.stages.add import Add
 from adiabit.hw.stages.base import KINDS, Call, Caption, Folding, Instance, Lanes, Memory, Stage, Unary
 from adiabit.hw.stages.concat import Concat
@@ -8,7 +9,7 @@ from adiabit.hw.stages.fifo import Fifo
 from adiabit.hw.stages.fork import Fork
 from adiabit.hw.stages.integers import Array, Ints, divisors, nearest_divisors, signed_bits
 from adiabit.hw.stages.label_select import LabelSelect
-from adiabit.hw.stages.matrix_vector import MatrixVector, accumulators
+from adiabit.hw.stages.matrix_vector import MatrixVector
 from adiabit.hw.stages.pad import Pad
 from adiabit.hw.stages.reduce import GlobalSum, Pool
 from adiabit.hw.stages.stream import Kind, Stream, integer_type

@@ -16,11 +16,11 @@ from adiabit.hw.stages.stream import Stream
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Add(Stage):
-    """a + b, element by element; a bipolar element counts as -1 or +1. The output holds every sum."""
+    """a + b, element by element; a bipolar element counts as -1 or +1. The output must be wide enough for every sum."""
 
     def check(self) -> None:
-        """Check equal elements and lanes, and that the sums fit."""
-        self._check_ends(2, 1)
+        """Check that elements and lanes are equal and that the sums fit."""
+        self._check_arity(2, 1)
         for a in self.inputs:
             if (a.elements, a.channels, a.lanes) != (self.output.elements, self.inputs[0].channels, self.output.lanes):
                 self.refuse(f"input {a} and output {self.output} must have equal elements and lanes")
@@ -30,7 +30,7 @@ class Add(Stage):
 
     @property
     def output(self) -> Stream:
-        """The only output stream."""
+        """The output stream."""
         return self.outputs[0]
 
     @property
@@ -64,15 +64,15 @@ class Add(Stage):
         return Call(function="add", header="bnn_add.hpp", template=[self.output.elements])
 
     def schedule(self) -> Schedule:
-        """A beat of both at once, then a skid buffer."""
+        """Takes a beat of both inputs at once; a skid buffer follows."""
         beats = self.output.beats
         return joining(dict.fromkeys(range(2), np.arange(beats)), beats, depth=2, latency=1)
 
     def terms(self, folding: Folding) -> Terms:
-        """A skid buffer a lane, with the adder before it."""
+        """A skid buffer; its term covers the adder before it."""
         bits = folding.pe * self.output.bits
         return {"fifo": bits, "stage": 1}
 
     def caption(self) -> Caption:
-        """The lanes."""
+        """Channels and PE."""
         return Caption(tag="add", lines=(f"{self.output.channels} channels", f"PE {self.output.lanes}"))

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a kind of stage is: one module with its parameters, their check, and all that is made of it.
+"""The interface of a stage kind: a frozen dataclass that implements the abstract methods of :class:`Stage`.
 
-A kind is a frozen dataclass that implements what is abstract here. Nothing else has to know it: kinds register
-themselves by their class name, by which a saved accelerator names them.
+Each kind is one module. It registers itself under its class name, by which a saved accelerator refers to it; no other
+code lists the kinds.
 
-Vocabulary (FINN's): a matrix has MW columns (inputs) and MH rows (outputs); SIMD columns and PE rows are worked on in
-one cycle, so a vector takes MH/PE * MW/SIMD cycles, its *fold*. SIMD is the number of lanes of a stage's input
-stream and PE that of its output stream: they are written nowhere else.
+Vocabulary (FINN's): a matrix has MW columns (inputs) and MH rows (outputs). Each cycle processes SIMD columns of PE
+rows, so a vector takes MH/PE * MW/SIMD cycles, its *fold*. SIMD is the number of lanes of a stage's input stream, PE
+that of its output stream; neither is stored anywhere else.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from adiabit.hw.stages.stream import Stream
 RTL = Path(__file__).parent.parent / "rtl"
 HLS = Path(__file__).parent.parent / "hls"
 
-KINDS: dict[str, type[Stage]] = {}  # kinds by class name
+KINDS: dict[str, type[Stage]] = {}  # by class name
 
 
 class Memory(StrEnum):
@@ -47,11 +47,11 @@ class Memory(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Folding:
-    """Parallelism of one stage; PE and SIMD as in FINN. A stage that is no product has `pe` lanes."""
+    """Parallelism of one stage; PE and SIMD as in FINN. For kinds other than a product, `pe` is the number of lanes."""
 
     pe: int = 1  # rows a cycle; divides MH
     simd: int = 1  # columns a cycle; divides MW
-    memory: Memory | None = None  # of the weights; None: as it is
+    memory: Memory | None = None  # of the weights; None keeps the stage's own
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Instance:
     module: str
     parameters: dict[str, Parameter]
     memories: dict[str, str] = field(default_factory=dict)  # file name -> text
-    library: Path = RTL  # folder of the module's file; those that it instantiates lie there or in hw/rtl
+    library: Path = RTL  # folder of the module's file; its submodules lie there or in hw/rtl
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,18 +84,18 @@ class Call:
     """A stage as a call of a function template in namespace `bnn`: `function<template>(streams, arguments)`."""
 
     function: str
-    header: str  # the file that has the function
+    header: str  # file that defines the function
     template: Sequence[object] = ()
     streams: tuple[Stream, ...] = ()  # in the order of the function's arguments; empty: inputs, then outputs
-    arguments: Sequence[str] = ()  # behind the streams
-    constants: tuple[str, ...] = ()  # their definitions
-    roms: dict[str, str] = field(default_factory=dict)  # variable -> implementation, e.g. "bram"
+    arguments: Sequence[str] = ()  # after the streams
+    constants: tuple[str, ...] = ()  # definitions of the arguments
+    roms: dict[str, str] = field(default_factory=dict)  # variable -> implementation in Vitis HLS, e.g. "bram"
     library: Path = HLS  # folder of the header
 
 
 @dataclass(frozen=True, kw_only=True)
 class Caption:
-    """What the drawing of an accelerator says of a stage."""
+    """The label of a stage in the drawing of an accelerator."""
 
     tag: str
     lines: tuple[str, ...] = ()  # at most three: dimensions, lanes, memory
@@ -104,14 +104,14 @@ class Caption:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stage(ABC):
-    """One box of the dataflow: reads its input streams and writes its output streams, beat by beat."""
+    """One node of the dataflow graph: reads its input streams and writes its output streams, beat by beat."""
 
     name: str
     inputs: tuple[Stream, ...]
     outputs: tuple[Stream, ...]
-    arrays: ClassVar[tuple[str, ...]] = ()  # the fields that are parameters, saved in params.npz
-    plumbing: ClassVar[bool] = False  # placed by the folding, and by nobody else
-    labels: ClassVar[bool] = False  # the output is the label of a class
+    arrays: ClassVar[tuple[str, ...]] = ()  # fields that hold parameters, saved in params.npz
+    plumbing: ClassVar[bool] = False  # whether only the folding inserts it
+    labels: ClassVar[bool] = False  # whether the output is a class label
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -120,7 +120,7 @@ class Stage(ABC):
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
-            raise UserError(f"stage {self.name!r}: the name must be an identifier, it becomes an instance's name")
+            raise UserError(f"stage {self.name!r}: the name must be an identifier, because it names an instance")
         for array in self.arrays:
             value = getattr(self, array)
             if value is not None:
@@ -129,48 +129,48 @@ class Stage(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Raise `UserError` where the parameters do not fit the streams."""
+        """Raise `UserError` if the parameters do not fit the streams."""
 
     @abstractmethod
     def golden(self, *values: Array) -> tuple[Array, ...]:
-        """What each output carries, (F, ...) of its elements in any shape, for `values` (F, *shape) of each input."""
+        """Values (F, ...) of each output, in stream order but any shape, for values (F, *shape) of each input."""
 
     @abstractmethod
     def rtl(self) -> Instance:
-        """The module that does it, with its parameters and memory files."""
+        """The SystemVerilog module that implements the stage, with its parameters and memory files."""
 
     @abstractmethod
     def hls(self) -> Call:
-        """The C++ function that does it."""
+        """The C++ function that implements the stage."""
 
     @abstractmethod
     def schedule(self) -> Schedule:
-        """When the RTL takes and gives its beats."""
+        """When the RTL accepts and produces its beats."""
 
     @cached_property
     def actor(self) -> Schedule:
-        """The schedule, made once."""
+        """The schedule, computed once."""
         return self.schedule()
 
     @abstractmethod
     def terms(self, folding: Folding) -> Terms:
-        """What it has of each thing that costs something, at a folding."""
+        """Cost terms at a folding, as :mod:`adiabit.hw.stages.cost` defines them."""
 
     @abstractmethod
     def caption(self) -> Caption:
-        """What the drawing says of it."""
+        """The stage's label in the drawing."""
 
     @property
     def folding(self) -> Folding:
-        """The folding as it is."""
+        """The current folding."""
         return Folding(pe=self.inputs[0].lanes)
 
     def foldings(self) -> Sequence[Folding]:
-        """All foldings that it can have: lanes that divide the channels of each input."""
+        """All foldings that the stage supports; by default, lanes that divide the channels of each input."""
         return [Folding(pe=lanes) for lanes in divisors(math.gcd(*(s.channels for s in self.inputs)))]
 
     def lanes(self, folding: Folding) -> Lanes:
-        """Lanes of its streams at a folding: the same on all."""
+        """Lanes of the streams at a folding; by default, the same on all."""
         return Lanes((folding.pe,) * len(self.inputs), (folding.pe,) * len(self.outputs))
 
     def block_rams(self, folding: Folding) -> int:  # noqa: ARG002  # kinds with memories use it
@@ -178,23 +178,23 @@ class Stage(ABC):
         return 0
 
     def cost(self, folding: Folding | None = None) -> Resources:
-        """Estimated resources, as it is or at another folding."""
+        """Estimated resources at a folding, by default the current one."""
         folding = folding or self.folding
         return resources(self.terms(folding), bram18=self.block_rams(folding))
 
     def cycles_at(self, folding: Folding) -> int:
-        """Cycles a frame at a folding, when nothing stalls."""
+        """Cycles a frame at a folding, without stalls."""
         lanes = self.lanes(folding)
         return max(s.elements // n for s, n in zip(self.streams, lanes.inputs + lanes.outputs, strict=True))
 
     @property
     def cycles(self) -> int:
-        """Initiation interval: cycles from one frame to the next when nothing stalls."""
+        """Initiation interval: cycles from one frame to the next, without stalls."""
         return self.cycles_at(self.folding)
 
     @property
-    def places(self) -> int:
-        """Beats that may wait in it, of a kind that is there for that."""
+    def capacity(self) -> int:
+        """Beats that the stage buffers; 0 unless it is a FIFO."""
         return 0
 
     @property
@@ -203,25 +203,25 @@ class Stage(ABC):
         return *self.inputs, *self.outputs
 
     def memory_at(self, folding: Folding) -> Memory | None:  # noqa: ARG002  # kinds with weights use it
-        """Where the weights lie at a folding; None of a kind without."""
+        """Where the weights lie at a folding; None if the kind has none."""
         return None
 
     def refolded(
         self,
-        folding: Folding,  # noqa: ARG002  # kinds that keep more of it than their streams do use it
+        folding: Folding,  # noqa: ARG002  # kinds whose folding is more than lanes use it
         inputs: tuple[Stream, ...],
         outputs: tuple[Stream, ...],
     ) -> Self:
-        """The same at another folding, with streams that have its lanes."""
+        """A copy at another folding, on streams that have its lanes."""
         return dataclasses.replace(self, inputs=inputs, outputs=outputs)
 
     def check_folding(self, folding: Folding) -> None:
-        """`UserError` where it cannot have this folding."""
+        """Raise `UserError` if the stage does not support a folding."""
         channels = math.gcd(*(s.channels for s in self.inputs))
         self._check_divides("pe", folding.pe, channels, {f.pe for f in self.foldings()})
 
     def fields(self) -> dict[str, Any]:
-        """The scalar fields beside name, streams and arrays."""
+        """All fields but name, streams and arrays, by name."""
         common = {"name", "inputs", "outputs", *self.arrays}
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in common}
 
@@ -234,21 +234,21 @@ class Stage(ABC):
             for a, b in [(getattr(self, f.name), getattr(other, f.name))]
         )
 
-    __hash__ = None  # type: ignore[assignment]  # arrays inside
+    __hash__ = None  # type: ignore[assignment]  # fields may be arrays
 
     def refuse(self, why: str) -> NoReturn:
-        """Raise `UserError` with the stage's name."""
+        """Raise a `UserError` that names the stage."""
         raise UserError(f"stage {self.name}: {why}")
 
-    def _check_ends(self, inputs: int, outputs: int) -> None:
+    def _check_arity(self, inputs: int, outputs: int) -> None:
         if (len(self.inputs), len(self.outputs)) != (inputs, outputs):
             each = "one of each" if inputs == outputs == 1 else f"{inputs} and {outputs}"
             self.refuse(f"{len(self.inputs)} inputs and {len(self.outputs)} outputs; this kind has {each}")
 
-    def _check_holds(self, output: Stream, *shape: int) -> None:
-        """Check that an output holds the elements of `shape`, in lanes that divide its last axis."""
+    def _check_output(self, output: Stream, *shape: int) -> None:
+        """Check that an output has the elements of `shape`, in lanes that divide the last axis."""
         if output.elements != math.prod(shape) or shape[-1] % output.lanes:
-            self.refuse(f"output {output} must hold {shape} elements in lanes that divide {shape[-1]}")
+            self.refuse(f"output {output} must have {shape} elements, in lanes that divide {shape[-1]}")
 
     def _check_divides(self, key: str, value: int, size: int, choices: set[int]) -> None:
         if value not in choices:
@@ -258,29 +258,29 @@ class Stage(ABC):
             )
 
     def _integers(self, array: str, value: Any) -> Ints:
-        """A read-only copy; nothing is rounded to get it."""
+        """A read-only copy as int64; refuses fractions rather than rounding them."""
         given = np.asarray(value)
         if given.dtype.kind not in "biuf" or not np.array_equal(given, np.rint(given)) or np.any(abs(given) >= 2.0**53):
             self.refuse(f"{array} are of {given.dtype}; integers below 2**53 are needed")
-        made = given.astype(np.int64)
-        made.setflags(write=False)
-        return made
+        integers = given.astype(np.int64)
+        integers.setflags(write=False)
+        return integers
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Unary(Stage):
-    """One stream in and one out."""
+    """A stage with one input stream and one output stream."""
 
     def check(self) -> None:
-        """Check that it has one stream in and one out."""
-        self._check_ends(1, 1)
+        """Check the number of streams."""
+        self._check_arity(1, 1)
 
     @property
     def input(self) -> Stream:
-        """The only input stream."""
+        """The input stream."""
         return self.inputs[0]
 
     @property
     def output(self) -> Stream:
-        """The only output stream."""
+        """The output stream."""
         return self.outputs[0]

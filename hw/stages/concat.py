@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several streams to one with the channels of all."""
+"""Concatenation: several streams become one with the channels of all."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from adiabit.hw.stages.stream import Stream
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Concat(Stage):
-    """Each pixel's channels of the first input, then those of the second, and so on.
+    """Concatenates channels: each pixel has those of the first input, then those of the second, and so on.
 
-    The lanes are equal and divide the channels of each input; or each stream carries a whole pixel a beat.
+    Either the lanes of all streams are equal and divide the channels of each input, or every beat is a whole pixel.
     """
 
     def check(self) -> None:
-        """Check equal elements and pixels, and the lanes."""
+        """Check that elements and pixels are equal, and the lanes."""
         if len(self.inputs) < 2 or len(self.outputs) != 1:
             self.refuse(f"{len(self.inputs)} inputs and {len(self.outputs)} outputs; a concatenation has at least two "
-                        "and one")  # fmt: skip
+                        "inputs and one output")  # fmt: skip
         out = self.output
         for a in self.inputs:
             if (a.bits, a.kind, a.pixels) != (out.bits, out.kind, self.inputs[0].pixels):
                 self.refuse(f"input {a} and output {out} must have equal elements and pixels")
-        self._check_holds(out, *self.inputs[0].shape[:-1], sum(self._channels))
+        self._check_output(out, *self.inputs[0].shape[:-1], sum(self._channels))
         if not self.parallel and any(a.lanes != out.lanes for a in self.inputs):
             self.refuse(
                 f"{[a.lanes for a in self.inputs]} lanes to {out.lanes}: equal lanes, or {self._channels} to "
@@ -40,7 +40,7 @@ class Concat(Stage):
 
     @property
     def output(self) -> Stream:
-        """The only output stream."""
+        """The output stream."""
         return self.outputs[0]
 
     @property
@@ -53,12 +53,12 @@ class Concat(Stage):
         return [a.channels for a in self.inputs]
 
     def golden(self, *values: Array) -> tuple[Array, ...]:
-        """The channels of all (F, pixels, C)."""
+        """The channels of all inputs (F, pixels, C)."""
         flat = [v.reshape(len(v), s.pixels, s.channels) for v, s in zip(values, self.inputs, strict=True)]
         return (np.concatenate(flat, axis=-1),)
 
     def rtl(self) -> Instance:
-        """`bnn_join` of whole pixels, or `bnn_concat`."""
+        """`bnn_join` if a beat is a whole pixel, else `bnn_concat`."""
         count = len(self.inputs)
         if self.parallel:
             return Instance(module="bnn_join", parameters={"Inputs": count, "Width": self.output.width})
@@ -66,7 +66,7 @@ class Concat(Stage):
         return Instance(module="bnn_concat", parameters={"Width": self.output.width, "Inputs": count, "Words": words})
 
     def hls(self) -> Call:
-        """`concat`."""
+        """`concat_pixels` if a beat is a whole pixel, else `concat`."""
         words = [a.words for a in self.inputs]
         template = [self.inputs[0].pixels, f"bnn::Words<{', '.join(map(str, words))}>"]
         return Call(
@@ -77,11 +77,11 @@ class Concat(Stage):
         )
 
     def schedule(self) -> Schedule:
-        """A beat a cycle, of the inputs by turns or of all at once, then a skid buffer."""
+        """Takes a beat a cycle, from the inputs in turn or from all at once; a skid buffer follows."""
         return joining(self._turns(), self.output.beats, depth=2, latency=1)
 
     def _turns(self) -> dict[int, Ints]:
-        """By input: the beat of the output that each of its beats becomes, or goes into."""
+        """By input: the output beat that each input beat becomes, or becomes part of."""
         pixels = np.arange(self.inputs[0].pixels)
         if self.parallel:
             return dict.fromkeys(range(len(self.inputs)), pixels)
@@ -92,14 +92,14 @@ class Concat(Stage):
         return turns
 
     def terms(self, folding: Folding) -> Terms:
-        """A multiplexer and a skid buffer a lane."""
+        """A multiplexer and a skid buffer."""
         bits = self.lanes(folding).outputs[0] * self.output.bits
         choose = 0 if folding.pe > max(self._channels) else bits * len(self.inputs)
         return {"mask": choose // 3, "fifo": bits, "stage": 1}
 
     @property
     def folding(self) -> Folding:
-        """As many lanes as the output has."""
+        """The lanes of the output."""
         return Folding(pe=self.output.lanes)
 
     def foldings(self) -> Sequence[Folding]:
@@ -107,12 +107,12 @@ class Concat(Stage):
         return [*super().foldings(), Folding(pe=sum(self._channels))]
 
     def lanes(self, folding: Folding) -> Lanes:
-        """The same on all, or whole pixels."""
+        """The same on all streams, or whole pixels."""
         if folding.pe == sum(self._channels):
             return Lanes(tuple(self._channels), (folding.pe,))
         return super().lanes(folding)
 
     def caption(self) -> Caption:
-        """The channels."""
+        """Channels of the inputs, and PE."""
         channels = " + ".join(map(str, self._channels))
         return Caption(tag="concat", lines=(channels, f"PE {self.output.lanes}"))

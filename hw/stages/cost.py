@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a stage takes on an FPGA, as a sum of terms.
+"""Resources of a stage on an FPGA, as a linear model: amounts of *terms* times fitted coefficients.
 
-The coefficients of the terms are fitted: `benchmarks/estimate.py` synthesizes our own RTL with Yosys for a grid of
-shapes and refits them.
+`benchmarks/estimate.py` fits the coefficients: it synthesizes the RTL with Yosys for a grid of shapes.
 """
 
 from __future__ import annotations
@@ -12,13 +11,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-Terms = Mapping[str, int]  # amounts by term, see LUTS and FFS
-LUT_RAM_BITS = 2048  # that Yosys keeps in LUT-RAM; a larger memory goes to block RAM
+Terms = Mapping[str, int]  # amount of each term of LUTS and FFS
+LUT_RAM_BITS = 2048  # largest memory that Yosys keeps in LUT-RAM; beyond, it uses block RAM
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What a stage takes on the FPGA: 6-input LUTs, flip-flops, 18 Kbit block RAMs, DSP slices."""
+    """FPGA resources: 6-input LUTs, flip-flops, 18 Kbit block RAMs, DSP slices."""
 
     luts: int = 0
     ffs: int = 0
@@ -29,28 +28,28 @@ class Resources:
         return Resources(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in dataclasses.fields(self)})
 
 
-LUTS = {  # 6-input LUTs for one of each term; fitted by benchmarks/estimate.py against Yosys (xc7) on our own RTL
+LUTS = {  # 6-input LUTs for one unit of each term; fitted by benchmarks/estimate.py to Yosys (xc7)
     "xnor": 1.682,  # a synapse: XNOR and its share of the popcount
-    "wired": 0.712,  # the same with constant weights
+    "wired": 0.712,  # a synapse with a constant weight
     "mask": 1.181,  # a bit of an element, times a 1-bit weight
     "multiply": 2.057,  # a bit by a bit of a product
     "accumulate": 0.155,  # a bit of an accumulator
     "compare": 0.486,  # a bit of a comparison with a threshold
     "rom": 0.689,  # 64 bits of a ROM in LUTs
-    "buffer": 2.307,  # a bit of the input kept for further rows, 32 words deep
-    "fifo": 1.636,  # a bit of a stage's output buffer
+    "buffer": 2.307,  # a bit of the replay buffer, 32 words deep
+    "fifo": 1.636,  # a bit of a stage's output FIFO
     "shift": 0.549,  # a bit of the wide side of a converter to fewer lanes
     "ring": 0.324,  # 64 bits of a RAM in LUTs
     "queue": 1.059,  # a bit of a beat in a FIFO
     "pointer": 7.411,  # a bit of the index of a place in a FIFO
-    "raster": 32.642,  # control of a pad, pool, sum or window a cycle
-    "window": 82.932,  # control of a window sent piece by piece
+    "raster": 32.642,  # control of a pad, pool, sum or parallel window
+    "window": 82.932,  # control of a serial window
     "label": 1.269,  # a bit of value or index in a comparison of two classes
     "product": 60.856,  # control of a matrix-vector stage
     "stage": 25.309,  # control of any other stage
     "fork": 1.847,  # an output of a fork
 }
-FFS = {  # flip-flops for one of each term; fitted likewise
+FFS = {  # flip-flops for one unit of each term; fitted likewise
     "xnor": 1.815,
     "wired": 0.786,
     "mask": 0.527,
@@ -59,7 +58,7 @@ FFS = {  # flip-flops for one of each term; fitted likewise
     "compare": 0.091,
     "buffer": 3.902,
     "fifo": 1.614,
-    "wide": 0.856,  # a bit of the wide side of a converter
+    "wide": 0.856,  # a bit of the wide side of a converter, or of any other register a beat wide
     "ring": 0.367,
     "queue": 0.93,
     "pointer": 3.908,
@@ -73,13 +72,13 @@ FFS = {  # flip-flops for one of each term; fitted likewise
 
 
 def resources(terms: Terms, *, bram18: int = 0) -> Resources:
-    """LUTs and flip-flops of these amounts, and block RAMs."""
+    """LUTs and flip-flops of these terms, rounded up, beside the block RAMs."""
     luts, ffs = (math.ceil(sum(cost.get(term, 0.0) * amount for term, amount in terms.items())) for cost in (LUTS, FFS))
     return Resources(luts=luts, ffs=ffs, bram18=bram18)
 
 
 def rom_luts(width: int, depth: int) -> int:
-    """LUTs that hold `depth` words of `width` bits, 64 bits each; a single word is constants."""
+    """LUTs of a ROM of `depth` words of `width` bits, 64 bits a LUT; a single word is constant and needs none."""
     return width * math.ceil(depth / 64) if depth > 1 else 0
 
 
@@ -93,9 +92,10 @@ def ram_blocks(width: int, depth: int) -> int:
     return block_rams(width, depth) if width * depth > LUT_RAM_BITS else 0
 
 
-ASPECTS = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))  # of an 18 Kbit block RAM
+# (width, depth) of an 18 Kbit block RAM
+ASPECTS = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
 
 
 def block_rams(width: int, depth: int) -> int:
-    """18 Kbit block RAMs for `depth` words of `width` bits, in the best of the aspects that the block has."""
+    """18 Kbit block RAMs for `depth` words of `width` bits, at the best aspect ratio."""
     return min(math.ceil(width / w) * math.ceil(depth / d) for w, d in ASPECTS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A buffer."""
+"""FIFO buffers, and a check that they share with width converters."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from adiabit.hw.stages.schedule import Schedule, passing
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fifo(Unary):
-    """Holds up to `depth` beats."""
+    """A first-in first-out buffer of `depth` beats, at least 2."""
 
     depth: int
     plumbing: ClassVar[bool] = True
 
     def check(self) -> None:
-        """Check depth and equal streams."""
+        """Check the depth, and that the streams are equal."""
         super().check()
         check_same_elements(self)
         if self.depth < 2 or self.input.lanes != self.output.lanes:
@@ -28,7 +28,7 @@ class Fifo(Unary):
                          "a FIFO holds at least 2 beats and keeps the lanes")  # fmt: skip
 
     @property
-    def places(self) -> int:
+    def capacity(self) -> int:
         """The depth."""
         return self.depth
 
@@ -41,11 +41,11 @@ class Fifo(Unary):
         return Instance(module="bnn_fifo", parameters={"Width": self.input.width, "Depth": self.depth})
 
     def hls(self) -> Call:
-        """`fifo`, whose depth is that of the stream that it reads."""
+        """`fifo`; its depth is set on the stream that it reads."""
         return Call(function="fifo", header="bnn_fifo.hpp", template=[self.input.elements])
 
     def schedule(self) -> Schedule:
-        """A cycle late when empty."""
+        """One cycle of latency when empty."""
         return passing(self.input.beats, depth=self.depth, latency=1)
 
     def terms(self, folding: Folding) -> Terms:
@@ -64,12 +64,12 @@ class Fifo(Unary):
         return ram_blocks(self.input.bits * folding.pe, self.depth - 1)
 
     def caption(self) -> Caption:
-        """Its depth."""
+        """The depth."""
         return Caption(tag="FIFO", lines=(f"{self.depth:,} beats",), width=112)
 
 
 def check_same_elements(stage: Unary) -> None:
-    """Refuse other elements at the output than at the input."""
+    """Refuse a stage whose output elements differ from its input elements."""
     a, b = stage.input, stage.output
     if (a.elements, a.bits, a.kind) != (b.elements, b.bits, b.kind):
-        stage.refuse(f"input {a} and output {b} must differ in lanes and shape alone")
+        stage.refuse(f"input {a} and output {b} may differ only in lanes and shape")

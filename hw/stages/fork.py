@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One stream to several readers."""
+"""Forks: one stream for several readers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from adiabit.hw.stages.stream import Stream
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fork(Stage):
-    """Hands each beat to every output. A reader may be one beat ahead of the others; a `Fifo` behind gives it more."""
+    """Copies each beat to every output. A reader may run one beat ahead of the others, further with a `Fifo` after."""
 
     def check(self) -> None:
         """Check that the outputs carry the input's elements."""
         if len(self.inputs) != 1 or len(self.outputs) < 2:
-            self.refuse(f"{len(self.inputs)} inputs and {len(self.outputs)} outputs; a fork has one and at least two")
+            self.refuse(f"{len(self.inputs)} inputs and {len(self.outputs)} outputs; a fork has one input and at least "
+                        "two outputs")  # fmt: skip
         a = self.input
         for b in self.outputs:
             if (a.elements, a.bits, a.kind, a.lanes) != (b.elements, b.bits, b.kind, b.lanes):
@@ -27,7 +28,7 @@ class Fork(Stage):
 
     @property
     def input(self) -> Stream:
-        """The only input stream."""
+        """The input stream."""
         return self.inputs[0]
 
     def golden(self, *values: Array) -> tuple[Array, ...]:
@@ -43,13 +44,13 @@ class Fork(Stage):
         return Call(function="fork", header="bnn_fork.hpp", template=[self.input.elements])
 
     def schedule(self) -> Schedule:
-        """A register; the next beat comes in when all have read this one, or are reading it."""
+        """One register, which takes the next beat in the cycle in which the last reader takes this one."""
         return passing(self.input.beats, depth=1, latency=1, outputs=len(self.outputs), reuse=0)
 
     def terms(self, folding: Folding) -> Terms:
-        """The register, and a bit for each reader."""
+        """The register, and a valid bit for each reader."""
         return {"wide": folding.pe * self.input.bits, "fork": len(self.outputs)}
 
     def caption(self) -> Caption:
-        """To how many."""
+        """Number of readers."""
         return Caption(tag="fork", lines=(f"to {len(self.outputs)}",), width=112)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The label of a class: the index of its largest element."""
+"""Class labels: the index of the largest element."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class LabelSelect(Unary):
     labels: ClassVar[bool] = True
 
     def check(self) -> None:
-        """Check that the index fits."""
+        """Check that the output holds an index and that the input has an order."""
         super().check()
         need = max(1, (self.input.elements - 1).bit_length())
         if self.output.shape != (1,) or self.output.kind is not Kind.UNSIGNED or self.output.bits < need:
             self.refuse(f"output {self.output} must be one unsigned element of at least {need} bits")
         if self.input.kind is Kind.BIPOLAR:
-            self.refuse("bipolar input has no order worth selecting by; feed accumulators")
+            self.refuse("a bipolar input cannot rank classes; use accumulators")
 
     def golden(self, *values: Array) -> tuple[Array, ...]:
         """Labels (F, 1)."""
@@ -55,7 +55,7 @@ class LabelSelect(Unary):
         return Call(function="label_select", header="bnn_label_select.hpp", template=[self.input.elements])
 
     def schedule(self) -> Schedule:
-        """A tree of comparisons; the first beat of a frame waits for room for its label."""
+        """A tree of comparisons; the first beat of a frame waits until there is room for its label."""
         beats, tree = self.input.beats, (self.input.lanes - 1).bit_length()
         depth = math.ceil((tree + 3) / beats) + 1
         room = Wait(np.full(beats, 1 - depth), 1)
@@ -63,7 +63,7 @@ class LabelSelect(Unary):
         return Schedule(intakes=(intake,), emissions=(Emission(needs={0: Wait(np.array([beats]), tree + 2)}),))
 
     def terms(self, folding: Folding) -> Terms:
-        """A tree of comparisons of value and index, and the best so far."""
+        """A tree of comparisons of value and index, and the largest element so far."""
         index = max(1, (self.input.elements - 1).bit_length())
         return {"label": folding.pe * (self.input.bits + index), "fifo": index, "stage": 1}
 
@@ -72,5 +72,5 @@ class LabelSelect(Unary):
         return Lanes((folding.pe,), (1,))
 
     def caption(self) -> Caption:
-        """Of how many elements."""
+        """Number of elements."""
         return Caption(tag="arg max", lines=(f"of {self.input.elements}",))

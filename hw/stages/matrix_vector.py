@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Self
@@ -13,31 +13,30 @@ from typing import ClassVar, Self
 import numpy as np
 
 from adiabit.errors import UserError
+from adiabit.hw.stages.accumulator import accumulator_range, accumulators, is_xnor
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Lanes, Memory, Parameter
 from adiabit.hw.stages.cost import Terms, block_rams, rom_luts
 from adiabit.hw.stages.integers import Array, Ints, divisors, signed_bits
-from adiabit.hw.stages.memory_file import memory_file, pack_words, rom
-from adiabit.hw.stages.schedule import Emission, Intake, Schedule, Wait
+from adiabit.hw.stages.matrix_vector_timing import Timing, sum_latency
+from adiabit.hw.stages.memory_file import memory_file, rom, rom_words
+from adiabit.hw.stages.schedule import Schedule
 from adiabit.hw.stages.stream import Kind, Stream
 from adiabit.hw.stages.thresholds import Thresholding
 
-BLOCK_DEPTH = 128  # words: a LUT6 holds 64 bits, so from here on a LUT-ROM costs 2 LUTs a bit of the word
-BLOCK_BITS = 16 * 1024  # and a RAMB18 holds 18 Kbit: below, most of the block would lie idle
-WORD = 64  # bits of a word of a ROM in C++ at most, as in bnn_mvu.hpp
-SHALLOW = 32  # words that a LUT6 holds with the XNOR behind them
-LEAF, RADIX = 6, 3  # terms that a node of the sum adds, as in bnn_pkg.sv
-ROMS = {Memory.BLOCK: "bram", Memory.LUT: "lutram"}
+BLOCK_DEPTH = 128  # words from which on a LUT-ROM takes two LUT6 or more per bit of the word
+BLOCK_BITS = 16 * 1024  # a RAMB18 holds 18 Kbit: a smaller ROM would leave most of it idle
+SHALLOW = 32  # words per bit that a LUT6 holds together with the XNOR after them, as in bnn_mvu.sv
+HLS_ROMS = {Memory.BLOCK: "bram", Memory.LUT: "lutram"}  # in the words of Vitis HLS; hard-wired weights need none
 MEMORIES = {Memory.LUT: "LUT ROM", Memory.BLOCK: "block RAM", Memory.HARDWIRED: "hard-wired"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MatrixVector(Thresholding):
-    """One matrix-vector product a vector of the last axis, with or without thresholds.
+    """The product of a matrix and each vector of the input's last axis, with or without thresholds.
 
-    `weights`: (MH, MW), all of them -1 or +1 (XNOR where the input is bipolar too), or small integers.
-    `thresholds` on the *accumulator*, see :class:`Thresholding`, or None: then the accumulator itself is the output.
-    The accumulator is the popcount of agreeing bits, 0...MW, where input and weights are bipolar
-    (dot product = 2 * popcount - MW), else the dot product.
+    `weights`: (MH, MW), all -1 or +1 (*bipolar*), or small integers. The *accumulator* of a row is the popcount of
+    agreeing bits, 0...MW, if input and weights are bipolar (dot product = 2 * popcount - MW), else the dot product.
+    `thresholds` apply to the accumulator; with None the accumulator itself is the output.
     """
 
     weights: Ints
@@ -47,27 +46,22 @@ class MatrixVector(Thresholding):
 
     def check(self) -> None:
         """Check shapes, ranges and folding."""
-        self._check_ends(min(max(len(self.inputs), 1), 2), 1)
+        self._check_arity(min(max(len(self.inputs), 1), 2), 1)
         if self.weights.ndim != 2 or 0 in self.weights.shape:
             self.refuse(f"weights have shape {self.weights.shape}; (MH, MW) is needed")
         mh, mw = self.weights.shape
         if self.input.channels != mw:
             self.refuse(f"weights (MH, MW) = {(mh, mw)} do not fit {self.input.channels} inputs")
-        self._check_holds(self.output, *self.input.shape[:-1], mh)
+        self._check_output(self.output, *self.input.shape[:-1], mh)
         if self.memory is Memory.HARDWIRED and self.fold != 1:
-            self.refuse(f"hard-wired weights need a fold of 1, this one is {self.fold}; use PE={mh} and SIMD={mw}")
-        self._check_steps(mh)
+            self.refuse(f"hard-wired weights need a fold of 1, not {self.fold}; use PE={mh} and SIMD={mw}")
+        self._check_thresholds(mh)
         low, high = self.accumulator_range
         if self.thresholds is None and not self.output.holds(low, high):
             self.refuse(f"accumulators from {low} to {high} do not fit the output {self.output}")
 
     @property
-    def steps(self) -> Ints | None:
-        """The thresholds."""
-        return self.thresholds
-
-    @property
-    def compared(self) -> tuple[int, int]:
+    def value_range(self) -> tuple[int, int]:
         """The accumulator's range."""
         return self.accumulator_range
 
@@ -77,27 +71,27 @@ class MatrixVector(Thresholding):
 
     @cached_property
     def bipolar_weights(self) -> bool:
-        """Whether a weight is one bit: -1 or +1."""
+        """Whether every weight is -1 or +1, which is stored as one bit."""
         return bool(np.all(np.abs(self.weights) == 1))
 
-    @property
+    @cached_property
     def xnor(self) -> bool:
         """Whether the product is XNOR and popcount."""
-        return self.input.kind is Kind.BIPOLAR and self.bipolar_weights
+        return is_xnor(self.weights, self.input)
 
     @cached_property
     def weight_bits(self) -> int:
-        """Bits of one weight: 1 if bipolar, else two's complement of at least 2, for one bit is read as -1 or +1."""
+        """Bits of one weight: 1 if bipolar, else two's complement of at least 2, because one bit means -1 or +1."""
         return 1 if self.bipolar_weights else max(2, signed_bits(int(self.weights.min()), int(self.weights.max())))
 
     @cached_property
     def accumulator_range(self) -> tuple[int, int]:
-        """Smallest and largest accumulator that any input can make; 0...MW for a popcount."""
+        """Smallest and largest accumulator over all inputs; 0...MW for a popcount."""
         return accumulator_range(self.weights, self.input)
 
     @property
     def accumulator_bits(self) -> int:
-        """ceil(log2(MW + 1)) for a popcount; two's complement otherwise."""
+        """Bits of the accumulator: ceil(log2(MW + 1)) for a popcount, two's complement of its range otherwise."""
         low, high = self.accumulator_range
         return max(1, high.bit_length()) if self.xnor else signed_bits(low, high)
 
@@ -119,18 +113,18 @@ class MatrixVector(Thresholding):
     @property
     def fold(self) -> int:
         """Cycles a vector: MH/PE * MW/SIMD."""
-        return self._fold(self.folding)
+        return self._fold_at(self.folding)
 
-    def _fold(self, folding: Folding) -> int:
+    def _fold_at(self, folding: Folding) -> int:
         mh, mw = self.weights.shape
         return int((mh // folding.pe) * (mw // folding.simd))
 
     def memory_at(self, folding: Folding) -> Memory:
-        """Where the weights lie at a folding: hard-wired at fold 1, block RAM where deep and large, else LUT-ROM."""
+        """Where the weights lie; `Memory.AUTO` is hard-wired at fold 1, block RAM if deep and large, else LUT-ROM."""
         memory = folding.memory or self.memory
         if memory is not Memory.AUTO:
             return memory
-        fold = self._fold(folding)
+        fold = self._fold_at(folding)
         if fold == 1:
             return Memory.HARDWIRED
         large = fold >= BLOCK_DEPTH and self.weights.size * self.weight_bits >= BLOCK_BITS
@@ -138,15 +132,15 @@ class MatrixVector(Thresholding):
 
     @property
     def resolved_memory(self) -> Memory:
-        """Where the weights lie."""
+        """Where the weights lie at the current folding; never `Memory.AUTO`."""
         return self.memory_at(self.folding)
 
     def cycles_at(self, folding: Folding) -> int:
-        """A fold for each vector."""
-        return self._fold(folding) * self.vectors
+        """One fold for each vector."""
+        return self._fold_at(folding) * self.vectors
 
     def golden(self, *values: Array) -> tuple[Array, ...]:
-        """Products (F, ..., MH)."""
+        """Accumulators, or the number of thresholds that they reach (F, ..., MH)."""
         acc = accumulators(self.weights, self.input, values[0], self.name)
         if self.thresholds is None:
             return (acc.astype(np.int32),)
@@ -171,8 +165,8 @@ class MatrixVector(Thresholding):
             "WeightFile": weights,
         }
         if self.thresholds is not None:
-            steps, text = self._step_parameters()
-            parameters |= {**steps, "ThresholdFile": thresholds}
+            more, text = self._threshold_parameters()
+            parameters |= {**more, "ThresholdFile": thresholds}
             memories[thresholds] = text
         return Instance(module="bnn_mvu", parameters=parameters, memories=memories)
 
@@ -181,19 +175,22 @@ class MatrixVector(Thresholding):
         arguments, constants = [f"{self.name}_weights"], [self._weight_constant()]
         if self.thresholds is not None:
             arguments.append(f"{self.name}_thresholds")
-            constants.append(self._step_constant())
-        where = ROMS.get(self.resolved_memory)  # constants of a fold of 1 need no memory
+            constants.append(self._threshold_constant())
+        rom_type = HLS_ROMS.get(self.resolved_memory)
         return Call(
             function="mvu",
             header="bnn_mvu.hpp",
             template=[self.vectors, f"ap_{'u' if self.xnor else ''}int<{self.accumulator_bits}>"],
             arguments=arguments,
             constants=tuple(constants),
-            roms={f"{self.name}_weights.rom": where} if where else {},
+            roms={f"{self.name}_weights.rom": rom_type} if rom_type else {},
         )
 
     def _weight_rows(self) -> Ints:
-        """Codes (fold, PE, SIMD): row n * SF + s has columns s * SIMD... of rows n * PE...; 1 for a bipolar +1."""
+        """Weights in memory order (fold, PE, SIMD): entry n * MW/SIMD + s has columns s*SIMD... of rows n*PE...
+
+        A bipolar weight is 1 for +1 and 0 for -1.
+        """
         rows, columns = self.weights.shape
         codes = (self.weights > 0).astype(np.int64) if self.bipolar_weights else self.weights
         folded = codes.reshape(rows // self.pe, self.pe, columns // self.simd, self.simd)
@@ -204,58 +201,33 @@ class MatrixVector(Thresholding):
         element = "bnn::Bipolar" if self.bipolar_weights else f"bnn::Signed<{self.weight_bits}>"
         comment = f"// {rows}x{columns}: +1 is 1, -1 is 0\n" if self.bipolar_weights else f"// {rows}x{columns}\n"
         kind = f"bnn::Weights<{element}, {rows}, {columns}, {self.pe}, {self.simd}>"
-        lines = (", ".join(_words(fold, self.weight_bits)) for fold in self._weight_rows())
+        lines = (", ".join(rom_words(rows, self.weight_bits)) for rows in self._weight_rows())
         return comment + rom(f"{kind} {self.name}_weights", lines)
 
     def schedule(self) -> Schedule:
-        """A pass over a vector's words for each PE rows; two vectors fit into the memory that replays them."""
-        words, passes, vectors = self.input.words, len(self.weights) // self.pe, self.vectors
-        latency = self._latency()
-        depth = math.ceil((latency + 2) / words) + 1
-        replayed = passes > 1
-        given = np.arange(vectors * passes)
-        taken = np.arange(vectors * words)
-        vector, word = taken // words, taken % words
-        delay = latency + (3 if replayed else 1)
-        needs = {0: Wait((given // passes + 1) * words, delay)}
-        leave = Wait(given + 1 - depth, latency + 1 + words)
-        if replayed:  # a word's place is free when the last pass over the vector two before has read it
-            last = (vector - 2) * passes + passes - 1
-            room = Wait(last + (word > 0) - depth, 1)
-            made = {0: Wait(last + 1, word - words - latency)}
-        else:
-            room, made = Wait(vector + 1 - depth, 1), {}
-        intake = Intake(turns=len(taken), beats={0: taken}, room={0: room}, made=made)
-        if self.selector is None:
-            return Schedule(intakes=(intake,), emissions=(Emission(needs=needs, interval=words, room=leave),))
-        if not replayed:  # the selector's beat is taken with a vector's last word
-            intake = dataclasses.replace(intake, beats={0: taken, 1: (given + 1) * words - 1})
-            return Schedule(intakes=(intake,), emissions=(Emission(needs=needs, interval=words, room=leave),))
-        intake = dataclasses.replace(intake, after={1: Wait(last, 1)})
-        select = Intake(
-            turns=len(given),
-            beats={1: given},
-            room={0: Wait(given + 1 - depth, words)},
-            after={0: Wait((given // passes + 1) * words, 2)},
-            made={0: Wait(given, words - latency - 1)},
+        """Reads the words of each vector once for every PE rows; a result follows each pass."""
+        timing = Timing(
+            words=self.input.words,
+            passes=len(self.weights) // self.pe,
+            vectors=self.vectors,
+            latency=self._latency(),
         )
-        needs[1] = Wait(given + 1, latency + 1)
-        return Schedule(intakes=(intake, select), emissions=(Emission(needs=needs, interval=words, room=leave),))
+        return timing.schedule(selected=self.selector is not None)
 
     def _latency(self) -> int:
-        """Cycles from a vector's last word to its result, as in bnn_mvu.sv."""
+        """Cycles from the last word of a vector to its result, as in bnn_mvu.sv."""
         memory, wide = self.resolved_memory, self.weight_bits > 1
         shallow = self.xnor and memory is Memory.LUT and self.fold <= SHALLOW
         read = 2 if memory is Memory.BLOCK else int(memory is Memory.LUT and not shallow)
         masked = self.weight_bits == 1 and self.input.kind is not Kind.BIPOLAR
         width = self.weight_bits + self.input.bits if wide else self.input.bits
-        total = read + int(wide or shallow) + _sum_latency(self.simd, width)
+        total = read + int(wide or shallow) + sum_latency(self.simd, width)
         total += int(self.input.words > 1) + int(masked)
         steps = 0 if self.thresholds is None else self.thresholds.shape[-1]
         return total + (0 if steps == 0 else 1 if steps == 1 else 2)
 
     def terms(self, folding: Folding) -> Terms:
-        """PE rows of SIMD synapses, with accumulators and thresholds; the memories; the input kept for all rows."""
+        """PE rows of SIMD synapses, each with accumulator and thresholds; the memories; the replay buffer."""
         memory, synapses = self.memory_at(folding), folding.pe * folding.simd
         rows, columns = len(self.weights) // folding.pe, self.weights.shape[1] // folding.simd
         if self.xnor:
@@ -280,95 +252,44 @@ class MatrixVector(Thresholding):
         }
 
     def block_rams(self, folding: Folding) -> int:
-        """Those of the weights."""
+        """Block RAMs of the weights."""
         if self.memory_at(folding) is not Memory.BLOCK:
             return 0
-        return block_rams(folding.pe * folding.simd * self.weight_bits, self._fold(folding))
+        return block_rams(folding.pe * folding.simd * self.weight_bits, self._fold_at(folding))
 
     @property
     def folding(self) -> Folding:
-        """PE, SIMD and memory."""
+        """PE, SIMD and memory, `Memory.AUTO` included."""
         return Folding(pe=self.pe, simd=self.simd, memory=self.memory)
 
     def foldings(self) -> Sequence[Folding]:
-        """PE that divides the rows, SIMD that divides the columns; the whole where the weights are hard-wired."""
+        """PE that divides the rows and SIMD that divides the columns; fold 1 alone if the weights are hard-wired."""
         mh, mw = self.weights.shape
         found = [Folding(pe=pe, simd=simd) for pe in divisors(mh) for simd in divisors(mw)]
         return found[-1:] if self.memory is Memory.HARDWIRED else found
 
     def lanes(self, folding: Folding) -> Lanes:
-        """SIMD in; PE out, and of the selector."""
+        """SIMD of the values; PE of the selector and the output."""
         return Lanes((folding.simd, *(folding.pe,) * (len(self.inputs) - 1)), (folding.pe,))
 
     def refolded(self, folding: Folding, inputs: tuple[Stream, ...], outputs: tuple[Stream, ...]) -> Self:
-        """The same at another folding, with its memory where it names one."""
+        """A copy at another folding, which keeps its memory unless the folding names one."""
         return dataclasses.replace(self, inputs=inputs, outputs=outputs, memory=folding.memory or self.memory)
 
     def check_folding(self, folding: Folding) -> None:
-        """`UserError` where PE does not divide MH or SIMD does not divide MW, or hard-wired weights are folded."""
+        """Refuse a PE that does not divide MH, a SIMD that does not divide MW, and folding hard-wired weights."""
         mh, mw = self.weights.shape
         for key, value, size in (("pe", folding.pe, mh), ("simd", folding.simd, mw)):
             self._check_divides(key, value, size, set(divisors(size)))
-        if folding.memory is Memory.HARDWIRED and self._fold(folding) > 1:
+        if folding.memory is Memory.HARDWIRED and self._fold_at(folding) > 1:
             raise UserError(f"folding: {self.name}: hard-wired weights need a fold of 1; use pe={mh} and "
                             f"simd={mw}, or another memory")  # fmt: skip
 
     def caption(self) -> Caption:
-        """Arithmetic, dimensions, PE and SIMD, and where the weights lie."""
+        """Arithmetic, dimensions, PE and SIMD, and memory of the weights."""
         rows, columns = self.weights.shape
         arithmetic = (
             "XNOR" if self.xnor else "±1 weights" if self.bipolar_weights else f"{self.weight_bits}-bit weights"
         )
         lines = (f"{columns} → {rows}", f"PE {self.pe} · SIMD {self.simd}", MEMORIES[self.resolved_memory])
         return Caption(tag=arithmetic, lines=lines, width=178)
-
-
-def _is_xnor(weights: Ints, stream: Stream) -> bool:
-    """Whether products of these weights (MH, MW) and the stream's elements are XNOR and popcount."""
-    return stream.kind is Kind.BIPOLAR and bool(np.all(np.abs(weights) == 1))
-
-
-def accumulator_range(weights: Ints, stream: Stream) -> tuple[int, int]:
-    """Smallest and largest accumulator of weights (MH, MW) and any elements of a stream; 0...MW for a popcount."""
-    if _is_xnor(weights, stream):
-        return 0, weights.shape[1]
-    low, high = stream.range
-    products = np.stack([weights * low, weights * high])
-    return int(products.min(axis=0).sum(axis=1).min()), int(products.max(axis=0).sum(axis=1).max())
-
-
-def accumulators(weights: Ints, stream: Stream, x: Array, name: str = "") -> Array:
-    """Popcounts (XNOR) or dot products of x (F, ..., MW) with each row: (F, ..., MH), before thresholds.
-
-    They are float32 where every partial sum is an exact integer (below 2**24), which uses all cores, or float64
-    (2**53); `UserError` beyond.
-    """
-    low, high = accumulator_range(weights, stream)
-    bound = max(-low, high)
-    if bound >= 2**53:
-        raise UserError(f"stage {name}: accumulators reach {bound}; the golden model is exact below 2**53")
-    real = np.float32 if bound < 2**24 else np.float64
-    dot: Array = x.astype(real) @ weights.T.astype(real)
-    if _is_xnor(weights, stream):  # popcount = (dot + MW) / 2, exact: dot and MW have equal parity
-        dot += real(weights.shape[1])
-        dot *= real(0.5)
-    return dot
-
-
-def _words(rows: Ints, bits: int) -> Iterator[str]:
-    """The rows (PE, SIMD) of one fold, each in as few equal words as hold it."""
-    width = rows.shape[1] * bits
-    count = -(-width // WORD)
-    word = -(-width // count)
-    for row in pack_words(rows, bits):
-        for i in range(count):
-            yield f"{row >> (i * word) & ((1 << word) - 1):#x}"
-
-
-def _sum_latency(terms: int, width: int) -> int:
-    """Registered levels of a sum, as in bnn_pkg.sv."""
-    levels = 0
-    while terms > 1:
-        terms = -(-terms // (LEAF if width == 1 and levels == 0 else RADIX))
-        levels += 1
-    return levels

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows and columns around an image."""
+"""Padding of images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from adiabit.hw.stages.stream import Kind
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pad(ImageStage):
-    """An image (H, W, C) with rows and columns of one value around it."""
+    """Surrounds an image (H, W, C) with rows and columns of one value."""
 
     before: tuple[int, int]  # rows above, columns on the left
     after: tuple[int, int]  # rows below, columns on the right
@@ -26,16 +26,16 @@ class Pad(ImageStage):
     def check(self) -> None:
         """Check shapes and the value."""
         super().check()
-        height, width, channels = self._reads_image()
+        height, width, channels = self._image_shape()
         a, b = self.input, self.output
         if min(*self.before, *self.after) < 0 or (a.bits, a.kind, a.lanes) != (b.bits, b.kind, b.lanes):
-            self.refuse(f"before {self.before}, after {self.after}, input {a}, output {b}: pads are not negative, "
-                         "and the elements and lanes stay")  # fmt: skip
+            self.refuse(f"before {self.before}, after {self.after}, input {a}, output {b}: pads must not be negative, "
+                         "and elements and lanes must be equal")  # fmt: skip
         (top, left), (bottom, right) = self.before, self.after
-        self._check_holds(b, top + height + bottom, left + width + right, channels)
+        self._check_output(b, top + height + bottom, left + width + right, channels)
         low, high = a.range
         if not low <= self.value <= high or (a.kind is Kind.BIPOLAR and self.value == 0):
-            self.refuse(f"pads with {self.value}, which {a} cannot carry")
+            self.refuse(f"padding value {self.value} is not a value of {a}")
 
     def golden(self, *values: Array) -> tuple[Array, ...]:
         """The padded image."""
@@ -62,13 +62,13 @@ class Pad(ImageStage):
         return Call(function="pad", header="bnn_pad.hpp", template=template)
 
     def schedule(self) -> Schedule:
-        """A beat of the padded image a cycle; it takes nothing while it sends what is around the image."""
+        """Sends a beat of the padded image a cycle; takes no input while it sends padding."""
         a = self.input
         inside = np.pad(np.ones(a.shape[:2], np.int64), [(b, c) for b, c in zip(self.before, self.after, strict=True)])
         given = np.repeat(inside.ravel(), a.words).cumsum()
-        place = np.flatnonzero(np.repeat(inside.ravel(), a.words))
+        position = np.flatnonzero(np.repeat(inside.ravel(), a.words))
         intake = Intake(
-            turns=a.beats, beats={0: np.arange(a.beats)}, room={0: Wait(place - 1, 1)}, made={0: Wait(place, 0)}
+            turns=a.beats, beats={0: np.arange(a.beats)}, room={0: Wait(position - 1, 1)}, made={0: Wait(position, 0)}
         )
         emission = Emission(needs={0: Wait(given, 1)}, room=Wait(np.arange(len(given)) - 1, 2))
         return Schedule(intakes=(intake,), emissions=(emission,))
@@ -78,7 +78,7 @@ class Pad(ImageStage):
         return {"fifo": folding.pe * self.input.bits, "raster": 1}
 
     def caption(self) -> Caption:
-        """What is put around."""
+        """Padding on each side and its value, and SIMD."""
         (top, left), (bottom, right) = self.before, self.after
         return Caption(
             tag="pad", lines=(f"{top},{left} + {bottom},{right} of {self.value:+d}", f"SIMD {self.input.lanes}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Blocks of an image to one pixel each: the largest element of each channel, or the sum."""
+"""Pooling: each block of an image becomes one pixel, the largest element of each channel or their sum."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from adiabit.hw.stages.stream import Kind
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reduction(ImageStage):
-    """Joins the pixels of each block, channel by channel. Rows and columns that fill no block are dropped."""
+    """Reduces each block of pixels to one, channel by channel. Rows and columns that fill no block are dropped."""
 
     @property
     @abstractmethod
@@ -31,7 +31,8 @@ class Reduction(ImageStage):
         """Blocks (OH, OW)."""
         return self.input.shape[0] // self.block[0], self.input.shape[1] // self.block[1]
 
-    def _reduce(self, operation: str) -> Instance:
+    def _instance(self, operation: str) -> Instance:
+        """`bnn_reduce` with an operation, "max" or "sum"."""
         a = self.input
         return Instance(
             module="bnn_reduce",
@@ -42,7 +43,7 @@ class Reduction(ImageStage):
         )  # fmt: skip
 
     def schedule(self) -> Schedule:
-        """A beat a cycle; the result of a block is there with its last pixel, in a skid buffer."""
+        """Takes a beat a cycle; the last pixel of a block puts its result into a skid buffer."""
         (rows, columns), (down, across), (height, width, _) = self.block, self.grid, self.input.shape
         last = np.zeros((height, width), np.int64)
         last[rows - 1 : down * rows : rows, columns - 1 : across * columns : columns] = 1
@@ -53,7 +54,7 @@ class Reduction(ImageStage):
         return Schedule(intakes=(intake,), emissions=(Emission(needs={0: Wait(np.flatnonzero(ends) + 1, 1)}),))
 
     def terms(self, folding: Folding) -> Terms:
-        """A row of results in LUTs, an operation and a skid buffer a lane, and counters."""
+        """A row of partial results in LUT-RAM, the operation and a skid buffer of each lane, and counters."""
         bits = folding.pe * self.output.bits
         ring = bits * math.ceil(self.grid[1] * self.input.channels / folding.pe / 64)
         return {"ring": ring, "compare": bits if self.output.bits > 1 else 0, "fifo": bits, "raster": 1}
@@ -61,10 +62,10 @@ class Reduction(ImageStage):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pool(Reduction):
-    """Largest element of each KH x KW block of an image (H, W, C); of -1 and +1 it is OR. Blocks do not overlap.
+    """Largest element of each KH x KW block of an image (H, W, C), which for -1 and +1 is OR. Blocks do not overlap.
 
-    Rows and columns that fill no block are dropped. Overlapping windows: a `Window` that writes
-    (OH, OW * KH * KW, C), then a `Pool` of (1, KH * KW).
+    Rows and columns that fill no block are dropped. For overlapping blocks, a `Window` writes (OH, OW * KH * KW, C) and
+    a `Pool` of (1, KH * KW) follows.
     """
 
     kernel: tuple[int, int]
@@ -77,22 +78,22 @@ class Pool(Reduction):
     def check(self) -> None:
         """Check shapes and lanes."""
         super().check()
-        _, _, channels = self._reads_image()
+        _, _, channels = self._image_shape()
         a, b = self.input, self.output
         if min(self.kernel) < 1 or min(self.grid) < 1 or (a.bits, a.kind, a.lanes) != (b.bits, b.kind, b.lanes):
-            self.refuse(f"kernel {self.kernel}, input {a}, output {b}: a block must lie in the image, and the "
-                         "elements and lanes stay")  # fmt: skip
-        self._check_holds(b, *self.grid, channels)
+            self.refuse(f"kernel {self.kernel}, input {a}, output {b}: a block must lie in the image, and elements and "
+                         "lanes must be equal")  # fmt: skip
+        self._check_output(b, *self.grid, channels)
 
     def golden(self, *values: Array) -> tuple[Array, ...]:
-        """The largest of each block."""
+        """Largest element of each block (F, OH, OW, C)."""
         (x,), (rows, columns), (kh, kw) = values, self.grid, self.kernel
         blocks = x[:, : rows * kh, : columns * kw].reshape(len(x), rows, kh, columns, kw, -1)
         return (blocks.max(axis=(2, 4)),)
 
     def rtl(self) -> Instance:
         """`bnn_reduce`."""
-        return self._reduce("max")
+        return self._instance("max")
 
     def hls(self) -> Call:
         """`pool`."""
@@ -100,31 +101,31 @@ class Pool(Reduction):
         return Call(function="pool", header="bnn_reduce.hpp", template=template)
 
     def caption(self) -> Caption:
-        """The block."""
+        """Kernel and PE."""
         return Caption(tag="max pool", lines=(sides(self.kernel), f"PE {self.input.lanes}"))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GlobalSum(Reduction):
-    """Sum of each channel over an image (H, W, C), (C,) out; of bipolar elements, how many are +1.
+    """Sum of each channel over an image (H, W, C) to (C,); for bipolar elements, the number of +1.
 
-    It is the global average pool without its division, which the next layer's thresholds take in.
+    This is a global average pool without the division, which the next layer's thresholds absorb.
     """
 
     @property
     def block(self) -> tuple[int, int]:
-        """The image."""
+        """The whole image."""
         return self.input.shape[0], self.input.shape[1]
 
     def check(self) -> None:
-        """Check shapes, lanes and that the sums fit."""
+        """Check shapes and lanes, and that the sums fit."""
         super().check()
-        _, _, channels = self._reads_image()
+        _, _, channels = self._image_shape()
         a, b = self.input, self.output
         low, high = self.sums
         if a.lanes != b.lanes or not b.holds(low, high):
             self.refuse(f"sums from {low} to {high} of {a} do not fit {b} at equal lanes")
-        self._check_holds(b, channels)
+        self._check_output(b, channels)
 
     @property
     def sums(self) -> tuple[int, int]:
@@ -139,12 +140,12 @@ class GlobalSum(Reduction):
 
     def rtl(self) -> Instance:
         """`bnn_reduce`."""
-        return self._reduce("sum")
+        return self._instance("sum")
 
     def hls(self) -> Call:
         """`global_sum`."""
         return Call(function="global_sum", header="bnn_reduce.hpp", template=[image(self.input)])
 
     def caption(self) -> Caption:
-        """The image."""
+        """Size of the image, and PE."""
         return Caption(tag="global sum", lines=(f"of {sides(self.block)}", f"PE {self.input.lanes}"))

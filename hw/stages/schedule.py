@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a stage takes and gives its beats, as data.
+"""Schedules: when a stage accepts and produces its beats, as data.
 
-No stage's timing depends on values, so each is a cyclo-static actor (Bilsen et al., Cyclo-static dataflow, 1996): the
-n-th event of a frame waits for counts of other events that do not depend on data. What a stage can hold is part of
-it: an input beat waits until enough output beats have left. :mod:`adiabit.hw.folding.buffers` executes schedules.
+No stage's timing depends on values, so each stage is a cyclo-static actor (Bilsen et al., Cyclo-static dataflow, 1996):
+event n of a frame waits for fixed counts of other events. A schedule includes what the stage can hold: an input beat
+waits until enough output beats have left. :mod:`adiabit.hw.folding.buffers` executes schedules.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from adiabit.hw.stages.integers import Ints
 
 @dataclass(frozen=True, eq=False)
 class Wait:
-    """Event n of a frame waits until `counts[n]` events of another sequence have happened, and `delay` cycles more.
+    """Event n of a frame waits for `counts[n]` events of another sequence, and `delay` cycles more.
 
-    A delay may differ by event, and may be negative: an event whose time is known from a later one.
-
-    Counts begin with the frame; 0 and less reach into the frames before.
+    Counts start with the frame; 0 and below refer to earlier frames. A delay may differ by event. A negative delay
+    derives the time of an event from a later one.
     """
 
     counts: Ints
@@ -31,33 +30,33 @@ class Wait:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Intake:
-    """Turns in which a stage takes beats, at most one turn a cycle; a turn takes its beats of all inputs at once."""
+    """Turns in which a stage accepts beats: at most one a cycle, each taking one or no beat of every input."""
 
     turns: int  # a frame
-    beats: Mapping[int, Ints]  # by input: the turn in which each beat is taken
+    beats: Mapping[int, Ints]  # by input: the turn that takes each beat
     room: Mapping[int, Wait] = field(default_factory=dict)  # by output: beats that must have left
-    after: Mapping[int, Wait] = field(default_factory=dict)  # by intake: its turns
-    made: Mapping[int, Wait] = field(default_factory=dict)  # by output: beats made; only timing, `room` implies it
+    after: Mapping[int, Wait] = field(default_factory=dict)  # by intake: turns that must have happened
+    made: Mapping[int, Wait] = field(default_factory=dict)  # by output: beats made; timing only, `room` implies it
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Emission:
-    """Beats of an output as they become visible to the reader."""
+    """When the beats of an output become visible to its reader."""
 
-    needs: Mapping[int, Wait]  # by intake: turns
+    needs: Mapping[int, Wait]  # by intake: turns that must have happened
     interval: int = 1  # cycles from one beat to the next
-    room: Wait | None = None  # beats of this output that must have left; None where `room` of the intakes implies it
+    room: Wait | None = None  # beats of this output that must have left; None if `room` of the intakes implies it
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Schedule:
-    """A frame of a stage."""
+    """The events of one frame in a stage."""
 
     intakes: tuple[Intake, ...]
     emissions: tuple[Emission, ...]  # by output
 
-    def ahead(self, offered: Sequence[int]) -> list[int]:
-        """Beats of a frame that each output can have when of the frame only so many of each input are there."""
+    def producible(self, offered: Sequence[int]) -> list[int]:
+        """Beats of a frame that each output can produce from the first `offered[n]` beats of each input n."""
         turns = [
             min([intake.turns, *(int(turn[offered[n]]) for n, turn in intake.beats.items() if offered[n] < len(turn))])
             for intake in self.intakes
@@ -70,15 +69,15 @@ class Schedule:
 
 
 def every_frame(counts: Ints, per_frame: int, frames: int) -> Ints:
-    """Counts of one frame for each of several, which have `per_frame` events each."""
+    """Extend the counts of one frame to several frames of `per_frame` events each."""
     repeated: Ints = (counts + per_frame * np.arange(frames)[:, None]).ravel()
     return repeated
 
 
 def passing(beats: int, *, depth: int, latency: int, outputs: int = 1, reuse: int = 1) -> Schedule:
-    """A beat out for each beat in, `latency` cycles later, from a buffer that holds `depth` beats.
+    """Schedule of a buffer of `depth` beats; each input beat leaves on every output, at least `latency` cycles later.
 
-    A place is free again `reuse` cycles after its beat has left.
+    A slot is free again `reuse` cycles after its beat has left.
     """
     count = np.arange(1, beats + 1)
     room = Wait(count - depth, reuse)
@@ -87,7 +86,10 @@ def passing(beats: int, *, depth: int, latency: int, outputs: int = 1, reuse: in
 
 
 def joining(turns: Mapping[int, Ints], beats: int, *, depth: int, latency: int) -> Schedule:
-    """A beat out for each turn, in which some of the inputs are read."""
+    """Schedule of a join with a buffer of `depth` beats: each turn takes a beat of some inputs and produces one.
+
+    `turns`: by input, the turn that takes each of its beats.
+    """
     count = np.arange(1, beats + 1)
     intake = Intake(turns=beats, beats=turns, room={0: Wait(count - depth, 1)})
     return Schedule(intakes=(intake,), emissions=(Emission(needs={0: Wait(count, latency)}),))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Streams: what travels between two stages, beat by beat.
+"""Streams: the elements that travel from one stage to the next, beat by beat.
 
-Bipolar elements are -1 and +1; in hardware bit 1 stands for +1 and bit 0 for -1.
+Bipolar elements are -1 and +1; in hardware, bit 1 stands for +1 and bit 0 for -1.
 
-Images are (H, W, C), sound is (1, W, C); elements travel in that order, the channel fastest.
+Images are (H, W, C), sound is (1, W, C); elements travel in that order, channels fastest.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from adiabit.hw.stages.integers import nearest_divisors, signed_bits
 
 
 class Kind(StrEnum):
-    """How the bits of an element are read."""
+    """The number format of an element."""
 
     BIPOLAR = "bipolar"  # one bit: 0 is -1, 1 is +1
     UNSIGNED = "unsigned"
@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """Elements of one frame (shape without the batch axis, channel last), `lanes` of them a beat."""
+    """A stream of frames of one shape (no batch axis, channels last); a beat carries `lanes` elements."""
 
     name: str
     shape: tuple[int, ...]
@@ -36,7 +36,7 @@ class Stream:
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
-            raise UserError(f"stream {self.name!r}: the name must be an identifier, it becomes a signal's name")
+            raise UserError(f"stream {self.name!r}: the name must be an identifier, because it names signals")
         if not self.shape or min(self.shape) < 1:
             raise UserError(f"stream {self.name}: shape {self.shape} is empty; each side must be at least 1")
         if not 1 <= self.bits <= 32 or (self.kind is Kind.BIPOLAR and self.bits != 1):
@@ -59,12 +59,12 @@ class Stream:
 
     @property
     def pixels(self) -> int:
-        """Vectors of channels in a frame."""
+        """Pixels of a frame: its vectors of channels."""
         return math.prod(self.shape[:-1])
 
     @property
     def beats(self) -> int:
-        """Transfers of a frame."""
+        """Beats of a frame."""
         return self.elements // self.lanes
 
     @property
@@ -87,10 +87,10 @@ class Stream:
         return -(2 ** (self.bits - 1)), 2 ** (self.bits - 1) - 1
 
     def holds(self, low: int, high: int) -> bool:
-        """Whether an element can be any integer of low...high."""
+        """Whether an element can take every integer of low...high."""
         return self.kind is not Kind.BIPOLAR and self.range[0] <= low <= high <= self.range[1]
 
 
 def integer_type(low: int, high: int) -> tuple[Kind, int]:
-    """Kind and bits of the narrowest integer that holds low...high."""
+    """Kind and bits of the narrowest integer type that holds low...high."""
     return (Kind.UNSIGNED, max(1, high.bit_length())) if low >= 0 else (Kind.SIGNED, signed_bits(low, high))

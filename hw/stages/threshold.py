@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Thresholds by themselves."""
+"""Thresholds as a stage of their own."""
 
 from __future__ import annotations
 
@@ -17,25 +17,20 @@ from adiabit.hw.stages.thresholds import Thresholding
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Threshold(Thresholding):
-    """y = number of thresholds that x reaches (T <= x), a beat a cycle; see :class:`Thresholding`."""
+    """Counts the thresholds that each element reaches (T <= x), one beat a cycle."""
 
     thresholds: Ints
     arrays: ClassVar[tuple[str, ...]] = ("thresholds",)
 
     def check(self) -> None:
         """Check shapes and ranges."""
-        self._check_ends(min(max(len(self.inputs), 1), 2), 1)
+        self._check_arity(min(max(len(self.inputs), 1), 2), 1)
         if self.input.elements != self.output.elements or self.input.lanes != self.output.lanes:
             self.refuse(f"input {self.input} and output {self.output} must have equal elements and lanes")
-        self._check_steps(self.input.channels)
+        self._check_thresholds(self.input.channels)
 
     @property
-    def steps(self) -> Ints:
-        """The thresholds."""
-        return self.thresholds
-
-    @property
-    def compared(self) -> tuple[int, int]:
+    def value_range(self) -> tuple[int, int]:
         """The input's range."""
         return self.input.range
 
@@ -44,13 +39,13 @@ class Threshold(Thresholding):
         return self.input.range[0] < 0
 
     def golden(self, *values: Array) -> tuple[Array, ...]:
-        """The steps (F, *shape)."""
+        """Number of thresholds reached (F, *shape)."""
         return (self._activate(values[0], values[1] if self.selector else None),)
 
     def rtl(self) -> Instance:
         """`bnn_threshold`."""
         a, b = self.input, self.output
-        parameters, text = self._step_parameters()
+        parameters, text = self._threshold_parameters()
         name = f"{self.name}_thresholds.mem"
         return Instance(
             module="bnn_threshold",
@@ -73,11 +68,11 @@ class Threshold(Thresholding):
             header="bnn_threshold.hpp",
             template=[self.input.elements],
             arguments=[f"{self.name}_thresholds"],
-            constants=(self._step_constant(),),
+            constants=(self._threshold_constant(),),
         )
 
     def schedule(self) -> Schedule:
-        """A pipeline that never stalls, of one comparison and, of several steps, their count."""
+        """A pipeline that never stalls: the comparison, then the count if there are several thresholds."""
         steps = self.thresholds.shape[-1]
         latency = 2 if steps > 1 else 1
         if self.selector is None:
@@ -86,7 +81,7 @@ class Threshold(Thresholding):
         return joining(turns, self.input.beats, depth=latency + 3, latency=latency + 1)
 
     def terms(self, folding: Folding) -> Terms:
-        """One comparator a step and lane; where thresholds differ by channel and a lane serves several, their ROM."""
+        """A comparator for each threshold and lane; a ROM if the thresholds differ by channel."""
         lanes, steps = folding.pe, self.thresholds.shape[-1]
         if not np.ptp(self.thresholds, axis=0).any() and not self.selector:
             return {"fifo": lanes * self.output.bits, "stage": 1}
@@ -100,6 +95,6 @@ class Threshold(Thresholding):
         }
 
     def caption(self) -> Caption:
-        """The channels."""
+        """Channels and PE."""
         selected = f", 1 of {self.codes}" if self.selector else ""
         return Caption(tag="threshold", lines=(f"{self.input.channels} channels{selected}", f"PE {self.input.lanes}"))

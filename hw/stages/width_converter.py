@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""More lanes to fewer, and fewer to more."""
+"""Width converters, which change the number of lanes of a stream."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from adiabit.hw.stages.schedule import Emission, Intake, Schedule, Wait
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WidthConverter(Unary):
-    """Regroups the lanes of a stream; the element order stays. Any two lane counts of which one divides the other."""
+    """Regroups the elements of a stream into more or fewer lanes, in order; one lane count must divide the other."""
 
     plumbing: ClassVar[bool] = True
 
     def check(self) -> None:
-        """Check that nothing but the lanes, and maybe the shape, changes."""
+        """Check that only lanes and shape change, and the ratio."""
         super().check()
         check_same_elements(self)
         if self._wide % self._narrow:
@@ -57,7 +57,7 @@ class WidthConverter(Unary):
         return Call(function="width_converter", header="bnn_width_converter.hpp", template=[self.input.elements])
 
     def schedule(self) -> Schedule:
-        """A wide register, and a skid buffer of two beats on the narrow side."""
+        """A register as wide as a wide beat, and a skid buffer of two beats on the narrow side."""
         ratio, taken, given = self._ratio, np.arange(self.input.beats), np.arange(self.output.beats)
         if self.output.lanes >= self.input.lanes:
             # While a wide beat waits no narrow one moves: the next beat's first does in the cycle in which it leaves.
@@ -70,11 +70,11 @@ class WidthConverter(Unary):
         return Schedule(intakes=(intake,), emissions=(Emission(needs={0: needs}, room=leave),))
 
     def terms(self, folding: Folding) -> Terms:  # noqa: ARG002  # its lanes are its neighbours'
-        """A register of the wide side, and a skid buffer of the narrow side."""
+        """A register on the wide side, and a skid buffer on the narrow side."""
         return conversion_terms(self.input.bits, self.input.lanes, self.output.lanes)
 
     def lanes(self, folding: Folding) -> Lanes:  # noqa: ARG002
-        """As they are."""
+        """The current lanes."""
         return Lanes((self.input.lanes,), (self.output.lanes,))
 
     def caption(self) -> Caption:
@@ -83,6 +83,6 @@ class WidthConverter(Unary):
 
 
 def conversion_terms(bits: int, source: int, target: int) -> Terms:
-    """What converting `source` lanes of `bits` to `target` lanes has of what costs something."""
+    """Cost terms of a converter from `source` to `target` lanes of `bits` each."""
     wide = bits * max(source, target)
     return {"wide": wide, "shift": wide if source > target else 0, "fifo": bits * min(source, target), "stage": 1}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sliding windows of an image."""
+"""Sliding windows."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from adiabit.hw.stages.schedule import Emission, Intake, Schedule, Wait
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Window(ImageStage):
-    """Sliding window of an image (H, W, C): a vector (KH, KW, C) for each output pixel, rows first.
+    """Sliding window over an image (H, W, C): for each output pixel the elements (KH, KW, C), in this order.
 
-    With KH * KW * C lanes out and C in, a window a cycle; else the lanes are equal and divide C, and a window is
-    sent piece by piece. The output is (OH, OW, KH * KW * C), or in another shape the same.
+    The output is (OH, OW, KH * KW * C), or any shape with as many elements. With C lanes in and KH * KW * C out the
+    window is *parallel* and sends a whole window a cycle. Otherwise it is *serial*: the lanes are equal and divide C.
     """
 
     kernel: tuple[int, int]  # (KH, KW) pixels
@@ -29,9 +29,9 @@ class Window(ImageStage):
     dilation: tuple[int, int] = (1, 1)
 
     def check(self) -> None:
-        """Check that windows lie inside the image, and the lanes."""
+        """Check that a window lies in the image, and the lanes."""
         super().check()
-        _, _, channels = self._reads_image()
+        _, _, channels = self._image_shape()
         if min(*self.kernel, *self.stride, *self.dilation) < 1 or min(self.grid) < 1:
             self.refuse(
                 f"kernel {self.kernel}, stride {self.stride}, dilation {self.dilation}: no window of "
@@ -40,22 +40,22 @@ class Window(ImageStage):
         a, b = self.input, self.output
         if (a.bits, a.kind) != (b.bits, b.kind):
             self.refuse(f"input {a} and output {b} must have equal elements")
-        self._check_holds(b, *self.grid, self._whole)
+        self._check_output(b, *self.grid, self._window_elements)
         if not (self.parallel or (a.lanes == b.lanes and channels % b.lanes == 0)):
             self.refuse(
                 f"{a.lanes} lanes to {b.lanes}: equal lanes that divide the {channels} channels, or {channels} to "
-                f"{self._whole}, are needed"
+                f"{self._window_elements}, are needed"
             )
 
     @property
     def span(self) -> tuple[int, int]:
-        """Rows and columns from a window's first pixel to its last."""
+        """Rows and columns that a window spans, dilation included."""
         rows, columns = ((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
         return rows, columns
 
     @property
     def grid(self) -> tuple[int, int]:
-        """Windows (OH, OW)."""
+        """Number of windows (OH, OW), down and across."""
         rows, columns = (
             (side - span) // stride + 1
             for side, span, stride in zip(self.input.shape, self.span, self.stride, strict=False)
@@ -64,11 +64,11 @@ class Window(ImageStage):
 
     @property
     def parallel(self) -> bool:
-        """Whether a whole window leaves in a cycle."""
-        return self.input.lanes == self.input.channels and self.output.lanes == self._whole
+        """Whether a beat of the output is a whole window."""
+        return self.input.lanes == self.input.channels and self.output.lanes == self._window_elements
 
     @property
-    def _whole(self) -> int:
+    def _window_elements(self) -> int:
         """Elements of a window."""
         return math.prod(self.kernel) * self.input.channels
 
@@ -90,8 +90,8 @@ class Window(ImageStage):
         if not self.parallel:
             parameters["Words"] = a.words
         parameters |= {"Rows": a.shape[0], "Columns": a.shape[1]}
-        for name, both in (("Kernel", self.kernel), ("Stride", self.stride), ("Dilation", self.dilation)):
-            parameters |= {f"{name}Rows": both[0], f"{name}Columns": both[1]}
+        for name, value in (("Kernel", self.kernel), ("Stride", self.stride), ("Dilation", self.dilation)):
+            parameters |= {f"{name}Rows": value[0], f"{name}Columns": value[1]}
         return Instance(module="bnn_window_parallel" if self.parallel else "bnn_window", parameters=parameters)
 
     def hls(self) -> Call:
@@ -104,30 +104,30 @@ class Window(ImageStage):
         return Call(function="window", header="bnn_window.hpp", template=[image(self.input), *pairs])
 
     def schedule(self) -> Schedule:
-        """A window a cycle behind its last pixel, or piece by piece out of a ring."""
+        """A parallel window leaves after its last pixel; a serial one is read from a ring buffer."""
         return self._parallel_schedule() if self.parallel else self._serial_schedule()
 
     def _starts(self) -> Ints:
-        """First pixel of each window in the image."""
+        """Index of the first pixel of each window."""
         (down, across), (step_y, step_x), width = self.grid, self.stride, self.input.shape[1]
         starts: Ints = (np.arange(down)[:, None] * step_y * width + np.arange(across) * step_x).ravel()
         return starts
 
     def _parallel_schedule(self) -> Schedule:
-        """Two pixels wait before the registers, which stand still while a window waits in the output register."""
+        """A skid buffer of two pixels before the window's registers, which stall while a window waits to leave."""
         pixels, (rows, columns) = self.input.beats, self.span
         ends = self._starts() + (rows - 1) * self.input.shape[1] + columns - 1
         taken, given = np.arange(pixels), np.arange(len(ends))
-        count = np.zeros(pixels, np.int64)  # windows that end at a pixel or before
+        count = np.zeros(pixels, np.int64)  # windows that end at or before each pixel
         count[ends] = 1
         count = count.cumsum()
-        frame, behind = np.divmod(taken - 3, pixels)  # the pixel whose window must have left
-        room = count[behind] + frame * count[-1]
+        frame, pixel = np.divmod(taken - 3, pixels)  # the pixel whose window must have left
+        room = count[pixel] + frame * count[-1]
         intake = Intake(turns=pixels, beats={0: taken}, room={0: Wait(room, 1)})
         return Schedule(intakes=(intake,), emissions=(Emission(needs={0: Wait(ends + 1, 2)}, room=Wait(given, 1)),))
 
     def _serial_schedule(self) -> Schedule:
-        """A ring from the window's first beat; a register behind it."""
+        """A ring buffer that starts with the window's first beat, and an output register."""
         a, words, width = self.input, self.input.words, self.input.shape[1]
         starts = self._starts() * words
         pixel = np.array([
@@ -136,32 +136,34 @@ class Window(ImageStage):
         ])  # fmt: skip
         offsets = (pixel[:, None] * words + np.arange(words)).ravel()
         given, taken = np.arange(self.output.beats), np.arange(a.beats)
-        depth, size = self._ring(a.lanes), len(offsets)
-        # A beat finds a place when a window is being sent that starts less than a ring's depth before it.
+        depth, size = self._ring_depth(a.lanes), len(offsets)
+        # A beat fits into the ring once the current window starts less than the ring's depth before it.
         back = depth // a.beats + 1  # frames
-        follow = (np.arange(-back, 2)[:, None] * a.beats + starts).ravel()  # starts of earlier windows, and of later
-        window = np.searchsorted(follow, taken - depth + 1) - back * len(starts)
+        all_starts = (np.arange(-back, 2)[:, None] * a.beats + starts).ravel()  # from earlier frames to the next
+        window = np.searchsorted(all_starts, taken - depth + 1) - back * len(starts)
         sent = window * size
         intake = Intake(turns=a.beats, beats={0: taken}, room={0: Wait(sent - 1, 1)}, made={0: Wait(sent, 0)})
         needs = (starts[:, None] + offsets).ravel() + 1
         return Schedule(intakes=(intake,), emissions=(Emission(needs={0: Wait(needs, 2)}, room=Wait(given, 1)),))
 
     def terms(self, folding: Folding) -> Terms:
-        """Counters of the window and the grid; a window a cycle: the rows above in LUTs, a register for each pixel."""
+        """Parallel: the rows above in LUT-RAM and a register for each pixel. Serial: a ring buffer. Both: counters."""
         (rows, columns), lanes = self.span, folding.pe
-        if lanes == self._whole:
+        if lanes == self._window_elements:
             pixel = self.input.channels * self.input.bits
             ring = (rows - 1) * pixel * math.ceil(self.input.shape[1] / 64)
             return {"ring": ring, "wide": rows * columns * pixel, "fifo": pixel, "raster": 1}
-        width, depth = lanes * self.input.bits, self._ring(lanes)
+        width, depth = lanes * self.input.bits, self._ring_depth(lanes)
         return {"ring": ram_luts(width, depth), "window": 1}
 
     def block_rams(self, folding: Folding) -> int:
-        """A ring that is too large for LUTs."""
-        return ram_blocks(folding.pe * self.input.bits, self._ring(folding.pe)) if folding.pe != self._whole else 0
+        """Block RAMs of a ring buffer that is too large for LUT-RAM."""
+        if folding.pe == self._window_elements:
+            return 0
+        return ram_blocks(folding.pe * self.input.bits, self._ring_depth(folding.pe))
 
-    def _ring(self, lanes: int) -> int:
-        """Beats in the ring: to the next window's end, to the next power of two."""
+    def _ring_depth(self, lanes: int) -> int:
+        """Beats of the ring buffer: from a window's start to the next window's end, rounded up to a power of two."""
         (rows, columns), (down, across), (step_y, step_x) = self.span, self.grid, self.stride
         height, width, channels = self.input.shape
         row = (across - 1) * step_x  # pixels from a row's first window to its last
@@ -175,19 +177,19 @@ class Window(ImageStage):
 
     @property
     def folding(self) -> Folding:
-        """As many lanes as the output has."""
+        """The lanes of the output."""
         return Folding(pe=self.output.lanes)
 
     def foldings(self) -> Sequence[Folding]:
         """Lanes that divide the channels, or a whole window."""
-        return [Folding(pe=lanes) for lanes in sorted({*divisors(self.input.channels), self._whole})]
+        return [Folding(pe=lanes) for lanes in sorted({*divisors(self.input.channels), self._window_elements})]
 
     def lanes(self, folding: Folding) -> Lanes:
-        """A whole window is made of whole pixels."""
+        """Equal lanes, or a pixel in and a window out."""
         return Lanes((min(folding.pe, self.input.channels),), (folding.pe,))
 
     def caption(self) -> Caption:
-        """The kernel and the stride."""
+        """Kernel, stride and SIMD."""
         steps = "" if self.stride == (1, 1) else f" / {sides(self.stride)}"
         lanes = "a window a cycle" if self.parallel else f"SIMD {self.output.lanes}"
         return Caption(tag="window", lines=(f"{sides(self.kernel)}{steps}", lanes))

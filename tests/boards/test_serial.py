@@ -54,8 +54,8 @@ def test_a_clock_that_does_not_make_the_baud_rate_is_refused(tmp_path: Path) -> 
     with pytest.raises(UserError) as caught:
         emit_serial.emit(network(), tmp_path, clock_hz=5.5e6, baud=1_000_000)
     assert str(caught.value) == (
-        "a serial line of 1000000 baud at a clock of 5.5 MHz: no whole number of at least 4 cycles a bit is within "
-        "2 %; choose another clock"
+        "serial line: 1000000 baud at a 5.5 MHz clock needs a whole number of cycles per bit, at least 4, within 2 %; "
+        "choose another clock"
     )
 
 

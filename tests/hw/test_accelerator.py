@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from adiabit.errors import UserError
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.stages import (
+    Concat,
     Fifo,
+    Fork,
     Kind,
     LabelSelect,
     MatrixVector,
@@ -90,14 +92,15 @@ def test_nearest_divisors_are_a_remedy() -> None:
             lambda: stream("a", 784, lanes=50),
             "lanes=50 does not divide its 784 channels; nearest that do: [28, 49, 56]",
         ),
-        (lambda: stream("2a", 4), "must be an identifier"),
+        (lambda: stream("2a", 4), "stream '2a': the name must be an identifier, because it names signals"),
+        (lambda: xnor(name="2m"), "stage '2m': the name must be an identifier, because it names an instance"),
         (lambda: stream("a", 4, bits=2), "bipolar is 1 bit"),
         (lambda: Stream(name="a", shape=(), bits=1, kind=Kind.BIPOLAR, lanes=1), "shape () is empty"),
         (lambda: xnor(weights=np.ones((4, 7))), "(MH, MW) = (4, 7) do not fit 8 inputs"),
         (lambda: xnor(weights=np.ones(4)), "weights have shape (4,)"),
         (
             lambda: xnor(memory=Memory.HARDWIRED),
-            "hard-wired weights need a fold of 1, this one is 8; use PE=4 and SIMD=8",
+            "hard-wired weights need a fold of 1, not 8; use PE=4 and SIMD=8",
         ),
         (lambda: xnor(thresholds=np.zeros((4, 3))), "1-bit bipolar needs (4, 1)"),
         (lambda: xnor(thresholds=None), "accumulators from 0 to 8 do not fit"),
@@ -122,6 +125,36 @@ def test_nearest_divisors_are_a_remedy() -> None:
             "one unsigned element of at least 4 bits",
         ),
         (
+            lambda: LabelSelect(
+                name="l", inputs=(stream("a", 2),), outputs=(stream("b", 1, bits=1, kind=Kind.UNSIGNED),)
+            ),
+            "stage l: a bipolar input cannot rank classes; use accumulators",
+        ),
+        (
+            lambda: xnor(outputs=(stream("b", 4, bits=2, kind=Kind.SIGNED),), thresholds=np.zeros((4, 3))),
+            "counts the thresholds reached, so it must be bipolar or unsigned",
+        ),
+        (
+            lambda: xnor(
+                inputs=(stream("a", 8), stream("s", 4)),
+                outputs=(stream("b", 4, bits=4, kind=Kind.UNSIGNED),),
+                thresholds=None,
+            ),
+            "has no thresholds to choose from; give thresholds or drop it",
+        ),
+        (
+            lambda: Fork(name="f", inputs=(stream("a", 4),), outputs=(stream("b", 4),)),
+            "stage f: 1 inputs and 1 outputs; a fork has one input and at least two outputs",
+        ),
+        (
+            lambda: Concat(name="c", inputs=(stream("a", 4),), outputs=(stream("b", 4),)),
+            "stage c: 1 inputs and 1 outputs; a concatenation has at least two inputs and one output",
+        ),
+        (
+            lambda: Fifo(name="f", inputs=(stream("a", 4),), outputs=(stream("b", 8),), depth=2),
+            "may differ only in lanes and shape",
+        ),
+        (
             lambda: Threshold(
                 name="t", inputs=(stream("a", 4),), outputs=(stream("b", 4, lanes=2),), thresholds=np.zeros((4, 1), int)
             ),
@@ -144,7 +177,7 @@ def test_stages_must_join() -> None:
             name="net",
             stages=(first, dataclasses.replace(second, inputs=(stream("x", 4, lanes=4),))),
         )
-    with pytest.raises(UserError, match="two stages bear one name"):
+    with pytest.raises(UserError, match=r"stage names \['fc0', 'fc0'\] must be distinct; rename the duplicates"):
         Accelerator(name="net", stages=(first, dataclasses.replace(second, name="fc0")))
 
 

@@ -126,8 +126,11 @@ def test_popcount_thresholds_reach_mw_plus_1(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("small", "accelerator small: a reserved word of SystemVerilog, and the top bears this name; choose another"),
-        ("bnn_fifo", "accelerator bnn_fifo: a module of hw/rtl bears this name, and so would the top; choose another"),
+        (
+            "small",
+            "accelerator small: the top cannot be named by a reserved word of SystemVerilog; choose another name",
+        ),
+        ("bnn_fifo", "accelerator bnn_fifo: the top cannot have the name of a library module; choose another name"),
     ],
 )
 def test_a_name_that_no_top_can_bear_is_refused(name: str, message: str, tmp_path: Path) -> None:

@@ -78,8 +78,8 @@ def test_the_lowest_index_wins_a_tie() -> None:
     [
         (np.zeros((2, 3), int), "frames have shape \\(3,\\); stream x carries \\(2,\\)"),
         (np.array([[0, 1]]), "frames hold 0; stream x is bipolar"),
-        (np.array([[2, 1]]), "leave -1...1"),
-        (np.array([[1.0, -1.0]]), "frames of float64 leave"),
+        (np.array([[2, 1]]), "are not all in -1...1, the integers that stream x carries"),
+        (np.array([[1.0, -1.0]]), "frames of float64 are not all in"),
     ],
 )
 def test_frames_that_the_stream_cannot_carry_are_refused(frames: np.ndarray, text: str) -> None:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A stand-in for Vitis HLS' header of the same name, for C simulation without Vitis: the members that we use.
+// A stand-in for the header of Vitis HLS, for C simulation without Vitis. It has only the members that we use.
 
 #include "ap_int.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A stand-in for Vitis HLS' header of the same name, for C simulation without Vitis. Stricter: a read of an empty
-// stream, and a stream that goes with beats in it, end the program.
+// A stand-in for the header of Vitis HLS, for C simulation without Vitis. It is stricter: reading an empty stream, or
+// destroying a stream that still holds beats, ends the program.
 
 #include <cstdio>
 #include <cstdlib>
@@ -11,7 +11,7 @@
 
 namespace hls {
 
-/// Told of each beat that is written to a named stream; a bench specializes it to record them.
+/// Called for each beat written to a named stream; a bench specializes it to record the beats.
 template <class T>
 struct observer {
   static void wrote(const std::string&, const T&) {}
@@ -24,7 +24,7 @@ class stream {
   stream(const stream&) = delete;
   stream& operator=(const stream&) = delete;
   ~stream() {
-    if (!beats_.empty()) fail("went with " + std::to_string(beats_.size()) + " beats in it");
+    if (!beats_.empty()) fail("was destroyed with " + std::to_string(beats_.size()) + " beats in it");
   }
 
   bool empty() const { return beats_.empty(); }

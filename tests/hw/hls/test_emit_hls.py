@@ -98,7 +98,7 @@ def test_small_integers_and_thresholds_are_written_as_they_are_read(tmp_path: Pa
     assert isinstance(second, MatrixVector)
     for stage in (first, second):
         rows = numbers(text, f"{stage.name}_thresholds")
-        assert np.array_equal(rows, stage.rows)
+        assert np.array_equal(rows, stage.threshold_rows)
     assert "bnn::Weights<bnn::Signed<3>, 4, 6, 2, 3> little_1_weights" in text
     row = numbers(text, "little_1_weights")[1]  # second fold: the columns 3... of the rows 0 and 1
     assert row == [sum((int(w) & 7) << (3 * i) for i, w in enumerate(second.weights[pe, 3:])) for pe in range(2)]
@@ -122,8 +122,8 @@ def test_a_top_of_a_reserved_name_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         emitted(accelerator, tmp_path)
     assert str(caught.value) == (
-        f"accelerator {name}: a reserved word of C++, SystemVerilog or ours, and the top bears this name; "
-        "choose another"
+        f"accelerator {name}: the top cannot be named by a reserved word of C++, SystemVerilog or the library; "
+        "choose another name"
     )
 
 

@@ -29,7 +29,7 @@ from adiabit.hw.stages import (
     integer_type,
     signed_bits,
 )
-from adiabit.hw.stages.matrix_vector import accumulator_range
+from adiabit.hw.stages.accumulator import accumulator_range
 
 B, U, S = Kind.BIPOLAR, Kind.UNSIGNED, Kind.SIGNED
 

@@ -14,6 +14,7 @@ import numpy as np
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit import ip as emit_ip
 from adiabit.hw.emit import rtl as emit_rtl
+from adiabit.hw.emit import wrapper
 from adiabit.hw.emit.design import FILE
 from adiabit.hw.folding.buffers import buffered
 from adiabit.hw.stages import Fifo, Kind, LabelSelect, MatrixVector, Memory, Stream, Threshold, WidthConverter
@@ -93,7 +94,7 @@ def synthesized(
 ) -> tuple[set[str], dict[str, dict[str, int]]]:
     """Modules that Yosys read of an accelerator, or of its core for a host, and the cells of each that it kept."""
     (emit_ip if core else emit_rtl).emit(accelerator, folder)
-    design = json.loads((folder / (emit_ip.IP if core else FILE)).read_text())
+    design = json.loads((folder / (wrapper.IP if core else FILE)).read_text())
     command = [sys.executable, "-c", SCRIPT, design["top"], *design["sources"]]
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert ran.returncode == 0, (ran.stdout + ran.stderr)[-2000:]

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cycle-accurate timing of `bnn_mvu.sv`: the latency of its pipeline and its schedule."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from adiabit.hw.stages.integers import Ints
+from adiabit.hw.stages.schedule import Emission, Intake, Schedule, Wait
+
+LEAF, RADIX = 6, 3  # terms that a node of the adder tree sums, as in bnn_pkg.sv
+
+
+def sum_latency(terms: int, width: int) -> int:
+    """Registered levels of an adder tree over `terms` terms of `width` bits, as in bnn_pkg.sv."""
+    levels = 0
+    while terms > 1:
+        terms = -(-terms // (LEAF if width == 1 and levels == 0 else RADIX))
+        levels += 1
+    return levels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """The quantities on which the schedule of a matrix-vector unit depends.
+
+    Each vector is read `passes` times, once for every PE rows, from a replay memory that holds two vectors.
+    """
+
+    words: int  # beats of a vector
+    passes: int  # MH / PE
+    vectors: int  # a frame
+    latency: int  # cycles from a vector's last word to its result
+
+    def schedule(self, *, selected: bool) -> Schedule:
+        """The unit's schedule; `selected`: a second input chooses the thresholds."""
+        if not selected:
+            return self._schedule(self._values)
+        if self.passes == 1:  # the selector's beat is taken with the last word of its vector
+            beats = {**self._values.beats, 1: (self._results + 1) * self.words - 1}
+            return self._schedule(dataclasses.replace(self._values, beats=beats))
+        values = dataclasses.replace(self._values, after={1: Wait(self._freed, 1)})
+        return self._schedule(values, self._selector)
+
+    def _schedule(self, *intakes: Intake) -> Schedule:
+        needs = {0: Wait(self._vector_complete, self.latency + (3 if self.passes > 1 else 1))}
+        if len(intakes) > 1:
+            needs[1] = Wait(self._results + 1, self.latency + 1)
+        room = Wait(self._results + 1 - self._depth, self.latency + 1 + self.words)
+        return Schedule(intakes=intakes, emissions=(Emission(needs=needs, interval=self.words, room=room),))
+
+    @property
+    def _values(self) -> Intake:
+        """Intake of the words of the vectors: a slot of the replay memory is free after its word's last pass."""
+        taken = np.arange(self.vectors * self.words)
+        vector, word = np.divmod(taken, self.words)
+        made: Mapping[int, Wait] = {}
+        if self.passes > 1:
+            room = Wait(self._freed + (word > 0) - self._depth, 1)
+            made = {0: Wait(self._freed + 1, word - self.words - self.latency)}
+        else:
+            room = Wait(vector + 1 - self._depth, 1)
+        return Intake(turns=len(taken), beats={0: taken}, room={0: room}, made=made)
+
+    @property
+    def _selector(self) -> Intake:
+        """Intake of the selector if vectors are replayed: a beat is taken with the last word of each pass."""
+        return Intake(
+            turns=len(self._results),
+            beats={1: self._results},
+            room={0: Wait(self._results + 1 - self._depth, self.words)},
+            after={0: Wait(self._vector_complete, 2)},
+            made={0: Wait(self._results, self.words - self.latency - 1)},
+        )
+
+    @property
+    def _results(self) -> Ints:
+        """Indices of the output beats, each the result of a pass."""
+        return np.arange(self.vectors * self.passes)
+
+    @property
+    def _vector_complete(self) -> Ints:
+        """By result: words taken when its vector is complete."""
+        return (self._results // self.passes + 1) * self.words
+
+    @property
+    def _freed(self) -> Ints:
+        """By word: the last pass over the vector two before, whose slot of the memory it takes."""
+        vector = np.arange(self.vectors * self.words) // self.words
+        return (vector - 2) * self.passes + self.passes - 1
+
+    @property
+    def _depth(self) -> int:
+        """Results that the credit FIFO holds, as in bnn_credit_fifo.sv."""
+        return math.ceil((self.latency + 2) / self.words) + 1
