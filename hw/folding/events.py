@@ -162,14 +162,19 @@ def execute(
 
 
 def bounded(
-    accelerator: Accelerator, source: Ints, frames: int, depths: Mapping[str, int], latest: int
+    accelerator: Accelerator,
+    source: Ints,
+    frames: int,
+    depths: Mapping[str, int],
+    latest: int,
+    rounds: int = MOST_ROUNDS,
 ) -> dict[str, Moves] | None:
     """The moves of each stage with FIFOs of these depths, and none on any other edge.
 
-    None where the last result comes after `latest`, or where too many rounds are needed to tell.
+    None where the last result comes after `latest`, or where more `rounds` are needed to tell.
     """
     moves = execute(accelerator, source, frames, dict.fromkeys(depths, 1))
-    for _ in range(MOST_ROUNDS):
+    for _ in range(rounds):
         offered, again = {accelerator.input.name: source}, {}
         for stage in accelerator.stages:
             bounds = {}

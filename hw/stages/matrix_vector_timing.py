@@ -61,8 +61,9 @@ class Timing:
         vector, word = np.divmod(taken, self.words)
         made: Mapping[int, Wait] = {}
         if self.passes > 1:
-            room = Wait(self._freed + (word > 0) - self._depth, 1)
-            made = {0: Wait(self._freed + 1, word - self.words - self.latency)}
+            read = self._freed + (word > 0)  # a first word is read with the last of the pass before
+            room = Wait(read - self._depth, 1)
+            made = {0: Wait(read, np.where(word > 0, word - self.words, 0) - self.latency)}
         else:
             room = Wait(vector + 1 - self._depth, 1)
         return Intake(turns=len(taken), beats={0: taken}, room={0: room}, made=made)

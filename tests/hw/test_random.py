@@ -15,7 +15,7 @@ from adiabit.hw.stages import divisors
 from tests.hw.graphs import graphs, product, regroup
 from tests.hw.hls.flock import simulate as simulate_c
 from tests.hw.rtl.chain import B, Chain, S, U
-from tests.hw.rtl.flock import simulate
+from tests.hw.rtl.flock import expected_times, simulate
 
 side = st.integers(2, 9)
 
@@ -108,7 +108,7 @@ def agree(accelerators: list[Accelerator], folder: Path) -> None:
     """Every beat of every stream of either back end is the golden model's, in RTL with and without gaps and stalls.
 
     A frame takes the slowest stage's cycles at full-rate depths; at the least depths nothing deadlocks, and with a
-    place less it does.
+    place less it does. Each beat moves in the cycle that the schedules say.
     """
     full = [buffered(a) for a in accelerators]
     least = [b for a, f in zip(accelerators, full, strict=True) if (b := buffered(a, Rule.LEAST)) != f]
@@ -123,6 +123,8 @@ def agree(accelerators: list[Accelerator], folder: Path) -> None:
         assert [(a.name, o) for a, o in zip(designs, live, strict=False) if not o.right] == []
         assert [o.done for o in dead] == [False] * len(short)
     assert [o.cycles for o in runs[0][: len(full)]] == [a.cycles for a in full]
+    for accelerator, outcome in zip([*full, *least], runs[0], strict=False):
+        assert outcome.times == expected_times(accelerator), accelerator.name
 
 
 def test_random_networks_and_graphs(tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ module flock_sink #(
   end
 endmodule
 
-/// Compares a stream's beats with those of a file; notes the cycle of the last beat of each of the last two frames.
+/// Compares a stream's beats with those of a file; notes the cycle of the last beat of each of the last two frames, and
+/// adds up all beats' cycles, each times the number of its beat. Cycles count from the host's start; earlier ones are 0.
 module flock_check #(
   parameter int unsigned Width = 8,
   parameter int unsigned Frame = 1,  // beats
@@ -65,6 +66,7 @@ module flock_check #(
 ) (
   input logic             clk_i,
   input logic             rst_ni,
+  input logic             start_i,
   input logic             valid_i,
   input logic             ready_i,
   input logic [Width-1:0] data_i
@@ -73,18 +75,20 @@ module flock_check #(
   int unsigned seen_q;
   int wrong_q;  // the first beat that differs
   int unsigned cycle_q, end_q, before_q;
+  longint unsigned times_q;
   initial $readmemh(File, beats);
 
   always_ff @(posedge clk_i) begin
-    cycle_q <= cycle_q + 1;
+    cycle_q <= start_i ? cycle_q + 1 : 0;
     if (!rst_ni) begin
       seen_q   <= 0;
       wrong_q  <= -1;
-      cycle_q  <= 0;
+      times_q  <= 0;
       end_q    <= 0;
       before_q <= 0;
     end else if (valid_i && ready_i) begin
       seen_q <= seen_q + 1;
+      if (seen_q < Beats) times_q <= times_q + 64'(cycle_q) * 64'(seen_q + 1);
       if (seen_q < Beats && data_i != beats[seen_q] && wrong_q < 0) wrong_q <= int'(seen_q);
       if ((seen_q + 1) % Frame == 0 && seen_q < Beats) begin
         before_q <= end_q;
