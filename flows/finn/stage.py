@@ -30,7 +30,7 @@ from adiabit.flows.frontend.model_file import load
 from adiabit.flows.frontend.network import Network
 from adiabit.flows.frontend.normalize import normalize
 from adiabit.flows.frontend.read import read
-from adiabit.flows.frontend.trace import frames_for, logits, seen
+from adiabit.flows.frontend.trace import frames_for, logits, model_input
 from adiabit.flows.ladder import Rung, RungName, Vectors, predicted, save_rungs
 from adiabit.flows.toolchain import ToolError
 from adiabit.hw import storage
@@ -130,7 +130,7 @@ def _with_label(config: CompileConfig, network: Network) -> CompileConfig:
 def _reference(vectors: Vectors, source: ModelWrapper, network: Network, config: CompileConfig) -> Rung:
     """The first rung of a model by someone else: exact execution, and beside it what float32 sums make of it."""
     count = len(vectors.frames)
-    rounded = predicted(run_model(source, seen(vectors.frames, network, config)).reshape(count, -1))
+    rounded = predicted(run_model(source, model_input(vectors.frames, network, config)).reshape(count, -1))
     alike = int(np.sum(rounded == vectors.predictions))
     return Rung(
         name=RungName.QONNX, frames=count, equal=count, accuracy=vectors.accuracy(vectors.predictions),
