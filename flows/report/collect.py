@@ -60,7 +60,7 @@ def collect(
     figures = Figures(
         name=name, board=board, clock_mhz=clock_mhz, command=command,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
-        rungs=tuple(dataclasses.replace(r, difference=r.told(selection)) for r in _rungs(folders)),
+        rungs=tuple(dataclasses.replace(r, difference=r.explained(selection)) for r in _rungs(folders)),
         stages=tuple(_stages(accelerator, _by_name(estimate), _by_name(synthesis))),
         cycles_estimate=accelerator.cycles if accelerator else None,
         latency_estimate=estimate.latency if estimate else None,
