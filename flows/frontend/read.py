@@ -179,8 +179,8 @@ def _pools(segment: _Segment) -> tuple[Move, ...]:
             move.place.refuse("is between a product and its quantizer, where only a max pool can be; put it after the "
                               "quantizer")  # fmt: skip
         if len(places) > 1:
-            move.place.refuse("is a second pool before the quantizer, with other operations in between; only one is "
-                              "allowed; pool once, or after the quantizer")  # fmt: skip
+            move.place.refuse("is one of several pools before a quantizer, with other operations in between; pools "
+                              "must be adjacent; pool once, or after the quantizer")  # fmt: skip
     return tuple(move for _, move in segment.early)
 
 

@@ -219,7 +219,7 @@ def test_a_soft_network_without_slopes_is_refused(tmp_path: Path) -> None:
 def test_a_real_valued_network_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "train", method="real", hard=False)
     with pytest.raises(UserError, match='method = "real" has no binary hardware: its weights and activations are '
-                                        'real; train with another, e.g. "adiabatic", to export'):  # fmt: skip
+                                        'real; train with another method, e.g. "adiabatic", to export'):  # fmt: skip
         exporting.export(tmp_path / "train", Digits(), tmp_path)
 
 
@@ -236,13 +236,13 @@ def test_a_diverged_network_is_refused(tmp_path: Path, value: float, what: str) 
 def test_frames_of_another_shape_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "train")
     exporting.write_qonnx(load_model(tmp_path / "train"), (784,), tmp_path / "model.onnx")
-    with pytest.raises(UserError, match=r"takes frames of shape \(784,\), these are \(28, 28\); reshape them"):
+    with pytest.raises(UserError, match=r"takes frames of shape \(784,\), but these have \(28, 28\); reshape them"):
         run_qonnx(tmp_path / "model.onnx", np.zeros((2, 28, 28)))
 
 
 def test_a_damaged_model_is_told(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"not a model")
-    with pytest.raises(UserError, match=r"model.onnx: cannot be read as ONNX .*; export it again"):
+    with pytest.raises(UserError, match=r"model.onnx: not a readable ONNX model .*; export it again"):
         run_qonnx(tmp_path / "model.onnx", np.zeros((2, 784)))
 
 

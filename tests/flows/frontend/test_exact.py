@@ -159,10 +159,10 @@ def test_one_label_for_all_frames_is_told(net: Make, tmp_path: Path) -> None:
     )
     label = Vectors.load(tmp_path).predictions[0]
     assert ours.warnings == (
-        "stage threshold0 puts out the same for all 315 frames, so equality shows little; check compile.input_scale "
-        "and compile.input_offset, and what was learnt",
-        f"label {label} for all 315 frames, so equality shows little; check compile.input_scale and "
-        "compile.input_offset, and what was learnt",
+        "stage threshold0 outputs the same for all 315 frames, so equality shows little; check compile.input_scale, "
+        "compile.input_offset and the training",
+        f"the label is {label} for all 315 frames, so equality shows little; check compile.input_scale, "
+        "compile.input_offset and the training",
     )
     compile_model(path, None, tmp_path, CompileConfig(input_scale=2 / 255, input_offset=-1))
     assert [r.warnings for r in load_rungs(tmp_path)] == [()] * 3
