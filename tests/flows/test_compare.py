@@ -166,7 +166,7 @@ def test_a_network_that_is_trained_already_is_refused(file: Path, network: str) 
     with pytest.raises(UserError) as caught:
         load_runs(file)
     assert str(caught.value) == (
-        f"{file}: networks: {network}: a QONNX model, which is trained already; name a recipe with a [model]"
+        f"{file}: networks: {network}: a QONNX model, which is already trained; name a recipe with a [model]"
     )
 
 
@@ -246,7 +246,7 @@ def test_a_damaged_training_is_named(file: Path, tmp_path: Path, name: str, cont
         with pytest.raises(UserError) as caught:
             attempt()
         assert str(caught.value).startswith(f"{path}: {told}")
-        assert str(caught.value).endswith(f"; delete the folder {folder}, it is trained anew")
+        assert str(caught.value).endswith(f"; delete the folder {folder} to train again")
 
 
 def test_accuracies_that_are_not_numbers_leave_gaps(file: Path, tmp_path: Path) -> None:
