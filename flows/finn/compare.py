@@ -152,9 +152,9 @@ class Comparison:
         tensors = trace(self.source, self.network, self.config, frame[None])
         activations = self.theirs.activations
         layers = [None] * (len(activations) - len(self.network.layers) + 1) + list(self.network.layers)
-        for (stage, behind), layer, quantizer in zip(activations, layers, self.network.quantizers, strict=False):
+        for (stage, pools_after), layer, quantizer in zip(activations, layers, self.network.quantizers, strict=False):
             pools = 0 if layer is None else sum(isinstance(move, Pool) for move in layer.pools)
-            end = behind[pools - 1] if pools else stage
+            end = pools_after[pools - 1] if pools else stage
             integers = tensors[quantizer.tensor].integers
             assert integers is not None  # noqa: S101  # a quantizer's output has integers
             values = integers[0].astype(np.int64)

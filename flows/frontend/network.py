@@ -80,7 +80,7 @@ class Pad:
     before: tuple[int, int]  # rows above, columns on the left
     after: tuple[int, int]  # rows below, columns on the right
     value: float | None  # real; None: the lowest value, around a max pool
-    behind: Chain | None = None  # for a pad of the input: the operations before it
+    preceding: Chain | None = None  # for a pad of the input: the operations before it
     level: int | None = None  # the integer that stands for the value, once known
 
 

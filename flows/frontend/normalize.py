@@ -103,8 +103,8 @@ def _resolve_input_pad(pad: Pad, network: Network, config: CompileConfig) -> Pad
     n, reals = host_range(network, config)
     if pad.value is None:
         return dataclasses.replace(pad, level=int(n[0]))
-    assert pad.behind is not None  # noqa: S101  # a Pad node has it; a Conv's zero padding is not among `head_moves`
-    equal = np.all(pad.behind(reals) == np.float32(pad.value), axis=1)
+    assert pad.preceding is not None  # noqa: S101  # a Pad node has it; a Conv's zero padding is not among `head_moves`
+    equal = np.all(pad.preceding(reals) == np.float32(pad.value), axis=1)
     if not equal.any():
         _refuse_pad(pad, host_levels(config))
     return dataclasses.replace(pad, level=int(n[np.argmax(equal)]))
@@ -166,8 +166,8 @@ def _falling(layer: Layer) -> npt.NDArray[np.bool_]:
     channels = len(layer.dense.weights)
     if not layer.pools:
         return np.zeros(channels, bool)
-    behind = Chain(steps=layer.chain.steps[layer.early :], opset=layer.chain.opset)
-    falling = behind.signs(channels) < 0
+    later = Chain(steps=layer.chain.steps[layer.early :], opset=layer.chain.opset)
+    falling = later.signs(channels) < 0
     quantizer = layer.quantizer
     if falling.any() and quantizer is not None and quantizer.kind is not Kind.BIPOLAR:
         layer.pools[0].place.refuse(

@@ -60,7 +60,7 @@ def _pad(source: Source, node: onnx.NodeProto, place: Place, chain: Chain) -> Pa
         before=(int(top_left[0]), int(top_left[1])),
         after=(int(bottom_right[0]), int(bottom_right[1])),
         value=value,
-        behind=chain,
+        preceding=chain,
     )
 
 
