@@ -36,8 +36,8 @@ def test_another_accelerators_record_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         take_in(file, network(), tmp_path)
     assert str(caught.value) == (
-        f"{file}: belongs to accelerator 0123456789abcdef, but this run's is {GOOD['identity']}; make the bitstream "
-        "of this run and verify that"
+        f"{file}: belongs to accelerator 0123456789abcdef, but this run's is {GOOD['identity']}; verify the "
+        "bitstream of this run"
     )
     assert not (tmp_path / "rungs.json").exists()
 
