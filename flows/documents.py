@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON files of frozen dataclasses: each kind is written and read by one module, and a damaged file is one line."""
+"""Frozen dataclasses as JSON files; one module writes and reads each kind, and a damaged file is a one-line error."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ T = TypeVar("T")
 
 
 def write(path: Path, document: object) -> None:
-    """Write a dataclass, or a list of them, whole or not at all."""
+    """Write a dataclass, or a list of them, atomically."""
     files.write_text(path, json.dumps(to_jsonable_python(document, fallback=str), indent=1) + "\n")
 
 
 def read(kind: type[T], path: Path, remedy: str = "") -> T:
-    """Read what :func:`write` wrote; keys that `kind` does not have are left out.
+    """Read what :func:`write` wrote; keys unknown to `kind` are ignored.
 
-    `UserError` with the key and its fault where the file is missing or damaged; it ends in `remedy`, by default to
-    delete the folder.
+    `UserError` where the file is missing or damaged: it names the key and its fault, and ends in `remedy`, by default
+    to delete the folder.
     """
     remedy = remedy or f"delete the folder {path.parent} and run again"
     try:
@@ -37,5 +37,5 @@ def read(kind: type[T], path: Path, remedy: str = "") -> T:
 def fault(error: ValidationError) -> str:
     """The first fault: its key and what is wrong with it."""
     first = error.errors(include_url=False, include_input=False)[0]
-    told = f"{first['msg'][0].lower()}{first['msg'][1:]}"
-    return ": ".join(part for part in (".".join(map(str, first["loc"])), told) if part)
+    reason = f"{first['msg'][0].lower()}{first['msg'][1:]}"
+    return ": ".join(part for part in (".".join(map(str, first["loc"])), reason) if part)

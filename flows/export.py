@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exports a trained, hard network to QONNX, with the vectors for every later rung and the first two rungs."""
+"""Export of a trained, hard network to QONNX, with the vectors that every rung runs and the first two rungs."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ MODEL = "model.onnx"
 
 
 def export(train_folder: Path, data: DataConfig, out: Path, frames: int | None = None) -> None:
-    """Write model.onnx, vectors.npz and rungs.json into `out`, which exists.
+    """Write model.onnx, vectors.npz and rungs.json into the existing folder `out`.
 
-    The graph takes pixels 0...255 as float32, (1, features) or (1, C, H, W), and gives logits (1, classes). `frames`
-    limits the test frames among the vectors; they are spread evenly over the split. `UserError` where the network is
-    not binary (yet) or computes NaN. The QONNX rung reports a frame in which QONNX execution differs from torch.
+    The graph maps pixels 0...255 as float32, (1, features) or (1, C, H, W), to logits (1, classes). `frames` limits
+    the number of test frames among the vectors; they are spread evenly over the split. `UserError` where the network
+    is not binary (yet) or computes NaN. The QONNX rung reports the first frame where QONNX differs from torch.
     """
     card = load_card(train_folder)
     if card.method.why_not:
         raise UserError(
-            f'{train_folder}: method = "{card.method.name}" has no binary hardware, for {card.method.why_not}; '
-            'train with another, e.g. "adiabatic", to export'
+            f'{train_folder}: method = "{card.method.name}" has no binary hardware: {card.method.why_not}; '
+            'train with another method, e.g. "adiabatic", to export'
         )
     if not card.hard:
         ends = (f"{k} = {'none' if value is None else format(value, '.4g')}" for k, value in card.slopes.items())
         raise UserError(
             f"{train_folder}: the network is still soft ({', '.join(ends)}, hard from {HARD:.0f}); raise train.epochs "
-            "so that the schedule ends"
+            "so that the schedule completes"
         )
     net = load_model(train_folder)
     vectors = make_vectors(net, data, card.frame, frames)
@@ -53,12 +53,12 @@ def export(train_folder: Path, data: DataConfig, out: Path, frames: int | None =
 
 
 def make_vectors(net: nn.Module, data: DataConfig, frame: Shape, limit: int | None = None) -> Vectors:
-    """The test split, or `limit` frames of it, then :func:`corners`, with the network's results for them."""
+    """The test split, or `limit` frames of it, then :func:`corners`, with the network's results."""
     source = data.source
     if math.prod(source.shape) != math.prod(frame):
         raise UserError(
-            f"recipe: [data]: the frames of {data.dataset} are {source.shape}, but the network takes {frame}; "
-            "name the data set that it was trained on"
+            f"recipe: [data]: frames of {data.dataset} have shape {source.shape}, but the network takes {frame}; "
+            "use the data set that it was trained on"
         )
     test, extra = load(data).shaped(frame).test, corners(frame)
     if limit is not None and limit < len(test.labels):
@@ -72,20 +72,20 @@ def make_vectors(net: nn.Module, data: DataConfig, frame: Shape, limit: int | No
 
 
 def corners(frame: Shape = (784,)) -> npt.NDArray[np.uint8]:
-    """Inputs that data sets lack, (N, *frame): all elements equal, a single one, checkerboards, random elements."""
+    """Inputs that data sets lack, (N, *frame): constant, a single element set, checkerboards, noise."""
     rng, size = np.random.default_rng(0), math.prod(frame)
     flat = [np.full(size, value, dtype=np.uint8) for value in (0, 255, 127, 128, 1, 254)]
     places = (0, 1, size // 2, size - 2, size - 1)
     one = [np.where(np.arange(size) == place, 255, 0) for place in places]
-    places_of_elements = np.indices(_image(frame)).sum(axis=0).reshape(size)
-    boards = [(places_of_elements % 2 == parity) * 255 for parity in (0, 1)]
+    diagonals = np.indices(_image(frame)).sum(axis=0).reshape(size)
+    boards = [(diagonals % 2 == parity) * 255 for parity in (0, 1)]
     noise = [rng.integers(0, 256, size) for _ in range(8)] + [rng.integers(0, 2, size) * 255 for _ in range(8)]
     stack = np.stack([*flat, *one, *(255 - np.array(o) for o in one), *boards, *noise])
     return stack.astype(np.uint8).reshape(-1, *frame)
 
 
 def _image(frame: Shape) -> Shape:
-    """The image of a flat frame if its size is a square, so that a checkerboard alternates along both sides."""
+    """A flat frame of square size as an image, so that a checkerboard alternates along both axes."""
     side = math.isqrt(frame[0])
     return (side, side) if len(frame) == 1 and side * side == frame[0] else frame
 
@@ -93,13 +93,13 @@ def _image(frame: Shape) -> Shape:
 def write_qonnx(net: nn.Module, frame: Shape, path: Path) -> None:
     """Export a hard network in eval mode; Brevitas writes each quantizer as a BipolarQuant node."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch: the TorchScript exporter is the old one; Brevitas needs it
+        warnings.simplefilter("ignore")  # torch deprecates its TorchScript exporter, which Brevitas needs
         export_qonnx(net, pixels(torch.zeros(1, *frame)), str(path), dynamo=False, input_names=["pixels"],
                      output_names=["logits"], keep_initializers_as_inputs=False)  # fmt: skip
 
 
 def verify(out: Path, vectors: Vectors) -> None:
-    """Execute model.onnx on every vector and write both rungs; the second reports a difference."""
+    """Execute model.onnx on every vector and write both rungs; the second reports the first difference."""
     computed = run_qonnx(out / MODEL, pixels(torch.from_numpy(vectors.frames)).numpy())
     same = (computed == vectors.logits).all(axis=1)
     total = len(same)

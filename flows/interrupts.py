@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ctrl-C and SIGTERM: a run ends with one line and the exit code that shells give to the signal.
+"""Ctrl-C and SIGTERM end a run with one line and the shell's exit code for the signal.
 
-Libraries turn an interruption into what they like: an exit code of their own, a line of their log, nothing at all
-while they are imported. So whatever follows a signal counts as its consequence, and a run that has not ended after
-some seconds is ended. Nothing heavy is imported here, so that this is in force before anything heavy is.
+Libraries handle an interrupt in their own ways: with their own exit code, with a line in their log, or, during import,
+not at all. So whatever follows a signal is attributed to it, and a run that lingers is killed after a few seconds. This
+module imports nothing heavy, so it is in force before anything heavy loads.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Interrupts:
     """The first signal raises KeyboardInterrupt in the main thread; a second one ends the process at once.
 
-    A signal during an import ends the process at once too, because torch's libraries abort at an exception there. What
-    a stage has begun is in its own folder, where the next run finds it.
+    So does a signal during an import, because torch's libraries abort on an exception there. A stage's unfinished work
+    stays in its own folder, where the next run finds it.
     """
 
     def __init__(self) -> None:
@@ -34,21 +34,21 @@ class Interrupts:
         """The handler for `signal.signal`."""
         again, self.received = self.received is not None, self.received or number
         if again or _importing(frame):
-            os._exit(self.tell())
+            os._exit(self.report())
         sys.unraisablehook = lambda _: None  # code that swallows the exception below must not print its traceback
-        self.limit()
+        self.start_timer()
         raise KeyboardInterrupt
 
-    def limit(self) -> None:
+    def start_timer(self) -> None:
         """End the process in `GRACE` seconds, unless the timer is cancelled."""
-        self.timer = threading.Timer(GRACE, lambda: os._exit(self.tell()))
+        self.timer = threading.Timer(GRACE, lambda: os._exit(self.report()))
         self.timer.daemon = True
         self.timer.start()
 
-    def tell(self) -> int:
-        """Print the one line of an interrupted run; 130 for SIGINT, 143 for SIGTERM."""
+    def report(self) -> int:
+        """Print the one line of an interrupted run and return its exit code: 130 for SIGINT, 143 for SIGTERM."""
         number = signal.Signals(self.received or signal.SIGINT)
-        print(f"adiabit: interrupted by {number.name}; run the same command again, it resumes",
+        print(f"adiabit: interrupted by {number.name}; run the same command again to resume",
               file=sys.stderr, flush=True)  # fmt: skip
         return 128 + number
 
@@ -63,7 +63,7 @@ def _importing(frame: FrameType | None) -> bool:
 
 
 def guarded(work: Callable[[], int], *, last: bool = False) -> int:
-    """The exit code of `work`, or that of a signal that arrived meanwhile, whatever `work` did with it.
+    """The exit code of `work`, or of a signal that arrived meanwhile, however `work` handled it.
 
     `last` means that the process ends afterwards, so later signals are ignored.
     """
@@ -84,4 +84,4 @@ def guarded(work: Callable[[], int], *, last: bool = False) -> int:
         if interrupts.timer is not None and not last:
             interrupts.timer.cancel()
             sys.unraisablehook = hook
-    return code if interrupts.received is None else interrupts.tell()
+    return code if interrupts.received is None else interrupts.report()

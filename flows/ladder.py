@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ladder of exactness: what each rung computed, compared frame by frame with the one before."""
+"""The ladder of exactness: the result of each rung, compared frame by frame with the rung before."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from adiabit.flows import documents
 
 
 class StageName(StrEnum):
-    """The stages of a run, in the order of their work; the values name their folders."""
+    """The stages of a run, in the order of execution; the values name their folders."""
 
     TRAIN = "train"
     EXPORT = "export"
@@ -34,7 +34,7 @@ class StageName(StrEnum):
 
 
 class RungName(StrEnum):
-    """The rungs of the ladder, in the order in which a report tells them."""
+    """The rungs of the ladder, in the order of the report."""
 
     TORCH = "torch"
     QONNX = "QONNX"
@@ -44,27 +44,27 @@ class RungName(StrEnum):
     RTL = "RTL simulation"
     COSIM = "HLS co-simulation"
     BOARD = "board"
-    NETLIST = "netlist simulation"  # of boards whose bitstream open tools make; told where it ran
+    NETLIST = "netlist simulation"  # only for boards with an open toolchain; reported only if it ran
 
 
 class RungState(StrEnum):
-    """What became of a rung, the worst last."""
+    """The outcome of a rung, the worst last."""
 
     NOT_RUN = "not run"
     EQUAL = "equal"
     DIFFERS = "DIFFERS"
 
 
-RUNGS = tuple(name for name in RungName if name is not RungName.NETLIST)  # told also where they did not run
+RUNGS = tuple(name for name in RungName if name is not RungName.NETLIST)  # reported even if they did not run
 
 
 @dataclass(frozen=True, kw_only=True)
 class Vectors:
     """The saved vectors that every rung runs: the test split first, then corner inputs.
 
-    `frames` (F, *input shape) integers as the host sends them, `labels` (F,) with -1 for corner inputs,
-    `logits` (F, classes) float32 and `predictions` (F,) as torch (eval, hard) computed them; a model by someone
-    else has no torch rung, then both hold what exact execution of the QONNX model computed, in float64.
+    `frames` (F, *input shape) are integers as the host sends them, `labels` (F,) are -1 for corner inputs. `logits`
+    (F, classes) in float32 and `predictions` (F,) come from torch (eval, hard). A third party's model has no torch
+    rung; both then come from exact execution of the QONNX model, with logits in float64.
     """
 
     frames: npt.NDArray[Any]
@@ -91,13 +91,13 @@ class Vectors:
             raise UserError(f"{path}: damaged ({error}); delete the folder and run `adiabit export` again") from error
 
     def accuracy(self, predictions: npt.NDArray[Any]) -> float | None:
-        """Share of labelled frames that are predicted right; None where no frame is labelled."""
+        """The fraction of labelled frames predicted correctly; None if no frame is labelled."""
         known = self.labels >= 0
         return float(np.mean(predictions[known] == self.labels[known])) if known.any() else None
 
 
 def predicted(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
-    """Labels (F,) of logits (F, classes): the largest, the lowest index of equal ones; of a single logit its sign."""
+    """Labels (F,) of logits (F, classes): the argmax, ties to the lowest index; 1 where a single logit is positive."""
     if logits.shape[1] == 1:
         return np.asarray(logits[:, 0] > 0, np.int64)
     labels: npt.NDArray[np.int64] = logits.argmax(axis=1).astype(np.int64)
@@ -106,7 +106,7 @@ def predicted(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
 
 @dataclass(frozen=True, kw_only=True)
 class Rung:
-    """One row of the ladder: `equal` of `frames` agreed with the rung before in every compared integer."""
+    """One row of the ladder: `equal` of `frames` agree with the rung before in every compared integer."""
 
     name: RungName
     frames: int
@@ -114,12 +114,12 @@ class Rung:
     accuracy: float | None = None  # on the labelled frames
     compared: str = ""  # what was compared, e.g. "labels, logits"
     difference: str = ""  # the first difference: stage, frame, position, channel, both values
-    replay: tuple[str, ...] = ()  # the verb that shows it again, and its options beside those that choose the recipe
+    replay: tuple[str, ...] = ()  # the verb that reproduces it, and the options it needs besides the recipe's
     why_not: str = ""  # for a rung that was not run
-    warnings: tuple[str, ...] = ()  # what makes the equality worth less, e.g. labels that are constant over all frames
+    warnings: tuple[str, ...] = ()  # why equality shows little, e.g. all labels are the same
 
-    def told(self, selection: Sequence[str]) -> str:
-        """The difference, and the command that shows it again; `selection` chooses recipe, folders and overrides."""
+    def explained(self, selection: Sequence[str]) -> str:
+        """The difference and the command that reproduces it; `selection` are the words that choose the recipe."""
         if not self.replay:
             return self.difference
         command = shlex.join(["adiabit", self.replay[0], *selection, *self.replay[1:]])
@@ -127,19 +127,19 @@ class Rung:
 
     @property
     def status(self) -> RungState:
-        """Whether it ran, and was equal in every frame."""
+        """Whether the rung was run, and whether every frame was equal."""
         if self.why_not:
             return RungState.NOT_RUN
         return RungState.EQUAL if self.frames > 0 and self.equal == self.frames else RungState.DIFFERS
 
     @property
     def ran(self) -> bool:
-        """Whether it was run."""
+        """Whether the rung was run."""
         return self.status is not RungState.NOT_RUN
 
     @property
     def differs(self) -> bool:
-        """Whether the rung ran and is not equal to the rung before."""
+        """Whether the rung was run and differs from the rung before."""
         return self.status is RungState.DIFFERS
 
 
@@ -149,6 +149,6 @@ def save_rungs(folder: Path, rungs: list[Rung]) -> None:
 
 
 def load_rungs(folder: Path) -> list[Rung]:
-    """Rungs that a stage wrote; none where it wrote none, `UserError` where they are damaged."""
+    """The rungs that a stage wrote, if any; `UserError` where the file is damaged."""
     path = folder / "rungs.json"
     return documents.read(list[Rung], path) if path.exists() else []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way from recipe to report: asking for a stage's folder makes it, and first the stages that it needs."""
+"""The pipeline from recipe to report: asking for a stage's folder makes it, after the stages that it needs."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Pipeline:
     out: Path
     tell: Callable[[str], None] = print
     progress: bool = False
-    machine: int = 0  # which of those that train together this one is,
-    meet: str = ""  # where they meet,
-    wait: float = 120.0  # and how many seconds they wait for each other
-    fresh: Collection[StageName] = ()  # made anew although they could be reused
+    machine: int = 0  # the number of this machine among those that train together
+    meet: str = ""  # HOST:PORT of machine 0
+    wait: float = 120.0  # seconds that the machines wait for each other
+    fresh: Collection[StageName] = ()  # made again even if they could be reused
     selection: tuple[str, ...] = ("RECIPE",)  # the command line's words for recipe, folders and overrides
     made: dict[StageName, Made] = field(default_factory=dict)
     sources: Sources = field(default_factory=Sources)
@@ -39,8 +39,8 @@ class Pipeline:
     def stages(self) -> tuple[StageName, ...]:
         """The stages of a run.
 
-        A network that was trained before is not trained, co-simulation needs Vitis HLS, and a bitstream is made where
-        open tools make it in a minute; for other boards it is a verb of its own.
+        A network that is already trained is not trained again, co-simulation needs Vitis HLS, and a bitstream is
+        included only where open tools make it in a minute; for other boards it is a separate verb.
         """
         return tuple(stage for stage in StageName if STAGES[stage].wanted(self))
 
@@ -50,7 +50,7 @@ class Pipeline:
         return {stage: made.folder for stage, made in self.made.items()}
 
     def folder(self, stage: StageName) -> Path:
-        """The finished folder of a stage, made now if need be."""
+        """The finished folder of a stage, made now if necessary."""
         if stage is StageName.TRAIN and self.recipe.checkpoint is not None:
             return self._checkpoint
         if stage not in self.made:
@@ -58,7 +58,7 @@ class Pipeline:
         return self.made[stage].folder
 
     def join(self) -> None:
-        """Help to train as machine 1 or a later one; the results are machine 0's."""
+        """Take part in a training as machine 1 or later; machine 0 keeps the results."""
         open_folder(self.out)
         spec = STAGES[StageName.TRAIN]
         with TemporaryDirectory(prefix=".join-", dir=self.out) as folder:
@@ -66,7 +66,7 @@ class Pipeline:
             spec.make(self, Path(folder))
 
     def hand_over(self, folder: Path) -> list[str]:
-        """Write what FINN's own builder goes on with into a new folder; what had to be changed for FINN."""
+        """Write the input of FINN's own builder into a new folder; returns what had to be changed for FINN."""
         compiled = self.folder(StageName.COMPILE)
         from adiabit.flows.finn.handover import hand_over
 
@@ -75,18 +75,18 @@ class Pipeline:
     def _make(self, stage: StageName) -> Made:
         spec, key, needs = STAGES[stage], self.key(stage), self._needs(stage)
 
-        def announced(folder: Path) -> None:
-            self.tell(f"{stage}: at work")
+        def make(folder: Path) -> None:
+            self.tell(f"{stage}: running")
             spec.check(self)
             spec.make(self, folder, *map(self.folder, needs))
 
         store, fresh = Store(self.out, self.tell), stage in self.fresh
-        made = store.stage(stage, key, announced, resumes=spec.resumes, fresh=fresh)
+        made = store.stage(stage, key, make, resumes=spec.resumes, fresh=fresh)
         self.tell(f"{stage}: {'reused' if made.reused else f'{made.seconds:.1f} s'}  {made.folder}")
         return made
 
     def key(self, stage: StageName) -> dict[str, Any]:
-        """All that the folder of a stage depends on; the stages that it needs are made for it."""
+        """Everything that a stage's folder depends on; makes the stages that it needs."""
         spec = STAGES[stage]
         return {
             **spec.settings(self),
@@ -96,12 +96,12 @@ class Pipeline:
         }
 
     def _needs(self, stage: StageName) -> list[StageName]:
-        """The stages whose folders it reads; of someone else's model nothing is trained or exported."""
+        """The stages whose folders a stage reads; a third party's model is neither trained nor exported."""
         left_out = () if self.recipe.onnx is None else (StageName.TRAIN, StageName.EXPORT)
         return [need for need in STAGES[stage].needs if need not in left_out]
 
     def _identity(self, stage: StageName) -> Any:
-        """Of what others read of a stage's folder."""
+        """Digests of the files in a stage's folder that other stages read."""
         folder, names = self.folder(stage), STAGES[stage].result
         return [file_digest(folder / name) for name in names] if names else identity(folder)
 
@@ -109,11 +109,11 @@ class Pipeline:
     def _checkpoint(self) -> Path:
         from adiabit.train.checkpoint import check_topology
 
-        assert self.recipe.checkpoint is not None  # noqa: S101  # `folder` has looked
+        assert self.recipe.checkpoint is not None  # noqa: S101  # `folder` has checked
         check_topology(self.recipe.checkpoint, self.recipe.model)
         return self.recipe.checkpoint
 
-    # What the stages ask of a run.
+    # What the stages read from a run.
 
     @property
     def board(self) -> catalog.Board:
@@ -127,30 +127,30 @@ class Pipeline:
 
     @property
     def model(self) -> Path:
-        """The QONNX model: someone else's, else the exported one."""
+        """The QONNX model: the recipe's, else the exported one."""
         return self.recipe.onnx or self.folder(StageName.EXPORT) / "model.onnx"
 
     @property
     def labelled(self) -> bool:
-        """Whether the recipe names labelled data for someone else's model."""
+        """Whether the recipe names labelled data for a third party's model."""
         return self.recipe.onnx is not None and "data" in self.recipe.model_fields_set
 
     @property
     def verified(self) -> Path:
-        """What the driver saved on a board; `UserError` where the recipe names none."""
+        """The file that the driver saved on a board; `UserError` if the recipe names none."""
         if self.recipe.target.verified is None:
-            raise UserError("target.verified: not given; the driver's --save writes the file on the board")
+            raise UserError("target.verified: missing; give the file that the driver's --save wrote on the board")
         return self.recipe.target.verified
 
     @property
     def data_digest(self) -> str:
-        """Of the files of the data set."""
+        """A digest of the data set's files."""
         from adiabit.train.data import digest
 
         return digest(self.recipe.data)
 
     def tables(self, *names: str) -> dict[str, Any]:
-        """Tables of the recipe; where its data lies does not matter, what it holds does."""
+        """Tables of the recipe as they enter keys: without the data set's folder, whose content has its own digest."""
         document = self.recipe.model_dump(mode="json", include=set(names))
         if "data" in document:
             document["data"].pop("dir", None)

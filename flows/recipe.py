@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recipe: one TOML file, one table a stage, every key with a default but the name; unknown keys are refused."""
+"""The recipe: a TOML file with one table per stage. Every key but the name has a default; unknown keys are errors."""
 
 from __future__ import annotations
 
@@ -23,52 +23,52 @@ from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
 from adiabit.train.data.mnist import Digits
 
-TABLES = ("model_type", "model_attributes_type", "dict_type")  # pydantic's faults of what is no table
-SHORT = reprlib.Repr()  # of a value in a message, which is one line
+TABLES = ("model_type", "model_attributes_type", "dict_type")  # pydantic's error types where a table is expected
+SHORT = reprlib.Repr()  # shortens values, because a message is one line
 SHORT.maxlist = SHORT.maxtuple = 12
 SHORT.maxstring = SHORT.maxother = 100
 WORDS = {
     "Tuple should have": "the list should have", " after validation": "", "a valid tuple": "a list",
-    "not a valid path for <class 'pathlib.Path'>": "no path",
+    "not a valid path for <class 'pathlib.Path'>": "not a path",
 }  # fmt: skip
 FORM = f"see {shipped.FOLDER / 'digits.toml'} for the form"
-DEPTH = 16  # of tables and lists in one another; a recipe needs seven
+DEPTH = 16  # nesting of tables and lists; a recipe needs seven
 
 
 class TargetConfig(BaseModel):
-    """Where the accelerator shall run."""
+    """The recipe's table `[target]`: where the accelerator will run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     board: str = catalog.DEFAULT
-    clock_mhz: float | None = Field(default=None, gt=0, le=1000)  # the board's own where it is not given
-    verified: Path | None = None  # what the driver saved on the board
+    clock_mhz: float | None = Field(default=None, gt=0, le=1000)  # by default the board's own
+    verified: Path | None = None  # the file that the driver saved on the board
 
     @field_validator("board")
     @classmethod
     def _known(cls, name: str) -> str:
         if name not in catalog.names():
             near = difflib.get_close_matches(name, catalog.names(), n=1, cutoff=0) or catalog.names()
-            raise ValueError(f"no such board; nearest: {near[0]!r}; there are {catalog.names()}")
+            raise ValueError(f"no such board; nearest: {near[0]!r}; known boards: {catalog.names()}")
         return name
 
 
 class ExportConfig(BaseModel):
-    """What the ladder runs."""
+    """The recipe's table `[export]`: which vectors the ladder runs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    frames: int | None = Field(default=None, ge=1)  # of the test split; all of them where it is not given
+    frames: int | None = Field(default=None, ge=1)  # of the test split; by default all of them
 
 
 class Recipe(BaseModel):
-    """All that a run depends on."""
+    """Everything that a run depends on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)
-    onnx: Path | None = None  # a QONNX model by someone else; then nothing is trained
-    checkpoint: Path | None = None  # folder of a network that is trained already, of the topology in [model]
+    onnx: Path | None = None  # a third party's QONNX model; nothing is trained then
+    checkpoint: Path | None = None  # folder of a trained network with the topology of [model]
     data: DataConfig = Digits()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
@@ -81,9 +81,9 @@ class Recipe(BaseModel):
 def load(path: Path, overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None) -> Recipe:
     """Read and check a recipe, or a bare QONNX model (`.onnx`), which stands for a recipe of defaults.
 
-    A bare name stands for a recipe that comes with adiabit, see :func:`adiabit.flows.shipped.find`.
-    `overrides` are `table.key=value` with a TOML value, `values` override by the key after them, as they are.
-    `UserError` tells file, table, key, value, constraint and the nearest valid one.
+    A bare name stands for a recipe that ships with adiabit (:func:`adiabit.flows.shipped.find`). `overrides` are
+    `table.key=value` with a TOML value; `values` are applied after them and taken as they are. `UserError` names file,
+    table, key, value, constraint and the nearest valid value.
     """
     path = shipped.find(path)
     document = _read(path)
@@ -100,12 +100,14 @@ def load(path: Path, overrides: Sequence[str] = (), values: Mapping[str, Any] | 
     if recipe.onnx is not None:
         unused = sorted({"model", "train", "checkpoint"} & document.keys())
         if unused:
-            raise UserError(f"{path}: onnx = {str(recipe.onnx)!r} and {unused} exclude each other; drop one")
-    return _beside(recipe, path.parent)
+            raise UserError(
+                f"{path}: onnx = {str(recipe.onnx)!r} and {unused} exclude each other; remove one or the other"
+            )
+    return _resolved(recipe, path.parent)
 
 
-def _beside(recipe: Recipe, folder: Path) -> Recipe:
-    """The recipe with the files that it names taken from its own folder."""
+def _resolved(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with its relative paths resolved against its own folder."""
     update: dict[str, Any] = {k: folder / v for k in ("onnx", "checkpoint") if (v := getattr(recipe, k))}
     if (place := recipe.compile.fold.finn_json) is not None:
         fold = recipe.compile.fold.model_copy(update={"finn_json": folder / place})
@@ -122,23 +124,23 @@ def _read(path: Path) -> dict[str, Any]:
     name = re.sub(r"[^a-z0-9_]", "_", path.stem.lower())
     if path.suffix == ".onnx":
         return {"name": name if name[:1].isalpha() else f"net_{name}", "onnx": path.name}
-    text = files.read_text(path, "give the path of a recipe, or the name of one that comes with adiabit, e.g. digits")
+    text = files.read_text(path, "give the path of a recipe, or the name of one that ships with adiabit, e.g. digits")
     try:
         return {"name": name} | tomllib.loads(text)
     except RecursionError as error:
-        raise UserError(f"{path}: not TOML: nested too deep; {FORM}") from error
-    except ValueError as error:  # also of a number of thousands of digits
+        raise UserError(f"{path}: not TOML: nested too deeply; {FORM}") from error
+    except ValueError as error:  # also raised by a number of thousands of digits
         raise UserError(f"{path}: not TOML: {error}; {FORM}") from error
 
 
 def _check_depth(path: Path, document: dict[str, Any]) -> None:
-    """`UserError` where a value lies so deep that what checks and prints it would recurse too far."""
+    """`UserError` where values are nested so deeply that checking or printing them would exceed the recursion limit."""
     level: list[Any] = [document]
     for _ in range(DEPTH):
         level = [inner for value in level if isinstance(value, dict | list)
                  for inner in (value.values() if isinstance(value, dict) else value)]  # fmt: skip
     if level:
-        raise UserError(f"{path}: tables or lists are nested more than {DEPTH} deep; none of a recipe is; {FORM}")
+        raise UserError(f"{path}: tables or lists are nested more than {DEPTH} levels deep; a recipe never is; {FORM}")
 
 
 def _parsed(override: str) -> tuple[str, Any]:
@@ -152,15 +154,15 @@ def _parsed(override: str) -> tuple[str, Any]:
         return key, text.strip()  # a bare word is a string
 
 
-def _override(document: dict[str, Any], key: str, value: Any, told: str) -> None:
-    """Put a value into the document; `told` is what a message calls it."""
+def _override(document: dict[str, Any], key: str, value: Any, option: str) -> None:
+    """Put a value into the document; messages refer to it as `option`."""
     *tables, last = key.strip().split(".")
     for number, table in enumerate(tables, 1):
         inner = document.setdefault(table, {})
         if not isinstance(inner, dict):
             place = ".".join(tables[:number])
             raise UserError(
-                f"{told}: {_stated(place, inner)} is not a table, so it has no keys; write it as a table into the "
+                f"{option}: {_stated(place, inner)} is not a table, so it has no keys; write it as a table in the "
                 f"recipe, or set {place} itself"
             )
         document = inner
@@ -184,7 +186,7 @@ def _message(path: Path, error: ValidationError) -> str:
         text += _nearest({"ctx": {"expected": there}}, tag)
     elif first["type"] in TABLES:
         text = f"{where}{_stated(key, value)}: must be a table, {table} with its keys below"
-    elif isinstance(value, dict) and first["type"] == "value_error":  # of several keys, which the reason names
+    elif isinstance(value, dict) and first["type"] == "value_error":  # about several keys, which the reason names
         text = f"{path}: {table}: {reason}"
     else:
         text = f"{where}{_stated(key, value)}: {reason}{_nearest(first, value)}"
@@ -192,7 +194,7 @@ def _message(path: Path, error: ValidationError) -> str:
 
 
 def _stated(key: str, value: Any) -> str:
-    """A key and its value, which is named where it would be long."""
+    """A key and its value; a table or a list of tables is described, not printed."""
     if isinstance(value, dict):
         return f"{key} is a table"
     if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
@@ -201,7 +203,7 @@ def _stated(key: str, value: Any) -> str:
 
 
 def _reason(message: str) -> str:
-    """Pydantic's words in those of TOML."""
+    """Pydantic's message in TOML's terms."""
     reason = message.removeprefix("Value error, ")
     for theirs, ours in WORDS.items():
         reason = reason.replace(theirs, ours)
@@ -226,7 +228,7 @@ def _place(loc: Sequence[int | str]) -> tuple[str, str, type[BaseModel] | None]:
     owner: type[BaseModel] | None = Recipe
     tables: list[str] = []
     for part in loc[:-1]:
-        if isinstance(part, int):  # of a list of tables
+        if isinstance(part, int):  # an index into a list of tables
             tables.append(str(part))
             continue
         inner = _models(owner.model_fields[str(part)].annotation) if owner and str(part) in owner.model_fields else []

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a circuit takes of a part, as every tool's figures tell it."""
+"""FPGA resources, in the form that every tool's figures use."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-RESOURCES = {"lut": "LUT", "ff": "FF", "bram18": "BRAM18", "dsp": "DSP"}  # the fields, and their names
+RESOURCES = {"lut": "LUT", "ff": "FF", "bram18": "BRAM18", "dsp": "DSP"}  # field to display name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What a circuit takes or a part holds; None where it was not counted."""
+    """What a circuit uses or a part has; None where it was not counted."""
 
     lut: int | float | None = None
     ff: int | float | None = None

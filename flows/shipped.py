@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recipes that come with adiabit: a bare name, as `digits`, stands for one of them."""
+"""The recipes that ship with adiabit; a bare name such as `digits` refers to one of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from adiabit.errors import UserError
 
 FOLDER = Path(__file__).parent.parent / "recipes"
-COMPARE = "compare_"  # the names of comparisons begin with it
+COMPARE = "compare_"  # prefix of the names of comparisons
 
 
 def names(*, comparisons: bool = False) -> list[str]:
@@ -18,7 +18,7 @@ def names(*, comparisons: bool = False) -> list[str]:
 
 
 def find(given: Path, *, comparison: bool = False) -> Path:
-    """The file that was named: a path, or the bare name of a recipe that comes with adiabit, where no such file is.
+    """The given path, or the shipped recipe of that bare name if no such file exists.
 
     `UserError` with the nearest names where a bare name is neither.
     """
@@ -30,6 +30,6 @@ def find(given: Path, *, comparison: bool = False) -> Path:
     what = "comparison" if comparison else "recipe"
     near = difflib.get_close_matches(given.name, known, n=3, cutoff=0)
     raise UserError(
-        f"{given}: no such file, and no {what} of that name comes with adiabit; nearest: {', '.join(near)}; give one "
+        f"{given}: no such file, and no {what} of that name ships with adiabit; nearest: {', '.join(near)}; give one "
         f"of {', '.join(known)}, or the path of a file"
     )

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our own sources that a function runs: the import closure of what it imports, read from the text of the modules.
+"""The sources of ours that a function runs: the closure of its imports, found by parsing the modules.
 
-Nothing is imported to find out. A module counts where it is imported anywhere in the text, also inside a function,
-where its full name stands as a string, as `python -m` is given it, and below a package that discovers its modules.
-Files beside a module that are no modules (templates, C++ benches) belong to it. The package's own `__init__`, which
-holds the version, does not count.
+Nothing is imported to find out. A module counts if it is imported anywhere in the text, even inside a function, if its
+full name appears as a string (as for `python -m`), or if a package discovers it. Other files in a module's folder
+(templates, C++ benches) belong to it. The package's own `__init__`, which holds the version, does not count.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class Sources:
     _imports: dict[str, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
 
     def digest(self, function: Callable[..., Any], data: Sequence[str] = ()) -> str:
-        """Of the function's text and of its :meth:`files`."""
+        """A digest of the function's text and of its :meth:`files`."""
         found = hashlib.sha256(inspect.getsource(function).encode())
         for path in sorted(self.files(function, data)):
             found.update(f"\0{path.relative_to(self.root)}\0".encode())
@@ -38,14 +37,14 @@ class Sources:
         return found.hexdigest()[:16]
 
     def files(self, function: Callable[..., Any], data: Sequence[str] = ()) -> set[Path]:
-        """The modules that the function may run, what lies beside them, and what lies below the folders `data`."""
+        """The modules that the function may run, the other files next to them, and all files below `data`."""
         modules = {self._path(module) for module in self.closure(function)}
         beside = {path for folder in {m.parent for m in modules} for path in folder.iterdir() if path.suffix != ".py"}
         below = {path for place in data for path in (self.root / place).rglob("*") if "__pycache__" not in path.parts}
         return modules | {path for path in beside | below if path.is_file()}
 
     def closure(self, function: Callable[..., Any]) -> set[str]:
-        """Every module of ours that the function imports within its text, or that those import."""
+        """Every module of ours that the function imports in its body, directly or indirectly."""
         found = set[str]()
         left = set(self._named(ast.parse(textwrap.dedent(inspect.getsource(function))), function.__module__))
         while left:
@@ -62,14 +61,14 @@ class Sources:
         return self._imports[module]
 
     def _named(self, tree: ast.AST, package: str) -> Iterator[str]:
-        """The modules that a text names, with the packages that hold them."""
+        """The modules that a source text names, and their parent packages."""
         for name in _names(tree, package):
             parts = name.split(".")
             if parts[0] == NAME and self._exists(name):
                 yield from (".".join(parts[:n]) for n in range(2, len(parts) + 1))
 
     def _discovered(self, tree: ast.AST, package: str) -> Iterator[str]:
-        """The modules right below a package that imports them all by `discover(__name__)`."""
+        """The direct submodules of a package that imports them all by `discover(__name__)`."""
         calls = (ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Call))
         if "discover(__name__)" in calls:
             names = {path.stem for path in self._path(package).parent.iterdir()} - {"__init__", "__pycache__"}
@@ -84,7 +83,7 @@ class Sources:
 
 
 def _names(tree: ast.AST, package: str) -> Iterator[str]:
-    """What may be the full name of a module: imported by the text, or a string in it."""
+    """Candidates for full module names: what the text imports, and strings that look like one."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stages as a table: which stages each needs, the function that makes its folder, and what keys that folder.
+"""The table of stages: what each stage needs, the function that makes its folder, and what keys that folder.
 
-A function that makes a stage is given the run, the folder to write into, and the folders of the stages it needs. It
-imports within its own text all that it uses, for two reasons: a run that reuses everything imports nothing heavy, and
-:mod:`adiabit.flows.sources` keys the folder by just what the function imports.
+A stage's function takes the run, the folder to write into, and the folders of the stages it needs. It does all its
+imports in its own body, for two reasons: a run that reuses everything imports nothing heavy, and
+:mod:`adiabit.flows.sources` keys the folder by exactly what the function imports.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from adiabit.flows.pipeline import Pipeline
 
 Settings = dict[str, Any]
-MODEL = ("model.json", "model.pt")  # all that later stages read of a training
+MODEL = ("model.json", "model.pt")  # the only files of a training that later stages read
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageSpec:
-    """How a stage is made, and all that its folder is keyed by: settings, folders it reads, sources, tools."""
+    """How a stage is made, and what keys its folder: settings, input folders, sources and tools."""
 
     make: Callable[..., None]  # (run, folder, *folders of the stages it needs)
-    needs: tuple[StageName, ...] = ()  # the folders that it reads, of those that the recipe has
+    needs: tuple[StageName, ...] = ()  # the stages whose folders it reads, as far as the recipe has them
     settings: Callable[[Pipeline], Settings] = lambda _: {}
-    tools: tuple[str, ...] = ()  # distributions, whose versions count
-    data: tuple[str, ...] = ()  # folders of the package whose files it reads, beside those that lie with its modules
+    tools: tuple[str, ...] = ()  # distributions whose versions are part of the key
+    data: tuple[str, ...] = ()  # folders of the package that it reads, besides the files next to its modules
     wanted: Callable[[Pipeline], bool] = lambda _: True  # whether `run` makes it
-    check: Callable[[Pipeline], None] = lambda _: None  # refuses before the work what would come to nothing
-    result: tuple[str, ...] = ()  # the files that others read; all of them but the logs where it names none
-    resumes: bool = False  # goes on in the folder of a run that was cut off
+    check: Callable[[Pipeline], None] = lambda _: None  # fails early where the work would be in vain
+    result: tuple[str, ...] = ()  # the files that other stages read; if empty, all files except logs
+    resumes: bool = False  # continues in the folder of an interrupted run
 
 
 def _train(run: Pipeline, folder: Path) -> None:
@@ -51,7 +51,7 @@ def _train(run: Pipeline, folder: Path) -> None:
 
 
 def _check_folding(run: Pipeline) -> None:
-    """Refuse a folding that cannot be before the training that would come to nothing."""
+    """Refuse an impossible folding before training rather than after it."""
     from adiabit.flows.finn.folding import folded
     from adiabit.flows.outline import outline
 
@@ -98,7 +98,7 @@ def _compile_settings(run: Pipeline) -> Settings:
     fold = run.recipe.compile.fold
     return {
         **run.tables("compile", *(["data"] if run.labelled else [])),
-        "model": digest(run.model) if run.recipe.onnx else None,  # ours is the export's
+        "model": digest(run.model) if run.recipe.onnx else None,  # otherwise the export stage's folder is in the key
         "folding": file_digest(fold.finn_json) if fold.finn_json else None,
         "board": run.board if fold.free else None,
         "clock_mhz": run.clock_mhz,

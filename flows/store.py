@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stage folders keyed by what they were made from: reused when nothing changed, never seen half-written.
+"""Stage folders keyed by their inputs: reused if nothing changed, and never visible half-written.
 
-A stage writes into `.<stage>-<key>.partial`; when it returns, the folder is renamed to `<stage>-<key>`. A killed
-run leaves the partial folder alone: a stage that can resume (training) goes on in it, others start it anew. The link
-`<stage>` leads to the folder that was made or reused last.
+A stage writes into `.<stage>-<key>.partial`, which is renamed to `<stage>-<key>` when the stage returns. After a killed
+run the partial folder remains: a stage that can resume (training) continues in it, others start over. The link
+`<stage>` points to the folder that was made or reused last.
 
-`stage.json` holds a digest of each file that the stage left. A folder whose files have changed since is not reused: it
-is set aside as `<stage>-<key>.changed`, and the stage is made anew.
+`stage.json` holds a digest of each file of the stage. A folder whose files have changed since is not reused: it is set
+aside as `<stage>-<key>.changed`, and the stage is made again.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ MANIFEST = "stage.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """`stage.json`."""
+    """The content of `stage.json`."""
 
     stage: str
-    seconds: float  # what making it took
-    key: Mapping[str, Any]  # all that it was made from
-    files: Mapping[str, str]  # digests by name
+    seconds: float  # that it took to make
+    key: Mapping[str, Any]  # everything it was made from
+    files: Mapping[str, str]  # digest by file name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +48,12 @@ class Made:
 
     folder: Path
     reused: bool
-    seconds: float  # what making it took, when it was made
+    seconds: float  # that it took to make, also if it was reused now
 
 
 @dataclass(frozen=True)
 class Store:
-    """The stage folders of one recipe, below `root`; `tell` gets a line about a folder that cannot be reused."""
+    """The stage folders of one recipe, below `root`; `tell` receives a line about each folder that cannot be reused."""
 
     root: Path
     tell: Callable[[str], None] = print
@@ -67,7 +67,7 @@ class Store:
         resumes: bool = False,
         fresh: bool = False,
     ) -> Made:
-        """Return the folder for `key`, calling `make(folder)` only where no finished one stands."""
+        """Return the folder for `key`; `make(folder)` is called only if there is no finished one."""
         done = self.place(name, key)
         partial = self.root / f".{done.name}.partial"
         open_folder(self.root)
@@ -91,27 +91,27 @@ class Store:
         return Made(folder=done, reused=False, seconds=seconds)
 
     def place(self, name: str, key: Mapping[str, Any]) -> Path:
-        """Where the finished folder for `key` stands, or will."""
+        """The path of the finished folder for `key`, whether it exists or not."""
         digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:12]
         return self.root / f"{name}-{digest}"
 
     def finished(self, name: str, key: Mapping[str, Any]) -> Path | None:
-        """The finished folder for `key`, if there is one; `UserError` where something else stands in its place."""
+        """The finished folder for `key`, if there is one; `UserError` if something else is in its place."""
         done = self.place(name, key)
         if done.is_symlink() or (done.exists() and not done.is_dir()):
-            raise UserError(f"{done}: not a folder that a stage left; delete it and run again")
+            raise UserError(f"{done}: not the folder of a stage; delete it and run again")
         return done if done.exists() else None
 
     def _reusable(self, name: str, done: Path) -> bool:
-        """Whether a finished folder is as its stage left it; one that is not is set aside."""
+        """Whether a finished folder is unchanged; a changed one is set aside."""
         if fault := changed(done):
             aside = _set_aside(done)
-            self.tell(f"{name}: {done}: {fault}; set aside as {aside.name} and made anew")
+            self.tell(f"{name}: {done}: {fault}; set aside as {aside.name}, the stage is made again")
         return not fault
 
 
 def changed(folder: Path) -> str:
-    """What is no longer as the stage left it in its finished folder; empty where all is. Files beside do not matter."""
+    """What has changed in a finished folder since its stage ended; empty if nothing. Added files do not matter."""
     try:
         kept = manifest(folder).files
     except UserError as error:
@@ -126,13 +126,13 @@ def changed(folder: Path) -> str:
 
 
 def identity(folder: Path) -> str:
-    """Of a finished folder's content, logs apart: what a stage that reads it is keyed by."""
+    """A digest of a finished folder without its logs, which keys the stages that read it."""
     kept = {name: digest for name, digest in manifest(folder).files.items() if not name.endswith(".log")}
     return f"{folder.name} {hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]}"
 
 
 def manifest(folder: Path) -> Manifest:
-    """What a finished folder is; `UserError` where its `stage.json` is missing or damaged."""
+    """Read a finished folder's `stage.json`; `UserError` where it is missing or damaged."""
     return documents.read(Manifest, folder / MANIFEST)
 
 
@@ -147,23 +147,23 @@ def _digest(path: Path) -> str:
 
 
 def _set_aside(folder: Path) -> Path:
-    """Keep a changed folder, and only the last one."""
+    """Rename a changed folder; only the last one is kept."""
     aside = folder.with_name(f"{folder.name}.changed")
     _remove(aside)
     return folder.rename(aside)
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder; what a tool that was cut off may still write there must not come into the next one."""
+    """Remove a folder, renaming it first: an interrupted tool may still write there, but not into the next folder."""
     if folder.is_dir() and not folder.is_symlink():
-        grave = folder.with_name(f"{folder.name}.removed")
-        shutil.rmtree(grave, ignore_errors=True)
-        folder.rename(grave)
-        shutil.rmtree(grave, ignore_errors=True)
+        trash = folder.with_name(f"{folder.name}.removed")
+        shutil.rmtree(trash, ignore_errors=True)
+        folder.rename(trash)
+        shutil.rmtree(trash, ignore_errors=True)
 
 
 def _link(done: Path) -> None:
-    """Let the plain name of a stage, e.g. `train`, lead to its folder; what a user put there is left alone."""
+    """Link the plain name of a stage, e.g. `train`, to its folder; a user's own file of that name is left alone."""
     link = done.with_name(done.name.rpartition("-")[0])
     if link.exists() and not link.is_symlink():
         return
@@ -172,31 +172,31 @@ def _link(done: Path) -> None:
     try:
         aside.symlink_to(done.name)
     except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP):  # a file system without links; nothing needs this one
+        if error.errno not in (errno.EPERM, errno.ENOTSUP):  # a file system without links; the link is a convenience
             raise
         return
     aside.replace(link)
 
 
 def open_folder(place: Path) -> None:
-    """Make a folder, with those above it, where there is none; `UserError` where something else stands there."""
+    """Make a folder and its parents if missing; `UserError` where something else is in the way."""
     try:
         place.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(f"{place}: no folder can be made there ({error.strerror}); use another --out") from error
+        raise UserError(f"{place}: cannot make this folder ({error.strerror}); use another --out") from error
 
 
 @contextmanager
 def lock(path: Path) -> Iterator[None]:
-    """Work alone: hold the lock file `path`; `UserError` where another run holds it, or it is no file."""
-    if path.is_symlink() or (path.exists() and not path.is_file()):  # opening a pipe would wait for its reader
-        raise UserError(f"{path}: no regular file, so it cannot be locked; delete it and run again")
+    """Hold the lock file `path`; `UserError` if another run holds it, or it is not a regular file."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):  # opening a pipe would block until it has a reader
+        raise UserError(f"{path}: not a regular file, so it cannot be locked; delete it and run again")
     with path.open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UserError(
-                f"{path.parent}: another adiabit run is at work there; wait for it or use another --out"
+                f"{path.parent}: in use by another adiabit run; wait for it or use another --out"
             ) from error
         yield
 
@@ -207,12 +207,12 @@ def file_digest(path: Path) -> str:
 
 
 def folder_digest(folder: Path) -> str:
-    """SHA-256 of every file below a folder, and of their names."""
+    """SHA-256 over the names and contents of all files below a folder."""
     return hashlib.sha256(json.dumps(_digests(folder), sort_keys=True).encode()).hexdigest()
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Installed versions by distribution name; `missing` where a package is not installed."""
+    """Installed versions by distribution name; `missing` for a package that is not installed."""
 
     def version(name: str) -> str:
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`adiabit summary`: a recipe's network, layer by layer, before anything is trained."""
+"""A recipe's network, layer by layer, before anything is trained."""
 
 from __future__ import annotations
 
@@ -19,17 +19,20 @@ HEADS = (
 
 
 def table(recipe: Recipe) -> RenderableType:
-    """`UserError` for a model by someone else, whose layers a recipe does not tell."""
+    """The network of a recipe as a table; `UserError` for a QONNX model, whose layers the recipe does not describe."""
     if recipe.onnx is not None:
-        raise UserError(f"{recipe.onnx}: a summary is of a recipe's [model]; `adiabit compile` tells a model's stages")
+        raise UserError(
+            f"{recipe.onnx}: a QONNX model; a summary needs a recipe with a [model]; `adiabit compile` lists the "
+            "stages of a QONNX model"
+        )
     source = recipe.data.source
     frame = recipe.model.frame(source.shape)
     rows = summary(Network(recipe.model, recipe.train.method, frame=frame, classes=source.classes))
     keys = ("binary", "real", "xnor", "mixed", "full")
     total = LayerSummary(name="all", shape=(), out=(), **{key: sum(getattr(row, key) for row in rows) for key in keys})
     note = (
-        "Operations are those of one frame, a multiplication and its addition counted as one. In hardware the floats "
-        "become integer thresholds."
+        "Operations per frame; a multiplication and its addition count as one. In hardware the float parameters become "
+        "integer thresholds."
     )
     title = f"{recipe.name}: {recipe.train.method.name}, {' x '.join(map(str, frame))} in, {source.classes} classes"
     shown = Table(title=title, columns=HEADS, rows=tuple(_cells(row) for row in [*rows, total]), notes=(note,))

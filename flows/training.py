@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`metrics.json` and `history.json` of a finished training, as the report and a comparison read them."""
+"""Reading `metrics.json` and `history.json` of a finished training, for the report and for comparisons."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from adiabit.flows import documents
 METRICS, HISTORY = "metrics.json", "history.json"
 
 
-def _gap(value: object) -> object:
+def _finite_or_none(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Figure = Annotated[float | None, BeforeValidator(_gap)]  # None where training came to NaN or infinity
-History = dict[str, list[Figure]]  # by measure: a figure an epoch
+Figure = Annotated[float | None, BeforeValidator(_finite_or_none)]  # None where training produced NaN or infinity
+History = dict[str, list[Figure]]  # measure to its value at each epoch
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """A training's result; accuracies are shares of 1. Trainings of older versions lack what may be None."""
+    """A training's result; accuracies are in 0...1. Trainings by older versions lack the fields that may be None."""
 
     soft_test: Share
     hard_test: Share
@@ -40,15 +40,15 @@ class Metrics:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Curve:
-    """Of the history."""
+class _Accuracies:
+    """The hard validation accuracy at each epoch, out of the history."""
 
-    hard_accuracy: Annotated[tuple[Annotated[Share | None, BeforeValidator(_gap)], ...], Field(min_length=1)]
+    hard_accuracy: Annotated[tuple[Annotated[Share | None, BeforeValidator(_finite_or_none)], ...], Field(min_length=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training(Metrics):
-    """The result, and how it came about."""
+    """The result of a training and the curves that led to it."""
 
     history: History
 
@@ -60,7 +60,7 @@ def load_metrics(folder: Path, remedy: str = "") -> Metrics:
 
 def load_accuracies(folder: Path, remedy: str = "") -> tuple[float | None, ...]:
     """Hard validation accuracies by epoch, from `history.json`; `UserError` as :func:`load_metrics`."""
-    return documents.read(_Curve, folder / HISTORY, remedy).hard_accuracy
+    return documents.read(_Accuracies, folder / HISTORY, remedy).hard_accuracy
 
 
 def load(folder: Path, remedy: str = "") -> Training:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an accelerator to a bitstream, or to the project that makes one."""
+"""From an accelerator to a bitstream, or to the Vivado project that builds it."""

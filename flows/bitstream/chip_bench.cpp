@@ -4,7 +4,7 @@
 //
 //   chip_bench FRAMES RESULTS COUNT IN_BYTES OUT_BYTES DIVIDER
 //
-// FRAMES holds COUNT frames of IN_BYTES bytes. Exit code 1: a result did not come, or the line is not as it should be.
+// FRAMES holds COUNT frames of IN_BYTES bytes. Exit code 1: no result arrived, or the line broke the protocol.
 
 #include <cstdint>
 #include <cstdio>
@@ -17,7 +17,7 @@
 
 namespace {
 
-constexpr int kBits = 10;  // of a byte on the line, start and stop bit included
+constexpr int kBits = 10;  // per byte on the line, including start and stop bit
 
 struct Line {
   Vchip& chip;
@@ -81,12 +81,12 @@ int main(int argc, char** argv) {
   for (int i = 0; i < 100; i++) line.cycle(true);
   std::vector<uint8_t> frame(in);
   for (size_t n = 0; n < count; n++) {
-    if (std::fread(frame.data(), 1, in, source) != in) Line::fail("the frames are fewer");
+    if (std::fread(frame.data(), 1, in, source) != in) Line::fail("the file holds fewer frames");
     line.received.clear();
     line.send('F');
     for (const uint8_t value : frame) line.send(value);
     for (long left = 200L * kBits * divider * (in + out) + 1000000; line.received.size() < out; left--) {
-      if (left == 0) Line::fail("no result came");
+      if (left == 0) Line::fail("no result arrived");
       line.cycle(true);
     }
     if (std::fwrite(line.received.data(), 1, out, sink) != out) Line::fail("a result cannot be written");

@@ -16,9 +16,9 @@
   INITVAL_09, INITVAL_08, INITVAL_07, INITVAL_06, INITVAL_05, INITVAL_04, INITVAL_03, INITVAL_02, INITVAL_01, \
   INITVAL_00 }
 
-/// Behaviour of an ECP5's block RAM, of which Yosys has no model: 1024 words of 18 bits and two ports of 1, 2, 4, 9 or 18
-/// bits, or one to write and one to read of 36 (FPGA-TN-02204), without output registers, as Yosys uses it. Narrow ports
-/// leave each ninth bit alone.
+/// Model of an ECP5's block RAM, of which Yosys has none, as far as Yosys uses it: 1024 words of 18 bits and two ports of
+/// 1, 2, 4, 9 or 18 bits, or a write and a read port of 36 bits, without output registers (FPGA-TN-02204). Narrow ports
+/// skip every ninth bit.
 module DP16KD #(
   `INIT_PARAMETERS
   parameter DATA_WIDTH_A = 18,
@@ -57,7 +57,7 @@ module DP16KD #(
     for (n = 0; n < 1024; n = n + 1) words[n] = Rows[320*(n/16)+20*(n%16)+:18];
   end
 
-  /// A word's bits from which a port of some width reads, and to which it writes.
+  /// The lowest bit in the word that a port of this width reads or writes.
   function automatic [4:0] first(input [3:0] low, input integer width);
     case (width)
       1: first = 5'(9 * low[3] + low[2:0]);
@@ -74,7 +74,7 @@ module DP16KD #(
   wire [17:0] data_b = {DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9, DIB8, DIB7, DIB6, DIB5, DIB4, DIB3, DIB2, DIB1, DIB0};
   wire on_a = CEA && {CSA2, CSA1, CSA0} == 3'd0;
   wire on_b = CEB && {CSB2, CSB1, CSB0} == 3'd0;
-  reg [17:0] read_a, read_b;  // of 36 bits read through port B, the low and the high half
+  reg [17:0] read_a, read_b;  // the low and the high half of 36 bits read through port B
   assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2, DOA1, DOA0} = read_a;
   assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2, DOB1, DOB0} = read_b;
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The families of parts with an open toolchain: its programs, their options and their names for resources."""
+"""FPGA families with an open toolchain: its programs, their options, and their names for resources."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """The toolchain of one family, from the RTL to a bitstream; all its files are in one folder."""
+    """The toolchain of one family, from RTL to bitstream; all file names are relative to one folder."""
 
     extra: str  # the extra of adiabit that installs it
-    packages: tuple[str, ...]  # what the extra installs besides Yosys
-    synthesis: str  # Yosys' command; without multipliers, for which Yosys has no simulation model
-    models: tuple[str, ...]  # our models of cells that Yosys leaves empty
-    cells: str  # Yosys' models, in its share folder
+    packages: tuple[str, ...]  # the packages of the extra besides Yosys
+    synthesis: str  # Yosys' command; without DSPs, for which Yosys has no simulation model
+    models: tuple[str, ...]  # our simulation models of cells that Yosys leaves empty
+    cells: str  # Yosys' simulation models, in its share folder
     nextpnr: str
     pins: str  # the constraint file that nextpnr reads
     route: tuple[str, ...]  # nextpnr's options for the files
@@ -37,7 +37,7 @@ class Family:
         }
 
     def capacity(self, report: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-        """Resources of the part, those of the first kind in the row."""
+        """Resources of the part, by the first of nextpnr's names for each."""
         return {key: report[next(iter(kinds))]["available"] for key, kinds in self.resources.items()}
 
 

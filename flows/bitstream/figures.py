@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bitstream.json`, the whole chip after place and route, and `board.json`, what the driver measured on a board."""
+"""`bitstream.json`: the whole chip after place and route. `board.json`: the driver's measurements on a board."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ BITSTREAM, BOARD = "bitstream.json", "board.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Bitstream:
-    """The chip, with the system around the accelerator."""
+    """The whole chip: the accelerator and the system around it."""
 
     tool: str  # Vivado or nextpnr
     clock_mhz: float
     total: Resources
-    capacity: Resources | None = None  # where the tool tells it
-    fmax_mhz: float | None = None  # nextpnr tells this one,
-    slack_ns: float | None = None  # Vivado that one
+    capacity: Resources | None = None  # if the tool reports it
+    fmax_mhz: float | None = None  # reported by nextpnr
+    slack_ns: float | None = None  # reported by Vivado
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnBoard:
-    """What the driver measured, DMA and host included but for the cycles; None where it did not."""
+    """The driver's measurements, None where it made none; all but the cycles include DMA and host."""
 
     frames_per_second: float | None = None
     latency_seconds: float | None = None
@@ -39,7 +39,7 @@ def save(folder: Path, figures: Bitstream) -> None:
 
 
 def load(folder: Path) -> Bitstream:
-    """Read what place and route left; `UserError` where it is missing or damaged."""
+    """Read the figures of place and route; `UserError` where the file is missing or damaged."""
     return documents.read(Bitstream, folder / BITSTREAM)
 
 
@@ -49,5 +49,5 @@ def save_board(folder: Path, measured: OnBoard) -> None:
 
 
 def load_board(folder: Path) -> OnBoard:
-    """Read what a board measured; `UserError` where it is missing or damaged."""
+    """Read the measurements on a board; `UserError` where the file is missing or damaged."""
     return documents.read(OnBoard, folder / BOARD)

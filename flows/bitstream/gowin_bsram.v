@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Behaviour of a GW2A's block SRAMs as Yosys uses them (UG285): 2048 bytes of 8 or 9 bits, ports of 1, 2, 4, 8, 16 or 32
-// bits or of 9, 18 or 36, without output registers. Yosys' own models of these cells are empty.
+// Models of a GW2A's block SRAMs as Yosys uses them (UG285): 2048 bytes of 8 or 9 bits, ports of 1, 2, 4, 8, 16 or 32
+// bits or of 9, 18 or 36 bits, without output registers. Yosys' own models of these cells are empty.
 
 `define I(n) parameter [287:0] INIT_RAM_``n = 288'd0,
 `define INIT_PARAMETERS \
@@ -19,13 +19,13 @@
   INIT_RAM_0F, INIT_RAM_0E, INIT_RAM_0D, INIT_RAM_0C, INIT_RAM_0B, INIT_RAM_0A, INIT_RAM_09, INIT_RAM_08, \
   INIT_RAM_07, INIT_RAM_06, INIT_RAM_05, INIT_RAM_04, INIT_RAM_03, INIT_RAM_02, INIT_RAM_01, INIT_RAM_00 }
 
-/// One port's reading and writing are told by `on` and `write`; narrow words lie in a byte, wide ones begin at an even one.
+/// A port is active while `on`, and writes while `write`. Narrow words lie within a byte, wide words are aligned.
 module gowin_bsram #(
   parameter integer Unit = 8,
   parameter [64*288-1:0] Init = 0,
   parameter integer WidthA = 32,
   parameter integer WidthB = 32,
-  parameter [1:0] WriteModeA = 2'b00,  // what a port shows while it writes: 0 as before, 1 the new, 2 the old
+  parameter [1:0] WriteModeA = 2'b00,  // output during a write: 0 holds, 1 shows the new data, 2 the old
   parameter [1:0] WriteModeB = 2'b00,
   parameter Registers = 1'b0,
   parameter ResetMode = "SYNC"
@@ -114,7 +114,7 @@ module gowin_bsram #(
   end
 endmodule
 
-// One port.
+// Single-port memories.
 `define SINGLE(NAME, UNIT, WIDTH) \
 module NAME #( \
   `INIT_PARAMETERS \
@@ -141,7 +141,7 @@ endmodule
 `SINGLE(SP, 8, 32)
 `SINGLE(SPX9, 9, 36)
 
-// Two ports that read and write.
+// Dual-port memories.
 `define DUAL(NAME, UNIT, WIDTH) \
 module NAME #( \
   `INIT_PARAMETERS \
@@ -175,7 +175,7 @@ endmodule
 `DUAL(DPB, 8, 16)
 `DUAL(DPX9B, 9, 18)
 
-// One port that writes and one that reads.
+// Memories with a write port and a read port.
 `define SIMPLE_DUAL(NAME, UNIT, WIDTH) \
 module NAME #( \
   `INIT_PARAMETERS \

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Simulates the netlist of a bitstream, as Yosys hands it to nextpnr, in Verilator over its serial line."""
+"""Simulates the netlist that Yosys hands to nextpnr, in Verilator, over the chip's serial line."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ HERE = Path(__file__).parent
 
 
 def simulate(netlist: Path, family: Family, chip: dict[str, Any], vectors: Path, log: Path) -> Rung:
-    """Send the first saved vectors over the line and compare the results; `ToolError` where none arrive.
+    """Send the first saved vectors over the line and compare the results; `ToolError` if none arrive.
 
-    `chip` is the description of the chip.
+    `chip` is the description of the chip, as written to NAME.json.
     """
     toolchain.need(*TOOLS)
     with np.load(vectors, allow_pickle=False) as saved:
         frames, outputs = saved["frames"][:FRAMES], saved["outputs"][:FRAMES]
     given, result = (Port(chip[end], 1) for end in ("input", "output"))
     spec = importlib.util.find_spec("pyosys")
-    assert spec is not None  # noqa: S101  # it made the netlist
+    assert spec is not None  # noqa: S101  # it synthesized the netlist
     assert spec.origin is not None  # noqa: S101
     cells = Path(spec.origin).parent / "share" / family.cells
     with toolchain.workplace(log.parent) as work:
@@ -42,7 +42,7 @@ def simulate(netlist: Path, family: Family, chip: dict[str, Any], vectors: Path,
             "--prefix", "Vchip", "--top-module", chip["top"], "-Mdir", "obj", "-Wno-fatal", "-Wno-lint", "-O3",
             "-CFLAGS", "-O1 -std=c++17",
             "--x-assign", "unique", "--x-initial", "unique", f"-I{cells.parent}", "chip.v",
-            *(HERE / model for model in family.models),  # before Yosys' cells, where these modules are empty
+            *(HERE / model for model in family.models),  # before Yosys' cells, in which these modules are empty
             cells, "chip_bench.cpp", "-o", "bench",
         ]  # fmt: skip
         toolchain.run_tool(args, cwd=work, log=log)
@@ -54,13 +54,13 @@ def simulate(netlist: Path, family: Family, chip: dict[str, Any], vectors: Path,
         memory = np.fromfile(work / "results.bin", np.uint8).reshape(len(frames), -1)
     equal = (result.unpack(memory).reshape(len(frames), -1) == outputs.reshape(len(frames), -1)).all(axis=1)
     differs = np.flatnonzero(~equal)
-    told = (
-        f"the chip's result differs, frame {differs[0]}; see the netlist beside the bitstream" if len(differs) else ""
+    difference = (
+        f"frame {differs[0]}: the chip's result differs; the netlist is beside the bitstream" if len(differs) else ""
     )
     return Rung(
         name=RungName.NETLIST,
         frames=len(frames),
         equal=int(equal.sum()),
         compared="results over the serial line",
-        difference=told,
+        difference=difference,
     )

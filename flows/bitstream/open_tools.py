@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stage `bitstream` for boards with an open toolchain: Yosys, nextpnr and the packer, from package registries."""
+"""The stage `bitstream` for boards with an open toolchain: Yosys, nextpnr and a packer, all from package registries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from adiabit.hw.emit import serial as emit_serial
 
 
 def find(name: str, family: Family) -> Path:
-    """A program in our own environment or on PATH; `UserError` where it is missing."""
+    """The path of a program, in our own environment or on PATH; `UserError` if it is missing."""
     path = shutil.which(name, path=_search_path())
     if path is None:
         raise UserError(f"{name}: not found; place and route needs it; install it: {family.install}")
@@ -52,12 +52,14 @@ def build(
 ) -> None:  # fmt: skip
     """Write NAME.bit or .fs, NAME.json, vectors.npz, `bitstream.json`, `rungs.json` and the logs into `out`.
 
-    The rung is a simulation of the bitstream's netlist on the first vectors. `UserError` where a tool is missing, the
+    The rung is a simulation of the bitstream's netlist on the first vectors. `UserError` if a tool is missing, the
     board has another clock, or the accelerator does not fit or is too slow.
     """
     assert board.uart is not None  # noqa: S101  # the shell is uart
     if clock_mhz != board.clock_mhz:
-        raise UserError(f"target.clock_mhz = {clock_mhz:g}: {board.name} runs at {board.clock_mhz:g} MHz; leave it out")
+        raise UserError(
+            f"target.clock_mhz = {clock_mhz:g}: {board.name} runs at {board.clock_mhz:g} MHz only; remove the key"
+        )
     family = FAMILIES[board.family]
     nextpnr, packer = find(family.nextpnr, family), find(family.packer, family)
     if importlib.util.find_spec("pyosys") is None:
@@ -77,19 +79,19 @@ def build(
         toolchain.run_tool(route, cwd=rtl, log=out / "nextpnr.log")
     except toolchain.ToolError as error:
         if re.search(r"Unable to (find|place)|no BELs remaining|failed to place", str(error)):
-            raise UserError(f"accelerator {name}: does not fit on {board.title}; fold it less parallel") from error
+            raise UserError(f"accelerator {name}: does not fit on {board.title}; fold it more") from error
         raise
     figures = _figures(json.loads((rtl / "report.json").read_text()), family, clock_mhz)
     if figures.fmax_mhz is not None and figures.fmax_mhz < clock_mhz:
         raise UserError(
             f"accelerator {name}: reaches {figures.fmax_mhz:.1f} MHz on {board.title}, whose clock is {clock_mhz:g} "
-            f"MHz; fold it otherwise; {out / 'nextpnr.log'} has the path"
+            f"MHz; change the folding; {out / 'nextpnr.log'} has the critical path"
         )
     toolchain.run_tool([packer, *uart.pack, *family.pack], cwd=rtl, log=out / "nextpnr.log")
     (rtl / BITSTREAM).rename(out / f"{name}{family.suffix}")
     (out / f"{name}.json").write_text(json.dumps({"format": FORMAT, **chip}, indent=1) + "\n")
     save_vectors(accelerator, vectors, out)
-    tell("verilator: the netlist on the saved vectors")
+    tell("verilator: simulate the netlist on the saved vectors")
     rung = netlist.simulate((rtl / NETLIST).with_suffix(".v"), family, chip, out / "vectors.npz", out / "netlist.log")
     save_rungs(out, [rung])
     save(out, figures)
@@ -97,14 +99,14 @@ def build(
 
 
 def synthesize(chip: dict[str, Any], family: Family, rtl: Path, log: Path) -> None:
-    """Run Yosys on a whole chip; it writes the netlist beside the sources, as JSON and as Verilog."""
+    """Run Yosys on a whole chip; it writes the netlist as JSON and as Verilog beside the sources."""
     script: list[str | Path] = [sys.executable, "-m", "adiabit.flows.bitstream.yosys", family.synthesis]
     with toolchain.workplace(log.parent) as work:
         toolchain.run_tool([*script, chip["top"], NETLIST, *chip["sources"]], cwd=rtl, log=log, temporary=work)
 
 
 def _figures(report: dict[str, Any], family: Family, clock_mhz: float) -> Bitstream:
-    """Fmax of the slowest clock, and what is used of what the part has."""
+    """The Fmax of the slowest clock, resources used, and the part's capacity, from nextpnr's report."""
     table = report["utilization"]
     return Bitstream(
         tool="nextpnr",

@@ -13,13 +13,13 @@ from adiabit.boards.pynq import adiabit_driver
 from adiabit.errors import UserError
 
 DRIVER = Path(adiabit_driver.__file__).parent
-MOMENT = (1980, 1, 1, 0, 0, 0)  # the date of all files, so that the same contents give the same bytes
+MOMENT = (1980, 1, 1, 0, 0, 0)  # the date of every file, which makes the archive reproducible
 
 
 def package(project: Path, name: str, bitfile: Path | None, archive: Path) -> None:
-    """Write the archive from a project's folder; `bitfile` where it was built elsewhere, with its .hwh beside it.
+    """Write the archive from a project's folder; `bitfile` is a bitstream built elsewhere, with its .hwh beside it.
 
-    `UserError` where there is no bitstream or hand-off.
+    `UserError` if the bitstream or the hand-off is missing.
     """
     bit = bitfile or project / "out" / f"{name}.bit"
     hwh = bit.with_suffix(".hwh")
@@ -39,7 +39,7 @@ def package(project: Path, name: str, bitfile: Path | None, archive: Path) -> No
 
 
 def _made(project: Path, name: str) -> Iterator[tuple[str, bytes]]:
-    """The files that do not come from Vivado."""
+    """Names and contents of the files that do not come from Vivado."""
     for file in (f"{name}.json", "vectors.npz", "README.md"):
         yield file, (project / file).read_bytes()
     for path in sorted(DRIVER.glob("*.py")):
@@ -48,16 +48,16 @@ def _made(project: Path, name: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _notebook(name: str) -> dict[str, Any]:
-    """Load, verify, measure, classify."""
+    """A Jupyter notebook: load, verify, measure, classify."""
     cells = [
-        ("markdown", f"# {name}\n\nAn accelerator by adiabit. Run it on the board, in the folder of the archive."),
+        ("markdown", f"# {name}\n\nAn accelerator made by adiabit. Run this on the board, in the archive's folder."),
         (
             "code",
             f'import numpy as np\nfrom adiabit_driver import Accelerator\n\naccelerator = Accelerator("{name}.bit")',
         ),
-        ("markdown", "Every saved frame must give exactly what the golden model gave."),
+        ("markdown", "Every saved frame must give exactly the golden model's result."),
         ("code", 'print(accelerator.verify("vectors.npz"))'),
-        ("markdown", "Frames a second, seconds of a single frame, cycles a frame by the circuit's own counters."),
+        ("markdown", "Frames per second, latency of a single frame, cycles per frame by the circuit's own counters."),
         ("code", 'frames = np.load("vectors.npz")["frames"]\naccelerator.measure(frames)'),
         ("code", "accelerator.classify(frames[:10])"),
     ]

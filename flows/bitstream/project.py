@@ -28,7 +28,7 @@ STEPS = re.compile(r"^(Starting|Finished) (\w[\w ]+?)( Task| : |$)|^# (launch_ru
 
 
 def tool() -> Path | None:
-    """Vivado, or None where it is not on PATH."""
+    """The path of Vivado; None if it is not on PATH."""
     found = shutil.which("vivado")
     return Path(found) if found else None
 
@@ -38,7 +38,7 @@ def write_project(
 ) -> None:
     """Write rtl/, build.tcl, NAME.json, vectors.npz and README.md into an existing folder.
 
-    `UserError` where the board is not a Zynq.
+    `UserError` if the board is not a Zynq.
     """
     (rtl := folder / "rtl").mkdir()
     core = emit_ip.emit(accelerator, rtl, word_bytes=WORD_BYTES)
@@ -56,7 +56,7 @@ def build(
 ) -> None:  # fmt: skip
     """Write the project into `out` and build it if Vivado is on PATH: out/NAME.bit, .hwh, reports, `bitstream.json`.
 
-    `ToolError` where Vivado fails, `UserError` with the worst path where the timing is not met.
+    `ToolError` if Vivado fails, `UserError` with the worst slack if timing is not met.
     """
     write_project(accelerator, vectors, board, clock_mhz, name, out)
     program = tool()
@@ -65,7 +65,7 @@ def build(
 
 
 def run_vivado(program: Path, folder: Path, clock_mhz: float, tell: Callable[[str], None]) -> None:
-    """Run Vivado on the project, report its steps as they start, and write `bitstream.json`."""
+    """Run Vivado on the project, report its steps as they run, and write `bitstream.json`."""
     log = folder / "vivado.log"
     command = [str(program), "-mode", "batch", "-nojournal", "-nolog", "-source", vivado.SCRIPT]
     worst, lines = "", list[str]()
@@ -83,8 +83,8 @@ def run_vivado(program: Path, folder: Path, clock_mhz: float, tell: Callable[[st
                 worst = line.removeprefix("adiabit: worst slack").strip()
     if process.returncode == vivado.NEGATIVE_SLACK:
         raise UserError(
-            f"{folder}: the timing is not met at {clock_mhz:g} MHz: worst slack {worst}; lower target.clock_mhz or "
-            f"fold it more; {folder / 'out' / 'timing.txt'} has the path"
+            f"{folder}: timing is not met at {clock_mhz:g} MHz: worst slack {worst}; lower target.clock_mhz or fold it "
+            f"more; {folder / 'out' / 'timing.txt'} has the critical path"
         )
     if process.returncode:
         raise ToolError(f"{program} exited with {process.returncode}; the end of {log}:\n" + "\n".join(lines))
@@ -95,11 +95,11 @@ def run_vivado(program: Path, folder: Path, clock_mhz: float, tell: Callable[[st
 
 
 def utilization(text: str) -> Resources:
-    """LUTs, flip-flops, 18 Kbit block RAMs and DSPs of the whole system, from `report_utilization -hierarchical`."""
+    """Resources of the whole system, from the output of `report_utilization -hierarchical`."""
     rows = [[cell.strip() for cell in line.strip("| \n").split("|")] for line in text.splitlines() if "|" in line]
     if len(rows) < 2:
         return Resources()
-    found = dict(zip(rows[0], rows[1], strict=False))  # the heading, then the top
+    found = dict(zip(rows[0], rows[1], strict=False))  # the heading, then the top module
 
     def number(*names: str) -> float:
         return sum(float(found[name]) for name in names if name in found)
@@ -115,16 +115,16 @@ def utilization(text: str) -> Resources:
 _README = """\
 # {name} for {title}
 
-An accelerator with the system around it: processor, DMA, registers; {clock:g} MHz, part {part}. On any machine with
-Vivado 2022.1 or newer:
+An accelerator and the system around it: processor, DMA, registers; {clock:g} MHz, part {part}. Build it on any machine
+with Vivado 2022.1 or newer:
 
     vivado -mode batch -source build.tcl
 
-leaves `out/{name}.bit` and `out/{name}.hwh`, with `utilization.txt` and `timing.txt`; exit code 3 means that the timing
+This makes `out/{name}.bit` and `out/{name}.hwh`, with `utilization.txt` and `timing.txt`; exit code 3 means that timing
 is not met. `ip/` then holds the accelerator as an IP core for other designs.
 
-On the board, with `{name}.bit`, `{name}.hwh`, `{name}.json` and `vectors.npz` in one folder and the package
-`adiabit_driver` beside them:
+On the board, put `{name}.bit`, `{name}.hwh`, `{name}.json`, `vectors.npz` and the package `adiabit_driver` into one
+folder, and run:
 
     python3 -m adiabit_driver {name}.bit --verify vectors.npz --measure
 """

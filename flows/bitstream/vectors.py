@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The frames that accompany a bitstream for the driver's --verify."""
+"""The frames that ship with a bitstream, for the driver's --verify."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from adiabit.flows.ladder import Vectors
 from adiabit.hw import golden
 from adiabit.hw.accelerator import Accelerator
 
-MOST = 1000
+MOST = 1000  # frames
 
 
 def save_vectors(accelerator: Accelerator, vectors: Vectors, folder: Path) -> None:
-    """Write `vectors.npz`: `frames`, and the golden model's `outputs` for them."""
+    """Write `vectors.npz` into `folder`: `frames`, and the golden model's `outputs` for them."""
     frames = vectors.frames[:MOST]
     np.savez_compressed(folder / "vectors.npz", frames=frames, outputs=golden.run(accelerator, frames))

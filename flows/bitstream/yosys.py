@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One Yosys run for a whole chip as a program of its own: it prints a lot, and a crash must not end our process.
+"""One Yosys run for a whole chip as a separate program: Yosys prints a lot, and a crash must not end our process.
 
     python -m adiabit.flows.bitstream.yosys COMMAND TOP NETLIST SOURCE...
 
-runs in the folder of the RTL. COMMAND is Yosys' for the family; the netlist is written as JSON for nextpnr and, beside
-it, as Verilog.
+Run it in the folder of the RTL. COMMAND is Yosys' synthesis command for the family; the netlist is written as JSON for
+nextpnr and, beside it, as Verilog.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pyosys import libyosys as ys
 
 
 def main(synthesis: str, top: str, netlist: str, *sources: str) -> None:
-    """Read, map and write."""
+    """Read the sources, synthesize them and write the netlist."""
     design = ys.Design()
     for command in (
         f"read_slang --top {top} {' '.join(sources)}",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line, a module a verb: each takes a recipe and makes what its stage needs first."""
+"""The command line, one module per verb; each verb takes a recipe and first makes what its stage needs."""
 
 from __future__ import annotations
 

@@ -28,10 +28,10 @@ ORDER = (
 
 
 class _Verbs(typer.core.TyperGroup):
-    """Lists the verbs in the order in which they are met, not in that of their modules."""
+    """Lists the verbs in the order of use rather than of their modules."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Names of the verbs."""
+        """The names of the verbs, in `ORDER`."""
         return sorted(super().list_commands(ctx), key=ORDER.index)
 
 
@@ -48,7 +48,7 @@ REFUSED = (*FULL, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def tell(line: str) -> None:
-    """Print a line as it is."""
+    """Print a line verbatim."""
     console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -60,27 +60,28 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
     """Options before the verb."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code: 130 or 143 where a signal ended it, else that of :func:`invoke`."""
+    """Run one command; returns 130 or 143 if a signal ended it, else the exit code of :func:`invoke`."""
     return guarded(lambda: invoke(argv))
 
 
 def invoke(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0 done, 1 a rung of the ladder differs, 2 a fault that the user can mend."""
-    if not sys.warnoptions:  # what the libraries below us would like their developers to know
+    """Run one command; returns 0 for success, 1 if a rung differs, 2 for a fault that the user can fix."""
+    if not sys.warnoptions:  # warnings of the libraries below us are meant for their developers
         warnings.simplefilter("ignore")
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    # torch would leave its cache among temporary files
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache / "torchinductor"))
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache / "torchinductor"))  # torch's default is in /tmp
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = typer.main.get_command(app)
-    try:  # not by command.main, which takes any EOFError for an interruption
+    try:  # not command.main, which treats any EOFError as an interrupt
         with command.make_context("adiabit", [*arguments] or ["--help"]) as context:
             return int(command.invoke(context) or 0)
     except typer.Exit as end:
@@ -96,23 +97,23 @@ def invoke(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if (refused := _refused(error)) is None:
             raise
-        return _fault(f"{refused}; mend that and run the same command again, it resumes")
+        return _fault(f"{refused}; fix that and run the same command again to resume")
 
 
-# typer's own copy of click's base of all usage errors; older releases use click itself
+# the base of all usage errors is in typer's own copy of click, in older releases in click itself
 _UsageError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 
 def _refused(error: BaseException) -> str | None:
-    """What of the machine refuses: a full disk, a file that may not be written; None where it is another fault.
+    """The reason if the machine refused to write: a full disk, missing permission; None for any other error.
 
-    torch's own errors carry no code, so a writer that fails on a disk of ours that is full tells of it here.
+    torch's errors carry no errno, so a tensor file that cannot be written is recognized by its message.
     """
     for cause in _causes(error):
         if isinstance(cause, OSError) and cause.errno in REFUSED:
             return f"{cause.filename or 'output'}: {cause.strerror}"
         if isinstance(cause, RuntimeError) and "PytorchStreamWriter failed writing" in str(cause):
-            return "output: a tensor file could not be written whole, as on a full disk"
+            return "output: a tensor file could not be written completely; the disk may be full"
     return None
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`adiabit bitstream` and `adiabit package`: what goes onto a board."""
+"""`adiabit bitstream` and `adiabit package`: the files for a board."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from adiabit.flows.ladder import StageName
 
 @verb("bitstream")
 def bitstream(request: Request, board: BoardOption = None, fresh: FreshOption = False) -> int:
-    """Make the bitstream of a board, with open tools or with Vivado; without Vivado, the project that it builds."""
+    """Make the bitstream for a board, with open tools or Vivado; without Vivado, make the project that it builds."""
     from adiabit.flows.bitstream import project
 
     pipeline = request.pipeline([StageName.BITSTREAM] if fresh else (), board)
@@ -35,16 +35,17 @@ def package(
     request: Request,
     board: BoardOption = None,
     bit: Annotated[
-        Path | None, typer.Option("--bit", help="The bitstream, built elsewhere; its .hwh lies beside it.")
+        Path | None, typer.Option("--bit", help="A bitstream built elsewhere, with its .hwh file beside it.")
     ] = None,
 ) -> int:
-    """Make the archive that goes onto a PYNQ board: bitstream, driver, vectors, notebook."""
+    """Make the archive for a PYNQ board: bitstream, driver, vectors, notebook."""
     from adiabit.flows.bitstream.package import package as archive
 
     pipeline = request.pipeline(board=board)
     if pipeline.board.shell == "uart":
         raise UserError(
-            f"{pipeline.board.name}: has no PYNQ; `adiabit bitstream` leaves all that it needs in one folder"
+            f"{pipeline.board.name}: not a PYNQ board; package makes archives for PYNQ; `adiabit bitstream` leaves all "
+            "that this board needs in one folder"
         )
     place = pipeline.out / f"{pipeline.recipe.name}-{pipeline.board.name}.zip"
     archive(pipeline.folder(StageName.BITSTREAM), pipeline.recipe.name, bit, place)

@@ -11,7 +11,7 @@ from adiabit.flows.cli.app import app, console
 
 @app.command()
 def boards() -> None:
-    """List the boards, and what building for each needs."""
+    """List the boards and the tools that each needs."""
     from adiabit.boards import catalog
     from adiabit.flows.bitstream import project
     from adiabit.flows.bitstream.families import FAMILIES

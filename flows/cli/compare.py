@@ -16,15 +16,15 @@ from adiabit.flows.cli.verb import DataOption, SetOption, command_line
 def compare(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="A comparison: a file, or a name that comes along, e.g. compare_digits."),
+        typer.Argument(metavar="FILE", help="A comparison: a file, or the name of a shipped one, e.g. compare_digits."),
     ],
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the trainings; build/FILE by default.")] = None,
     data: DataOption = None,
     sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Trainings at a time.")] = 1,
-    report_only: Annotated[bool, typer.Option("--report", help="Train nothing; tell what is finished.")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Number of trainings in parallel.")] = 1,
+    report_only: Annotated[bool, typer.Option("--report", help="Train nothing; report what is finished.")] = False,
 ) -> None:
-    """Train methods x networks x seeds and put them into one table; interrupted, it goes on where it was."""
+    """Train methods x networks x seeds and tabulate the results; an interrupted comparison resumes."""
     from adiabit.flows.compare import plan, run, table
     from adiabit.flows.report.terminal import rich_table
 

@@ -18,7 +18,7 @@ def compile_(
     request: Request,
     fresh: FreshOption = False,
     for_finn: Annotated[
-        Path | None, typer.Option("--for-finn", metavar="DIR", help="Write what FINN's own builder goes on with.")
+        Path | None, typer.Option("--for-finn", metavar="DIR", help="Also write the input of FINN's own builder.")
     ] = None,
 ) -> int:
     """Compile the QONNX model with FINN and fold it for the target."""

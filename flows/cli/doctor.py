@@ -10,10 +10,9 @@ from adiabit.flows.cli.app import app, console
 
 @app.command()
 def doctor() -> None:
-    """Print each tool and library that a stage needs, its version, and how to install what is missing."""
-    from adiabit.flows import doctor as physician
+    """List the tools and libraries of each stage, their versions, and how to install what is missing."""
+    from adiabit.flows.doctor import diagnose, render, status
 
-    checks = physician.diagnose()
-    console.print(physician.render(checks))
-    missing = [check for check in checks if check.missing]
-    raise typer.Exit(2 if missing else 0)
+    checks = diagnose()
+    console.print(render(checks))
+    raise typer.Exit(status(checks))

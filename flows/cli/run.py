@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`adiabit run` and `adiabit report`: the whole way."""
+"""`adiabit run` and `adiabit report`: every stage, then the report."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from adiabit.flows.pipeline import Pipeline
 
 @verb("run")
 def run(request: Request, fresh: FreshOption = False, verified: VerifiedOption = None) -> int:
-    """Go the whole way: train, export, compile, emit, simulate, synthesize, report. Exit code 1: a rung differs."""
+    """Run every stage: train, export, compile, emit, simulate, synthesize, report. Exit code 1: a rung differs."""
     return _report(request.pipeline(tuple(StageName) if fresh else (), verified=verified))
 
 
 @verb("report")
 def report(request: Request, verified: VerifiedOption = None) -> int:
-    """Make the report; the same as `run`, whose stages it reuses."""
+    """Make the report; the same as `run`, reusing its stages."""
     return _report(request.pipeline(verified=verified))
 
 
@@ -26,7 +26,7 @@ def _report(pipeline: Pipeline) -> int:
     from adiabit.flows.report.build import tables
 
     folders = {stage: pipeline.folder(stage) for stage in pipeline.stages}
-    if pipeline.recipe.checkpoint is not None:  # what it tells of its training
+    if pipeline.recipe.checkpoint is not None:  # for its training's figures
         folders[StageName.TRAIN] = pipeline.folder(StageName.TRAIN)
     place = pipeline.out / "report"
     figures = write(folders, out=place, **facts(pipeline))

@@ -11,7 +11,7 @@ from adiabit.errors import UserError
 from adiabit.flows.cli.verb import FreshOption, Request, finish, verb
 from adiabit.flows.ladder import StageName
 
-SIMULATIONS = {"rtl": StageName.SIMULATE, "hls": StageName.CSIM, "cosim": StageName.COSIM}  # stage by back end
+SIMULATIONS = {"rtl": StageName.SIMULATE, "hls": StageName.CSIM, "cosim": StageName.COSIM}  # back end to stage
 
 
 @verb("simulate")
@@ -22,7 +22,7 @@ def simulate(
     trace: Annotated[bool, typer.Option("--trace", help="Write the waveforms of these frames.")] = False,
     backend: Annotated[
         Literal["rtl", "hls", "cosim"],
-        typer.Option(help="Our RTL in Verilator, the HLS C++ as a program, or the RTL that Vitis HLS makes of it."),
+        typer.Option(help="Our RTL in Verilator, the compiled HLS C++, or the RTL that Vitis HLS makes of it."),
     ] = "rtl",
 ) -> int:
     """Run the accelerator on the saved vectors and compare every stream with the golden model."""

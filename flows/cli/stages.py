@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs of stages that have no options of their own."""
+"""Verbs for stages without options of their own."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from adiabit.flows.recipe import load
 
 @app.command()
 def summary(recipe: RecipeArgument, sets: SetOption = []) -> None:  # noqa: B006  # typer reads it, nobody changes it
-    """Print a network layer by layer: parameters of one bit and others, memory, operations a frame."""
+    """Print a network layer by layer: binary and float parameters, memory, operations per frame."""
     from adiabit.flows.summary import table
 
     console.print(table(load(recipe, sets)))

@@ -17,9 +17,9 @@ def train(
     request: Request,
     fresh: FreshOption = False,
     meet: Annotated[
-        str, typer.Option("--meet", metavar="HOST:PORT", help="Machine 0, where those of train.machines meet.")
+        str, typer.Option("--meet", metavar="HOST:PORT", help="Address of machine 0, where train.machines meet.")
     ] = "",
-    machine: Annotated[int, typer.Option("--machine", help="Which of them this is; 0 keeps the results.")] = 0,
+    machine: Annotated[int, typer.Option("--machine", help="Number of this machine; 0 keeps the results.")] = 0,
     wait: Annotated[float, typer.Option("--wait", help="Seconds that the machines wait for each other.")] = 120,
 ) -> int:
     """Train the network to binary weights and activations."""

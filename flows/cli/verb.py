@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the verbs of a recipe share: their common options, the pipeline that these choose, and how a verb ends."""
+"""The common part of all verbs that take a recipe: their options, their pipeline, and their final output."""
 
 from __future__ import annotations
 
@@ -26,25 +26,28 @@ RecipeArgument = Annotated[
     Path,
     typer.Argument(
         metavar="RECIPE",
-        help="A recipe: a file, or a name that comes along, e.g. digits. Or a QONNX model (.onnx).",
+        help="A recipe: a file, or the name of a shipped one, e.g. digits. Or a QONNX model (.onnx).",
     ),
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder of the stages; build/NAME by default.")]
-DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the data set; before ADIABIT_DATA.")]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the data set; overrides ADIABIT_DATA.")]
 CheckpointOption = Annotated[
-    Path | None, typer.Option("--checkpoint", help="Folder of a trained network; nothing is trained then.")
+    Path | None, typer.Option("--checkpoint", help="Folder of a trained network, to use instead of training one.")
 ]
-SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override, e.g. train.epochs=20.")]
-FreshOption = Annotated[bool, typer.Option("--fresh", help="Make this stage anew although it could be reused.")]
+SetOption = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe, e.g. train.epochs=20.")
+]
+FreshOption = Annotated[bool, typer.Option("--fresh", help="Make the stage again even if it could be reused.")]
 BoardOption = Annotated[str | None, typer.Option("--board", help="The board; the recipe's by default.")]
 VerifiedOption = Annotated[
-    Path | None, typer.Option("--verified", help="What the driver's --save wrote on the board; the ladder's last rung.")
+    Path | None,
+    typer.Option("--verified", help="The file that the driver's --save wrote on a board; adds the board's rung."),
 ]
 
 
 @dataclass(frozen=True)
 class Request:
-    """The options that every verb of a recipe has."""
+    """The options that all verbs with a recipe share."""
 
     recipe: RecipeArgument
     out: OutOption = None
@@ -54,7 +57,7 @@ class Request:
 
     def pipeline(self, fresh: Collection[StageName] = (), board: str | None = None, verified: Path | None = None,
                  **simulate: Any) -> Pipeline:  # fmt: skip
-        """The pipeline of the recipe with these overrides; `simulate` are keys of its table."""
+        """The pipeline of the recipe with these overrides; `simulate` overrides keys of `[simulate]`."""
         places = {"data.dir": self.data, "checkpoint": self.checkpoint, "target.verified": verified}
         values: dict[str, Any] = {key: str(path.absolute()) for key, path in places.items() if path}
         values |= {"target.board": board} if board else {}
@@ -64,7 +67,7 @@ class Request:
         return Pipeline(recipe, out, tell=tell, progress=sys.stdout.isatty(), fresh=fresh, selection=self._arguments())
 
     def _arguments(self) -> tuple[str, ...]:
-        """The command line's words for it."""
+        """The command line's words for this request."""
         places = {"--out": self.out, "--data": self.data, "--checkpoint": self.checkpoint}
         given = [(option, str(place)) for option, place in places.items() if place]
         given += [("--set", override) for override in self.sets]
@@ -72,7 +75,7 @@ class Request:
 
 
 def verb(name: str, text: str = "") -> Callable[[Callable[Concatenate[Request, P], int]], Callable[..., None]]:
-    """Add a verb to the command line: a function of a `Request` and options of its own, which returns the exit code."""
+    """Add a verb to the command line: a function of a `Request` and its own options that returns the exit code."""
 
     def add(function: Callable[Concatenate[Request, P], int]) -> Callable[..., None]:
         hints = get_type_hints(function, include_extras=True)
@@ -82,9 +85,9 @@ def verb(name: str, text: str = "") -> Callable[[Callable[Concatenate[Request, P
         @functools.wraps(function)
         def command(**options: Any) -> None:
             request = Request(**{p.name: options.pop(p.name) for p in shared})
-            raise typer.Exit(function(request, **options))  # type: ignore[call-arg]  # they are its own
+            raise typer.Exit(function(request, **options))  # type: ignore[call-arg]  # the rest are its own
 
-        command.__signature__ = inspect.Signature([*shared, *own])  # type: ignore[attr-defined]  # as inspect reads it
+        command.__signature__ = inspect.Signature([*shared, *own])  # type: ignore[attr-defined]  # inspect reads it
         command.__annotations__ = {p.name: p.annotation for p in (*shared, *own)}
         del command.__wrapped__
         app.command(name, help=text or function.__doc__)(command)
@@ -106,10 +109,10 @@ def _shared() -> list[inspect.Parameter]:
 
 
 def finish(pipeline: Pipeline, stage: StageName) -> int:
-    """Make a stage, print its result and its folder; 1 where a rung on the way to it differs."""
+    """Make a stage, print its result and its folder; returns 1 if a rung up to it differs, else 0."""
     if stage in (StageName.TRAIN, StageName.EXPORT) and stage not in pipeline.stages:
         raise UserError(
-            f"{pipeline.selection[0]}: its network was trained before, so there is nothing to {stage}; run compile"
+            f"{pipeline.selection[0]}: its network is already trained, so there is nothing to {stage}; run compile"
         )
     folder = pipeline.folder(stage)
     code = show_outcome(pipeline)
@@ -118,12 +121,12 @@ def finish(pipeline: Pipeline, stage: StageName) -> int:
 
 
 def finish_one(request: Request, stage: StageName, *, fresh: bool) -> int:
-    """:func:`finish` a stage of the request, anew if `fresh`."""
+    """:func:`finish` a stage of the request, made again if `fresh`."""
     return finish(request.pipeline([stage] if fresh else ()), stage)
 
 
 def show_outcome(pipeline: Pipeline) -> int:
-    """Print what the stages made so far have found; 1 where a rung differs."""
+    """Print the results of the stages made so far; returns 1 if a rung differs, else 0."""
     from adiabit.flows.report.collect import collect
     from adiabit.flows.report.terminal import outcome
 
@@ -134,7 +137,7 @@ def show_outcome(pipeline: Pipeline) -> int:
 
 
 def facts(pipeline: Pipeline) -> dict[str, Any]:
-    """What a report tells of a run beside what its stages left."""
+    """What a report shows of a run besides its stages' results."""
     return {
         "name": pipeline.recipe.name,
         "board": pipeline.board,
@@ -145,5 +148,5 @@ def facts(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def command_line() -> str:
-    """This process's command."""
+    """The command line of this process."""
     return shlex.join(["adiabit", *sys.argv[1:]])

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Methods x networks x seeds: trained, and told in one table."""
+"""Comparison of training methods: methods x networks x seeds, with all results in one table."""

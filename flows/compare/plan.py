@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is compared: a file names recipes, seeds and methods; each combination is a recipe of its own.
+"""The plan of a comparison: a file names recipes, seeds and methods, and each combination becomes a recipe.
 
     networks = ["tfc.toml", "sfc.toml"]  # recipes beside the file: data, model, budget
     seeds = [0, 1, 2]
-    [train]                              # for all: what the recipes' [train] is overridden with
-    [methods.adiabatic]                  # the recipe's own [train], where that is its method
+    [train]                              # overrides the recipes' [train] for all methods
+    [methods.adiabatic]                  # the recipe's own [train], if that is its method
     [methods.ste]
     [methods."bnn+"]
-    learning_rate = 0.003                # for this method: keys of [train]
+    learning_rate = 0.003                # keys of [train] for this method
     [methods."stochastic BinaryConnect"]
     method = { name = "binaryconnect", stochastic = true }
 
-A method that is not the recipe's own has its own learning rate and weight decay, and the recipe's other settings.
+A method that is not the recipe's uses its own default learning rate and weight decay, and the recipe's other settings.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from adiabit.flows.recipe import Recipe, load
 from adiabit.train.config import TrainConfig
 
 FORM = f"see {shipped.FOLDER / 'compare_digits.toml'} for the form"
-OWN = ("method", "learning_rate", "weight_decay")  # of [train]: they go with the method
+OWN = ("method", "learning_rate", "weight_decay")  # keys of [train] that belong to the method
 
 
 class Comparison(BaseModel):
-    """The file."""
+    """The content of a comparison's file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,19 +48,19 @@ class Comparison(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One training."""
+    """One training of a comparison."""
 
     network: str  # the recipe's name
-    label: str  # of the method
+    label: str  # the method's name in the comparison
     seed: int
     recipe: Recipe
 
 
 def load_runs(path: Path, data: Path | None = None, sets: Sequence[str] = ()) -> list[Run]:
-    """Every run of a comparison: network by network, then seed by seed, so that one that is cut off tells the most.
+    """Every run of a comparison: network by network, then seed by seed, so that an interrupted one has compared most.
 
-    `data` is where the data sets lie, `sets` overrides the recipes (`table.key=value`). `UserError` tells file, method
-    and key of what cannot be.
+    `data` is the folder of the data sets, `sets` overrides the recipes (`table.key=value`). `UserError` names file,
+    method and key of a fault.
     """
     path = shipped.find(path, comparison=True)
     comparison = _read(path)
@@ -78,7 +78,7 @@ def _network(path: Path, network: Path, overrides: Sequence[str], places: Mappin
     recipe = load(path.parent / network, overrides, places)
     if recipe.onnx is not None:
         raise UserError(
-            f"{path}: networks: {network}: a QONNX model, which is trained already; name a recipe with a [model]"
+            f"{path}: networks: {network}: a QONNX model, which is already trained; name a recipe with a [model]"
         )
     return recipe
 
@@ -98,7 +98,7 @@ def _methods(path: Path, comparison: Comparison, recipe: Recipe, seed: int) -> I
 
 def _read(path: Path) -> Comparison:
     text = files.read_text(
-        path, "give the path of a comparison, or the name of one that comes with adiabit, e.g. compare_digits"
+        path, "give the path of a comparison, or the name of one that ships with adiabit, e.g. compare_digits"
     )
     try:
         return Comparison.model_validate(tomllib.loads(text))

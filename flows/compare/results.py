@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a finished training left, checked as far as a comparison uses it."""
+"""The result of a finished training, checked as far as a comparison uses it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from adiabit.train.checkpoint import MODEL, ModelCard
 
 @dataclass(frozen=True)
 class Result:
-    """A finished training."""
+    """The result of a finished training."""
 
     metrics: Metrics
-    accuracies: tuple[float | None, ...]  # hard, validation, by epoch
+    accuracies: tuple[float | None, ...]  # hard validation accuracy at each epoch
 
 
 def load(folder: Path) -> Result:
-    """Read the folder of a finished training; `UserError` where one of its files is damaged."""
-    remedy = f"delete the folder {folder}, it is trained anew"
+    """Read the folder of a finished training; `UserError` if one of its files is damaged."""
+    remedy = f"delete the folder {folder} to train again"
     documents.read(ModelCard, folder / MODEL, remedy)
     accuracies = load_accuracies(folder, remedy)
     return Result(load_metrics(folder, remedy), accuracies)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trainings of a comparison, several at a time; what is finished is kept, and what was cut off is resumed."""
+"""The trainings of a comparison, several in parallel; finished ones are kept, interrupted ones are resumed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ LOCK = ".lock"
 
 
 def folder_of(run: Run, out: Path) -> Path:
-    """Where a run's files lie once it was trained to its end; other settings have another folder."""
+    """The path of a run's finished folder, whether it exists or not; other settings have another folder."""
     return Store(out).place(_name(run), _key(run))
 
 
 def finished(run: Run, out: Path) -> Path | None:
-    """That folder, if there is one."""
+    """A run's finished folder, if it exists."""
     return Store(out).finished(_name(run), _key(run))
 
 
@@ -34,7 +34,7 @@ def _name(run: Run) -> str:
 
 
 def _key(run: Run) -> dict[str, Any]:
-    """What a training depends on; where its data lie and how it is spread over a machine do not count."""
+    """Everything that a training's result depends on; the data's folder, threads and device are not part of it."""
     recipe = run.recipe
     return {
         "data": recipe.data.model_dump(mode="json", exclude={"dir"}),
@@ -44,41 +44,41 @@ def _key(run: Run) -> dict[str, Any]:
 
 
 def train(runs: Sequence[Run], out: Path, jobs: int, tell: Callable[[str], None], after: Callable[[], None]) -> None:
-    """Train what is not finished, `jobs` at a time; `after` is called when one is.
+    """Train the unfinished runs, `jobs` in parallel; `after` is called after each.
 
-    `UserError`, before anything is trained, where another run is at work in `out`, a finished training is damaged, or
-    something else stands in the place of a training's folder.
+    `UserError`, before anything is trained, if another run uses `out`, a finished training is damaged, or something
+    else is in the place of a training's folder.
     """
     open_folder(out)
     with lock(out / LOCK):
-        left = {}  # by place: two runs of the same settings are one training
+        pending = {}  # by folder: two runs with the same settings are one training
         for run in runs:
             if (folder := finished(run, out)) is not None:
                 load(folder)
             else:
-                left[folder_of(run, out)] = run
-        _train_all(list(left.values()), out, jobs, tell, after)
+                pending[folder_of(run, out)] = run
+        _train_all(list(pending.values()), out, jobs, tell, after)
 
 
 def _train_all(
-    left: Sequence[Run], out: Path, jobs: int, tell: Callable[[str], None], after: Callable[[], None]
+    pending: Sequence[Run], out: Path, jobs: int, tell: Callable[[str], None], after: Callable[[], None]
 ) -> None:
-    def told(number: int, run: Run) -> None:
-        tell(f"{number}/{len(left)}  {run.network}, {run.label}, seed {run.seed}")
+    def done(number: int, run: Run) -> None:
+        tell(f"{number}/{len(pending)}  {run.network}, {run.label}, seed {run.seed}")
         after()
 
     if jobs == 1:
-        for number, run in enumerate(left, 1):
+        for number, run in enumerate(pending, 1):
             _train(run, out)
-            told(number, run)
+            done(number, run)
         return
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with_parent) as pool:
-        futures = {pool.submit(_train, run, out): run for run in left}
+        futures = {pool.submit(_train, run, out): run for run in pending}
         try:
             for number, future in enumerate(as_completed(futures), 1):
                 future.result()
-                told(number, futures[future])
+                done(number, futures[future])
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A comparison's table and curves: CSV, Markdown, JSON and one HTML file."""
+"""The table and curves of a comparison, as CSV, Markdown, JSON and a single HTML file."""
 
 from __future__ import annotations
 
@@ -29,25 +29,28 @@ ACCURACY = Chart(title="Hard validation accuracy", write="{:.1%}".format, ceilin
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A method on a network, over its seeds. Accuracies are shares; `None` where there is no spread, or nothing yet."""
+    """A method on a network, over its seeds; accuracies are in 0...1, and None without a finished run.
+
+    A single finished run has no spread.
+    """
 
     network: str
     method: str
-    seeds: int
-    of: int
-    epochs: int | None = None  # the most that a run had
+    seeds: int  # finished
+    of: int  # planned
+    epochs: int | None = None  # of the longest run
     hard: float | None = None  # test accuracy, mean
     hard_spread: float | None = None  # its standard deviation
     soft: float | None = None
     validation: float | None = None  # hard
     nearly: float | None = None  # mean epochs until 95 % of the run's best hard validation accuracy
-    seconds: float | None = None  # of an epoch, of the quickest seed
-    cost: float | None = None  # of an epoch, in those of the network's first method
-    why_not: str = ""  # it does not export
+    seconds: float | None = None  # per epoch, of the fastest seed
+    cost: float | None = None  # seconds per epoch relative to the network's first method
+    why_not: str = ""  # why it cannot be exported
 
 
 def rows(runs: Sequence[Run], out: Path) -> list[Row]:
-    """In the order of the file; only finished runs count."""
+    """One row for each method on each network, in the order of the file; only finished runs count."""
     made: dict[tuple[str, str], Row] = {}
     for run in runs:
         key = (run.network, run.label)
@@ -83,13 +86,13 @@ def _results(runs: Sequence[Run], out: Path) -> list[Result]:
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    """Of those that there are; None where there are none."""
+    """The mean of the known values; None if there are none."""
     known = [value for value in values if value is not None]
     return statistics.mean(known) if known else None
 
 
 def _nearly(accuracies: Values) -> int | None:
-    """The first epoch, from 1, that reaches 95 % of the best; None where no accuracy is known."""
+    """The first epoch, counted from 1, that reaches 95 % of the best; None if no accuracy is known."""
     best = max((value for value in accuracies if value is not None), default=None)
     if best is None:
         return None
@@ -108,13 +111,13 @@ def table(network: str, made: Sequence[Row]) -> Table:
     return Table(
         title=network, columns=heads, rows=tuple(tuple(Cell(text) for text in words(row)) for row in mine),
         notes=("Accuracy in per cent of the test split, mean ± standard deviation over the seeds. To 95 %: mean epochs "
-               "until a run's hard validation accuracy reaches 95 % of its best. Cost: time of an epoch, in that of "
-               f"{first}, the quickest seeds', on a machine that may have been busy.",),
+               "until a run's hard validation accuracy reaches 95 % of its best. Cost: time per epoch relative to "
+               f"{first}, each by its fastest seed, on a machine that may have been busy.",),
     )  # fmt: skip
 
 
 def words(row: Row) -> tuple[str, ...]:
-    """A row as it is shown."""
+    """A row as the texts of its cells."""
     spread = f" ± {100 * row.hard_spread:.2f}" if row.hard_spread is not None else ""
     hard = NONE if row.hard is None else f"{100 * row.hard:.2f}{spread}"
     soft, validation = (NONE if v is None else f"{100 * v:.2f}" for v in (row.soft, row.validation))
@@ -126,7 +129,7 @@ def words(row: Row) -> tuple[str, ...]:
 
 
 def markdown(made: Sequence[Row]) -> str:
-    """All networks' tables."""
+    """The tables of all networks as Markdown."""
     lines: list[str] = []
     for network in dict.fromkeys(row.network for row in made):
         shown = table(network, made)
@@ -159,7 +162,7 @@ def _csv(made: Sequence[Row]) -> str:
 
 
 def _curves(network: str, runs: Sequence[Run], out: Path) -> Iterator[tuple[Chart, Markup]]:
-    """A chart a method: its mean curve beside that of the network's first method; all have the same axes."""
+    """One chart per method: its mean curve and that of the network's first method; all have the same axes."""
     labels = list(dict.fromkeys(run.label for run in runs if run.network == network))
     found = {label: _mean_curve(network, label, runs, out) for label in labels}
     means = {label: mean for label, mean in found.items() if _mean(mean) is not None}
@@ -173,6 +176,6 @@ def _curves(network: str, runs: Sequence[Run], out: Path) -> Iterator[tuple[Char
 
 
 def _mean_curve(network: str, label: str, runs: Sequence[Run], out: Path) -> list[float | None]:
-    """Hard validation accuracy by epoch, the mean of the finished seeds that came so far."""
+    """The hard validation accuracy at each epoch: the mean of the finished seeds that lasted that long."""
     mine = [run for run in runs if (run.network, run.label) == (network, label)]
     return [_mean(epoch) for epoch in zip_longest(*(result.accuracies for result in _results(mine, out)))]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A normalized network as a QONNX model of integers: what FINN's transformations are given.
+"""A normalized network as a QONNX model of integers, the input of FINN's transformations.
 
-Frames come in as the host sends them, (1, features) or (1, H, W, C); weights are integers, factors positive, steps of
-scale 1. Convolutions and pools stand between transposes, which QONNX's lowering takes away.
+Frames have the host's layout, (1, features) or (1, H, W, C); weights are integers, factors positive, the scales of
+quantizers 1. Convolutions and pools are between transposes, which QONNX's lowering removes.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from adiabit.flows.frontend.network import Average, Dense, Filter, Layer, Levels
 from adiabit.hw.stages import Ints, Kind, signed_bits
 
 Constant = npt.NDArray[np.float32] | npt.NDArray[np.int64]
-OPSET = 18  # from where Pad has axes
+OPSET = 18  # the first in which Pad has axes
 QONNX = "qonnx.custom_op.general"
 TO_NCHW, TO_NHWC = [0, 3, 1, 2], [0, 2, 3, 1]
 
 
 def canonical(network: Network, config: CompileConfig) -> ModelWrapper:
-    """The network as a model."""
+    """The network as a QONNX model."""
     writer = _Writer(network.frame)
     writer.moves(network.head_moves)
     if network.quantizer is not None:
@@ -43,17 +43,17 @@ def canonical(network: Network, config: CompileConfig) -> ModelWrapper:
     return writer.model()
 
 
-def rising(layer: Layer, levels: Levels) -> Ints:
-    """(MH,) -1 where a weight row is turned, so that the step behind it rises."""
+def row_signs(layer: Layer, levels: Levels) -> Ints:
+    """The sign (MH,) of each weight row: -1 where the row must be negated so that the step after it rises."""
     signs = layer.chain.signs(len(layer.dense.weights)) * np.sign(layer.dense.scale * levels.scale)
     return np.where(signs * np.where(layer.inversions, -1, 1) < 0, -1, 1)
 
 
 class _Writer:
-    """Appends nodes to a chain that begins at tensor `image`."""
+    """Appends nodes to a chain that starts at the tensor `image`."""
 
     def __init__(self, frame: tuple[int, ...]) -> None:
-        self.frame = self.shape = frame  # of the data here, without the batch axis
+        self.frame = self.shape = frame  # `shape` is that of the current tensor, without the batch axis
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, Constant] = {}
         self.types: dict[str, DataType] = {}
@@ -94,10 +94,13 @@ class _Writer:
         self.shape = (1, 1, channels)
 
     def layer(self, layer: Layer, levels: Levels, tail: Average | None) -> None:
-        """A product, what follows it, and the quantizer; FINN turns rows too, at a call a weight: done for it here."""
-        signs, (factor, addend) = rising(layer, levels), factors(layer, levels)
+        """Append a product, its factor and addend, and its quantizer.
+
+        Rows are negated here already: FINN would do it too, but with a Python call for each weight.
+        """
+        signs, (factor, addend) = row_signs(layer, levels), factors(layer, levels)
         self._product(layer.dense, signs[:, None] * layer.dense.weights)
-        factor = np.abs(np.where(factor == 0, 1, factor))  # gamma = 0: its exact threshold comes later
+        factor = np.abs(np.where(factor == 0, 1, factor))  # gamma = 0: the exact threshold is set later
         if layer.quantizer is not None:
             self.quantizer(layer.quantizer, factor, addend)
             return
@@ -112,12 +115,12 @@ class _Writer:
         if dense.filter is None:
             self._flatten()
             self._append("MatMul", [weights.T.astype(np.float32)])
-            named, self.shape = self.nodes[-1], (len(weights),)
+            product, self.shape = self.nodes[-1], (len(weights),)
         else:
             self._append("Transpose", [], perm=TO_NCHW)
-            named = self._convolve(dense.filter, weights)
+            product = self._convolve(dense.filter, weights)
             self._append("Transpose", [], perm=TO_NHWC)
-        self.types[named.input[1]] = DataType["BIPOLAR" if dense.bipolar else f"INT{bits}"]
+        self.types[product.input[1]] = DataType["BIPOLAR" if dense.bipolar else f"INT{bits}"]
 
     def _convolve(self, geometry: Filter, weights: Ints) -> onnx.NodeProto:
         (kh, kw), (sy, sx), (dy, dx) = geometry.kernel, geometry.stride, geometry.dilation
@@ -135,7 +138,7 @@ class _Writer:
             self.shape = (int(np.prod(self.shape)),)
 
     def quantizer(self, quantizer: Quantizer, factor: Reals, addend: Reals) -> None:
-        """A step behind factor and addend; FINN's thresholds of it are replaced by exact ones."""
+        """Append a quantizer after factor and addend; its thresholds by FINN are replaced by exact ones later."""
         if quantizer.kind is Kind.BIPOLAR:
             self._affine(factor, addend)
             self._append("BipolarQuant", [constant([1])], QONNX)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two rungs of compiling: FINN's graph against the model, our golden model against FINN's graph."""
+"""The two rungs of the compile stage: FINN's graph against the model, and the golden model against FINN's graph."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.stages import Kind
 
 Array = npt.NDArray[Any]
-GOLDEN_ELEMENTS = 1 << 24  # of the largest stream of a block of frames
+GOLDEN_ELEMENTS = 1 << 24  # in the largest stream of a block of frames
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What one rung computed: labels (F,), and the last layer's accumulators (F, classes) where they are known.
+    """The result of one rung: labels (F,), and the last layer's accumulators (F, classes) where known.
 
-    With one class there is no label, but its accumulator alone.
+    With a single class there is no label, only its accumulator.
     """
 
     labels: Array | None
     accumulators: Array | None
 
     def equal(self, before: Outcome) -> npt.NDArray[np.bool_]:
-        """Which frames agree with the rung before in every integer that both have."""
+        """Which frames (F,) agree with the rung before in every integer that both have."""
         same = [np.asarray(self.labels == before.labels)] if self._both("labels", before) else []
         if self._both("accumulators", before):
             same.append(np.all(self.accumulators == before.accumulators, axis=1))
@@ -50,23 +50,23 @@ class Outcome:
         return getattr(self, what) is not None and getattr(before, what) is not None
 
     def compared(self, before: Outcome) -> str:
-        """What `equal` compares."""
+        """The names of what `equal` compares."""
         return ", ".join(what for what in ("labels", "accumulators") if self._both(what, before))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """One compiled model with all that is needed to run it on every rung."""
+    """One compiled model and everything needed to run it on each rung."""
 
     source: ModelWrapper
     network: Network
     config: CompileConfig
     streamlined: Streamlined
     accelerator: Accelerator
-    theirs: Lowered  # where FINN's graph has what the accelerator's streams carry
+    theirs: Lowered  # maps the accelerator's streams to tensors of FINN's graph
 
     def rungs(self, vectors: Vectors) -> list[Rung]:
-        """Run FINN's graph and the golden model on all frames; each is compared with the rung before."""
+        """Run FINN's graph and the golden model on all frames, and compare each with the rung before."""
         frames = vectors.frames.reshape(len(vectors.frames), *self.accelerator.input.shape).astype(np.int32)
         changes = Changes()
         model, finn, ours = self._expected(vectors), self._run_finn(frames), self._run_golden(frames, changes)
@@ -94,7 +94,7 @@ class Comparison:
         return [found[0], dataclasses.replace(found[1], warnings=vacuous)]
 
     def _expected(self, vectors: Vectors) -> Outcome:
-        """What the model's logits say of the last accumulators: logit = factor * product + addend, undone.
+        """The last accumulators, recovered from the model's logits by inverting logit = factor * product + addend.
 
         The product of quantized inputs is an integer, so rounding recovers it exactly from float32 logits.
         """
@@ -119,7 +119,7 @@ class Comparison:
         return self._outcome(labels, sums)
 
     def _outcome(self, results: list[Array], sums: list[Array]) -> Outcome:
-        """Of the blocks of what came out, (F, 1) labels or (F, classes) accumulators, and of the last accumulators."""
+        """The outcome from blocks of outputs, (F, 1) labels or (F, classes) accumulators, and of last accumulators."""
         out = np.concatenate(results)
         single = out.shape[1] == 1
         labels = out[:, 0] if self.accelerator.labels else None if single else out.argmax(axis=1)
@@ -148,15 +148,15 @@ class Comparison:
             yield name, np.rint(factor * results[tensor][0] + addend).astype(np.int64)
 
     def _model_stages(self, frame: Array) -> Iterator[tuple[str, Array]]:
-        """What the model's own quantizers put out, as the stage does that stands for each."""
+        """The outputs of the model's own quantizers, in the form of the stages that correspond to them."""
         tensors = trace(self.source, self.network, self.config, frame[None])
         activations = self.theirs.activations
         layers = [None] * (len(activations) - len(self.network.layers) + 1) + list(self.network.layers)
-        for (stage, behind), layer, quantizer in zip(activations, layers, self.network.quantizers, strict=False):
+        for (stage, pools_after), layer, quantizer in zip(activations, layers, self.network.quantizers, strict=False):
             pools = 0 if layer is None else sum(isinstance(move, Pool) for move in layer.pools)
-            end = behind[pools - 1] if pools else stage
+            end = pools_after[pools - 1] if pools else stage
             integers = tensors[quantizer.tensor].integers
-            assert integers is not None  # noqa: S101  # a quantizer has put them out
+            assert integers is not None  # noqa: S101  # a quantizer's output has integers
             values = integers[0].astype(np.int64)
             if quantizer.kind is not Kind.BIPOLAR:
                 values -= quantizer.low
@@ -167,14 +167,14 @@ class Comparison:
 
 
 def _channel_last(values: Array) -> Array:
-    """(C, H, W) or (C, W) as (H, W, C) or (W, C); a vector as it is."""
+    """(C, H, W) as (H, W, C), (C, W) as (W, C), a vector unchanged."""
     return np.moveaxis(values, 0, -1)
 
 
 def _difference(
     name: str, here: Iterator[tuple[str, Array]], before: Iterator[tuple[str, Array]], k: int, widths: dict[str, int]
 ) -> str:
-    """Where two rungs first part: stage, frame, position (row * columns + column), channel and both values."""
+    """Where two rungs first differ: stage, frame, position (row * columns + column), channel and both values."""
     ours = dict(here)
     for stage, value in before:
         unequal = np.flatnonzero(ours[stage] != value)
@@ -189,12 +189,12 @@ def _difference(
 
 
 def _labels(name: str, here: Outcome, before: Outcome, k: int) -> str:
-    """The difference of two outcomes whose stages agree as far as both have them."""
+    """The difference of two outcomes whose common stages all agree."""
     if here.accumulators is not None and before.accumulators is not None:
         unequal = np.flatnonzero(here.accumulators[k] != before.accumulators[k])
         if len(unequal):
             c = int(unequal[0])
             values = f"{name} has {here.accumulators[k, c]:g}, the rung before {before.accumulators[k, c]:g}"
             return f"last layer, frame {k}, position 0, channel {c}: {values}"
-    assert here.labels is not None and before.labels is not None  # noqa: S101, PT018  # nothing else is left to differ
+    assert here.labels is not None and before.labels is not None  # noqa: S101, PT018  # only labels are left to differ
     return f"label, frame {k}: {name} has {here.labels[k]:g}, the rung before {before.labels[k]:g}"

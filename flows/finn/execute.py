@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a QONNX model as its definition says (qonnx's reference execution), many frames at a time."""
+"""Runs a QONNX model by qonnx's reference execution, many frames at a time."""
 
 from __future__ import annotations
 
@@ -15,28 +15,30 @@ from qonnx.transformation.infer_shapes import InferShapes
 from adiabit.errors import UserError
 from adiabit.flows.frontend.trace import frames_at_once
 
-BLOCK = 1000  # frames of one execution at most
+BLOCK = 1000  # frames in one execution at most
 
 
 def run_qonnx(model_path: Path, frames: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Logits (F, classes) of frames of any dtype: (F, H, W, C) for an image input, else (F, *input shape).
 
-    An image may also come as the model has it, (F, C, H, W). The model's batch axis is set to a block's length.
-    `UserError` where the model is not readable or the frames do not fit its input.
+    An image may also have the model's layout, (F, C, H, W). The model's batch axis is set to a block's length.
+    `UserError` if the model cannot be read or the frames do not fit its input.
     """
     try:
         model = ModelWrapper(str(model_path))
-    except Exception as error:  # protobuf and onnx raise their own
-        raise UserError(f"{model_path}: cannot be read as ONNX ({error}); export it again") from error
+    except Exception as error:  # protobuf and onnx have exceptions of their own
+        raise UserError(f"{model_path}: not a readable ONNX model ({error}); export it again") from error
     shape = tuple(model.get_tensor_shape(model.graph.input[0].name))
     frames = _torch_order(frames, shape)
     if frames.shape[1:] != shape[1:]:
-        raise UserError(f"{model_path}: takes frames of shape {shape[1:]}, these are {frames.shape[1:]}; reshape them")
+        raise UserError(
+            f"{model_path}: takes frames of shape {shape[1:]}, but these have {frames.shape[1:]}; reshape them"
+        )
     return run_model(model, frames)
 
 
 def run_model(model: ModelWrapper, frames: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Logits (F, ...) of a model in float32, for frames (F, *input shape) as it has them."""
+    """Logits (F, ...) of a model in float32, for frames (F, *input shape) in its own layout."""
     source, sink = model.graph.input[0].name, model.graph.output[0].name
     block = min(BLOCK, frames_at_once(model.transform(InferShapes())), len(frames))
     model = _batched(model, block)
@@ -50,7 +52,7 @@ def run_model(model: ModelWrapper, frames: npt.NDArray[Any]) -> npt.NDArray[np.f
 
 
 def _batched(model: ModelWrapper, batch: int) -> ModelWrapper:
-    """A copy of the model, its reshapes to a fixed shape included, with a batch axis of `batch`."""
+    """A copy of the model, including its reshapes to fixed shapes, with a batch axis of `batch`."""
     model = ModelWrapper(model.model, make_deepcopy=True)
     del model.graph.value_info[:]
     for value in (*model.graph.input, *model.graph.output):
@@ -63,7 +65,7 @@ def _batched(model: ModelWrapper, batch: int) -> ModelWrapper:
 
 
 def _torch_order(frames: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Frames (F, H, W, C) as (F, C, H, W), or (F, C, W) of sound; others as they are."""
+    """Frames (F, H, W, C) as (F, C, H, W), or as (F, C, W) for sound; other frames unchanged."""
     image = (shape[1], 1, shape[2]) if len(shape) == 3 else shape[1:]
     if len(image) == 3 and frames.shape[1:] == (*image[1:], image[0]):
         return np.ascontiguousarray(frames.transpose(0, 3, 1, 2)).reshape(-1, *shape[1:])

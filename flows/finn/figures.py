@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`estimate.json`: what the folded accelerator is expected to take."""
+"""`estimate.json`: the estimated cycles and resources of the folded accelerator."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILE = "estimate.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Row(Resources):
-    """One stage; cycles a frame, and cycles from its first beat to its first result."""
+    """One stage: its resources, its cycles per frame, and its latency in cycles from first beat to first result."""
 
     name: str
     cycles: int
@@ -26,10 +26,10 @@ class Row(Resources):
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Every stage, and the whole."""
+    """Every stage, and the whole accelerator."""
 
-    cycles: int  # a frame, of the slowest stage
-    latency: int  # from the first beat of a frame to its result in an idle circuit
+    cycles: int  # per frame, of the slowest stage
+    latency: int  # cycles from a frame's first beat to its result in an idle circuit
     total: Resources
     stages: tuple[Row, ...]
 
@@ -52,5 +52,5 @@ def save(folder: Path, figures: Estimate) -> None:
 
 
 def load(folder: Path) -> Estimate:
-    """Read what the compiler left; `UserError` where it is missing or damaged."""
+    """Read the compiler's estimate; `UserError` where the file is missing or damaged."""
     return documents.read(Estimate, folder / FILE)

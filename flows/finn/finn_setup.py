@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FINN's global settings, its environment variables and its talk, kept in one place."""
+"""FINN's global settings, environment variables and output, confined to a context."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def finn(log: Path) -> Iterator[None]:
-    """Make FINN's transformations usable outside its builder; what it prints and warns of goes into `log`.
+    """Make FINN's transformations usable outside its builder; its output and warnings go into `log`.
 
-    FINN wants a folder in FINN_BUILD_DIR and a settings file (else it makes ~/.finn): both are temporary here, beside
-    the log.
+    FINN needs a folder in FINN_BUILD_DIR and a settings file (otherwise it creates ~/.finn). Both are temporary and
+    next to the log.
     """
     before = dict(os.environ)
     with (
@@ -34,7 +34,7 @@ def finn(log: Path) -> Iterator[None]:
         logging.getLogger().addHandler(handler)
         os.environ.update(FINN_BUILD_DIR=folder, FINN_SETTINGS=f"{folder}/settings.yaml")
         try:
-            from finn.util.settings import initialize_dummy_settings  # reads the environment when it is imported
+            from finn.util.settings import initialize_dummy_settings  # reads the environment on import
 
             initialize_dummy_settings()
             yield

@@ -21,11 +21,11 @@ from adiabit.hw.folding.solve import fits, solve, solve_luts, solve_room
 from adiabit.hw.stages import Folding, Memory
 from adiabit.hw.stages.cost import Resources
 
-LOGIC, BLOCKS = 0.5, 0.9  # of a part: room for the system around, for the estimate's error, for place and route
+LOGIC, BLOCKS = 0.5, 0.9  # usable shares: the rest is for the system around, estimation error, place and route
 
 
 def folded(accelerator: Accelerator, config: FoldConfig, board: Board, clock_mhz: float) -> Accelerator:
-    """Fold as the table says; `UserError` where that cannot be."""
+    """Fold the accelerator as the table says; `UserError` if that is impossible."""
     buffers: Buffers = Rule(config.buffers) if isinstance(config.buffers, str) else config.buffers
     if config.luts is not None:
         return solve_luts(accelerator, luts=config.luts, buffers=buffers)
@@ -50,27 +50,27 @@ def _at_rate(accelerator: Accelerator, fps: float, board: Board, clock_mhz: floa
 
 
 def _as_fast_as_fits(accelerator: Accelerator, board: Board, buffers: Buffers) -> Accelerator:
-    """The fastest folding that leaves room on the part, else the fastest on all of it."""
+    """The fastest folding within the usable shares of the part, else the fastest on the whole part."""
     whole = room(board)
     for space in (room(board, LOGIC, BLOCKS), whole):
         if fits(found := solve_room(accelerator, space, buffers), space):
             return found
     needed, holds = (dataclasses.asdict(r) for r in (resources_of(found), whole))
-    over = ", ".join(f"{needed[key]:,} {key} (it has {holds[key]:,})" for key in needed if needed[key] > holds[key])
+    over = ", ".join(f"{needed[key]:,} {key} (of {holds[key]:,})" for key in needed if needed[key] > holds[key])
     raise UserError(
-        f"folding: on {board.title} even the smallest takes about {over}; choose a larger board (target.board) or a "
-        "smaller network"
+        f"folding: even the smallest folding needs about {over} on {board.title}; choose a larger board (target.board) "
+        "or a smaller network"
     )
 
 
 def room(board: Board, logic: float = 1.0, blocks: float = 1.0) -> Resources:
-    """What a board's part holds, or a share of its logic and of its block RAMs."""
+    """The resources of a board's part, or the given shares of its logic and of its block RAMs."""
     luts, ffs = int(logic * board.luts), int(logic * board.ffs)
     return Resources(luts=luts, ffs=ffs, bram18=int(blocks * board.bram18), dsps=board.dsps)
 
 
 def fitting_rate(accelerator: Accelerator, board: Board, clock_mhz: float) -> str:
-    """The highest `compile.fold.fps` whose estimate fits the whole part, as a phrase; empty where none does."""
+    """The highest `compile.fold.fps` whose estimate fits the whole part, as a phrase; empty if none does."""
     found = solve_room(accelerator, room(board))
     if not fits(found, room(board)):
         return ""
@@ -84,5 +84,7 @@ def _read(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON ({error}); give FINN's folding JSON") from error
     if not isinstance(document, dict):
-        raise UserError(f"{path}: holds a {type(document).__name__}; FINN's folding JSON is a table of nodes")
+        raise UserError(
+            f"{path}: a JSON {type(document).__name__}; an object of nodes is needed; give FINN's folding JSON"
+        )
     return document

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FINN's folding configuration, the JSON that FINN's users carry, to our folding and back."""
+"""Conversion between FINN's folding configuration in JSON and our folding."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ _FINN_NAMES: dict[str, type[Stage]] = {
     "GlobalAccPool": GlobalSum,
     "GlobalAccPool_Batch": GlobalSum,
 }
-_SIMD_ALONE = (Window, Pad)  # FINN calls the lanes of these SIMD, of all others PE
+_SIMD_ONLY = (Window, Pad)  # FINN calls the lanes of these SIMD; of all other stages but products, PE
 _FINN_NODE = re.compile(r"(?P<kind>[A-Za-z_]+?)(?:_hls|_rtl)?_(?P<index>\d+)")
 _RAM_STYLES = {"auto": Memory.AUTO, "block": Memory.BLOCK, "distributed": Memory.LUT, "ultra": Memory.BLOCK}
-_OURS = ("StreamingDataWidthConverter", "StreamingFIFO")  # what we place ourselves
+_OURS = ("StreamingDataWidthConverter", "StreamingFIFO")  # ignored, because we place these ourselves
 
 
-Nodes = dict[tuple[type[Stage], int], Stage]  # stage by FINN's kind of node and its number
+Nodes = dict[tuple[type[Stage], int], Stage]  # FINN's kind of node and number to stage
 
 
 def _numbered(accelerator: Accelerator, *, pool_windows: bool) -> Nodes:
-    """FINN numbers nodes in order, a kind at a time.
+    """The stages by FINN's node names: FINN numbers the nodes of each kind in order.
 
-    A pool is one node, `StreamingMaxPool`, or with `pool_windows`, as since FINN+ 1.6, a window generator and a `Pool`
-    behind it; where its blocks overlap, the window is a stage of ours too.
+    A pool is one node, `StreamingMaxPool`, or with `pool_windows`, as since FINN+ 1.6, a window generator followed by a
+    `Pool`. If the pool's windows overlap, the window generator is a stage of ours too.
     """
     counts: dict[type[Stage], int] = {}
     found: Nodes = {}
@@ -75,7 +75,7 @@ def to_finn_json(accelerator: Accelerator) -> dict[str, dict[str, Any]]:
     for (kind, k), stage in _numbered(accelerator, pool_windows=True).items():
         if kind in FINN_KINDS:
             chosen = folding[stage.name]
-            attributes: dict[str, Any] = {"SIMD" if kind in _SIMD_ALONE else "PE": stage.inputs[0].lanes}
+            attributes: dict[str, Any] = {"SIMD" if kind in _SIMD_ONLY else "PE": stage.inputs[0].lanes}
             if isinstance(stage, MatrixVector):
                 attributes = {"PE": chosen.pe, "SIMD": chosen.simd, "ram_style": styles[stage.memory]}
             elif kind is Window:
@@ -85,7 +85,7 @@ def to_finn_json(accelerator: Accelerator) -> dict[str, dict[str, Any]]:
 
 
 def from_finn_json(accelerator: Accelerator, document: Mapping[str, Any]) -> dict[str, Folding]:
-    """Folding by stage name from FINN's configuration; PE and SIMD are 1 where it says nothing."""
+    """Folding by stage name from FINN's configuration; PE and SIMD default to 1. `UserError` names node and value."""
     matches = {node: _FINN_NODE.fullmatch(node) for node in document}
     pool_windows = any(match and match["kind"] in ("Pool", "Pool_Batch") for match in matches.values())
     numbered = _numbered(accelerator, pool_windows=pool_windows)
@@ -101,25 +101,27 @@ def from_finn_json(accelerator: Accelerator, document: Mapping[str, Any]) -> dic
         )
         if stage is None or not isinstance(attributes, Mapping):
             names = [f"{FINN_KINDS[kind]}_{k}" for kind, k in numbered if kind in FINN_KINDS]
-            raise UserError(f"folding: {node!r}: no such node of this accelerator, or no table; there are {names}")
+            raise UserError(
+                f"folding: {node!r}: no such node in this accelerator, or not an object; use one of {names}"
+            )
         if isinstance(stage, Pool) and match and _FINN_NAMES[match["kind"]] is Window:
-            continue  # its lanes are the pool's
+            continue  # its lanes are those of the pool
         folding[stage.name] = _of_stage(stage, _from_attributes(node, attributes), attributes)
     return folding
 
 
 def _of_stage(stage: Stage, found: Folding, attributes: Mapping[str, Any]) -> Folding:
-    """What FINN calls SIMD is the lanes of a stage that is no product."""
+    """A stage's folding from FINN's values: lanes are SIMD for window generators and pads."""
     if isinstance(stage, Window) and attributes.get("parallel_window"):
         return Folding(pe=math.prod(stage.kernel) * stage.input.channels)
-    return Folding(pe=found.simd) if isinstance(stage, _SIMD_ALONE) else found
+    return Folding(pe=found.simd) if isinstance(stage, _SIMD_ONLY) else found
 
 
 def _from_attributes(node: str, attributes: Mapping[str, Any]) -> Folding:
     pe, simd, style = attributes.get("PE", 1), attributes.get("SIMD", 1), attributes.get("ram_style", "auto")
     for key, value in (("PE", pe), ("SIMD", simd)):
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise UserError(f"folding: {node}: {key}={value!r}; a whole number from 1 on is needed")
+            raise UserError(f"folding: {node}: {key}={value!r}; must be an integer of at least 1")
     if style not in _RAM_STYLES:
-        raise UserError(f"folding: {node}: ram_style={style!r}; one of {sorted(_RAM_STYLES)} is needed")
+        raise UserError(f"folding: {node}: ram_style={style!r}; must be one of {sorted(_RAM_STYLES)}")
     return Folding(pe=pe, simd=simd, memory=_RAM_STYLES[style])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A compiled network for FINN's users: all that a machine with FINN and Vitis needs to go on with FINN's builder."""
+"""Hand-over of a compiled network to FINN's own builder, for a machine with FINN and Vitis."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from adiabit.hw import storage
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.stages import Kind, Pad, divisors
 
-HLS_WORDS = 1024  # words of a vector at most in FINN's HLS products: SIMD >= MW / 1024
+HLS_WORDS = 1024  # most words per input vector in FINN's HLS products: SIMD >= MW / 1024
 LOG = "finn.log"
 
 
 def hand_over(compiled: Path, board: Board, clock_mhz: float, out: Path) -> list[str]:
-    """Write FINN's model, its configuration and the sources of its layers into the folder `out`, which is made.
+    """Write FINN's model, its configuration and the sources of its layers into the new folder `out`.
 
-    dataflow.onnx (the streamlined graph of the compile stage's folder, without what CreateDataflowPartition cannot
-    take), specialize_layers.json, folding.json, build.yaml, sources/NODE/ (what PrepareIP writes: HLS C++, Tcl,
-    Verilog), README.md. Returns what had to be changed, a line each. `UserError` where the folder is not empty or
-    FINN has no layer for a stage.
+    The folder gets dataflow.onnx (the streamlined graph of the compile stage, without the reshapes that
+    CreateDataflowPartition does not accept), specialize_layers.json, folding.json, build.yaml, sources/NODE/ (the HLS
+    C++, Tcl and Verilog of PrepareIP) and README.md. Returns what had to be changed, a line each. `UserError` if the
+    folder is not empty or FINN has no layer for a stage.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out}: is there and not empty; --for-finn needs a new folder")
+        raise UserError(f"{out}: exists and is not empty; --for-finn needs a new folder; give another")
     accelerator = storage.load(compiled)
     _check_pads(accelerator)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         beside = tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-")
     except (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
-        raise UserError(f"{out}: no folder can be made there ({error.strerror}); give another --for-finn") from error
+        raise UserError(f"{out}: cannot make this folder ({error.strerror}); give another --for-finn") from error
     with beside as name:
         folder = Path(name) / "made"
         folder.mkdir()
@@ -60,17 +60,17 @@ def hand_over(compiled: Path, board: Board, clock_mhz: float, out: Path) -> list
 
 
 def _check_pads(accelerator: Accelerator) -> None:
-    """FINN's FMPadding writes the code 0: a bipolar -1, or a number's zero."""
+    """Refuse pads that FINN's FMPadding cannot write; it writes the code 0, which is -1 for bipolar data, else 0."""
     for stage in accelerator.stages:
         if isinstance(stage, Pad) and stage.value != (-1 if stage.input.kind is Kind.BIPOLAR else 0):
             raise UserError(
-                f"stage {stage.name}: pads with {stage.value:+d}; FINN pads with the code 0 alone, which is "
-                f"{'-1' if stage.input.kind is Kind.BIPOLAR else '0'}; train the network with that padding"
+                f"stage {stage.name}: pads with {stage.value:+d}; FINN can only pad with the code 0, which is "
+                f"{'-1' if stage.input.kind is Kind.BIPOLAR else '0'} here; train the network with that padding"
             )
 
 
 def _folding(accelerator: Accelerator) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Our folding in FINN's form, with the SIMD that FINN's HLS products need."""
+    """Our folding in FINN's form, with SIMD raised to what FINN's HLS products need, and these changes."""
     folding, changes = to_finn_json(accelerator), []
     widths = iter([s.weights.shape[1] for s in accelerator.stages if hasattr(s, "weights")])
     for node, attributes in folding.items():
@@ -78,7 +78,7 @@ def _folding(accelerator: Accelerator) -> tuple[dict[str, dict[str, Any]], list[
             columns = next(widths)
             simd = next(d for d in divisors(columns) if d >= attributes["SIMD"] and d * HLS_WORDS >= columns)
             if simd != attributes["SIMD"]:
-                changes.append(f"{node}: SIMD {attributes['SIMD']} to {simd}: FINN wants SIMD >= MW / {HLS_WORDS}")
+                changes.append(f"{node}: SIMD {attributes['SIMD']} to {simd}: FINN needs SIMD >= MW / {HLS_WORDS}")
                 attributes["SIMD"] = simd
     return folding, changes
 
@@ -86,7 +86,7 @@ def _folding(accelerator: Accelerator) -> tuple[dict[str, dict[str, Any]], list[
 def _write_model(
     source: Path, board: Board, clock_mhz: float, folding: dict[str, dict[str, Any]], folder: Path
 ) -> list[tuple[str, str]]:
-    """Save the model and, as a rehearsal of FINN's steps, the sources of its layers; name and kind of each node."""
+    """Save the model and, by rehearsing FINN's steps, the sources of its layers; returns name and kind of each node."""
     from finn.transformation.fpgadataflow.create_dataflow_partition import CreateDataflowPartition
     from finn.transformation.fpgadataflow.prepare_ip import PrepareIP
     from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
@@ -97,7 +97,7 @@ def _write_model(
     for node in model.graph.node:
         if not node.domain.startswith("finn.custom_op.fpgadataflow"):
             raise UserError(
-                f"{source}: {node.op_type} {node.name}: FINN has no hardware layer for it; use our back ends"
+                f"{source}: {node.op_type} {node.name}: FINN has no hardware layer for this node; use our back ends"
             )
     model.save(str(folder / "dataflow.onnx"))
     nodes = [(node.name, node.op_type) for node in model.graph.node]
@@ -107,8 +107,10 @@ def _write_model(
     child = child.transform(GiveUniqueNodeNames()).transform(ApplyConfig(_styles(nodes)))
     child = child.transform(SpecializeLayers(board.part)).transform(GiveUniqueNodeNames())
     names = [node.name for node in child.graph.node]
-    if strange := sorted(set(names) ^ (folding.keys() - {"Defaults"})):
-        raise UserError(f"{source}: FINN's layers are not our stages: {strange}; use our back ends and report this")
+    if unmatched := sorted(set(names) ^ (folding.keys() - {"Defaults"})):
+        raise UserError(
+            f"{source}: FINN's layers do not match our stages: {unmatched}; use our back ends and report this"
+        )
     child = child.transform(ApplyConfig(folding)).transform(PrepareIP(board.part, 1000 / clock_mhz))
     for node in child.graph.node:
         made = getCustomOp(node).get_nodeattr("code_gen_dir_ipgen")
@@ -117,7 +119,7 @@ def _write_model(
 
 
 def _styles(nodes: list[tuple[str, str]]) -> dict[str, dict[str, Any]]:
-    """How each layer shall be made: those of which FINN has RTL that fits in RTL, all others in HLS."""
+    """FINN's implementation style for each layer: RTL for the kinds whose RTL fits ours, HLS for all others."""
     rtl = ("Thresholding", "ConvolutionInputGenerator", "FMPadding")
     return {
         "Defaults": {},
@@ -130,7 +132,7 @@ def _write_json(path: Path, document: object) -> None:
 
 
 def _config(board: Board, clock_mhz: float) -> str:
-    """FINN's build configuration: the steps behind those that are done."""
+    """FINN's build configuration, with the steps that remain."""
     from finn.util.basic import part_map
 
     known = next((n for n, part in part_map.items() if (n.lower(), part) == (board.name, board.part)), None)
@@ -157,7 +159,7 @@ synth_clk_period_ns: {period}
 specialize_layers_config_file: specialize_layers.json
 folding_config_file: folding.json
 output_dir: output
-# FINN takes the range of a popcount for that of a sum of -1 and +1, and would make XNOR accumulators too narrow.
+# FINN mistakes the range of a popcount for that of a sum of -1 and +1, and would make XNOR accumulators too narrow.
 minimize_bit_width: false
 steps:
 {steps}generate_outputs:
@@ -165,18 +167,18 @@ steps:
 _README = """\
 # {name}, for FINN
 
-A streamlined FINN graph with its folding. Where finn-plus 1.6 and Vivado with Vitis HLS are installed:
+A streamlined FINN graph with its folding. On a machine with finn-plus 1.6 and Vivado with Vitis HLS:
 
     finn build build.yaml dataflow.onnx
 
 - `dataflow.onnx`: hardware layers, before CreateDataflowPartition; the host sends NHWC.
 - `specialize_layers.json`, `folding.json`: HLS or RTL for each layer, and its PE and SIMD.
 - `build.yaml`: the build configuration. `minimize_bit_width` is off: FINN would make the accumulators of XNOR layers
-  too narrow (a sum of -1 and +1 is taken for a popcount).
-- `sources/`: what FINN's PrepareIP wrote for each layer at this folding, for reading; FINN writes it anew.
+  too narrow, because it mistakes the range of a popcount for that of a sum of -1 and +1.
+- `sources/`: the output of FINN's PrepareIP for each layer at this folding, for reading only; FINN writes its own.
 
-Partitioning, specialization, folding and PrepareIP were run when this folder was made; what comes behind them needs
-Vivado and was not.
+Partitioning, specialization, folding and PrepareIP were run when this folder was made. The later steps need Vivado and
+were not run.
 
 Changed for FINN:
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FINN's hardware graph to our `Accelerator`, one lane a stream; widths come from us, not from FINN.
+"""Lowers FINN's hardware graph to our `Accelerator`, with one lane per stream; we choose the widths, not FINN.
 
-FINN means: weights (MW, MH), {0, 1} for bipolar; thresholds (MH, steps) or (1, steps); y = number of T <= x; images are
-NHWC, windows (KH, KW, C). A pool is a window generator and a `Pool` there; where windows do not overlap it is one here.
+FINN's conventions: weights (MW, MH), bipolar ones as {0, 1}; thresholds (MH, steps) or (1, steps); y = number of
+T <= x; images NHWC, windows (KH, KW, C). A pool is a window generator and a `Pool` there; without overlap it is a
+single stage here.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from adiabit.hw.stages import (
 
 @dataclass(frozen=True, kw_only=True)
 class Lowered:
-    """An accelerator, and what FINN's graph has for the output of each stage: ours = factor * theirs + addend."""
+    """An accelerator and, for the output of each stage, FINN's tensor: ours = factor * theirs + addend."""
 
     accelerator: Accelerator
     tensors: dict[str, str]  # stage to FINN's tensor
@@ -54,12 +55,12 @@ class Lowered:
 
     @property
     def sums(self) -> Stage:
-        """The stage whose output the logits are made of: the last product, or the sum behind it."""
+        """The stage whose output becomes the logits: the last product, or the sum after it."""
         return [s for s in self.accelerator.stages if isinstance(s, MatrixVector | GlobalSum)][-1]
 
     @property
     def activations(self) -> tuple[tuple[Stage, tuple[Stage, ...]], ...]:
-        """The stages with thresholds, each with the pools up to the end."""
+        """The stages with thresholds, each with all the pools after it."""
         stages = self.accelerator.stages
         return tuple(
             (stage, tuple(s for s in stages[k:] if isinstance(s, Pool)))
@@ -69,23 +70,23 @@ class Lowered:
 
 
 def hardware_nodes(model: ModelWrapper) -> list[onnx.NodeProto]:
-    """The nodes that become stages, or the shape of one, in order."""
+    """The nodes that become stages, or change the shape of one, in order."""
     return [n for n in model.graph.node if n.op_type in _LOWER]
 
 
 def lower(model: ModelWrapper, config: CompileConfig, file: Path) -> Accelerator:
-    """The accelerator of a streamlined graph; `UserError` where FINN left an operation before the end of the graph."""
+    """The accelerator of a streamlined graph; `UserError` if FINN left another operation among the layers."""
     return lowered(model, config, file).accelerator
 
 
 def lowered(model: ModelWrapper, config: CompileConfig, file: Path) -> Lowered:
-    """What `lower` makes, with the tensors that it came from."""
+    """The accelerator as by `lower`, with FINN's tensor for each stage."""
     nodes = list(model.graph.node)
     hardware = hardware_nodes(model)
     if nodes[: len(hardware)] != hardware or (config.label_select and len(nodes) != len(hardware)):
         left = next(n for n, h in zip(nodes, [*hardware, None], strict=False) if n is not h and n != h)
         raise UserError(f"{file}: FINN left {left.op_type} {left.name!r} among the layers; "
-                        f"only {', '.join(_LOWER)} can be built; please report this model")  # fmt: skip
+                        f"only {', '.join(_LOWER)} can be lowered; please report this model")  # fmt: skip
     work = _Lowering(model, _host_stream(model, config))
     for node in hardware:
         _LOWER[node.op_type](work, node)
@@ -107,7 +108,7 @@ class _Lowering:
     stream: Stream
     stages: list[Stage] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
-    map: tuple[float, float] = (1.0, 0.0)  # of FINN's values of the stream to ours
+    map: tuple[float, float] = (1.0, 0.0)  # factor and addend from FINN's values of `stream` to ours
     tensors: dict[str, str] = field(default_factory=dict)
     maps: dict[str, tuple[float, float]] = field(default_factory=dict)
 
@@ -128,7 +129,7 @@ class _Lowering:
         probe = MatrixVector(name=name, inputs=(self.stream,), outputs=(bare,), weights=weights)
         low, high = probe.accumulator_range
         if len(node.input) == 3:
-            factor, addend = (1.0, 0.0) if probe.xnor else self.map  # both sides count in popcounts, or each its sum
+            factor, addend = (1.0, 0.0) if probe.xnor else self.map  # popcounts are the same here and there
             shift = addend * weights.sum(axis=1)[:, None]
             steps = self._thresholds(node.input[2], len(weights), low, high, factor, shift)
             out = self._levels(node, name)
@@ -147,14 +148,14 @@ class _Lowering:
 
     def window(self, node: onnx.NodeProto) -> None:
         if _number(node, "depthwise"):
-            return  # of a pool, which makes its own window where it needs one
+            return  # belongs to a pool, which makes its own window if necessary
         kernel, stride = _pair(node, "ConvKernelDim"), _pair(node, "Stride")
         name = self._name("window")
         self._add(node, Window(name=name, inputs=(self.stream,), outputs=(self._same(name, self._shape(node)),),
                                kernel=kernel, stride=stride, dilation=_pair(node, "Dilation")))  # fmt: skip
 
     def pool(self, node: onnx.NodeProto) -> None:
-        """FINN's `Pool` behind its depthwise window, or a `MaxPoolNHWC` whose windows leave gaps."""
+        """FINN's `Pool` after its depthwise window, or a `MaxPoolNHWC` whose windows leave gaps."""
         geometry = node
         if node.op_type == "Pool":
             geometry = self.model.find_producer(node.input[0])
@@ -196,12 +197,12 @@ class _Lowering:
         kind, bits = integer_type(low, high)
         out = dataclasses.replace(bare, bits=bits, kind=kind)
         factor, addend = self.map
-        if self.stream.kind is Kind.BIPOLAR:  # ours counts the +1
+        if self.stream.kind is Kind.BIPOLAR:  # our sum counts the +1
             factor, addend = factor / 2, (addend + 1) / 2
         self._add(node, dataclasses.replace(stage, outputs=(out,)), (factor, addend * pixels))
 
     def flatten(self, node: onnx.NodeProto) -> None:
-        """The stage before writes its elements in the new shape; its order is ours already."""
+        """Give the previous stage's output the new shape; the order of its elements is the same."""
         self.stream = dataclasses.replace(self.stream, shape=self._shape(node))
         if self.stages:
             self.stages[-1] = dataclasses.replace(self.stages[-1], outputs=(self.stream,))
@@ -235,7 +236,7 @@ class _Lowering:
     def _thresholds(
         self, name: str, channels: int, low: int, high: int, factor: float = 1.0, shift: npt.NDArray[Any] | float = 0.0
     ) -> Ints:
-        """Thresholds (channels, steps), clipped to what makes a difference: low (always) to high + 1 (never)."""
+        """Thresholds (channels, steps), clipped to the useful range: low (always reached) to high + 1 (never)."""
         steps = np.ceil(factor * np.asarray(self.model.get_initializer(name), float) + shift)
         return np.broadcast_to(np.clip(steps, low, high + 1), (channels, steps.shape[1])).astype(np.int64)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running FINN's hardware graph in Python, many frames at a time."""
+"""Runs FINN's hardware graph in Python, many frames at a time."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from qonnx.util.basic import get_by_name
 from adiabit.flows.finn.lower import hardware_nodes
 
 Array = npt.NDArray[Any]
-BLOCK = 1024  # frames at once at most
-ELEMENTS = 1 << 22  # of the largest tensor of a block; windows of images are large
+BLOCK = 1024  # frames at a time at most
+ELEMENTS = 1 << 22  # in the largest tensor of a block; windows of images are large
 
 
 def run_finn(
     model: ModelWrapper, frames: Array, keep: Collection[str] | None = None
 ) -> Iterator[tuple[slice, dict[str, Array]]]:
-    """Each block of frames (F, *input shape) with FINN's tensors behind each hardware node: name to (F, elements).
+    """For each block of frames (F, *input shape), the outputs of FINN's hardware nodes: name to (F, elements).
 
-    Elements are as FINN has them: a binary stream carries 0 and 1. `keep` names the tensors that are wanted, else all.
+    Elements have FINN's encoding: a binary stream carries 0 and 1. `keep` names the tensors to return, by default all.
     """
     source = model.graph.input[0].name
     binary = model.get_tensor_datatype(source) == DataType["BINARY"]
@@ -41,13 +41,13 @@ def run_finn(
 
 
 def _batched(model: ModelWrapper, count: int) -> ModelWrapper:
-    """A copy of the graph for `count` frames at once."""
+    """A copy of the graph for `count` frames at a time."""
     model = ModelWrapper(model.model, make_deepcopy=True)
     source = model.graph.input[0].name
     model.set_tensor_shape(source, [count, *model.get_tensor_shape(source)[1:]])
     for node in hardware_nodes(model):
         vectors = get_by_name(node.attribute, "numInputVectors")
-        if node.op_type == "MVAU":  # a product of all pixels at once is many times faster than one a row
+        if node.op_type == "MVAU":  # one product for all pixels is many times faster than one per row
             vectors.ints[:] = [count * int(np.prod(list(vectors.ints)))]
         elif vectors is not None and vectors.ints:
             vectors.ints[:] = [count, *list(vectors.ints)[1:]]
@@ -68,14 +68,14 @@ def _run(model: ModelWrapper, frames: Array, keep: Collection[str] | None) -> di
         else:
             context[name] = np.empty(model.get_tensor_shape(name), np.float32)
             execute_node(node, context, model.graph, model.get_opset_imports()[""])
-        del context[data]  # a chain: nothing else reads it
+        del context[data]  # in a chain nothing else reads it
         if keep is None or name in keep:
             results[name] = context[name].reshape(len(frames), -1)
     return results
 
 
 def _windows(model: ModelWrapper, node: onnx.NodeProto, frames: Array) -> Array:
-    """Windows (F, OH, OW, KH * KW * C) of frames (F, H, W, C). FINN's own code takes one frame: F become channels."""
+    """Windows (F, OH, OW, KH * KW * C) of frames (F, H, W, C). FINN's code takes one frame, so F goes into channels."""
     count, height, width, channels = frames.shape
     shape = model.get_tensor_shape(node.output[0])
     context = {

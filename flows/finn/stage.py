@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The compile stage: a QONNX model in, a folder with the folded accelerator out."""
+"""The stage `compile`: from a QONNX model to a folder with the folded accelerator."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from adiabit.flows.frontend.model_file import load
 from adiabit.flows.frontend.network import Network
 from adiabit.flows.frontend.normalize import normalize
 from adiabit.flows.frontend.read import read
-from adiabit.flows.frontend.trace import frames_for, logits, seen
+from adiabit.flows.frontend.trace import frames_for, logits, model_input
 from adiabit.flows.ladder import Rung, RungName, Vectors, predicted, save_rungs
 from adiabit.flows.toolchain import ToolError
 from adiabit.hw import storage
@@ -51,11 +51,11 @@ def compile_model(
 ) -> None:
     """Compile a QONNX file into the existing folder `out`.
 
-    Writes dataflow.onnx (FINN's hardware graph), accelerator.json and params.npz (folded as `config` says for the
-    `board` and `clock_mhz`), folding.json (the same folding in FINN's form), estimate.json, vectors.npz (made where
-    none are given: the labelled frames of `test`, corners and noise, with the logits of exact execution, which is the
-    reference then), rungs.json and finn.log. A rung that differs is told in rungs.json; what cannot be compiled
-    raises `UserError` with file, node and position.
+    Writes dataflow.onnx (FINN's hardware graph), accelerator.json and params.npz (folded as `config` says for `board`
+    and `clock_mhz`), folding.json (the same folding in FINN's form), estimate.json, vectors.npz, rungs.json and
+    finn.log. If no vectors are given, they are the labelled frames of `test`, corners and noise, with the logits of
+    exact execution as the reference. rungs.json reports a rung that differs; a model that cannot be compiled raises
+    `UserError` with file, node and position.
     """
     with finn(out / LOG):
         given, source = read(model, trusted=vectors is not None), load(model)
@@ -89,16 +89,16 @@ def compile_model(
 
 
 def _streamlined(network: Network, config: CompileConfig, model: Path) -> Streamlined:
-    """FINN's graph; where FINN fails on a network that we take, its own error, as that of any tool."""
+    """FINN's graph; `ToolError` with FINN's own error if it fails on a network that we accept."""
     try:
         return streamline(network, config)
     except UserError:
         raise
     except Exception as error:
-        told = (str(error).strip() or "no message").splitlines()[0]
+        reason = (str(error).strip() or "no message").splitlines()[0]
         raise ToolError(
-            f"{model}: FINN stops with {type(error).__name__}: {told}; the layers are of kinds that adiabit takes, so "
-            "this is a fault of ours or FINN's: please report it with the file"
+            f"{model}: FINN failed with {type(error).__name__}: {reason}; adiabit supports these layers, so this is a "
+            "bug in adiabit or in FINN; please report it with the file"
         ) from error
 
 
@@ -112,8 +112,8 @@ def _vectors(network: Network, config: CompileConfig, source: ModelWrapper, test
     if test is not None:
         if not _fits(test[0], network):
             raise UserError(
-                f"{network.file}: takes {network.features} elements a frame{_image(network)}; those of [data] have "
-                f"{_size(test[0])}; leave [data] out or name the data set of this model"
+                f"{network.file}: takes {network.features} elements a frame{_image(network)}, but frames of [data] "
+                f"have {_size(test[0])}; remove [data] or name the data set of this model"
             )
         frames = np.concatenate([test[0].reshape(len(test[0]), *network.frame).astype(np.int64), frames])
         labels = np.concatenate([test[1], labels])
@@ -122,15 +122,15 @@ def _vectors(network: Network, config: CompileConfig, source: ModelWrapper, test
 
 
 def _with_label(config: CompileConfig, network: Network) -> CompileConfig:
-    """There is no label to select from one output: its accumulator is the result."""
+    """The configuration without label selection for a single output, whose accumulator is the result."""
     several = len(network.layers[-1].dense.weights) > 1
     return config.model_copy(update={"label_select": config.label_select and several})
 
 
 def _reference(vectors: Vectors, source: ModelWrapper, network: Network, config: CompileConfig) -> Rung:
-    """The first rung of a model by someone else: exact execution, and beside it what float32 sums make of it."""
+    """The first rung of a third party's model: exact execution, and how many labels float32 sums would keep."""
     count = len(vectors.frames)
-    rounded = predicted(run_model(source, seen(vectors.frames, network, config)).reshape(count, -1))
+    rounded = predicted(run_model(source, model_input(vectors.frames, network, config)).reshape(count, -1))
     alike = int(np.sum(rounded == vectors.predictions))
     return Rung(
         name=RungName.QONNX, frames=count, equal=count, accuracy=vectors.accuracy(vectors.predictions),
@@ -139,23 +139,23 @@ def _reference(vectors: Vectors, source: ModelWrapper, network: Network, config:
 
 
 def _check(network: Network, vectors: Vectors, model: Path, config: CompileConfig) -> None:
-    """Frames must be what the host can send."""
+    """Refuse vectors that the host cannot send."""
     frames = vectors.frames
     if not _fits(frames, network) or not len(frames):
         raise UserError(
-            f"{model}: takes {network.features} elements a frame{_image(network)}; {len(frames)} vectors of "
+            f"{model}: takes {network.features} elements a frame{_image(network)}, but {len(frames)} vectors of "
             f"{_size(frames)} were given; give the vectors of this model"
         )
     host = host_levels(config)
     if frames.min() < host.low or frames.max() > host.high or (host.bipolar and np.any(frames == 0)):
         raise UserError(
-            f"{model}: vectors hold {frames.min()} to {frames.max()}; the host's elements go from {host.low} to "
+            f"{model}: vectors hold {frames.min()} to {frames.max()}; the host's elements range from {host.low} to "
             f"{host.high}; change input_bits or input_signed"
         )
 
 
 def _fits(frames: npt.NDArray[Any], network: Network) -> bool:
-    """A vector, or an image of one channel, may come in any shape of its size, other images only as (H, W, C)."""
+    """Whether frames fit: as (H, W, C) for images of several channels, else in any shape of the right size."""
     if len(network.frame) == 3 and network.channels > 1:
         return frames.shape[1:] == network.frame
     return int(np.prod(frames.shape[1:])) == network.features

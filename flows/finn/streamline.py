@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FINN's library transformations in the order that works for chains; never FINN's builder.
+"""Streamlining with FINN's library transformations, in the order that works for chains and without FINN's builder.
 
 Call inside :func:`adiabit.flows.finn.finn_setup.finn`.
 """
@@ -40,12 +40,12 @@ Floats = npt.NDArray[np.float32]
 class Streamlined:
     """FINN's hardware graph of a network, and which weight rows FINN negated."""
 
-    model: ModelWrapper  # hardware nodes, then what stays on the host
-    flips: tuple[Ints, ...]  # a layer: (MH,) of -1 and +1
+    model: ModelWrapper  # hardware nodes, then the nodes that stay on the host
+    flips: tuple[Ints, ...]  # for each layer, (MH,) of -1 and +1
 
 
 def input_type(config: CompileConfig) -> str:
-    """FINN's name of the host's element."""
+    """FINN's data type of an element from the host."""
     if config.input_bits == 1:
         return "BIPOLAR"
     return f"{'INT' if config.input_signed else 'UINT'}{config.input_bits}"
@@ -67,10 +67,10 @@ def streamline(network: Network, config: CompileConfig) -> Streamlined:
         model = model.transform(step)
     _full_products(model)
     model = _tidy(model).transform(Streamline())
-    flips = _sharpen(model, network, config)
+    flips = _set_exact_thresholds(model, network, config)
     model = model.transform(ConvertBipolarMatMulToXnorPopcount())
-    _binary_pads(model)
-    _to_sums(model)
+    _convert_pads(model)
+    _lower_sums(model)
     for step in (
         InferShapes(),
         InferDataTypes(),
@@ -80,18 +80,18 @@ def streamline(network: Network, config: CompileConfig) -> Streamlined:
         RoundAndClipThresholds(),
     ):
         model = model.transform(step)
-    _channels_last(model)
+    _mark_channels_last(model)
     products, others = _to_hardware()
     for step in products:
         model = model.transform(step)
-    _bare_signs(model)
+    _drop_sign_scaling(model)
     for step in others:
         model = model.transform(step)
     return Streamlined(model=_tidy(model), flips=flips)
 
 
 def _to_hardware() -> tuple[list[Transformation], list[Transformation]]:
-    """FINN's inference of hardware layers, in order: products with the steps behind them, then all others."""
+    """FINN's transformations to hardware layers, in order: products with the steps after them, then all others."""
     from finn.transformation.fpgadataflow.convert_to_hw.binary_matrix_vector_activation import (
         InferBinaryMatrixVectorActivation,
     )
@@ -116,7 +116,7 @@ def _to_hardware() -> tuple[list[Transformation], list[Transformation]]:
 
 
 def _full_products(model: ModelWrapper) -> None:
-    """Undo what QONNX's lowering takes for a depthwise convolution: any of one channel to one channel."""
+    """Undo the depthwise marking by QONNX's lowering, which it applies to every convolution of 1 channel to 1."""
     for node in model.get_nodes_by_op_type("Im2Col"):
         getCustomOp(node).set_nodeattr("depthwise", 0)
     for annotation in model.graph.quantization_annotation:
@@ -125,8 +125,8 @@ def _full_products(model: ModelWrapper) -> None:
         annotation.quant_parameter_tensor_names.extend(kept)
 
 
-def _channels_last(model: ModelWrapper) -> None:
-    """Tell FINN that images are NHWC at each step, as they are; its guess would transpose them."""
+def _mark_channels_last(model: ModelWrapper) -> None:
+    """Mark images as NHWC at every threshold; FINN's guess would transpose them."""
     for node in model.get_nodes_by_op_type("MultiThreshold"):
         if len(model.get_tensor_shape(node.input[0])) == 4:
             getCustomOp(node).set_nodeattr("data_layout", "NHWC")
@@ -134,8 +134,8 @@ def _channels_last(model: ModelWrapper) -> None:
                 model.set_tensor_layout(tensor, ["N", "H", "W", "C"])
 
 
-def _bare_signs(model: ModelWrapper) -> None:
-    """A sign of the input that stays -1 and +1: FINN's Thresholding makes these of 0 and 1 by itself."""
+def _drop_sign_scaling(model: ModelWrapper) -> None:
+    """Remove scale and bias from a sign of the input: FINN's Thresholding maps 0 and 1 to -1 and +1 by itself."""
     for node in model.get_nodes_by_op_type("MultiThreshold"):
         step = getCustomOp(node)
         if step.get_nodeattr("out_dtype") == "BIPOLAR":
@@ -143,17 +143,17 @@ def _bare_signs(model: ModelWrapper) -> None:
             step.set_nodeattr("out_bias", 0.0)
 
 
-def _binary_pads(model: ModelWrapper) -> None:
-    """In a stream that was turned from -1 and +1 to 0 and 1 the constants of pads must turn too; FINN leaves them."""
+def _convert_pads(model: ModelWrapper) -> None:
+    """Convert the constants of pads in streams that FINN has converted from -1 and +1 to 0 and 1."""
     for node in model.get_nodes_by_op_type("Pad"):
         if model.get_tensor_datatype(node.input[0]) == DataType["BINARY"]:
             model.set_initializer(node.input[2], (model.get_initializer(node.input[2]) + 1) / 2)
 
 
-def _to_sums(model: ModelWrapper) -> None:
-    """Make FINN's GlobalAccPool of each sum over an image; factor and addend of a popcount before it go behind it.
+def _lower_sums(model: ModelWrapper) -> None:
+    """Replace each sum over an image by FINN's GlobalAccPool, and move a factor and addend from before to after it.
 
-    Of the addend it is the sum over all pixels that goes behind.
+    The addend becomes its sum over all pixels.
     """
     nodes = model.graph.node
     for node in model.get_nodes_by_op_type("ReduceSum"):
@@ -192,14 +192,14 @@ def _tidy(model: ModelWrapper) -> ModelWrapper:
     return model
 
 
-def _sharpen(model: ModelWrapper, network: Network, config: CompileConfig) -> tuple[Ints, ...]:
+def _set_exact_thresholds(model: ModelWrapper, network: Network, config: CompileConfig) -> tuple[Ints, ...]:
     """Replace FINN's thresholds by exact ones; returns which weight rows of each layer FINN negated."""
     products = model.get_nodes_by_op_type("MatMul")
     steps = model.get_nodes_by_op_type("MultiThreshold")
     if (len(products), len(steps)) != (len(network.layers), len(network.quantizers)):
         raise UserError(
             f"{network.file}: FINN streamlined {len(network.layers)} layers and {len(network.quantizers)} quantizers "
-            f"to {[n.op_type for n in model.graph.node]}; one MatMul and one MultiThreshold each are needed; "
+            f"to {[n.op_type for n in model.graph.node]}; one MatMul and one MultiThreshold for each are needed; "
             "please report this model"
         )
     pending = list(steps)
@@ -223,7 +223,7 @@ def _sums(layer: Layer, levels: Levels) -> Sums:
     weights = layer.dense.weights
     if levels.bipolar and layer.dense.bipolar:
         return Sums(first=-weights.shape[1], stride=2, low=0, high=weights.shape[1])
-    # a row may be negated: the range holds both signs of it
+    # a row may be negated, so the range covers both signs
     bound = int((np.abs(weights).sum(axis=1)).max()) * max(-levels.low, levels.high)
     return Sums(first=0, stride=1, low=-bound, high=bound)
 
@@ -231,10 +231,10 @@ def _sums(layer: Layer, levels: Levels) -> Sums:
 def _flips(layer: Layer, found: Floats | None) -> Ints:
     weights = layer.dense.weights
     if found is None or found.shape != weights.T.shape:
-        layer.dense.place.refuse("FINN changed the shape of the weights; please report this model")
+        layer.dense.place.refuse("FINN changed the shape of its weights; please report this model")
     flips = np.where((found.T * weights).sum(axis=1) < 0, -1, 1)
     if not np.array_equal(found.T, weights * flips[:, None]):
-        layer.dense.place.refuse("FINN changed the weights by more than their sign; please report this model")
+        layer.dense.place.refuse("FINN changed more of its weights than their sign; please report this model")
     return flips
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What makes equality of rungs worth little: outputs that never change, and an input that its quantizer cuts off."""
+"""Warnings where equal rungs show little: outputs that never change, and an input that its quantizer clips."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.stages import Kind, Stage, Stream
 
 Array = npt.NDArray[Any]
-RARE = 0.02  # share of the host's integers below which a sign hardly occurs
-REMEDY = "check compile.input_scale and compile.input_offset, and what was learnt"
+RARE = 0.02  # share of the host's integers below which a sign counts as rare
+REMEDY = "check compile.input_scale, compile.input_offset and the training"
 
 
 @dataclass
 class Changes:
-    """Which streams have carried other values in some frame than in the first."""
+    """Records which streams have differed from their first frame in some later frame."""
 
     first: dict[str, Array] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
 
     def watch(self, stream: Stream, values: Array) -> None:
-        """Take in a block of a stream's values (F, *shape)."""
+        """Record a block of a stream's values (F, *shape)."""
         first = self.first.setdefault(stream.name, values[0].copy())
         if stream.name not in self.changed and np.any(values != first):
             self.changed.add(stream.name)
 
     def warnings(self, accelerator: Accelerator, labels: Array | None, frames: int) -> tuple[str, ...]:
-        """A line for the first stage that puts out the same for all frames, and one for labels that are the same."""
+        """A line for the first stage whose output is the same for all frames, and one if all labels are the same."""
         if frames < 2:
             return ()
-        still = [s.name for s in accelerator.stages if not s.labels and self._still(s)]
-        found = [f"stage {still[0]} puts out the same for all {frames:,} frames"] if still else []
+        constant = [s.name for s in accelerator.stages if not s.labels and self._constant(s)]
+        found = [f"stage {constant[0]} outputs the same for all {frames:,} frames"] if constant else []
         if labels is not None and not np.ptp(labels):
-            found.append(f"label {labels[0]:g} for all {frames:,} frames")
+            found.append(f"the label is {labels[0]:g} for all {frames:,} frames")
         return tuple(f"{what}, so equality shows little; {REMEDY}" for what in found)
 
-    def _still(self, stage: Stage) -> bool:
+    def _constant(self, stage: Stage) -> bool:
         return all(stream.name not in self.changed for stream in stage.outputs)
 
 
 def unfit_input(network: Network, config: CompileConfig) -> tuple[str, ...]:
-    """A line where the quantizer of the input makes the same of most of the host's integers; `network` as it was read.
+    """A line if the input's quantizer maps most of the host's integers to the same level.
 
-    Of a model without such a quantizer nothing is known.
+    `network` is the network as read, before normalization. Without a quantizer of the input there is no warning.
     """
     quantizer = network.quantizer
     if quantizer is None:
@@ -71,11 +71,11 @@ def unfit_input(network: Network, config: CompileConfig) -> tuple[str, ...]:
 
 
 def _example(network: Network, quantizer: Quantizer, config: CompileConfig) -> str:
-    """The scale and offset that spread the host's integers over the quantizer's range, where that is known."""
+    """The scale and offset that spread the host's integers over the quantizer's range, if known."""
     if any(step.node.op_type == "Relu" for step in network.head.steps):
         return ""
     factor, addend = (values[0] for values in network.head.affine(network.channels))
-    if not factor:  # the input has no say
+    if not factor:  # the input has no effect
         return ""
     host, levels = host_levels(config), quantizer.levels
     low, high = ((levels.scale * level + levels.offset - addend) / factor for level in (levels.low, levels.high))

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a QONNX file to a network of typed layers and exact integer thresholds; FINN is not needed here."""
+"""From a QONNX file to a network of typed layers and exact integer thresholds, without FINN."""

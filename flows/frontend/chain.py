@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Element-wise float operations of a model, kept as they are so that they can be run, and where each node stands.
+"""Element-wise float operations of a model, kept as ONNX nodes so that they can be executed, and each node's place.
 
 Shapes: N rows, C channels.
 """
@@ -25,7 +25,7 @@ Reals = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a node stands, for messages: file, name, kind and position in the file's list of nodes."""
+    """The place of a node, for messages: file, name, kind and position in the file's list of nodes."""
 
     file: Path
     name: str
@@ -37,21 +37,21 @@ class Place:
         return f"{self.file}: node {self.name!r} ({self.op}, {self.index} of {self.total})"
 
     def refuse(self, why: str) -> NoReturn:
-        """Raise the `UserError` of this node; `why` tells what is wrong, what was expected and what to do."""
+        """Raise a `UserError` at this node; `why` says what is wrong, what is expected and what to do."""
         raise UserError(f"{self}: {why}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One element-wise operation on the data with constants, e.g. Mul, Add or BatchNormalization."""
+    """One element-wise operation of data with constants, e.g. Mul, Add or BatchNormalization."""
 
     place: Place
     node: onnx.NodeProto
-    data: int  # which of the node's inputs the data is
+    data: int  # the index of the input that carries the data
     constants: dict[int, npt.NDArray[np.float32]]  # the other inputs by index
 
     def affine(self, channels: int) -> tuple[Reals, Reals]:
-        """Factor and addend of each channel, in float64; `UserError` where the step is not affine."""
+        """Factor and addend of each channel (C,), in float64; `UserError` if the step is not affine."""
         one, zero = np.ones(channels), np.zeros(channels)
         op, first = self.node.op_type, self.data == 0
         if op == "BatchNormalization":
@@ -68,20 +68,20 @@ class Step:
             return one, value
         if op != "Sub":
             self.place.refuse(
-                "is no factor and addend; only Add, Sub, Mul, Div and BatchNormalization can stand here; remove it"
+                "is not affine; only Add, Sub, Mul, Div and BatchNormalization are allowed here; remove it"
             )
         return (one, -value) if first else (-one, value)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chain:
-    """Element-wise operations in the order and in the float32 arithmetic of the model."""
+    """Element-wise operations in the model's order and float32 arithmetic."""
 
     steps: tuple[Step, ...]
     opset: int
 
     def __call__(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The chain's value for each element of x (N, C), as onnxruntime computes it."""
+        """The result for x (N, C), as onnxruntime computes it."""
         for step in self.steps:
             inputs = {step.data: x.astype(np.float32), **step.constants}
             x = run_node(step.node, [inputs[i] for i in sorted(inputs)], self.opset)
@@ -89,11 +89,11 @@ class Chain:
 
     @property
     def linear(self) -> Chain:
-        """The chain without its Relus: an affine stand-in that rises and falls where the chain does."""
+        """The chain without its Relus: an affine function with the chain's monotonicity in each channel."""
         return Chain(steps=tuple(step for step in self.steps if step.node.op_type != "Relu"), opset=self.opset)
 
     def signs(self, channels: int) -> Reals:
-        """Whether each channel rises (1), falls (-1) or stays (0)."""
+        """Whether each channel (C,) rises (1), falls (-1) or is constant (0)."""
         signs = np.ones(channels)
         for step in self.steps:
             if step.node.op_type != "Relu":
@@ -101,7 +101,7 @@ class Chain:
         return signs
 
     def affine(self, channels: int) -> tuple[Reals, Reals]:
-        """Factor and addend of each channel for the whole chain; `UserError` where a step is not affine."""
+        """Factor and addend of each channel (C,) for the whole chain; `UserError` if a step is not affine."""
         factor, addend = np.ones(channels), np.zeros(channels)
         for step in self.steps:
             a, b = step.affine(channels)
@@ -110,7 +110,7 @@ class Chain:
 
 
 def run_node(node: onnx.NodeProto, inputs: Sequence[npt.NDArray[Any]], opset: int) -> npt.NDArray[Any]:
-    """A node's first output, computed by onnxruntime from all of its inputs; no other node is merged into it."""
+    """A node's first output, computed by onnxruntime from its inputs; run alone, it is not fused with other nodes."""
     session = _session(node.SerializeToString(), opset, tuple((str(x.dtype), x.ndim) for x in inputs))
     made = session.run(None, {f"x{k}": np.ascontiguousarray(x) for k, x in enumerate(inputs)})
     return np.asarray(made[0])
@@ -135,5 +135,5 @@ def _session(content: bytes, opset: int, kinds: tuple[tuple[str, int], ...]) -> 
 
 
 def constant(value: Any) -> npt.NDArray[np.float32]:
-    """A float32 array of its own."""
+    """A new float32 array."""
     return np.array(value, dtype=np.float32)

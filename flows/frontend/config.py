@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be chosen about compiling; frozen, checked at construction, unknown keys refused."""
+"""The configuration of compiling: frozen, checked at construction, without unknown keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Parallel = Annotated[int, Field(ge=1)]
-MOST_BEATS = 1 << 20  # that a FIFO holds
+MOST_BEATS = 1 << 20  # depth of a FIFO
 
 
 class Table(BaseModel):
@@ -20,7 +20,7 @@ class Table(BaseModel):
 
 
 class StageFold(Table):
-    """Parallelism of one stage, in FINN's words; for thresholds and the label, `pe` alone counts."""
+    """The parallelism of one stage, in FINN's terms; thresholds and the label stage use `pe` only."""
 
     pe: Parallel = 1
     simd: Parallel = 1
@@ -28,28 +28,31 @@ class StageFold(Table):
 
 
 class FoldConfig(Table):
-    """How parallel the accelerator shall be: one of a frame rate, a LUT budget, each stage by hand, FINN's JSON.
+    """How the accelerator is folded, by one of a frame rate, a LUT budget, values for each stage, or FINN's JSON.
 
-    None of them: as fast as fits into half of the board's part. `buffers`: the depths of the FIFOs between stages.
+    Without any of them, it is as fast as fits into half of the board's part. `buffers` sets the depths of the FIFOs
+    between stages.
     """
 
-    fps: Annotated[float, Field(gt=0)] | None = None  # frames a second that must be reached, with the fewest LUTs
-    luts: Parallel | None = None  # LUTs that must not be exceeded, with the most frames a second
-    stages: dict[str, StageFold] | None = None  # by stage name: fc0, threshold0, label
-    finn_json: Path | None = None  # a folding configuration as FINN's users have it
-    buffers: Literal["full-rate", "least"] | dict[str, int] = "full-rate"  # a rule, or places by stream
+    fps: Annotated[float, Field(gt=0)] | None = None  # at least so many frames a second, with the fewest LUTs
+    luts: Parallel | None = None  # at most so many LUTs, with the most frames a second
+    stages: dict[str, StageFold] | None = None  # by stage name, e.g. fc0, threshold0, label
+    finn_json: Path | None = None  # a folding configuration in FINN's form
+    buffers: Literal["full-rate", "least"] | dict[str, int] = "full-rate"  # a rule, or the depth by stream
 
     @field_validator("buffers", mode="before")
     @classmethod
     def _rule_or_depths(cls, value: Any) -> Any:
         depths = value.values() if isinstance(value, dict) else [] if value in ("full-rate", "least") else [None]
         if not all(type(depth) is int and 2 <= depth <= MOST_BEATS for depth in depths):
-            raise ValueError(f"must be 'full-rate', 'least', or depths of 2 to {MOST_BEATS} by stream, as {{ x = 8 }}")
+            raise ValueError(
+                f"must be 'full-rate', 'least', or depths of 2 to {MOST_BEATS} by stream, e.g. {{ x = 8 }}"
+            )
         return value
 
     @property
     def targets(self) -> list[str]:
-        """The keys that are given of those that choose the folding."""
+        """The given keys among those that determine the folding."""
         return [name for name in ("fps", "luts", "stages", "finn_json") if getattr(self, name) is not None]
 
     @model_validator(mode="after")
@@ -61,7 +64,7 @@ class FoldConfig(Table):
 
     @property
     def free(self) -> bool:
-        """Whether no folding is asked for."""
+        """Whether the folding is left to the compiler."""
         return not self.targets
 
 
@@ -69,15 +72,15 @@ class CompileConfig(Table):
     """How a QONNX model becomes an accelerator."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = "accelerator"  # of the circuit's top module
-    input_bits: Annotated[int, Field(ge=1, le=16)] = 8  # of one element from the host; 1 means -1 and +1
+    input_bits: Annotated[int, Field(ge=1, le=16)] = 8  # of an element from the host; 1 stands for -1 and +1
     input_signed: bool = False
-    input_scale: float = 1.0  # the model expects input_scale * element + input_offset
+    input_scale: float = 1.0  # the model sees input_scale * element + input_offset
     input_offset: float = 0.0
-    label_select: bool = True  # False: the accelerator puts out the last layer's accumulators
+    label_select: bool = True  # False: the output is the last layer's accumulators
     fold: FoldConfig = FoldConfig()
 
     @model_validator(mode="after")
-    def _inputs_make_sense(self) -> Self:
+    def _finite_input(self) -> Self:
         if not math.isfinite(self.input_scale) or not math.isfinite(self.input_offset) or self.input_scale == 0:
             raise ValueError("input_scale must be finite and not 0, input_offset must be finite")
         return self

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exact execution of a QONNX model: what it means, without the noise of float32 sums.
+"""Exact execution of a QONNX model: its meaning, without the rounding of float32 sums.
 
 A quantized tensor *is* an array of integers; its real values are scale * integer + offset. So a product of quantized
-data and weights is a sum of integers, times its scales: here it is computed in integers, scaled in float64 and rounded
-once to float32. Whatever stands between a product and the next quantizer runs node by node in float32, as the model has
-it. docs/compile.md says why this is the model's meaning. The nodes are walked as they stand in the file, without what
+data and weights is a sum of integers times their scales: it is computed here in integers, scaled in float64 and rounded
+once to float32. The nodes between a product and the next quantizer run one by one in float32, as the model has them.
+docs/compile.md explains why this is the model's meaning. Execution follows the nodes of the file, not the network that
 the compiler has read from it, so that the ladder checks the reader too.
 
 Shapes: N frames, C channels.
@@ -35,7 +35,7 @@ ONE, ZERO = np.ones(()), np.zeros(())
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Tensor:
-    """Real values, and where they are known the integers that they stand for: scale * integers + offset."""
+    """Real values and, where known, the integers behind them: real = scale * integers + offset."""
 
     real: Array  # float32, as the model computes it
     integers: Reals | None = None
@@ -44,17 +44,17 @@ class Tensor:
 
     @property
     def exact(self) -> Reals:
-        """The values in float64, from the integers where they are known."""
+        """The values in float64, from the integers if known."""
         return self.real.astype(float) if self.integers is None else self.scale * self.integers + self.offset
 
     @property
-    def rising(self) -> bool:
-        """Whether one scale > 0 and one offset are those of all elements, so that integers compare as values do."""
+    def ordered(self) -> bool:
+        """Whether integers compare like their values: all elements share one offset and one scale > 0."""
         return self.integers is not None and self.scale.size == self.offset.size == 1 and bool(np.all(self.scale > 0))
 
 
 def execute(model: ModelWrapper, source: Tensor) -> dict[str, Tensor]:
-    """Every tensor that the nodes of a model compute; constants must be folded, `source` (N, ...) is the input."""
+    """Every tensor that a model's nodes compute for the input `source` (N, ...); its constants must be folded."""
     graph, opset = model.graph, model.get_opset_imports()[""]
     known = {t.name: Tensor(real=numpy_helper.to_array(t)) for t in graph.initializer}
     known[graph.input[0].name] = source
@@ -66,7 +66,7 @@ def execute(model: ModelWrapper, source: Tensor) -> dict[str, Tensor]:
 
 
 def _float(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
-    """A node of which only the float32 values are known."""
+    """The result of a node in float32 only, without integers."""
     return Tensor(real=run_node(node, [t.real for t in inputs], opset))
 
 
@@ -82,16 +82,16 @@ def _quantize(node: onnx.NodeProto, inputs: list[Tensor], _: int) -> Tensor:
 
 
 def _move(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
-    """Elements change places, or the largest of some is taken: the integers do as the values do."""
+    """A node that moves elements or takes the largest of some, which acts on the integers as on the values."""
     x, others = inputs[0], [t.real for t in inputs[1:]]
-    if node.op_type == "Reshape" and others[0][0] == 1:  # the batch, which is 1 in the file
+    if node.op_type == "Reshape" and others[0][0] == 1:  # the batch axis, which is 1 in the file
         others = [np.array([len(x.real), *others[0][1:]])]
 
     def moved(values: Array) -> Array:
         return run_node(node, [values, *others], opset)
 
     made = Tensor(real=moved(x.real))
-    if x.integers is None or (node.op_type == "MaxPool" and not x.rising):
+    if x.integers is None or (node.op_type == "MaxPool" and not x.ordered):
         return made
     scale, offset = (
         v.reshape(()) if v.size == 1 else moved(np.broadcast_to(v, x.real.shape)) for v in (x.scale, x.offset)
@@ -100,9 +100,9 @@ def _move(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
 
 
 def _pad(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
-    """The padded value is an integer where one stands for it."""
+    """A Pad; integers are known if some integer stands for the padding value."""
     made, x = _float(node, inputs, opset), inputs[0]
-    if not x.rising:
+    if not x.ordered:
         return made
     levels = np.rint((made.real - x.offset) / x.scale)
     known = np.all(np.abs(x.scale * levels + x.offset - made.real) <= 1e-6 * x.scale)
@@ -110,12 +110,12 @@ def _pad(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
 
 
 def _average(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
-    """The mean of a whole image is the sum of its integers, in steps that are as much smaller."""
+    """The mean of a whole image: the sum of its integers, with the scale divided by the number of pixels."""
     made, x = _float(node, inputs, opset), inputs[0]
     batch, channels, *sides = x.real.shape
     if x.integers is None or made.real.size != batch * channels or not sides:
         return made
-    if not (_same_in_pixels(x.scale, x.real) and _same_in_pixels(x.offset, x.real)):
+    if not (_uniform_over_pixels(x.scale, x.real) and _uniform_over_pixels(x.offset, x.real)):
         return made
     first = (slice(None), slice(None), *(slice(1),) * len(sides))
     shape = (1, channels, *made.real.shape[2:])
@@ -127,14 +127,14 @@ def _average(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
     return replace(made, integers=total, scale=scale / math.prod(sides), offset=offset)
 
 
-def _same_in_pixels(value: Reals, image: Array) -> bool:
-    """Whether what broadcasts against images (N, C, ...) is one number, or one for each channel."""
+def _uniform_over_pixels(value: Reals, image: Array) -> bool:
+    """Whether a value that broadcasts against images (N, C, ...) is one number, or one per channel."""
     full = (1,) * (image.ndim - value.ndim) + value.shape
     return math.prod(full) in (1, full[1])
 
 
 def _affine(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
-    """A factor and an addend: the integers stay what they are."""
+    """An affine node: the integers stay, scale and offset change."""
     made, data = _float(node, inputs, opset), [k for k, t in enumerate(inputs) if t.integers is not None]
     if len(data) != 1:
         return made
@@ -158,13 +158,13 @@ def _factors(node: onnx.NodeProto, inputs: list[Tensor], data: int) -> tuple[Rea
 
 
 def _product(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
-    """A sum of integers, then its scales, then a bias in float32 where there is one."""
+    """A product: a sum of integers, then its scales, then the bias, if any, in float32."""
     x, weights, *bias = inputs
-    rows = _rows(weights, turned=node.op_type != "Conv" and not attribute(node, "transB", 0))
+    rows = _rows(weights, transposed=node.op_type != "Conv" and not attribute(node, "transB", 0))
     if x.integers is None or x.scale.size > 1 or x.offset.size > 1 or rows is None:
         return _float(node, inputs, opset)
     filters, scale = rows
-    columns = (-1, *(1,) * (x.real.ndim - 2))  # of what there is for each row of weights
+    columns = (-1, *(1,) * (x.real.ndim - 2))  # broadcasts a value per row of weights
     multiply = _convolve(node) if node.op_type == "Conv" else _multiply
     total, shift = multiply(x.integers, filters), ZERO
     if np.any(x.offset):
@@ -178,12 +178,12 @@ def _product(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
     return replace(made, real=real + value, offset=made.offset + value.astype(float))
 
 
-def _rows(weights: Tensor, *, turned: bool) -> tuple[Reals, Reals] | None:
-    """Integer weights (MH, ...) and the scale of each row, where they are quantized so."""
+def _rows(weights: Tensor, *, transposed: bool) -> tuple[Reals, Reals] | None:
+    """Integer weights (MH, ...) and the scale of each row (MH,); None if they are not quantized that way."""
     if weights.integers is None or np.any(weights.offset):
         return None
     integers, scale = weights.integers, np.broadcast_to(weights.scale, weights.real.shape)
-    if turned:
+    if transposed:
         integers, scale = integers.T, scale.T
     scale = scale.reshape(len(scale), -1)
     return None if np.any(scale != scale[:, :1]) else (integers, scale[:, 0])
@@ -195,7 +195,7 @@ def _multiply(x: Reals, weights: Reals) -> Reals:
 
 
 def _convolve(node: onnx.NodeProto) -> Callable[[Reals, Reals], Reals]:
-    """The convolution of a node, x (N, C, *sides) by weights (OC, C, *kernel), with its zeros around."""
+    """The convolution of a node, x (N, C, *sides) by weights (OC, C, *kernel), with its zero padding."""
 
     def convolve(x: Reals, weights: Reals) -> Reals:
         kernel = weights.shape[2:]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What onnx takes for granted and crashes on otherwise: attributes in range, constants as long as they say, text."""
+"""Checks of what onnx takes for granted and crashes on: attributes in range, complete constants, valid text."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from adiabit import files
 from adiabit.errors import UserError
 from adiabit.flows.frontend.chain import Place
 
-SIDE = 1 << 16  # of a kernel, a stride or a pad at most
-ELEMENTS = 1 << 28  # of a tensor at most: 1 GiB of float32
+SIDE = 1 << 16  # largest kernel, stride or pad
+ELEMENTS = 1 << 28  # in a tensor at most: 1 GiB of float32
 AXES = 8  # of a tensor at most
-TOLD = 200  # characters of a library's own message
+SHOWN = 200  # characters of a library's own message
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What an attribute must be: its type, and its least and largest number."""
+    """The constraint on an attribute: its type, and its smallest and largest number."""
 
     type: int
     low: float = -math.inf
     high: float = math.inf
 
     def broken(self, found: onnx.AttributeProto) -> str:
-        """What is needed instead; empty where the attribute keeps the rule."""
+        """What is needed instead; empty if the attribute meets the rule."""
         if found.type != self.type:
             return f"{AttributeProto.AttributeType.Name(self.type)} is needed"
         if self.type == AttributeProto.STRING:
@@ -67,7 +67,7 @@ RULES: dict[str, dict[str, Rule]] = {
     "Transpose": {"perm": Rule(AttributeProto.INTS, 0, AXES)},
     "Unsqueeze": {"axes": AXIS_LIST},
 }
-REQUIRED = {"Quant": ("narrow", "signed")}  # of those that onnx's checker does not know
+REQUIRED = {"Quant": ("narrow", "signed")}  # for the kinds that onnx's checker does not know
 NUMBERS = (
     "bool",
     "double",
@@ -86,24 +86,24 @@ INPUTS = {"BipolarQuant": ("data", "scale"), "Quant": ("data", "scale", "zero po
 
 
 def reason(error: Exception) -> str:
-    """A library's own message in one short line, without the places in its sources."""
+    """A library's own message as one short line, without its source locations."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    told = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
-    told = told.rpartition("[ONNXRuntimeError] : ")[2].removesuffix(".")
-    return told if len(told) <= TOLD else told[:TOLD] + "…"
+    text = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    text = text.rpartition("[ONNXRuntimeError] : ")[2].removesuffix(".")
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
 
 
 def type_name(kind: int) -> str:
-    """The name of a type of elements."""
+    """The name of an element type."""
     known = kind in TensorProto.DataType.values()
-    return str(TensorProto.DataType.Name(kind)).lower() if known else f"type {kind}"
+    return str(TensorProto.DataType.Name(kind)).lower() if known else str(kind)
 
 
 def check_text(model: onnx.ModelProto) -> None:
-    """Raise `ValueError` where a name is not UTF-8; protobuf hands it out as bytes then."""
+    """Raise `ValueError` for a name that is not UTF-8, which protobuf returns as bytes."""
     for text in _texts(model):
         if isinstance(text, bytes):
-            raise ValueError(f"{text!r:.60} is not text")  # noqa: TRY004  # of the file, not of ours
+            raise ValueError(f"{text!r:.60} is not text")  # noqa: TRY004  # a fault of the file, not of a caller
 
 
 def _texts(model: onnx.ModelProto) -> Iterator[str | bytes]:
@@ -119,18 +119,18 @@ def _texts(model: onnx.ModelProto) -> Iterator[str | bytes]:
 
 
 def check_node(place: Place, node: onnx.NodeProto) -> None:
-    """Attributes and number of inputs and outputs of one node."""
+    """Refuse a node with wrong attributes or a wrong number of inputs or outputs."""
     if not node.output or not node.output[0]:
-        place.refuse("has no output; each node needs one; export it anew")
+        place.refuse("has no output; each node needs one; export it again")
     if (wanted := INPUTS.get(node.op_type)) and (len(node.input) != len(wanted) or not all(node.input)):
-        place.refuse(f"has inputs {list(node.input)}; {', '.join(wanted)} are needed; export it anew")
+        place.refuse(f"has inputs {list(node.input)}; {', '.join(wanted)} are needed; export it again")
     for found in node.attribute:
         _check_attribute(place, found, RULES.get(node.op_type, {}).get(found.name))
     names = Counter(found.name for found in node.attribute)
     if twice := [name for name, count in names.items() if count > 1]:
-        place.refuse(f"has attribute {twice[0]!r} twice; once is needed; export it anew")
+        place.refuse(f"has attribute {twice[0]!r} twice; names must be unique; export it again")
     if missing := [name for name in REQUIRED.get(node.op_type, ()) if name not in names]:
-        place.refuse(f"has no attribute {missing[0]!r}; it is needed; export it anew")
+        place.refuse(f"lacks attribute {missing[0]!r}, which is required; export it again")
 
 
 def _check_attribute(place: Place, found: onnx.AttributeProto, rule: Rule | None) -> None:
@@ -143,9 +143,9 @@ def _check_attribute(place: Place, found: onnx.AttributeProto, rule: Rule | None
         try:
             found.s.decode()
         except UnicodeDecodeError:
-            place.refuse(f"attribute {found.name!r} is not text; UTF-8 is needed; export it anew")
+            place.refuse(f"attribute {found.name!r} is not text; UTF-8 is needed; export it again")
     if rule and (needed := rule.broken(found)):
-        place.refuse(f"attribute {found.name} is {_shown(found)}; {needed}; export it anew")
+        place.refuse(f"attribute {found.name} is {_shown(found)}; {needed}; export it again")
 
 
 def _shown(found: onnx.AttributeProto) -> str:
@@ -156,26 +156,27 @@ def _shown(found: onnx.AttributeProto) -> str:
 
 
 def check_tensors(path: Path, model: onnx.ModelProto) -> None:
-    """Every constant holds the numbers that it announces; external data are taken in from the model's own folder."""
+    """Refuse constants that are damaged or too large; loads external data from the model's own folder."""
     names = Counter(tensor.name for tensor in model.graph.initializer)
     if twice := [name for name, count in names.items() if count > 1]:
-        raise UserError(f"{path}: constant {twice[0]!r} is there twice; names must differ; export it anew")
+        raise UserError(f"{path}: constant {twice[0]!r} exists twice; names must be unique; export it again")
     for tensor in _tensors(model):
         where = f"{path}: constant {tensor.name!r}"
         if any(d < 0 for d in tensor.dims) or math.prod(tensor.dims) > ELEMENTS:
             raise UserError(
-                f"{where} has shape {list(tensor.dims)}; at most {ELEMENTS:,} elements can be read; export it anew"
+                f"{where} has shape {list(tensor.dims)}; at most {ELEMENTS:,} elements can be read; export it again"
             )
         if tensor.data_location == TensorProto.EXTERNAL:
-            _take_in(where, path, tensor)
+            _load_external(where, path, tensor)
         if type_name(tensor.data_type) not in NUMBERS:
             raise UserError(
-                f"{where} is of {type_name(tensor.data_type)}; one of {', '.join(NUMBERS)} is needed; export it anew"
+                f"{where} has type {type_name(tensor.data_type)}; one of {', '.join(NUMBERS)} is needed; export it "
+                "again"
             )
         try:
             numpy_helper.to_array(tensor)
         except (TypeError, ValueError) as error:
-            raise UserError(f"{where} is damaged ({reason(error)}); export it anew") from error
+            raise UserError(f"{where} is damaged ({reason(error)}); export it again") from error
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
@@ -188,7 +189,7 @@ def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
 
 
 def locations(model: onnx.ModelProto) -> list[str]:
-    """Where the constants lie that are not in the file itself."""
+    """The files, as the model names them, that hold its external constants."""
     return sorted({_location(t) for t in _tensors(model) if t.data_location == TensorProto.EXTERNAL})
 
 
@@ -196,22 +197,22 @@ def _location(tensor: onnx.TensorProto) -> str:
     return next((str(entry.value) for entry in tensor.external_data if entry.key == "location"), "")
 
 
-def _take_in(where: str, path: Path, tensor: onnx.TensorProto) -> None:
-    """Load a tensor's external data; only a regular file beside the model is opened."""
+def _load_external(where: str, path: Path, tensor: onnx.TensorProto) -> None:
+    """Load a tensor's external data; only a regular file in the model's own folder is opened."""
     location = _location(tensor)
     folder, place = path.parent.resolve(), Path(location)
     inside = location and "\0" not in location and (folder / place).resolve().is_relative_to(folder)
     if not inside or place.is_absolute():
         raise UserError(
-            f"{where} lies in {location!r}; external data must lie in the model's own folder; save it as one file"
+            f"{where} is stored in {location!r}; external data must be in the model's own folder; save it as one file"
         )
     try:
         files.regular(path.parent / place, "put it beside the model")
     except UserError as error:
-        raise UserError(f"{where} lies in a file of its own: {error}") from error
+        raise UserError(f"{where} is stored externally: {error}") from error
     try:
         onnx.external_data_helper.load_external_data_for_tensor(tensor, str(path.parent))
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
-        raise UserError(f"{where}: external data do not fit ({reason(error)}); save it as one file") from error
+        raise UserError(f"{where}: its external data does not fit ({reason(error)}); save it as one file") from error
     tensor.data_location = TensorProto.DEFAULT
     del tensor.external_data[:]

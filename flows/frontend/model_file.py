@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening an ONNX file: damaged files, other dialects and unfit inputs are refused before any library sees them."""
+"""Opening an ONNX file; damaged files, other dialects and unsuitable inputs are refused before a library sees them."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from adiabit.flows.frontend.chain import Place
 from adiabit.flows.frontend.kinds import ALIASES, BREVITAS, DOMAIN, QUANTIZERS, STANDARD, refuse_kind
 from adiabit.flows.frontend.simplify import simplified
 
-SIZE = 2 << 30  # bytes: protobuf takes no more
-OPSETS = range(7, onnx.defs.onnx_opset_version() + 1)  # older ones broadcast otherwise
+SIZE = 2 << 30  # bytes, protobuf's limit
+OPSETS = range(7, onnx.defs.onnx_opset_version() + 1)  # older opsets broadcast differently
 GIVE = "give the path of a QONNX file"
 
 
 def load(path: Path) -> ModelWrapper:
-    """The model of a file that `read` has taken: constants folded, batch of 1; names are the file's own."""
+    """The model of a file that `read` accepts, with constants folded and a batch of 1; names are the file's own."""
     model = simplified(path, open_model(path))
-    return ModelWrapper(model, fix_missing_initializer_valueinfo=False)  # none is missing; qonnx looks in squared time
+    return ModelWrapper(model, fix_missing_initializer_valueinfo=False)  # none is missing; looking takes squared time
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a model file and of the files beside it that hold its constants; what cannot be read is left out.
+    """SHA-256 of a model file and of the files beside it with its external constants; missing ones are left out.
 
-    `UserError` where the model itself is none.
+    `UserError` if the file is not an ONNX model.
     """
     found = hashlib.sha256(files.read_bytes(path, GIVE))
     for location in model_check.locations(_parsed(path)):
@@ -43,7 +43,7 @@ def digest(path: Path) -> str:
 
 
 def open_model(path: Path) -> onnx.ModelProto:
-    """The file's own model, in today's domain and with a batch of 1, its external data taken in."""
+    """The model of a file, with quantizers in qonnx's current domain, a batch of 1, and external data loaded."""
     model = _parsed(path)
     graph = model.graph
     _check_graph(path, model)
@@ -51,26 +51,26 @@ def open_model(path: Path) -> onnx.ModelProto:
     inputs = [i for i in graph.input if i.name not in constants]
     if not graph.node or len(inputs) != 1 or len(graph.output) != 1:
         raise UserError(
-            f"{path}: {len(graph.node)} nodes, inputs {[i.name for i in inputs]}, outputs "
+            f"{path}: has {len(graph.node)} nodes, inputs {[i.name for i in inputs]} and outputs "
             f"{[o.name for o in graph.output]}; nodes, one input and one output are needed; export such a network"
         )
     if graph.output[0].name not in {name for node in graph.node for name in node.output}:
-        raise UserError(f"{path}: no node makes the output {graph.output[0].name!r}; one must; export it anew")
+        raise UserError(f"{path}: no node computes the output {graph.output[0].name!r}; one must; export it again")
     _fix_shape(path, inputs[0])
     for place, node in zip(places(path, model), graph.node, strict=True):
-        _today(place, node)
+        _modernize(place, node)
         model_check.check_node(place, node)
     _fix_opsets(path, model)
     model_check.check_tensors(path, model)
     try:
         onnx.checker.check_model(model)
     except (ValueError, onnx.checker.ValidationError) as error:
-        raise UserError(f"{path}: breaks ONNX's rules ({model_check.reason(error)}); export it anew") from error
+        raise UserError(f"{path}: violates the ONNX standard ({model_check.reason(error)}); export it again") from error
     return model
 
 
 def places(path: Path, model: onnx.ModelProto) -> list[Place]:
-    """Where each node of the file stands."""
+    """The place of each node in the file."""
     nodes = model.graph.node
     return [
         Place(file=path, name=n.name or next(iter(n.output), ""), op=n.op_type, index=i, total=len(nodes))
@@ -80,22 +80,22 @@ def places(path: Path, model: onnx.ModelProto) -> list[Place]:
 
 def _parsed(path: Path) -> onnx.ModelProto:
     if (size := files.regular(path, GIVE).stat().st_size) > SIZE:
-        raise UserError(f"{path}: {size:,} bytes; an ONNX file has at most {SIZE:,}; {GIVE}")
+        raise UserError(f"{path}: has {size:,} bytes; an ONNX file has at most {SIZE:,}; {GIVE}")
     content = files.read_bytes(path, GIVE)
     try:
         model = onnx.load_model_from_string(content)
         model_check.check_text(model)
     except (DecodeError, ValueError) as error:
         raise UserError(
-            f"{path}: not an ONNX model, or cut short ({model_check.reason(error)}); export it anew"
+            f"{path}: not an ONNX model, or truncated ({model_check.reason(error)}); export it again"
         ) from error
     if not model.ir_version or not model.HasField("graph"):
-        raise UserError(f"{path}: not an ONNX model, or cut short (no version or no graph); export it anew")
+        raise UserError(f"{path}: not an ONNX model, or truncated (no version or no graph); export it again")
     return model
 
 
 def _check_graph(path: Path, model: onnx.ModelProto) -> None:
-    """A plain graph: nodes, constants, and nothing that calls another graph."""
+    """Refuse anything but a plain graph of nodes and constants."""
     parts = {
         "functions of its own": model.functions,
         "sparse constants": model.graph.sparse_initializer,
@@ -104,12 +104,12 @@ def _check_graph(path: Path, model: onnx.ModelProto) -> None:
     for name, part in parts.items():
         if part:
             raise UserError(f"{path}: has {name}; only plain nodes and constants can be read; export it without them")
-    # FINN and qonnx evaluate the text of annotations as Python; nothing here needs any
+    # FINN and qonnx evaluate the text of annotations as Python, and nothing here needs them
     del model.graph.quantization_annotation[:]
 
 
-def _today(place: Place, node: onnx.NodeProto) -> None:
-    """Give a node its name and domain of today: Brevitas of old had a domain of its own, and did not import it."""
+def _modernize(place: Place, node: onnx.NodeProto) -> None:
+    """Give a node its current kind and domain; older Brevitas used a domain of its own without importing it."""
     node.op_type = ALIASES.get(node.op_type, node.op_type)
     if node.op_type in QUANTIZERS and node.domain in BREVITAS:
         node.domain = DOMAIN
@@ -120,7 +120,7 @@ def _today(place: Place, node: onnx.NodeProto) -> None:
 
 
 def _fix_opsets(path: Path, model: onnx.ModelProto) -> None:
-    """Import ONNX's operators, once, and qonnx's."""
+    """Import ONNX's operators exactly once, and qonnx's."""
     versions = {opset.version for opset in model.opset_import if opset.domain in STANDARD}
     if len(versions) != 1 or versions.isdisjoint(OPSETS):
         raise UserError(
@@ -135,7 +135,7 @@ def _fix_shape(path: Path, given: onnx.ValueInfoProto) -> None:
     kind = given.type.tensor_type.elem_type
     if not given.type.HasField("tensor_type") or kind != TensorProto.FLOAT:
         raise UserError(
-            f"{path}: input {given.name!r} is of {_type_name(given)}; a float32 tensor is needed; export it with "
+            f"{path}: input {given.name!r} has type {_type_name(given)}; a float32 tensor is needed; export it with "
             "float32 inputs"
         )
     dims = given.type.tensor_type.shape.dim
@@ -144,7 +144,7 @@ def _fix_shape(path: Path, given: onnx.ValueInfoProto) -> None:
     shape = [d.dim_param or d.dim_value for d in dims]
     if not shape or any(not isinstance(d, int) or d < 1 for d in shape):
         raise UserError(
-            f"{path}: input {given.name!r} has shape {shape}; every side must be a number; export with a fixed shape"
+            f"{path}: input {given.name!r} has shape {shape}; every axis needs a fixed size; export with a fixed shape"
         )
     if shape[0] != 1:
         raise UserError(
@@ -152,12 +152,12 @@ def _fix_shape(path: Path, given: onnx.ValueInfoProto) -> None:
         )
     if len(shape) == 1:
         raise UserError(
-            f"{path}: input {given.name!r} has shape {shape}; an axis must follow the batch; export with frames of at "
-            "least one axis"
+            f"{path}: input {given.name!r} has shape {shape}; an axis must follow the batch; export with frames that "
+            "have at least one axis"
         )
 
 
 def _type_name(given: onnx.ValueInfoProto) -> str:
     if given.type.HasField("tensor_type"):
         return model_check.type_name(given.type.tensor_type.elem_type)
-    return f"type {given.type.WhichOneof('value') or 'unknown'}"
+    return str(given.type.WhichOneof("value") or "unknown")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A QONNX model, read once into frozen dataclasses: what the float network computes, and where each node stands.
+"""A QONNX model as frozen dataclasses: the function of the float network, and the place of each node.
 
-Only what the compiler needs survives: products with integer weights (dense layers and convolutions), the element-wise
-float operations after each (kept as they are, so that they can be run), quantizers, and what moves the pixels of an
-image between them: pads, pools and averages.
+It keeps what the compiler needs: products with integer weights (dense layers and convolutions), the element-wise float
+operations after each (as ONNX nodes, so that they can be executed), quantizers, and the moves between them: pads, pools
+and averages.
 
 Shapes: N rows, C channels, MH outputs and MW inputs of a product; images are (H, W, C) here and (C, H, W) in the file.
 """
@@ -23,7 +23,7 @@ from adiabit.hw.stages import Ints, Kind
 
 @dataclass(frozen=True, kw_only=True)
 class Levels:
-    """Integers low...high (bipolar: -1 and +1 alone) that stand for the reals scale * integer + offset."""
+    """Integers low...high (bipolar: only -1 and +1) that stand for the reals scale * integer + offset."""
 
     low: int
     high: int
@@ -32,7 +32,7 @@ class Levels:
     bipolar: bool = False
 
     def level(self, value: float) -> int | None:
-        """The integer that stands for `value`, if there is one."""
+        """The integer that stands for `value`, if any."""
         n = round((value - self.offset) / self.scale)
         known = self.low <= n <= self.high and not (self.bipolar and n == 0)
         return n if known and abs(self.scale * n + self.offset - value) <= 1e-6 * abs(self.scale) else None
@@ -40,24 +40,24 @@ class Levels:
 
 @dataclass(frozen=True, kw_only=True)
 class Quantizer:
-    """Float to integer levels: -1/+1, or low + 0...2**bits - 1 in steps of `scale`."""
+    """Maps floats to integer levels: -1/+1, or low + 0...2**bits - 1 in steps of `scale`."""
 
     place: Place
     kind: Kind
     bits: int
     scale: float  # value of one step (of +1 for bipolar)
-    tensor: str  # the model's name of the output
+    tensor: str  # name of the output in the model
     node: onnx.NodeProto
-    low: int = 0  # the level of no step reached; not 0 for a signed quantizer of the input
-    high: int | None = None  # the last level, where it is not low + 2**bits - 1
+    low: int = 0  # the lowest level; not 0 for a signed quantizer of the input
+    high: int | None = None  # the highest level, if it is not low + 2**bits - 1
 
     @property
     def steps(self) -> int:
-        """How many thresholds it has."""
+        """The number of thresholds."""
         return (1 << self.bits) - 1
 
     def reached(self, x: npt.NDArray[np.float32]) -> Ints:
-        """How many thresholds each x reaches, 0...steps, rounded as QONNX does (half to even)."""
+        """The number of thresholds that each x reaches, 0...steps, with QONNX's rounding (half to even)."""
         if self.kind is Kind.BIPOLAR:
             return (x >= 0).astype(np.int64)
         high = self.low + self.steps if self.high is None else self.high
@@ -66,7 +66,7 @@ class Quantizer:
 
     @property
     def levels(self) -> Levels:
-        """What it puts out: steps reached, or -1 and +1."""
+        """The levels of the output: the number of thresholds reached, or -1 and +1."""
         if self.kind is Kind.BIPOLAR:
             return Levels(low=-1, high=1, scale=self.scale, bipolar=True)
         return Levels(low=0, high=self.steps, scale=self.scale, offset=self.scale * self.low)
@@ -78,15 +78,15 @@ class Pad:
 
     place: Place
     before: tuple[int, int]  # rows above, columns on the left
-    after: tuple[int, int]
-    value: float | None  # real; None: the lowest there is, around a max pool
-    behind: Chain | None = None  # at the input: what is done to it before the pad
-    level: int | None = None  # the integer that stands for the value, once it is known
+    after: tuple[int, int]  # rows below, columns on the right
+    value: float | None  # real; None: the lowest value, around a max pool
+    preceding: Chain | None = None  # for a pad of the input: the operations before it
+    level: int | None = None  # the integer that stands for the value, once known
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    """Largest value of each window."""
+    """The largest value of each window."""
 
     place: Place
     kernel: tuple[int, int]
@@ -95,7 +95,7 @@ class Pool:
 
 @dataclass(frozen=True, kw_only=True)
 class Average:
-    """Mean of each channel over the whole image of `count` pixels."""
+    """The mean of each channel over the whole image of `count` pixels."""
 
     place: Place
     count: int
@@ -106,7 +106,7 @@ Move = Pad | Pool | Average
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """Which pixels a convolution looks at."""
+    """The geometry of a convolution's window."""
 
     kernel: tuple[int, int]  # (KH, KW)
     stride: tuple[int, int] = (1, 1)
@@ -115,7 +115,7 @@ class Filter:
 
 @dataclass(frozen=True, kw_only=True)
 class Dense:
-    """A matrix product: value = scale * (weights @ x), one scale an output; of each window where there is a filter."""
+    """A matrix product: value = scale * (weights @ x), one scale per output; with a filter, of each window."""
 
     place: Place
     weights: Ints  # (MH, MW); MW is (H, W, C) of a flat image, (KH, KW, C) of a window
@@ -130,11 +130,11 @@ class Dense:
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """A matrix product, what is done to its elements, and the quantizer; the last layer has none.
+    """A matrix product, its element-wise operations, and its quantizer, which the last layer lacks.
 
-    `moves` come before the product. `pools` are max pools between product and quantizer, behind the first `early`
-    steps of the chain; `normalize` adds them to the moves of the next layer, so they then come behind the quantizer.
-    `inverted` (MH,) marks the channels whose bits it turns over to that end.
+    `moves` come before the product. `pools` are max pools between product and quantizer, after the first `early` steps
+    of the chain; `normalize` moves them after the quantizer, to the moves of the next layer. `inverted` (MH,) marks the
+    channels whose bits it inverts for that.
     """
 
     dense: Dense
@@ -147,33 +147,33 @@ class Layer:
 
     @property
     def inversions(self) -> npt.NDArray[np.bool_]:
-        """(MH,) whether a channel's bit is turned over."""
+        """Whether each channel's bit is inverted (MH,)."""
         return np.zeros(len(self.dense.weights), bool) if self.inverted is None else self.inverted
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """A chain of layers, behind a quantizer of the input or none."""
+    """A chain of layers, optionally with a quantizer of the input before them."""
 
     file: Path
     input_name: str
-    input_shape: tuple[int, ...]  # as the file has it, batch axis and all
-    frame: tuple[int, ...]  # as the host sends it: (features,) or (H, W, C)
-    head: Chain  # what is done to the input before its quantizer, or before the first product
+    input_shape: tuple[int, ...]  # in the file, including the batch axis
+    frame: tuple[int, ...]  # from the host: (features,) or (H, W, C)
+    head: Chain  # operations on the input before its quantizer, or before the first product
     quantizer: Quantizer | None  # of the input
     layers: tuple[Layer, ...]
     head_moves: tuple[Move, ...] = ()  # pads and pools before the quantizer of the input, or before the first product
-    tail: Average | None = None  # behind the last product
-    reads: Levels | None = None  # what the input's integers stand for, where its quantizer keeps each of them
+    tail: Average | None = None  # after the last product
+    reads: Levels | None = None  # levels of the host's integers, if the input quantizer was dropped
 
     @property
     def features(self) -> int:
-        """Elements of a frame."""
+        """The number of elements of a frame."""
         return int(np.prod(self.input_shape))
 
     @property
     def channels(self) -> int:
-        """Channels of the input: its last axis as the host sends it."""
+        """The number of channels of the input: the last axis of `frame`."""
         return self.frame[-1]
 
     @property

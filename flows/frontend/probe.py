@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a model in a process of its own first: onnx and onnxruntime may crash or hang on one that is malformed.
+"""Reads a model in a separate process first, because onnx and onnxruntime may crash or hang on a malformed one.
 
 `python -m adiabit.flows.frontend.probe FILE` reads the file and executes one frame. It exits with 0, or with 2 and one
 line on stdout.
@@ -16,12 +16,12 @@ from pathlib import Path
 
 from adiabit.errors import UserError
 
-ADDRESSES = 8 << 30  # bytes that the libraries may reserve on a machine of less memory
-SECONDS = 120  # a network that is compiled in minutes is read in a few
+ADDRESSES = 8 << 30  # bytes that the libraries may reserve even on a machine with less memory
+SECONDS = 120  # a network that compiles in minutes is read in a few seconds
 
 
 def probe(path: Path) -> None:
-    """Raise what the other process refuses, or how it died; a bug's traceback is left to whoever reads next."""
+    """Raise `UserError` if the process refuses the model, crashes or hangs; a bug shows again in our own process."""
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-P", "-m", __name__, str(path)]
     try:
@@ -30,18 +30,18 @@ def probe(path: Path) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise UserError(
-            f"{path}: onnx is not done with this model after {SECONDS} s; a network is read in a few; make it smaller, "
-            "or export it anew"
+            f"{path}: onnx has not finished reading this model after {SECONDS} s; a few are normal; make it smaller, "
+            "or export it again"
         ) from error
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
-        raise UserError(f"{path}: onnx crashed ({name}) on this model; its nodes do not fit together; export it anew")
+        raise UserError(f"{path}: onnx crashed ({name}) on this model; its nodes do not fit together; export it again")
     if done.returncode == 2:
         raise UserError(os.fsdecode(done.stdout).rstrip("\n").rpartition("\n")[2])
 
 
 def main(path: Path) -> int:
-    """Read and execute a model; 0 done, 2 refused."""
+    """Read and execute a model; returns 0, or 2 if it is refused."""
     import numpy as np
 
     from adiabit.flows.frontend.model_file import load
@@ -54,7 +54,7 @@ def main(path: Path) -> int:
         try:
             run(model, {network.input_name: np.zeros(network.input_shape, np.float32)})
         except ValueError as error:
-            raise UserError(f"{path}: onnxruntime cannot execute it ({error}); export it anew") from error
+            raise UserError(f"{path}: onnxruntime cannot execute it ({error}); export it again") from error
     except UserError as error:
         sys.stdout.buffer.write(os.fsencode(f"{error}\n"))
         return 2
@@ -65,7 +65,7 @@ def main(path: Path) -> int:
 
 
 def _limit_memory() -> None:
-    """Fail instead of driving the machine into its swap, and leave no core behind."""
+    """Make the process fail instead of swapping, and leave no core dump."""
     memory = max(ADDRESSES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

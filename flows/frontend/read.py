@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading a QONNX file into a `Network`; whatever cannot be compiled is refused here, with its place."""
+"""Reading a QONNX file into a `Network`; anything that cannot be compiled is refused here, with its place."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from adiabit.flows.frontend.source import Source
 def read(path: Path, *, trusted: bool = False) -> Network:
     """Parse a QONNX file; `UserError` names file, node, position, what was expected and what to do.
 
-    Unless the file is `trusted`, because we exported it, a process of its own reads and executes it first, which may
-    crash or hang in our place.
+    A separate process, which may crash or hang in our place, reads and executes the file first, unless it is `trusted`
+    because we exported it.
     """
     if not trusted:
         probe(files.regular(path, GIVE))
@@ -50,26 +50,28 @@ def read(path: Path, *, trusted: bool = False) -> Network:
 
 @dataclass
 class _Segment:
-    """What lies between two products: steps and moves, a quantizer, moves."""
+    """The nodes between two products: steps and moves, a quantizer, moves."""
 
     steps: list[Step] = field(default_factory=list)
-    early: list[tuple[int, Move]] = field(default_factory=list)  # before the quantizer: steps in front of it, move
+    early: list[tuple[int, Move]] = field(
+        default_factory=list
+    )  # moves before the quantizer, with the steps before each
     quantizer: Quantizer | None = None
-    moves: list[Move] = field(default_factory=list)  # behind the quantizer
+    moves: list[Move] = field(default_factory=list)  # after the quantizer
 
 
 class _Reader:
-    """Walks from the input to the output along the one path of data."""
+    """Walks the single data path from the input to the output."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.opset = next(o.version for o in source.model.opset_import if not o.domain)
         self.tensor: str = source.model.graph.input[0].name
         self.input_shape = source.shape(self.tensor)
-        self.shape = self._frame()  # of a frame: (features,), or (C, H, W) also where an image lies flat
+        self.shape = self._frame()  # of a frame: (features,), or (C, H, W), even for an image that is flattened
 
     def _frame(self) -> tuple[int, ...]:
-        """(C, H, W) where the network works on images, as the first node that needs one reads it."""
+        """The frame's shape: (C, H, W), as the first node that needs an image reads it, else (features,)."""
         for node in self.source.model.graph.node:
             if node.op_type in (*CONVOLUTIONS, *MOVES):
                 shape = self.source.known(node.input[0]) or ()
@@ -115,17 +117,17 @@ class _Reader:
         if len(self.shape) == 3 and self.shape[1:] != (1, 1):
             layers[-1].dense.place.refuse(
                 f"ends the network with an image of {self.shape[1]} x {self.shape[2]} pixels; one number for each "
-                "class is needed; average the whole image behind it, or end with a dense layer"
+                "class is needed; average the whole image after it, or end with a dense layer"
             )
         return network
 
     def _segment(self, *, first: bool = False) -> _Segment:
-        """Everything from here to the next product or to the end of the data."""
+        """Everything from here to the next product, or to the end of the data."""
         found = _Segment()
         while (node := self.source.next(self.tensor)) is not None and node.op_type not in (*PRODUCTS, *CONVOLUTIONS):
             before = found.quantizer is None
             if node.op_type in (*QUANTIZERS, *ELEMENTWISE) and not before:
-                self._refuse_behind(node, found.quantizer)
+                self._refuse_after_quantizer(node, found.quantizer)
             if node.op_type in QUANTIZERS:
                 found.quantizer = read_elements.quantizer(self.source, node, found.steps, first=first)
             elif node.op_type in ELEMENTWISE:
@@ -144,20 +146,21 @@ class _Reader:
             self.tensor = node.output[0]
         return found
 
-    def _refuse_behind(self, node: onnx.NodeProto, quantizer: Quantizer | None) -> NoReturn:
-        """Refuse what would compute with the values of a quantizer before the next product does."""
-        assert quantizer is not None  # noqa: S101  # it is called behind one
-        what = "a second quantizer" if node.op_type in QUANTIZERS else "an operation on its values"
+    def _refuse_after_quantizer(self, node: onnx.NodeProto, quantizer: Quantizer | None) -> NoReturn:
+        """Refuse a node that would compute with a quantizer's values before the next product does."""
+        assert quantizer is not None  # noqa: S101  # it is called after one
+        what = "a second quantizer" if node.op_type in QUANTIZERS else "an element-wise operation"
         self.source.place(node).refuse(
-            f"is {what} behind {quantizer.place.name!r}; a product, a pool or a pad must follow a quantizer; remove "
-            "one of them, or put the operation in front of the quantizer"
+            f"is {what} after {quantizer.place.name!r}; a product, a pool or a pad must follow a quantizer; remove one "
+            "of them, or put the operation before the quantizer"
         )
 
     def _product(self) -> tuple[list[Move], Dense, list[Step]]:
         node = self.source.next(self.tensor)
         if node is None:
             raise UserError(
-                f"{self.source.path}: the data ends at {self.tensor!r}, before the output; export the network anew"
+                f"{self.source.path}: the data path ends at {self.tensor!r}, before the output; it must lead to the "
+                "output; export the network again"
             )
         if node.op_type in CONVOLUTIONS:
             pad, dense, bias, self.shape = read_products.convolution(self.source, node, self.tensor, self.shape)
@@ -173,24 +176,25 @@ def _pools(segment: _Segment) -> tuple[Move, ...]:
     places = {before for before, _ in segment.early}
     for _, move in segment.early:
         if not isinstance(move, Pool) and getattr(move, "value", 0) is not None:
-            move.place.refuse("stands between a product and its quantizer; only a max pool can; put it behind the "
+            move.place.refuse("is between a product and its quantizer, where only a max pool can be; put it after the "
                               "quantizer")  # fmt: skip
         if len(places) > 1:
-            move.place.refuse("pools twice with other operations between; pool once, or behind the quantizer")
+            move.place.refuse("is one of several pools before a quantizer, with other operations in between; pools "
+                              "must be adjacent; pool once, or after the quantizer")  # fmt: skip
     return tuple(move for _, move in segment.early)
 
 
 def _tail(segment: _Segment) -> Average | None:
-    """The global average behind the last product, if there is one."""
+    """The global average after the last product, if any."""
     moves = [move for _, move in segment.early]
     for move in moves:
         if not isinstance(move, Average) or len(moves) > 1:
-            move.place.refuse("stands behind the last product; only one global average can; remove it")
+            move.place.refuse("is after the last product, where only one global average can be; remove it")
     return moves[0] if moves and isinstance(moves[0], Average) else None
 
 
 def _check(network: Network) -> None:
-    """What only the whole chain can tell."""
+    """Checks that need the whole chain."""
     if not network.layers:
         raise UserError(
             f"{network.file}: has no dense layer (MatMul or Gemm); at least one is needed; end the network with one"
@@ -198,17 +202,18 @@ def _check(network: Network) -> None:
     for layer in network.layers[:-1]:
         if layer.quantizer is None:
             layer.dense.place.refuse(
-                "no quantizer follows it before the next layer; BipolarQuant or Quant is expected; quantize it"
+                "is not quantized before the next layer; BipolarQuant or Quant is expected; quantize it"
             )
     last = network.layers[-1]
     if network.quantizer is None and network.head.steps:
-        _one_scale(network.head, network.channels, "before the first product")
-    _one_scale(last.chain, len(last.dense.weights), "after the last product", last.dense.scale, last.dense.place)
+        _check_uniform(network.head, network.channels, "before the first product")
+    _check_uniform(last.chain, len(last.dense.weights), "after the last product", last.dense.scale, last.dense.place)
 
 
-def _one_scale(
+def _check_uniform(
     chain: Chain, channels: int, where: str, scale: npt.NDArray[np.float64] | None = None, place: Place | None = None
 ) -> None:
+    """Refuse a chain that scales or shifts its channels differently."""
     factor, addend = chain.affine(channels)
     factor = factor if scale is None else factor * scale
     place = chain.steps[-1].place if chain.steps else place
@@ -216,6 +221,6 @@ def _one_scale(
     if np.any(factor == 0) or np.ptp(factor) or np.ptp(addend):
         place.refuse(
             f"scales or shifts channels differently {where} (factors {factor.min():g} to {factor.max():g}, "
-            f"addends {addend.min():g} to {addend.max():g}); one factor other than 0 and one addend for all channels "
-            "are needed; normalise the whole tensor there"
+            f"addends {addend.min():g} to {addend.max():g}); all channels need the same non-zero factor and the same "
+            "addend; normalize the whole tensor there"
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is done to each element between two products: float operations, quantizers, and changes of shape alone."""
+"""Reading the nodes between two products: element-wise float operations, quantizers, and reshapes."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from adiabit.flows.frontend.network import Quantizer
 from adiabit.flows.frontend.source import TINY, Source, attribute
 from adiabit.hw.stages import Kind
 
-BITS = 4  # of a quantized activation at most: 15 thresholds a channel
+BITS = 4  # of a quantized activation at most: 15 thresholds per channel
 INPUT_BITS = 8  # of a quantized input at most
 
 
 def reshape(source: Source, node: onnx.NodeProto, shape: tuple[int, ...]) -> None:
-    """Check a node that may change the shape of a frame, (features,) or (C, H, W), but not the order of elements."""
+    """Check a node that may change a frame's shape, (features,) or (C, H, W), but not the order of its elements."""
     place, made, elements = source.place(node), source.shape(node.output[0]), math.prod(shape)
     if math.prod(made) != elements:
-        place.refuse(f"makes {list(made)} of {elements} elements; their number must stay; check the model")
+        place.refuse(f"makes {list(made)} of {elements} elements; their number must not change; check the model")
     if len(made) < 2 or made[0] != 1 or _moves_batch(source, node):
-        place.refuse(f"makes {list(made)}; the first axis must stay the batch; reshape the axes behind it alone")
+        place.refuse(f"makes {list(made)}; the first axis must remain the batch; reshape only the axes after it")
     if node.op_type == "Dropout":
         place.refuse("drops elements at run time, or its mask is used; export the network in eval mode")
     image = (made[1], 1, made[2]) if len(made) == 3 else made[1:]
     if len(shape) == 3 and len(made) in (3, 4) and image != shape:
         place.refuse(
-            f"makes an image {list(made[1:])} of one of {list(shape)} (C, H, W); channels, rows and columns "
-            "must stay as they are; check the model"
+            f"makes an image {list(made[1:])} of one of {list(shape)} (C, H, W); channels, rows and columns must not "
+            "change; check the model"
         )
 
 
 def _moves_batch(source: Source, node: onnx.NodeProto) -> bool:
-    """Whether a node touches axis 0, which shows with a batch of more than 1 only."""
+    """Whether a node moves axis 0, which a batch of 1 does not show."""
     rank = len(source.shape(node.input[0]))
     if node.op_type == "Flatten":
         return bool(attribute(node, "axis", 1) % rank != 1)
@@ -48,7 +48,7 @@ def _moves_batch(source: Source, node: onnx.NodeProto) -> bool:
 
 
 def step(source: Source, node: onnx.NodeProto, tensor: str, frame: tuple[int, ...]) -> Step:
-    """An element-wise operation on `tensor`, which carries a frame (features,) or (C, H, W)."""
+    """Read an element-wise operation on `tensor`, which carries a frame (features,) or (C, H, W)."""
     place, shape, channels = source.place(node), source.shape(tensor), frame[0]
     data = list(node.input).index(tensor)
     constants = {i: source.constant(node, i) for i in range(len(node.input)) if i != data}
@@ -58,13 +58,11 @@ def step(source: Source, node: onnx.NodeProto, tensor: str, frame: tuple[int, ..
     for i, value in constants.items():
         if node.op_type != "BatchNormalization" and not _fits(value, shape, channels, axis):
             place.refuse(
-                f"constant {node.input[i]!r} has shape {value.shape}; one number, or one for each of the "
-                f"{channels} channels, is needed; check the model"
+                f"constant {node.input[i]!r} has shape {value.shape}; one number, or one for each of {channels} "
+                "channels, is needed; check the model"
             )
     if node.op_type == "Div" and (data != 0 or np.any(constants[1] == 0)):
-        place.refuse(
-            "divides by data or by 0; only a division by constants other than 0 can be compiled; check the model"
-        )
+        place.refuse("divides by data or by 0; only division by non-zero constants can be compiled; check the model")
     return Step(place=place, node=node, data=data, constants={i: _flat(node, v) for i, v in constants.items()})
 
 
@@ -72,19 +70,19 @@ def _check_norm(
     node: onnx.NodeProto, place: Place, shape: tuple[int, ...], constants: dict[int, npt.NDArray[np.float32]]
 ) -> None:
     if 0 in constants:
-        place.refuse("has the data as a constant; the data must be input 0; check the model")
+        place.refuse("has a constant as input 0; it must be the data; check the model")
     for i, value in constants.items():
         if value.shape != (shape[1],):
             place.refuse(
-                f"constant {node.input[i]!r} has shape {value.shape}; one number for each of the {shape[1]} channels "
-                "is needed; check the model"
+                f"constant {node.input[i]!r} has shape {value.shape}; one number for each of {shape[1]} channels is "
+                "needed; check the model"
             )
     if np.any(constants[4] < 0):
-        place.refuse("a variance is less than 0; train or export it anew")
+        place.refuse("has a negative variance; variances must be at least 0; train or export it again")
 
 
 def _fits(value: npt.NDArray[np.float32], shape: tuple[int, ...], channels: int, axis: int | None) -> bool:
-    """Whether a constant is one number, or one for each channel of data of this shape (axis: an image's channels)."""
+    """Whether a constant is one number, or one per channel of data of this shape; `axis`: of an image's channels."""
     if value.ndim > len(shape):
         return False
     aligned = (*(1,) * (len(shape) - value.ndim), *value.shape)
@@ -100,21 +98,21 @@ def _flat(node: onnx.NodeProto, value: npt.NDArray[np.float32]) -> npt.NDArray[n
 
 
 def quantizer(source: Source, node: onnx.NodeProto, before: list[Step], *, first: bool) -> Quantizer:
-    """A quantizer of activations behind the steps `before`; of the input where it is the `first`."""
+    """Read a quantizer of activations after the steps `before`; the `first` one quantizes the input."""
     place = source.place(node)
     if not first and _ends(source, node.output[0]):
         place.refuse(
-            "ends the network; the last layer must put out logits, whose argmax is the label (of a "
-            "single output the host takes the sign); remove the quantizer"
+            "ends the network; the last layer must output logits, whose argmax is the label (the host takes the sign "
+            "of a single output); remove the quantizer"
         )
     scale = source.scalar(node, 1, "scale")
     if scale < TINY:
         needed = "greater than 0" if scale <= 0 else f"at least {TINY:g}, where float32 keeps all its digits"
-        place.refuse(f"scale is {scale:g}; it must be {needed}; export it anew")
+        place.refuse(f"scale is {scale:g}; it must be {needed}; export it again")
     if node.op_type == "BipolarQuant":
         if before and before[-1].node.op_type == "Relu":
             place.refuse(
-                "quantizes a Relu to -1 and +1, so it is always +1; Brevitas exports a QuantReLU of 1 bit so; "
+                "quantizes a Relu to -1 and +1, so it is always +1 (Brevitas exports a 1-bit QuantReLU this way); "
                 "use a 1-bit QuantIdentity instead"
             )
         return Quantizer(place=place, kind=Kind.BIPOLAR, bits=1, scale=scale, tensor=node.output[0], node=node)
@@ -129,8 +127,8 @@ def quantizer(source: Source, node: onnx.NodeProto, before: list[Step], *, first
         )
         place.refuse(
             f"signed={signed}, narrow={narrow}, zero point {zero:g}, {bits:g} bits, rounding {rounding}; "
-            f"{'the input' if first else 'an activation'} is bipolar, or {kinds}, zero point 0, rounding ROUND; choose "
-            "such a quantizer"
+            f"{'the input' if first else 'an activation'} must be bipolar, or {kinds}, zero point 0 and rounding "
+            "ROUND; choose such a quantizer"
         )
     low = -(2 ** (int(bits) - 1)) + bool(narrow) if signed else 0
     high = 2 ** (int(bits) - 1) - 1 if signed else 2 ** int(bits) - 1 - bool(narrow)
@@ -139,7 +137,7 @@ def quantizer(source: Source, node: onnx.NodeProto, before: list[Step], *, first
 
 
 def _ends(source: Source, tensor: str) -> bool:
-    """Whether no other layer follows."""
+    """Whether no further layer follows."""
     while tensor != source.output:
         node = source.next(tensor)
         if node is None or node.op_type not in (*SHAPES, *MOVES, *ELEMENTWISE):

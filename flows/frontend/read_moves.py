@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What moves the pixels of an image and computes nothing new: pads, max pools, global averages."""
+"""Reading pads, max pools and global averages, the moves of an image between products."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from adiabit.flows.frontend.source import Source, attribute
 
 
 def moves(source: Source, node: onnx.NodeProto, shape: tuple[int, ...], chain: Chain) -> tuple[list[Move], Image]:
-    """The moves of one node on an image (C, H, W) behind the steps of `chain`, and the image after them."""
+    """The moves of one node on an image (C, H, W) after the steps of `chain`, and the shape of the image after them."""
     place = source.place(node)
     if len(shape) != 3 or len(source.shape(node.input[0])) not in (3, 4):
         place.refuse("reads a flat vector; an image (1, C, H, W) or sound (1, C, W) is needed; reshape it")
@@ -37,33 +37,36 @@ def _pad(source: Source, node: onnx.NodeProto, place: Place, chain: Chain) -> Pa
     rank = len(source.shape(node.input[0]))
     mode = attribute(node, "mode", "constant")
     if mode != "constant":
-        place.refuse(f"pads by mode {mode!r}; only a constant can be padded with; use constant padding")
+        place.refuse(f"pads with mode {mode!r}; only 'constant' can be compiled; use constant padding")
     amounts = attribute(node, "pads", None) or source.optional(node, 1)
     value = float(attribute(node, "value", 0.0))
     if len(node.input) > 2 and node.input[2]:
         value = source.scalar(node, 2, "padding value")
     axes = [a % rank for a in source.optional(node, 3) or range(rank)]
     if len(set(axes)) != len(axes):
-        place.refuse(f"pads axes {axes}; each may be given once; check the model")
+        place.refuse(f"pads axes {axes}; each may be given only once; check the model")
     before, after = np.zeros(rank, int), np.zeros(rank, int)
     if amounts is None or len(amounts) != 2 * len(axes):
         place.refuse(f"pads by {amounts}; two numbers for each of {len(axes)} axes are needed; check the model")
     before[axes], after[axes] = amounts[: len(axes)], amounts[len(axes) :]
     if before[:2].any() or after[:2].any() or before.min() < 0 or after.min() < 0:
-        place.refuse(f"pads by {amounts}; only rows and columns can be padded, and not by less than 0; pad these alone")
+        place.refuse(
+            f"pads by {amounts}; only rows and columns can be padded, by 0 or more; slice or pad other axes before the "
+            "network"
+        )
     top_left, bottom_right = [0, *before[2:]][-2:], [0, *after[2:]][-2:]
     return Pad(
         place=place,
         before=(int(top_left[0]), int(top_left[1])),
         after=(int(bottom_right[0]), int(bottom_right[1])),
         value=value,
-        behind=chain,
+        preceding=chain,
     )
 
 
 def _max_pool(source: Source, node: onnx.NodeProto, place: Place, shape: tuple[int, ...]) -> tuple[list[Move], Image]:
     spatial = len(source.shape(node.input[0])) - 2
-    kernel, stride = (source.sides(node, name, spatial, 1) for name in ("kernel_shape", "strides"))
+    kernel, stride = (source.integers(node, name, spatial, 1) for name in ("kernel_shape", "strides"))
     if attribute(node, "ceil_mode", 0) or set(attribute(node, "dilations", None) or [1]) != {1}:
         place.refuse("pools with ceil_mode or dilations; neither can be compiled; pool without them")
     found: list[Move] = []
@@ -80,12 +83,12 @@ def _max_pool(source: Source, node: onnx.NodeProto, place: Place, shape: tuple[i
 
 
 def _check_global(source: Source, node: onnx.NodeProto, place: Place, shape: tuple[int, ...]) -> None:
-    """An average must be over the whole image."""
+    """Refuse an average that is not over the whole image."""
     rank = len(source.shape(node.input[0]))
     if node.op_type == "AveragePool":
-        kernel = [1, *source.sides(node, "kernel_shape", rank - 2, 1)][-2:]
+        kernel = [1, *source.integers(node, "kernel_shape", rank - 2, 1)][-2:]
         before, after = padding(source, node, rank - 2)
-        dilated = set(source.sides(node, "dilations", rank - 2, 1)) != {1}
+        dilated = set(source.integers(node, "dilations", rank - 2, 1)) != {1}
         if tuple(kernel) != tuple(shape[1:]) or any((*before, *after)) or dilated:
             _refuse_average(place, f"averages windows of {kernel[0]} x {kernel[1]}", shape)
     elif node.op_type == "ReduceMean":

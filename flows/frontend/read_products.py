@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Products with quantized weights: dense layers (MatMul, Gemm) and convolutions (Conv), with their biases."""
+"""Reading products with quantized weights: dense layers (MatMul, Gemm) and convolutions (Conv), with their biases."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ Image = tuple[int, int, int]  # (C, H, W), as torch has it
 
 
 def dense(source: Source, node: onnx.NodeProto, tensor: str, shape: tuple[int, ...]) -> tuple[Dense, list[Step]]:
-    """A MatMul or Gemm on data of `shape`, (features,) or a flattened (C, H, W), and its bias."""
+    """Read a MatMul or Gemm on data of `shape`, (features,) or a flattened (C, H, W), and its bias."""
     place, features = source.place(node), math.prod(shape)
     if node.input[0] != tensor:
         place.refuse(
             f"has the data as input {list(node.input).index(tensor)}; it must be input 0 and the weights input 1; "
             "transpose the product"
         )
-    weights, scale = _weights(source, node, turned=bool(attribute(node, "transB", 0)))
+    weights, scale = _weights(source, node, outputs_first=bool(attribute(node, "transB", 0)))
     if weights.ndim != 2 or weights.shape[1] != features or attribute(node, "transA", 0):
         place.refuse(
             f"weights have shape {weights.T.shape}; ({features}, outputs) is needed for {features} inputs; "
             "check the model"
         )
     if attribute(node, "alpha", 1.0) != 1 or attribute(node, "beta", 1.0) != 1:
-        place.refuse("alpha and beta must be 1; export it as MatMul and Add")
-    if len(shape) == 3:  # torch flattens (C, H, W), ours is (H, W, C)
+        place.refuse("has alpha or beta other than 1; both must be 1; export it as MatMul and Add")
+    if len(shape) == 3:  # torch flattens (C, H, W), we flatten (H, W, C)
         weights = weights.reshape(-1, *shape).transpose(0, 2, 3, 1).reshape(-1, features)
     return Dense(place=place, weights=weights, scale=np.broadcast_to(scale, len(weights))), _bias(
         source, node, place, len(weights)
@@ -44,10 +44,10 @@ def dense(source: Source, node: onnx.NodeProto, tensor: str, shape: tuple[int, .
 def convolution(
     source: Source, node: onnx.NodeProto, tensor: str, shape: tuple[int, ...]
 ) -> tuple[Pad | None, Dense, list[Step], Image]:
-    """A Conv on an image (C, H, W): its zero padding if it has any, the product, its bias, the new (C, H, W)."""
+    """Read a Conv on an image (C, H, W): its zero padding, if any, the product, its bias, and the new (C, H, W)."""
     place = source.place(node)
     if node.input[0] != tensor:
-        place.refuse("has the data as its weights; the weights must be constant; exchange its inputs")
+        place.refuse("has the data as its weights; the weights must be constant; swap its inputs")
     spatial = len(source.shape(tensor)) - 2
     if len(shape) != 3 or spatial not in (1, 2):
         place.refuse(f"reads a flat vector of {math.prod(shape)} elements; an image (1, C, H, W) or sound (1, C, W) "
@@ -56,14 +56,14 @@ def convolution(
     if group != 1:
         kind = "depthwise" if group == shape[0] else "grouped"
         place.refuse(f"is a {kind} convolution (group={group}); only group=1 can be compiled; use a full convolution")
-    weights, scale = _weights(source, node, turned=True)
+    weights, scale = _weights(source, node, outputs_first=True)
     _check_filters(place, node, weights, (shape[0], spatial))
     if weights.ndim == 3:
         weights = weights[:, :, None, :]
     filter_ = Filter(
         kernel=(weights.shape[2], weights.shape[3]),
-        stride=_pair(source.sides(node, "strides", spatial, 1)),
-        dilation=_pair(source.sides(node, "dilations", spatial, 1)),
+        stride=_pair(source.integers(node, "strides", spatial, 1)),
+        dilation=_pair(source.integers(node, "dilations", spatial, 1)),
     )
     before, after = padding(source, node, spatial)
     pad = Pad(place=place, before=before, after=after, value=0.0) if any((*before, *after)) else None
@@ -79,7 +79,7 @@ def convolution(
 
 
 def _check_filters(place: Place, node: onnx.NodeProto, weights: Ints, reads: tuple[int, int]) -> None:
-    """Weights must be (outputs, channels, sides...) of data that have so many channels and sides."""
+    """Refuse weights that are not (outputs, channels, kernel sides...); `reads` are the data's channels and rank."""
     channels, spatial = reads
     if weights.ndim != spatial + 2 or weights.shape[1] != channels:
         sides = "KH, KW" if spatial == 2 else "K"
@@ -87,23 +87,23 @@ def _check_filters(place: Place, node: onnx.NodeProto, weights: Ints, reads: tup
     kernel = list(attribute(node, "kernel_shape", weights.shape[2:]))
     if kernel != list(weights.shape[2:]):
         place.refuse(
-            f"kernel_shape is {kernel}, the weights have shape {weights.shape}; both must agree; check the model"
+            f"kernel_shape is {kernel}, but the weights have shape {weights.shape}; they must agree; check the model"
         )
 
 
 def _pair(values: list[int]) -> tuple[int, int]:
-    """A value for rows and one for columns; sound (1, C, W) has no rows."""
+    """A value for rows and one for columns; sound (1, C, W) has a single row."""
     return (1, values[0]) if len(values) == 1 else (values[0], values[1])
 
 
 def padding(source: Source, node: onnx.NodeProto, spatial: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The pads before and after rows and columns that a Conv or a pool has."""
+    """The padding of a Conv or a pool: (rows, columns) before, and after."""
     place = source.place(node)
     if attribute(node, "auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-        place.refuse("pads by auto_pad; its amount must be written in pads; export it with explicit pads")
-    pads = source.sides(node, "pads", 2 * spatial, 0)
+        place.refuse("pads by auto_pad; the amounts must be given in pads; export it with explicit pads")
+    pads = source.integers(node, "pads", 2 * spatial, 0)
     if min(pads) < 0:
-        place.refuse(f"pads by {pads}; negative pads cannot be compiled; slice in front of the network")
+        place.refuse(f"pads by {pads}; negative pads cannot be compiled; slice the frames before the network")
     return _sides(pads)
 
 
@@ -137,13 +137,16 @@ def _bias(source: Source, node: onnx.NodeProto, place: Place, channels: int) -> 
     return [Step(place=place, node=add, data=0, constants={1: value.reshape(-1)})]
 
 
-def _weights(source: Source, node: onnx.NodeProto, *, turned: bool) -> tuple[Ints, Reals]:
-    """Integer weights, outputs first, and the scale of each output (or one for all); `turned`: stored so."""
+def _weights(source: Source, node: onnx.NodeProto, *, outputs_first: bool) -> tuple[Ints, Reals]:
+    """Integer weights, outputs first, and the scale of each output (or one for all).
+
+    `outputs_first` is the order in which the node reads its weights.
+    """
     producer = source.producer(node.input[1])
     transposed = node.op_type != "Conv" and producer is not None and producer.op_type == "Transpose"
     if producer is not None and transposed and list(attribute(producer, "perm", [1, 0])) != [1, 0]:
-        source.place(producer).refuse(f"transposes by {list(attribute(producer, 'perm', []))}; weights of two axes are "
-                                      "needed, exchanged by [1, 0]; check the model")  # fmt: skip
+        source.place(producer).refuse(f"transposes weights by {list(attribute(producer, 'perm', []))}; only [1, 0] can "
+                                      "be compiled; check the model")  # fmt: skip
     quant = source.producer(producer.input[0]) if producer is not None and transposed else producer
     if quant is None or quant.op_type not in QUANTIZERS:
         between = f"; they come from {quant.name or quant.op_type!r} ({quant.op_type})" if quant is not None else ""
@@ -155,9 +158,10 @@ def _weights(source: Source, node: onnx.NodeProto, *, turned: bool) -> tuple[Int
     scale = source.constant(quant, 1).astype(float)
     if not np.any(values) or np.any(np.abs(scale) < TINY):
         place.refuse(
-            f"all weights, or a scale of them, are 0 or less than {TINY:g}; train the layer before it is compiled"
+            f"has weights that are all 0, or a scale less than {TINY:g}; such a layer computes nothing; train it "
+            "before compiling"
         )
-    outputs = 0 if transposed != turned else 1
+    outputs = 0 if transposed != outputs_first else 1
     rows = _row_scale(place, scale, values, outputs)
     if quant.op_type == "BipolarQuant":
         ints = np.where(values >= 0, 1, -1).astype(np.int64)
@@ -167,13 +171,13 @@ def _weights(source: Source, node: onnx.NodeProto, *, turned: bool) -> tuple[Int
 
 
 def _row_scale(place: Place, scale: Reals, values: npt.NDArray[np.float32], outputs: int) -> Reals:
-    """The scales of the rows; `outputs` is the axis of the weights that counts them, which scales must lie along."""
+    """The scale of each row, or one for all; scales must be along the axis `outputs` of the weights."""
     aligned = (*(1,) * (values.ndim - scale.ndim), *scale.shape)
     needed = [side if axis == outputs else 1 for axis, side in enumerate(values.shape)]
     if scale.ndim > values.ndim or (scale.size > 1 and list(aligned) != needed):
         place.refuse(
-            f"scale has shape {scale.shape}; one number, or one for each output as {tuple(needed)}, is needed; "
-            "quantize a tensor or its outputs"
+            f"scale has shape {scale.shape}; one number, or one for each output in shape {tuple(needed)}, is needed; "
+            "quantize per tensor or per output"
         )
     return scale.reshape(-1)
 

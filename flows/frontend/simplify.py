@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model without what computes nothing at run time: identities dropped, constants folded, every shape written down.
+"""Simplifies a model: drops identities, folds constants, infers every shape.
 
-onnx and onnxruntime do not know quantizers; they see a stand-in with an Identity in place of each.
+onnx and onnxruntime do not know quantizers, so they get a stand-in with an Identity in place of each.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from adiabit.flows.frontend.model_check import ELEMENTS, reason
 
 UNFOLDED = (*QUANTIZERS, "Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
             "RandomUniformLike")  # fmt: skip
-IR_VERSION = 8  # of the models that onnxruntime is given: constants need not be inputs
+IR_VERSION = 8  # of the models for onnxruntime; from 4 on, constants need not be inputs
 
 
 def simplified(path: Path, model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model itself, changed in place; `UserError` where its constants cannot be computed."""
+    """The same model, simplified in place; `UserError` if its constants cannot be computed."""
     graph = model.graph
     constants = {tensor.name for tensor in graph.initializer}
     _replace(graph.input, [i for i in graph.input if i.name not in constants])
@@ -45,7 +45,7 @@ def simplified(path: Path, model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def stand_in(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy that onnx and onnxruntime know every node of: an Identity stands for each quantizer."""
+    """A copy whose nodes onnx and onnxruntime all know: an Identity replaces each quantizer."""
     plain = onnx.ModelProto()
     plain.CopyFrom(model)
     plain.ir_version = IR_VERSION
@@ -58,20 +58,20 @@ def stand_in(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def run(model: onnx.ModelProto, feed: Mapping[str, npt.NDArray[Any]]) -> list[Any]:
-    """The outputs of a model of ONNX's own operators; `ValueError` where onnxruntime refuses it."""
+    """The outputs of a model of ONNX's own operators; `ValueError` if onnxruntime refuses it."""
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what it prints otherwise is raised too
+    options.log_severity_level = 4  # errors are raised, so they need not be printed too
     options.intra_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         return list(session.run(None, dict(feed)))
-    except Exception as error:  # its exceptions have no base of their own
+    except Exception as error:  # its exceptions have no common base
         raise ValueError(reason(error)) from error
 
 
 def why_unknown(model: onnx.ModelProto) -> str:
-    """What onnx says of why a shape is not known; empty where it has none."""
+    """onnx's reason why a shape is unknown; empty if it gives none."""
     try:
         onnx.shape_inference.infer_shapes(stand_in(model), strict_mode=True, data_prop=True)
     except (ValueError, onnx.shape_inference.InferenceError) as error:
@@ -80,7 +80,7 @@ def why_unknown(model: onnx.ModelProto) -> str:
 
 
 def known_shape(value: onnx.ValueInfoProto) -> tuple[int, ...] | None:
-    """The shape of a tensor where every side is a number."""
+    """The shape of a tensor; None unless every axis has a fixed size."""
     tensor = value.type.tensor_type
     if not tensor.HasField("shape") or not all(dim.HasField("dim_value") for dim in tensor.shape.dim):
         return None
@@ -93,7 +93,7 @@ def _replace(field: Any, items: list[Any]) -> None:
 
 
 def _without_identities(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The nodes without Identity and Dropout, whose readers read what these read; one that ends the network stays."""
+    """The nodes without Identity and Dropout, which are bypassed; one that ends the network stays."""
     constants = {tensor.name: tensor for tensor in graph.initializer}
     read = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
     ends = {value.name for value in graph.output}
@@ -111,7 +111,7 @@ def _without_identities(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
 
 
 def _passes(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto], read: set[str]) -> bool:
-    """Whether a node puts out what it takes in."""
+    """Whether a node's output is its input."""
     if node.op_type == "Identity":
         return True
     if node.op_type != "Dropout" or any(name in read for name in node.output[1:] if name):
@@ -121,7 +121,7 @@ def _passes(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto], rea
 
 
 def _infer(path: Path, model: onnx.ModelProto) -> None:
-    """Write down every shape that follows from the input's; what the file says of others is not relied on."""
+    """Infer every shape from the input's; shapes stated in the file are ignored."""
     graph = model.graph
     del graph.value_info[:]
     for value in graph.output:
@@ -129,7 +129,7 @@ def _infer(path: Path, model: onnx.ModelProto) -> None:
     try:
         found = onnx.shape_inference.infer_shapes(stand_in(model), data_prop=True).graph
     except (ValueError, onnx.shape_inference.InferenceError) as error:
-        raise UserError(f"{path}: its shapes do not fit ({reason(error)}); export it anew") from error
+        raise UserError(f"{path}: its shapes do not fit together ({reason(error)}); export it again") from error
     ends = {value.name for value in graph.output}
     graph.value_info.extend(value for value in found.value_info if value.name not in ends)
     _replace(graph.output, list(found.output))
@@ -143,9 +143,9 @@ def _infer(path: Path, model: onnx.ModelProto) -> None:
 
 
 def _fold(path: Path, model: onnx.ModelProto) -> bool:
-    """Compute the nodes that read constants alone, all at once; whether there were any."""
+    """Replace the nodes that read only constants by their values, all at once; returns whether there were any."""
     graph = model.graph
-    kept, folded = _parted(graph)
+    kept, folded = _split(graph)
     wanted = {name for node in kept for name in node.input} | {value.name for value in graph.output}
     names = [name for node in folded for name in node.output if name and name in wanted]
     if names:
@@ -154,14 +154,14 @@ def _fold(path: Path, model: onnx.ModelProto) -> bool:
         try:
             values = run(helper.make_model(part, opset_imports=model.opset_import, ir_version=IR_VERSION), {})
             graph.initializer.extend(numpy_helper.from_array(v, n) for n, v in zip(names, values, strict=True))
-        except (TypeError, ValueError, AttributeError) as error:  # the first and last: a sequence is no array
-            raise UserError(f"{path}: its constants cannot be computed ({reason(error)}); export it anew") from error
+        except (TypeError, ValueError, AttributeError) as error:  # TypeError, AttributeError: a sequence, not an array
+            raise UserError(f"{path}: its constants cannot be computed ({reason(error)}); export it again") from error
     _replace(graph.node, kept)
     return bool(folded)
 
 
-def _parted(graph: onnx.GraphProto) -> tuple[list[onnx.NodeProto], list[onnx.NodeProto]]:
-    """The nodes that data reach, and those that they do not; a Shape that is known is of the latter, as a Constant."""
+def _split(graph: onnx.GraphProto) -> tuple[list[onnx.NodeProto], list[onnx.NodeProto]]:
+    """The nodes that depend on data, and those that are constant; a Shape of known shape becomes a Constant."""
     constants = {tensor.name for tensor in graph.initializer}
     described = {value.name: known_shape(value) for value in (*graph.input, *graph.value_info)}
     kept, folded = [], []
@@ -185,7 +185,7 @@ def _is_constant(node: onnx.NodeProto, constants: set[str]) -> bool:
 
 
 def _shape_constant(node: onnx.NodeProto, shape: tuple[int, ...]) -> onnx.NodeProto:
-    """A Constant in place of a Shape."""
+    """The Constant that replaces a Shape."""
     limits = {a.name: a.i for a in node.attribute}
     value = np.array(shape[limits.get("start", 0) : limits.get("end", len(shape))], np.int64)
     return helper.make_node("Constant", [], list(node.output), value=numpy_helper.from_array(value))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The nodes of a model file: the one path of data, constants and attributes, each read with its place."""
+"""Access to a model's nodes: the single data path, constants and attributes; errors name the node's place."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from adiabit.flows.frontend.chain import Place
 from adiabit.flows.frontend.kinds import QUANTIZERS
 from adiabit.flows.frontend.simplify import known_shape, why_unknown
 
-TINY = float(np.finfo(np.float32).tiny)  # of a scale at least: smaller numbers of float32 lose digits
+TINY = float(np.finfo(np.float32).tiny)  # smallest scale; float32 numbers below it lose digits
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A simplified model, and where its nodes stand in the file."""
+    """A simplified model, and the places of its nodes in the file."""
 
     path: Path
     model: onnx.ModelProto
-    places: dict[str, Place]  # of the file's nodes, by their first output
+    places: dict[str, Place]  # by the first output of the node
 
     def place(self, node: onnx.NodeProto) -> Place:
-        """Where a node stands in the file."""
+        """The place of a node in the file."""
         return self.places[node.output[0]]
 
     @cached_property
@@ -55,11 +55,11 @@ class Source:
 
     @property
     def output(self) -> str:
-        """The tensor that the network puts out."""
+        """The name of the network's output tensor."""
         return str(self.model.graph.output[0].name)
 
     def next(self, tensor: str) -> onnx.NodeProto | None:
-        """The one node that reads `tensor`; none at the end of the data."""
+        """The only node that reads `tensor`; None at the end of the data. Branches are refused."""
         consumers = self._consumers.get(tensor, [])
         if len(consumers) > 1:
             self.place(consumers[1]).refuse(
@@ -68,35 +68,35 @@ class Source:
             )
         if consumers and tensor == self.output:
             self.place(consumers[0]).refuse(
-                f"reads {tensor!r}, which the network puts out; the output must be the end; remove what follows it"
+                f"reads {tensor!r}, the network's output; no node may follow the output; remove it"
             )
         return consumers[0] if consumers else None
 
     def producer(self, tensor: str) -> onnx.NodeProto | None:
-        """The node that puts out `tensor`."""
+        """The node that computes `tensor`, if any."""
         return self._producers.get(tensor)
 
     def known(self, tensor: str) -> tuple[int, ...] | None:
-        """The shape of a tensor where it is known."""
+        """The shape of a tensor, including the batch axis; None if it is unknown."""
         return self._shapes.get(tensor)
 
     def shape(self, tensor: str) -> tuple[int, ...]:
-        """The shape of a tensor, batch axis and all; one that is not known is refused."""
+        """The shape of a tensor, including the batch axis; an unknown shape is refused."""
         shape = self.known(tensor)
         if shape is None:
             self.check_shapes()
-        assert shape is not None  # noqa: S101  # else some node makes it, and the first without a shape was refused
+        assert shape is not None  # noqa: S101  # otherwise a node makes it, and `check_shapes` has refused that node
         return shape
 
     def check_shapes(self) -> None:
-        """Refuse the first node that makes a tensor of unknown shape: no model can be executed then."""
+        """Refuse the first node that makes a tensor of unknown shape, without which no model can be executed."""
         for node in self.model.graph.node:
             for name in filter(None, node.output):
                 if self.known(name) is None:
                     why = why_unknown(self.model)
                     self.place(node).refuse(
-                        f"the shape of {name!r} is not known{f' ({why})' if why else ''}; every side must follow from "
-                        "the input's shape; check the model"
+                        f"the shape of {name!r} is unknown{f' ({why})' if why else ''}; it must follow from the "
+                        "input's shape; check the model"
                     )
 
     def array(self, node: onnx.NodeProto, i: int) -> npt.NDArray[Any]:
@@ -107,10 +107,10 @@ class Source:
             if made is not None and made.op_type in QUANTIZERS and self.is_constant(made.input[0]):
                 self.place(node).refuse(
                     f"input {name!r} is quantized by {made.name or made.op_type!r}; biases and factors must be float "
-                    "constants; export the network without quantizing them"
+                    "constants; export the network without quantizing it"
                 )
             self.place(node).refuse(
-                f"input {name!r} is not a constant; only one input may be data; compute it before the export"
+                f"input {name!r} is not a constant; only one input may be data; precompute it before the export"
             )
         return np.array(numpy_helper.to_array(self._initializers[name]))
 
@@ -122,11 +122,11 @@ class Source:
         """Input `i` of a node, which must be a constant of finite float32 numbers."""
         value, place, name = self.array(node, i), self.place(node), node.input[i]
         if value.dtype != np.float32:
-            place.refuse(f"constant {name!r} is of {value.dtype}; float32 is needed; export it anew")
+            place.refuse(f"constant {name!r} has type {value.dtype}; float32 is needed; export it again")
         if not value.size:
             place.refuse(f"constant {name!r} has shape {value.shape}; at least one number is needed; check the model")
         if not np.all(np.isfinite(value)):
-            place.refuse(f"constant {name!r} holds NaN or infinity; numbers are needed; train or export it anew")
+            place.refuse(f"constant {name!r} has NaN or infinity; finite numbers are needed; train or export it again")
         return value
 
     def scalar(self, node: onnx.NodeProto, i: int, what: str) -> float:
@@ -134,27 +134,27 @@ class Source:
         value = self.constant(node, i)
         if value.size != 1:
             self.place(node).refuse(
-                f"{what} has shape {value.shape}; one number for the whole tensor is needed; quantize a tensor"
+                f"{what} has shape {value.shape}; one number for the whole tensor is needed; quantize per tensor"
             )
         if value.ndim > (axes := len(self.shape(node.input[0]))):
             self.place(node).refuse(
-                f"{what} has shape {value.shape}, the data have {axes} axes; it must not have more; export it anew"
+                f"{what} has shape {value.shape}, but the data has {axes} axes; it must not have more; export it again"
             )
         return float(value.reshape(-1)[0])
 
     def optional(self, node: onnx.NodeProto, i: int) -> list[int] | None:
-        """The integers of input `i` where the node has it."""
+        """The integers of input `i`; None if the node lacks that input."""
         if len(node.input) <= i or not node.input[i]:
             return None
         value = self.array(node, i)
         if value.dtype.kind != "i":
             self.place(node).refuse(
-                f"constant {node.input[i]!r} is of {value.dtype}; integers are needed; export it anew"
+                f"constant {node.input[i]!r} has type {value.dtype}; integers are needed; export it again"
             )
         return [int(v) for v in value.reshape(-1)]
 
-    def sides(self, node: onnx.NodeProto, name: str, count: int, default: int) -> list[int]:
-        """The integers of an attribute, of which there must be `count`; so many of `default` where it is not given."""
+    def integers(self, node: onnx.NodeProto, name: str, count: int, default: int) -> list[int]:
+        """The `count` integers of an attribute; if it is not given, `count` times `default`."""
         found = [int(v) for v in attribute(node, name, [default] * count)]
         if len(found) != count:
             self.place(node).refuse(f"attribute {name} is {found}; {count} numbers are needed; check the model")
@@ -162,7 +162,7 @@ class Source:
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
-    """An attribute of a node, text as str and lists as lists."""
+    """An attribute of a node, with text as str."""
     for found in node.attribute:
         if found.name == name:
             value = onnx.helper.get_attribute_value(found)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exact integer thresholds: where the model's own float32 arithmetic, run on each candidate sum, changes its mind.
+"""Exact integer thresholds, found by running the model's own float32 arithmetic on candidate sums.
 
-FINN computes T = mean - beta * sigma / gamma and rounds up. Where T lies within rounding of an integer, that is
-not always what the network computes; where gamma is 0, T is infinite. Each channel's element-wise chain is
-monotone (so is every float operation in it), hence bisection over the accumulators finds the exact step.
+FINN computes T = mean - beta * sigma / gamma and rounds up. If T is within rounding of an integer, that is not always
+what the network computes; if gamma is 0, T is infinite. Each channel's element-wise chain is monotone (as is every
+float operation in it), so bisection over the accumulators finds the exact step.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from adiabit.hw.stages import Ints
 
 
 def first_reaching(levels: Callable[[Ints], Ints], low: int, high: int, channels: int, steps: int) -> Ints:
-    """Smallest n in low...high + 1 whose level is at least j, for channels (C) and j = 1...steps: (C, steps).
+    """The smallest n in low...high + 1 whose level is at least j, for each channel and j = 1...steps: (C, steps).
 
     `levels` maps n (steps, C) to their levels and does not decrease with n; high + 1 stands for never. All steps are
-    sought at once.
+    searched at once.
     """
     wanted = np.arange(1, steps + 1)[:, None]
     below, above = np.full((steps, channels), low - 1), np.full((steps, channels), high + 1)
@@ -40,7 +40,7 @@ def of_input(chain: Chain, quantizer: Quantizer, host: Levels, channels: int) ->
     if np.any(chain.signs(channels) * host.scale < 0):
         place = chain.steps[-1].place if chain.steps else quantizer.place
         place.refuse(
-            "turns the input's sign before its quantizer; a rising input is needed; negate the first weights instead"
+            "negates the input before its quantizer; a rising input is needed; negate the first weights instead"
         )
 
     def levels(n: Ints) -> Ints:
@@ -60,7 +60,7 @@ def of_layer(
 ) -> Ints:
     """Thresholds (MH, steps) on the accumulators of `sums`; `flips` (MH,) is -1 where the weight row was negated.
 
-    Where `inverted` (MH,), the output is the number of steps that were *not* reached.
+    Where `inverted` (MH,) is true, the output counts the steps that were *not* reached.
     """
     shift = inputs.offset * dense.weights.sum(axis=1)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exact execution of a model with every tensor kept, some frames at a time, and frames that meet its corners."""
+"""Exact execution of a model, keeping every tensor, a block of frames at a time; and frames for its corner cases."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from adiabit.flows.frontend.levels import host_levels
 from adiabit.flows.frontend.network import Network
 
 Array = npt.NDArray[Any]
-BLOCK = 1000  # frames of one execution at most
-ELEMENTS = 1 << 24  # of all tensors of one execution
+BLOCK = 1000  # frames in one execution at most
+ELEMENTS = 1 << 24  # in all tensors of one execution
 RANDOM = 96  # frames of each kind of noise
 SINGLES = 16  # frames with one element at the other extreme
 
@@ -25,19 +25,19 @@ SINGLES = 16  # frames with one element at the other extreme
 def trace(model: ModelWrapper, network: Network, config: CompileConfig, frames: Array) -> dict[str, Tensor]:
     """Every tensor of the model for frames (F, *network.frame) of integers, all at once."""
     scale, offset = np.array(config.input_scale), np.array(config.input_offset)
-    real = seen(frames, network, config)
+    real = model_input(frames, network, config)
     integers = _model_order(frames, network).astype(float)
     return execute(model, Tensor(real=real, integers=integers, scale=scale, offset=offset))
 
 
-def seen(frames: Array, network: Network, config: CompileConfig) -> npt.NDArray[np.float32]:
-    """What the model sees of the host's integers (F, *network.frame), in its own layout."""
+def model_input(frames: Array, network: Network, config: CompileConfig) -> npt.NDArray[np.float32]:
+    """The model's float32 input, in its own layout, for the host's integers (F, *network.frame)."""
     integers = _model_order(frames, network).astype(np.float32)
     return integers * np.float32(config.input_scale) + np.float32(config.input_offset)
 
 
 def _model_order(frames: Array, network: Network) -> Array:
-    """The host's integers (F, H, W, C) or (F, features) as the model has them, channels first."""
+    """The host's integers (F, H, W, C) or (F, features) in the model's layout, channels first."""
     frames = frames.reshape(len(frames), *network.frame)
     if frames.ndim == 4:
         frames = frames.transpose(0, 3, 1, 2)
@@ -45,7 +45,7 @@ def _model_order(frames: Array, network: Network) -> Array:
 
 
 def logits(model: ModelWrapper, network: Network, config: CompileConfig, frames: Array) -> Reals:
-    """The model's exact output (F, classes) for frames (F, *network.frame), some at a time."""
+    """The model's exact output (F, classes) for frames (F, *network.frame), a block at a time."""
     block, made = frames_at_once(model), []
     for start in range(0, len(frames), block):
         part = frames[start : start + block]
@@ -55,14 +55,14 @@ def logits(model: ModelWrapper, network: Network, config: CompileConfig, frames:
 
 
 def frames_at_once(model: ModelWrapper) -> int:
-    """How many frames of a model whose shapes are known may be executed together: every tensor is kept."""
+    """How many frames to execute together, given that every tensor is kept; the model's shapes must be known."""
     shapes = (model.get_tensor_shape(node.output[0]) for node in model.graph.node)
     elements = sum(int(np.prod(shape)) for shape in shapes if shape is not None)
     return max(1, min(BLOCK, ELEMENTS // max(1, elements)))
 
 
 def frames_for(network: Network, config: CompileConfig, seed: int = 0) -> npt.NDArray[np.int64]:
-    """Corner and random frames (F, *network.frame): all at an extreme, one element at the other, noise of 2 values."""
+    """Corner and random frames (F, *network.frame): constant, constant but for one element, noise."""
     host, features, rng = host_levels(config), network.features, np.random.default_rng(seed)
     low, high = host.low, host.high
     flat = [np.full(features, value) for value in ((low, high) if host.bipolar else (low, (low + high + 1) // 2, high))]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report: an HTML file that works offline, `report.json` with the same figures, tables for the terminal."""
+"""The report: a self-contained HTML file, `report.json` with the same figures, and tables for the terminal."""
 
 from adiabit.flows.report.build import render, report
 from adiabit.flows.report.collect import collect

@@ -27,14 +27,14 @@ from adiabit.flows.store import open_folder
 __all__ = ["render", "report", "tables"]
 
 HTML, JSON = "report.html", "report.json"
-SIZES = {"wide": 1080, "medium": 700, "narrow": 346}  # pixels for the drawing in a window of report.css' widths
+SIZES = {"wide": 1080, "medium": 700, "narrow": 346}  # width of the drawing in pixels, by report.css' window class
 
 
 class Bar(NamedTuple):
-    """A resource: shares of the part's capacity, and their captions."""
+    """A resource: its used shares of the part's capacity, and their captions."""
 
     name: str
-    lines: list[tuple[str, str, float]]  # class, words, share
+    lines: list[tuple[str, str, float]]  # CSS class, caption, share
 
 
 def report(
@@ -43,8 +43,7 @@ def report(
 ) -> Figures:  # fmt: skip
     """Collect the figures of a run from its stages' folders and write the report into the folder `out`.
 
-    `folders` by stage (train, export, compile, emit, simulate, synthesize; any may be absent). `UserError` where a
-    stage's file is damaged.
+    `folders` are keyed by stage; any may be absent. `UserError` if a stage's file is damaged.
     """
     figures = collect(folders, name=name, board=board, clock_mhz=clock_mhz, command=command, selection=selection)
     render(figures, out)
@@ -52,7 +51,7 @@ def report(
 
 
 def render(figures: Figures, out: Path) -> None:
-    """Write `report.html`, which loads no other file, and `report.json` with the same figures into the folder `out`."""
+    """Write `report.html`, which is self-contained, and `report.json` with the same figures into the folder `out`."""
     open_folder(out)
     files.write_text(out / JSON, json.dumps(figures.document(), indent=1, allow_nan=False) + "\n")
     page = environment().get_template("report.html.j2").render(
@@ -90,11 +89,11 @@ def _plural(count: int, what: str) -> str:
 
 
 def _drawings(figures: Figures) -> list[tuple[str, Markup]]:
-    """The network for windows of three widths; `draw` has escaped its input."""
+    """The network drawn for windows of three widths; `draw` escapes its input."""
     if figures.accelerator is None:
         return []
-    told = [re.search(r"\bstage (\w+)", rung.difference) for rung in figures.differences]
-    marks = {found[1]: "differs" for found in told if found}
+    named = [re.search(r"\bstage (\w+)", rung.difference) for rung in figures.differences]
+    marks = {found[1]: "differs" for found in named if found}
     return [(size, Markup(draw(figures.accelerator, marks, width=width))) for size, width in SIZES.items()]  # noqa: S704
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Curves over epochs as SVG without scripts; the values of an epoch appear under the pointer."""
+"""Curves over epochs as SVG without scripts; hovering shows the values of an epoch."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from adiabit.flows.report import svg
 
 WIDTH, HEIGHT = 360, 220
 LEFT, RIGHT, TOP, BOTTOM = 50, 12, 10, 38  # room for the axes
-COLUMNS = 120  # places that show their values, at most
+COLUMNS = 120  # most epochs that show their values
 
 Values = Sequence[float | None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A heading, curves by legend, and the format of their values."""
+    """The title of a chart, its curves by legend, and the format of their values."""
 
     title: str
     curves: Mapping[str, Values] = field(default_factory=dict)
     write: Callable[[float], str] = "{:.4g}".format
     log: bool = False
-    floor: float | None = None  # the axis goes down to here
-    ceiling: float | None = None
+    floor: float | None = None  # lower end of the axis
+    ceiling: float | None = None  # upper end of the axis
 
 
-CHARTS = (  # and the curves' legends by their key in the history
+CHARTS = (  # each with the legends of its curves by key in the history
     (Chart(title="Validation accuracy", write="{:.1%}".format, ceiling=1.0),
      {"soft_accuracy": "soft", "hard_accuracy": "hard (±1)"}),
     (Chart(title="Steepness k", log=True), {"k_weights": "weights", "k_activations": "activations"}),
@@ -42,7 +42,7 @@ CHARTS = (  # and the curves' legends by their key in the history
 
 
 def training_charts(history: Mapping[str, Values]) -> list[tuple[Chart, Markup]]:
-    """The charts of a training, without those that would be empty."""
+    """The charts of a training, except empty ones."""
     epochs = [e for e in history.get("epoch", ()) if e is not None]
     made = []
     for plan, keys in CHARTS:
@@ -58,7 +58,7 @@ def _shown(values: Values, log: bool) -> bool:
 
 
 def curve_chart(chart: Chart, epochs: Sequence[float]) -> Markup:
-    """Curves of values by epoch; a value that is None (or not above 0 on a log axis) leaves a gap."""
+    """Curves of values by epoch; a value that is None, or not positive on a log axis, leaves a gap."""
     values = [v for curve in chart.curves.values() for v in curve if v is not None and (v > 0 or not chart.log)]
     ticks = log_ticks(min(values), max(values)) if chart.log else linear_ticks(*_span(chart, values))
     across = _scale(min(epochs), max(epochs), LEFT, WIDTH - RIGHT)
@@ -117,7 +117,7 @@ def _tick_writer(chart: Chart, ticks: Sequence[float]) -> Callable[[float], str]
 
 
 def _path(places: Sequence[tuple[float, float] | None]) -> str:
-    """A line through the places, interrupted where one is missing; a single place is a dot."""
+    """A line through the places, interrupted where one is missing; an isolated place is a dot."""
     parts, pen = [], "M"
     for i, place in enumerate(places):
         if place is None:
@@ -132,7 +132,7 @@ def _path(places: Sequence[tuple[float, float] | None]) -> str:
 def _columns(
     chart: Chart, epochs: Sequence[float], places: Sequence[Sequence[tuple[float, float] | None]]
 ) -> list[Markup]:
-    """Invisible columns, each with a hair line, dots and the values of its epoch, seen under the pointer."""
+    """Invisible columns, each with a hairline, dots and the values of its epoch, shown on hover."""
     every = max(1, -(-len(epochs) // COLUMNS))
     width = (WIDTH - LEFT - RIGHT) / max(1, (len(epochs) - 1) / every)
     made = []
@@ -148,7 +148,7 @@ def _columns(
         parts = [svg.element("rect", x=x - width / 2, y=TOP, width=width, height=HEIGHT - TOP - BOTTOM)]
         parts += [svg.element("path", d=f"M{x:g} {TOP}V{HEIGHT - BOTTOM}", class_="hair")]
         parts += [svg.element("circle", cx=x, cy=place[1], r=3.5, class_=f"c{k}") for k, _, _, place in seen]
-        parts += [svg.text(4, HEIGHT - 4, words, "told")]
+        parts += [svg.text(4, HEIGHT - 4, words, "values")]
         made.append(svg.element("g", *parts, class_="at"))
     return made
 

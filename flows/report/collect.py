@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run's figures, read from the folders of its stages."""
+"""Collects the figures of a run from the folders of its stages."""
 
 from __future__ import annotations
 
@@ -46,30 +46,30 @@ def collect(
     folders: Mapping[StageName, Path], *, name: str, board: Board, clock_mhz: float, command: str,
     selection: Sequence[str] = ("RECIPE",),
 ) -> Figures:  # fmt: skip
-    """Read what the stages left in their folders (keys: see `StageName`; any may be absent).
+    """Read the results of the stages from their folders; any may be absent.
 
-    `selection` are the words of the command line that choose the recipe, for the replay of a difference.
-    `UserError` where a file is damaged.
+    `selection` are the command line's words that choose the recipe, for replaying a difference. `UserError` if a file
+    is damaged.
     """
     accelerator = None
     if (compiled := folders.get(StageName.COMPILE)) and (compiled / storage.JSON).exists():
         accelerator = storage.load(compiled)
-    estimate = _left(folders, StageName.COMPILE, estimating.FILE, estimating.load)
-    synthesis = _left(folders, StageName.SYNTHESIZE, synthesizing.FILE, synthesizing.load)
-    made = {stage: _left(folders, stage, MANIFEST, manifest) for stage in StageName}
+    estimate = _load(folders, StageName.COMPILE, estimating.FILE, estimating.load)
+    synthesis = _load(folders, StageName.SYNTHESIZE, synthesizing.FILE, synthesizing.load)
+    made = {stage: _load(folders, stage, MANIFEST, manifest) for stage in StageName}
     figures = Figures(
         name=name, board=board, clock_mhz=clock_mhz, command=command,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
-        rungs=tuple(dataclasses.replace(r, difference=r.told(selection)) for r in _rungs(folders)),
+        rungs=tuple(dataclasses.replace(r, difference=r.explained(selection)) for r in _rungs(folders)),
         stages=tuple(_stages(accelerator, _by_name(estimate), _by_name(synthesis))),
         cycles_estimate=accelerator.cycles if accelerator else None,
         latency_estimate=estimate.latency if estimate else None,
-        training=_left(folders, StageName.TRAIN, training.METRICS, training.load),
+        training=_load(folders, StageName.TRAIN, training.METRICS, training.load),
         estimate=estimate.total if estimate else None,
-        simulation=_left(folders, StageName.SIMULATE, simulating.FILE, simulating.load),
+        simulation=_load(folders, StageName.SIMULATE, simulating.FILE, simulating.load),
         synthesis=synthesis,
-        bitstream=_left(folders, StageName.BITSTREAM, routing.BITSTREAM, routing.load),
-        on_board=_left(folders, StageName.VERIFIED, routing.BOARD, routing.load_board),
+        bitstream=_load(folders, StageName.BITSTREAM, routing.BITSTREAM, routing.load),
+        on_board=_load(folders, StageName.VERIFIED, routing.BOARD, routing.load_board),
         seconds={str(stage): found.seconds for stage, found in made.items() if found},
         versions=versions(*PACKAGES),
         accelerator=accelerator,
@@ -83,14 +83,14 @@ def collect(
 _T = TypeVar("_T")
 
 
-def _left(folders: Mapping[StageName, Path], stage: StageName, file: str, load: Callable[[Path], _T]) -> _T | None:
-    """What a stage left; None where the stage, or that file, was not made."""
+def _load(folders: Mapping[StageName, Path], stage: StageName, file: str, load: Callable[[Path], _T]) -> _T | None:
+    """Load a stage's file with `load`; None if the stage did not run or did not write it."""
     folder = folders.get(stage)
     return load(folder) if folder and (folder / file).exists() else None
 
 
 def _by_name(found: estimating.Estimate | synthesizing.Synthesis | None) -> dict[str, Resources]:
-    """Resources of each stage of the accelerator."""
+    """The resources of each stage of the accelerator, by name."""
     rows = found.stages if found else ()
     return {row.name: Resources(**{key: getattr(row, key) for key in RESOURCES}) for row in rows}
 
@@ -117,15 +117,15 @@ def _folding(stage: Stage) -> dict[str, Any]:
 
 
 def _rungs(folders: Mapping[StageName, Path]) -> Iterator[Rung]:
-    """Every rung in the ladder's order; of two records of one rung the worse counts."""
+    """Every rung in the ladder's order; if there are two records of a rung, the worse one counts."""
 
-    def badness(rung: Rung) -> tuple[int, bool]:
+    def severity(rung: Rung) -> tuple[int, bool]:
         return list(RungState).index(rung.status), bool(rung.warnings)
 
     found: dict[RungName, Rung] = {}
     for folder in (folders[stage] for stage in StageName if stage in folders):
         for rung in load_rungs(folder):
-            if rung.name not in found or badness(rung) >= badness(found[rung.name]):
+            if rung.name not in found or severity(rung) >= severity(found[rung.name]):
                 found[rung.name] = rung
     for name in [*RUNGS, *(n for n in found if n not in RUNGS)]:
         yield found.get(name) or Rung(name=name, frames=0, equal=0, why_not=_why_not(name, folders))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The accelerator as a picture: its stages in rows, the streams between them, the slowest stage marked."""
+"""A drawing of the accelerator: its stages in rows, the streams between them, the slowest stage marked."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from adiabit.hw.stages import (
 )
 
 HEIGHT, GAP, ROW_GAP, MARGIN = 106, 70, 56, 20  # of a box; between boxes; between rows; at the edges
-LETTER = 0.62  # width of a letter by its height, a generous estimate, for names that must be shortened
+LETTER = 0.62  # estimated width of a letter relative to its height, on the safe side, for shortening names
 TIMES = "\N{MULTIPLICATION SIGN}"
 KINDS = {Kind.UNSIGNED: "uint", Kind.SIGNED: "int"}
 
 
 @dataclass(frozen=True)
 class Box:
-    """A stage, or an end of the chain, with its text and its position."""
+    """A stage, or an end of the accelerator, with its text and its position."""
 
     name: str
     tag: str
@@ -36,28 +36,28 @@ class Box:
 
     @property
     def middle(self) -> int:
-        """The height at which arrows enter and leave."""
+        """The y coordinate at which arrows enter and leave."""
         return self.y + HEIGHT // 2
 
 
 def draw(accelerator: Accelerator, highlights: Mapping[str, str] | None = None, *, width: int = 1080) -> str:
-    """An SVG of the stages, wrapped into rows of at most `width` pixels (at least one stage a row).
+    """An SVG of the stages, wrapped into rows of at most `width` pixels, with at least one stage per row.
 
-    A box tells folding, memory and cycles; its bar is its share of the slowest stage's cycles. An arrow tells the
-    bits of a beat and the lanes, and is thicker the wider it is. `highlights`: remarks by the name of their stage.
-    Colours and fonts are those of `report.css`.
+    A box shows folding, memory and cycles; its bar is its share of the slowest stage's cycles. An arrow shows the bits
+    of a beat and the lanes, and is thicker for wider streams. `highlights` are remarks by stage name. Colours and fonts
+    come from `report.css`.
     """
-    boxes = _placed(_boxes(accelerator), width)
+    boxes = _place(_boxes(accelerator), width)
     right = max(box.x + box.width for box in boxes) + MARGIN
     bottom = max(box.y for box in boxes) + HEIGHT + MARGIN
     arrows = _arrows(accelerator, boxes, right)
-    drawn = [_drawn(box, accelerator.cycles, (highlights or {}).get(box.name)) for box in boxes]
+    drawn = [_draw_box(box, accelerator.cycles, (highlights or {}).get(box.name)) for box in boxes]
     label = f"{accelerator.name}: {len(accelerator.stages)} stages, {accelerator.cycles:,} cycles a frame"
     return svg.picture(right, bottom, label, *arrows, *drawn, class_="network")
 
 
 def _arrows(accelerator: Accelerator, boxes: list[Box], right: int) -> list[Markup]:
-    """An arrow for each stream; one that passes boxes by lies in a gap between rows."""
+    """An arrow for each stream; an arrow that bypasses boxes runs through a gap between rows."""
     order = {box.stage.name: k for k, box in enumerate(boxes) if box.stage is not None}
     arrows, passing = [], 0
     for stream in accelerator.streams:
@@ -85,13 +85,13 @@ def _box(stage: Stage) -> Box:
     return Box(stage.name, caption.tag, caption.lines, caption.width, stage)
 
 
-def _placed(boxes: list[Box], width: int) -> list[Box]:
-    """Wrapped greedily at the smallest width that needs no more rows, so the rows have similar lengths."""
-    wrapped = [_wrapped(boxes, narrower) for narrower in range(width, 0, -20)]
+def _place(boxes: list[Box], width: int) -> list[Box]:
+    """Wrap boxes at the smallest width that needs no more rows than `width`, so that rows have similar lengths."""
+    wrapped = [_wrap(boxes, narrower) for narrower in range(width, 0, -20)]
     return [placed for placed in wrapped if placed[-1].y == wrapped[0][-1].y][-1]
 
 
-def _wrapped(boxes: Iterable[Box], width: int) -> list[Box]:
+def _wrap(boxes: Iterable[Box], width: int) -> list[Box]:
     placed: list[Box] = []
     x, y = MARGIN, MARGIN
     for box in boxes:
@@ -102,12 +102,12 @@ def _wrapped(boxes: Iterable[Box], width: int) -> list[Box]:
     return placed
 
 
-def _drawn(box: Box, slowest: int, remark: str | None) -> Markup:
+def _draw_box(box: Box, slowest: int, remark: str | None) -> Markup:
     stage = box.stage
     marks = ["box", "end" if stage is None else "plumbing" if stage.plumbing else "work"]
     marks += ["slowest"] * (stage is not None and stage.cycles == slowest) + ["remark"] * (remark is not None)
     parts = [
-        svg.element("title", _told(box, remark)),
+        svg.element("title", _box_tooltip(box, remark)),
         svg.element("rect", x=box.x, y=box.y, width=box.width, height=HEIGHT, rx=7),
     ]
     parts += [svg.text(box.x + 11, box.y + 21, _short(box.name, box.width - 22, 13), "name")]
@@ -121,7 +121,7 @@ def _drawn(box: Box, slowest: int, remark: str | None) -> Markup:
 
 
 def _load(box: Box, cycles: int, slowest: int) -> list[Markup]:
-    """Cycles to the right of the tag, memory below, and the bar."""
+    """The cycles, the memory, and the bar at the bottom of a box."""
     x, y, width = box.x + 11, box.y + HEIGHT - 11, box.width - 22
     parts = [svg.element("rect", x=x, y=y, width=width, height=4, rx=2, class_="rail")]
     parts += [svg.element("rect", x=x, y=y, width=max(2.0, width * cycles / slowest), height=4, rx=2, class_="load")]
@@ -130,8 +130,7 @@ def _load(box: Box, cycles: int, slowest: int) -> list[Markup]:
     return [svg.text(x + width, y - 5, f"{cycles:,} cyc", "cycles", "end"), *parts]
 
 
-def _told(box: Box, remark: str | None) -> str:
-    """The text that appears under the pointer."""
+def _box_tooltip(box: Box, remark: str | None) -> str:
     words = [box.name, *([type(box.stage).__name__] if box.stage else []), box.tag, *box.lines]
     words += [f"{box.stage.cycles:,} cycles a frame"] if box.stage else []
     return "\n".join([*words, *([remark] if remark else [])])
@@ -149,7 +148,7 @@ def _arrow(start: Box, end: Box, stream: Stream, right: int) -> Markup:
     beat = f"{stream.lanes} {TIMES} {stream.bits} b"
     head = f"M{end.x} {end.middle}l-9 -5v10z"
     return svg.element(
-        "g", svg.element("title", _stream_told(stream)),
+        "g", svg.element("title", _stream_tooltip(stream)),
         svg.element("path", d=path, stroke_width=_thickness(stream), class_="wire"),
         svg.element("path", d=head, class_="head"), svg.text(labelled, y - 6, f"{stream.width} bit", "wide", "middle"),
         svg.text(labelled, y + 15, beat, "lanes", "middle"), class_="arrow",
@@ -157,7 +156,7 @@ def _arrow(start: Box, end: Box, stream: Stream, right: int) -> Markup:
 
 
 def _detour(start: Box, end: Box, stream: Stream, lift: int) -> Markup:
-    """Over the boxes between, or through the gaps below `start` and above `end`."""
+    """An arrow above the boxes in between, or through the gaps below `start` and above `end`."""
     out, into, above = start.x + start.width - 14, end.x + 14, end.y - lift
     if start.y == end.y:
         path = f"M{out} {start.y}V{above}H{into}V{end.y - 8}"
@@ -166,7 +165,7 @@ def _detour(start: Box, end: Box, stream: Stream, lift: int) -> Markup:
         side = f"H{MARGIN - lift // 3 - 2}V{above}" if above - below > ROW_GAP else ""
         path = f"M{out} {start.y + HEIGHT}V{below}{side}H{into}V{end.y - 8}"
     return svg.element(
-        "g", svg.element("title", _stream_told(stream)),
+        "g", svg.element("title", _stream_tooltip(stream)),
         svg.element("path", d=path, stroke_width=_thickness(stream), class_="wire"),
         svg.element("path", d=f"M{into} {end.y}l-5 -9h10z", class_="head"), class_="arrow",
     )  # fmt: skip
@@ -176,8 +175,7 @@ def _thickness(stream: Stream) -> float:
     return 1 + min(3.0, 0.35 * (stream.width - 1).bit_length())
 
 
-def _stream_told(stream: Stream) -> str:
-    """What the pointer is told of a stream."""
+def _stream_tooltip(stream: Stream) -> str:
     beat = f"{stream.lanes} {TIMES} {stream.bits} bit"
     return f"{stream.name}: {_elements(stream)} {_type(stream)}, {stream.beats:,} beats of {beat}"
 
@@ -191,6 +189,6 @@ def _type(stream: Stream) -> str:
 
 
 def _short(words: str, width: int, size: int) -> str:
-    """The words, shortened in the middle where they exceed the width in pixels."""
+    """The words, shortened in the middle if they exceed the width in pixels."""
     fits = int(width / (LETTER * size))
     return words if len(words) <= fits else f"{words[: fits - fits // 2 - 1]}…{words[len(words) - fits // 2 :]}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The figures of a run; what was not run is None, never a guess."""
+"""The figures of a run; the figure of a stage that did not run is None, never a guess."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from adiabit.hw.accelerator import Accelerator
 
 @dataclass(frozen=True, kw_only=True)
 class Overflow:
-    """A resource of which the circuit needs more than the part has."""
+    """A resource that the circuit needs more of than the part has."""
 
     name: str
     needs: float
     holds: int
 
     def __str__(self) -> str:
-        """One line."""
+        """The line for terminal and report."""
         share = f" ({max(101, round(100 * self.needs / self.holds))} %)" if self.holds else ""
         return f"does not fit: {self.name} {self.needs:,.0f} of {self.holds:,}{share}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageFigures:
-    """One stage of the accelerator; `kind` is empty for logic that Yosys found outside the stages."""
+    """One stage of the accelerator; `kind` is empty for the logic outside the stages."""
 
     name: str
     kind: str = ""
@@ -48,7 +48,7 @@ class StageFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """Everything in the report; `seconds` is the time that each stage took when it ran."""
+    """Everything in the report; `seconds` is the time that each stage of the flow took to run."""
 
     name: str
     board: Board
@@ -57,8 +57,8 @@ class Figures:
     command: str
     rungs: tuple[Rung, ...]
     stages: tuple[StageFigures, ...] = ()
-    cycles_estimate: int | None = None  # a frame, in steady state
-    latency_estimate: int | None = None  # cycles
+    cycles_estimate: int | None = None  # per frame, in steady state
+    latency_estimate: int | None = None  # in cycles
     training: Training | None = None
     estimate: Resources | None = None
     simulation: Simulation | None = None
@@ -67,7 +67,7 @@ class Figures:
     on_board: OnBoard | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
-    advice: str = ""  # what would fit, if the accelerator does not
+    advice: str = ""  # what would fit, if the accelerator does not fit
     accelerator: Accelerator | None = field(default=None, compare=False)  # for the drawing; not in report.json
 
     @property
@@ -76,13 +76,13 @@ class Figures:
         return Resources(lut=self.board.luts, ff=self.board.ffs, bram18=self.board.bram18, dsp=self.board.dsps)
 
     def needs(self, resource: str) -> float | None:
-        """How much of a resource (a field of `Resources`) the circuit needs: as synthesized, else as estimated."""
+        """How much of a resource (a field of `Resources`) the circuit needs, by synthesis or else by the estimate."""
         found = (getattr(r, resource) for r in (self.synthesis and self.synthesis.total, self.estimate) if r)
         return next((value for value in found if value is not None), None)
 
     @property
     def overflows(self) -> tuple[Overflow, ...]:
-        """The resources of which the part has too little."""
+        """The resources that the part has too little of."""
         rows = ((name, self.needs(key), getattr(self.capacity, key)) for key, name in RESOURCES.items())
         return tuple(
             Overflow(name=name, needs=needs, holds=holds) for name, needs, holds in rows if needs and needs > holds
@@ -90,16 +90,16 @@ class Figures:
 
     @property
     def warnings(self) -> dict[str, list[str]]:
-        """Warnings that an equality means little, with the rungs that they concern."""
-        told: dict[str, list[str]] = {}
+        """Warnings that equality shows little, each with the rungs it concerns."""
+        found: dict[str, list[str]] = {}
         for rung in self.rungs:
             for warning in rung.warnings:
-                told.setdefault(warning, []).append(rung.name)
-        return told
+                found.setdefault(warning, []).append(rung.name)
+        return found
 
     @property
     def differences(self) -> tuple[Rung, ...]:
-        """The rungs that differ from the previous rung."""
+        """The rungs that differ from the rung before."""
         return tuple(r for r in self.rungs if r.differs)
 
     @property
@@ -109,7 +109,7 @@ class Figures:
 
     @property
     def exact(self) -> bool | None:
-        """Whether all rungs that ran are equal; None where none ran."""
+        """Whether all rungs that ran are equal; None if none ran."""
         ran = [r for r in self.rungs if r.ran]
         return not self.differences if ran else None
 
@@ -131,7 +131,7 @@ class Figures:
         return cycles / self.clock_mhz if cycles is not None else None
 
     def document(self) -> dict[str, Any]:
-        """The figures as JSON types, with those derived from them."""
+        """The figures as JSON types, including derived ones."""
         derived = {"exact": self.exact, "fps_estimate": self.fps_estimate, "fps_measured": self.fps_measured,
                    "latency_us": self.latency_us,
                    "overflows": [dataclasses.asdict(overflow) for overflow in self.overflows]}  # fmt: skip

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SVG elements as strings; every text and attribute is escaped here, so nothing else needs to."""
+"""SVG elements as strings; every text and attribute is escaped here, so callers need not."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from markupsafe import Markup, escape
 
 
 def element(tag: str, *children: str, **attributes: object) -> Markup:
-    """`<tag attributes>children</tag>`; `class_` is class, an underscore is a hyphen, None leaves the attribute out.
+    """`<tag attributes>children</tag>`; `class_` is class, an underscore is a hyphen, None omits the attribute.
 
-    Children that are not `Markup` already are text, and are escaped.
+    Children that are not `Markup` are text and are escaped.
     """
     pairs = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items() if value is not None}
     opening = "".join(f' {name}="{escape(_text(value))}"' for name, value in pairs.items())
@@ -22,7 +22,7 @@ def join(*parts: str) -> Markup:
 
 
 def text(x: float, y: float, words: str, class_: str = "", anchor: str | None = None) -> Markup:
-    """A line of text whose baseline is at y."""
+    """A line of text with its baseline at y."""
     return element("text", words, x=x, y=y, class_=class_ or None, text_anchor=anchor)
 
 

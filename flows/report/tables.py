@@ -31,11 +31,11 @@ class Column:
     head: str
     figures: bool = False
     wraps: bool = False  # its cells may take several lines
-    label: str | None = None  # shown before a cell that is not below its head; by default the head
+    label: str | None = None  # shown before a cell that is not in its column; by default the head
 
     @property
     def lead(self) -> str:
-        """The text before a cell that is not below its head."""
+        """The text before a cell that is not shown in its column."""
         return self.head if self.label is None else self.label
 
 
@@ -59,9 +59,9 @@ def ladder(figures: Figures) -> Table:
         if rung.why_not:
             cells = [Cell(NONE, "muted")] * 3 + [Cell(rung.why_not, "muted")]
         else:
-            told = "; ".join(part for part in (rung.compared or _reference(rung), rung.difference) if part)
+            text = "; ".join(part for part in (rung.compared or _reference(rung), rung.difference) if part)
             cells = [Cell(count(rung.frames)), Cell(count(rung.equal), "bad" if tone == "bad" else ""),
-                     Cell(percent(rung.accuracy)), Cell(told, "bad" if rung.difference else "")]  # fmt: skip
+                     Cell(percent(rung.accuracy)), Cell(text, "bad" if rung.difference else "")]  # fmt: skip
         rows.append((Cell(rung.name), Cell(rung.status, tone), *cells))
     heads = (Column("Rung"), Column("Status"), Column("Frames", True), Column("Equal", True), Column("Accuracy", True),
              Column("Compared with the rung before", wraps=True, label=""))  # fmt: skip
@@ -87,7 +87,7 @@ def accuracy(figures: Figures) -> Table:
             (Cell(rung.name), Cell(NONE, "muted"), test, Cell(count(rung.frames)) if ran else Cell(NONE, "muted"))
         )
     heads = (Column("Network"), Column("Validation", True), Column("Test", True), Column("Frames", True))
-    note = "A rung's accuracy is over the labelled frames among those that it ran; corner inputs have no label."
+    note = "A rung's accuracy is over its labelled frames; corner inputs have no label."
     return Table(title="Accuracy", columns=heads, rows=tuple(rows), notes=(note,))
 
 
@@ -103,7 +103,7 @@ def resources(figures: Figures) -> Table:
         rows.append((Cell(name), *shown, Cell("Yosys", "muted"), Cell(count(holds)), _used(figures.needs(key), holds)))
     notes = [f"Logic delay: {synthesis.timing_note}"] if synthesis and synthesis.timing_note else []
     if figures.estimate and not synthesis:
-        notes.append("Used: the estimate's share of the capacity, for nothing was synthesized.")
+        notes.append("Used: the estimate's share of the capacity, because nothing was synthesized.")
     sim = figures.simulation
     if sim and sim.cycles_per_frame_min != sim.cycles_per_frame_max:
         span = f"{number(sim.cycles_per_frame_min)} to {number(sim.cycles_per_frame_max)}"
@@ -144,7 +144,7 @@ def _speed(figures: Figures) -> list[tuple[Cell, ...]]:
 
 
 def _routed(figures: Figures) -> list[tuple[Cell, ...]]:
-    """The whole chip after place and route, with the system around the accelerator; empty where it was not made."""
+    """The whole chip after place and route, with the system around the accelerator; empty if it was not made."""
     made = figures.bitstream
     if made is None:
         return []
@@ -163,7 +163,7 @@ def _routed(figures: Figures) -> list[tuple[Cell, ...]]:
 
 
 def _on_board(figures: Figures) -> list[tuple[Cell, ...]]:
-    """What the driver measured on a board; empty where it did not run."""
+    """The driver's measurements on a board; empty if it did not run."""
     found, none = figures.on_board, Cell(NONE, "muted")
     if found is None:
         return []
@@ -182,7 +182,7 @@ def _micro(cycles: float | None, clock_mhz: float) -> str | None:
 
 
 def stages(figures: Figures) -> Table:
-    """Each stage of the accelerator; estimate, then Yosys."""
+    """Each stage of the accelerator, with its resources by the estimate and by Yosys."""
     heads = [
         Column("Stage"),
         Column("Kind"),
@@ -216,7 +216,7 @@ def _both(stage: StageFigures, key: str) -> list[float | None]:
 
 
 def stalls(figures: Figures) -> Table:
-    """Beats of each stream, and the cycles in which it waited."""
+    """The beats of each stream, and the cycles in which it waited."""
     found = figures.simulation.stalls if figures.simulation else {}
     rows = [
         (Cell(name), *(_figure(n) for n in (waits.beats, waits.valid_not_ready, waits.ready_not_valid)))
@@ -229,7 +229,7 @@ def stalls(figures: Figures) -> Table:
 
 
 def fifos(figures: Figures) -> Table:
-    """The depth of each FIFO, and the most beats that were in it."""
+    """The depth of each FIFO, and its highest fill."""
     found = figures.simulation.fifos if figures.simulation else {}
     rows = [(Cell(name), _figure(fill.depth), _figure(fill.high_water)) for name, fill in found.items()]
     heads = (Column("FIFO"), Column("Depth", True), Column("High-water mark", True))
@@ -237,7 +237,7 @@ def fifos(figures: Figures) -> Table:
 
 
 def seconds(figures: Figures) -> Table:
-    """The time that each stage of the flow took when it ran."""
+    """The time that each stage of the flow took to run."""
     rows: list[tuple[str, str]] = [(stage, f"{took:,.1f} s") for stage, took in figures.seconds.items()]
     if sim := figures.simulation:
         rows += [("simulate: build", f"{sim.seconds_build:,.1f} s"), ("simulate: run", f"{sim.seconds_run:,.1f} s")]
@@ -247,7 +247,7 @@ def seconds(figures: Figures) -> Table:
 
 
 def versions(figures: Figures) -> Table:
-    """Versions of the tools."""
+    """The versions of the tools."""
     found = dict(figures.versions)
     if figures.synthesis:
         found["synthesized by"] = figures.synthesis.tool

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables for the terminal, by Rich: if it is narrow, the last columns move to a second line of each row."""
+"""Tables for the terminal, by Rich; if it is too narrow, the last columns move to a second line of each row."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ from adiabit.flows.resources import RESOURCES, Resources
 
 STYLES = {"good": "green", "bad": "bold white on red", "warn": "yellow", "muted": "dim", "": ""}
 GAP = 2  # characters between two columns
-ENOUGH = 22  # characters of a column that wraps, if its cells then need at most `LINES` lines
+ENOUGH = 22  # characters for a column that wraps, if its cells then need at most `LINES` lines
 LINES = 3
 
 
 def tables(figures: Figures) -> list[RenderableType]:
     """The ladder, accuracy, resources and speed, and what does not fit the part, for the terminal."""
     shown = [rich_table(table) for table in (ladder(figures), accuracy(figures), resources(figures))]
-    return [*shown, *_too_much(figures)]
+    return [*shown, *_overflows(figures)]
 
 
 def outcome(figures: Figures) -> list[RenderableType]:
-    """What a run has found so far: the rungs that were run, accuracy, cycles and resources in a line each."""
+    """The results of a run so far: the rungs that were run; accuracy, cycles and resources in a line each."""
     ran = tuple(rung for rung in figures.rungs if rung.ran)
     shown: list[RenderableType] = [rich_table(ladder(replace(figures, rungs=ran)))] if ran else []
-    lines = (_learnt(figures), _speed(figures), _timing(figures), _takes(figures))
+    lines = (_training(figures), _speed(figures), _timing(figures), _resources(figures))
     return [
         *shown,
         *(Text(line) for line in lines if line),
-        *_too_much(figures),
+        *_overflows(figures),
     ]
 
 
-def _too_much(figures: Figures) -> list[RenderableType]:
+def _overflows(figures: Figures) -> list[RenderableType]:
     """The resources that do not fit the part, and what would fit."""
     lines = [Text(str(overflow), STYLES["bad"]) for overflow in figures.overflows]
     return [*lines, Text(figures.advice)] if figures.advice else [*lines]
 
 
-def _learnt(figures: Figures) -> str:
+def _training(figures: Figures) -> str:
     training = figures.training
     if training is None:
         return ""
@@ -64,7 +64,7 @@ def _speed(figures: Figures) -> str:
     return f"{number(cycles)} cycles a frame ({by}), {number(fps, 0)} frames a second at {figures.clock_mhz:g} MHz"
 
 
-def _takes(figures: Figures) -> str:
+def _resources(figures: Figures) -> str:
     routed = figures.bitstream
     if routed and routed.total != Resources():
         found, by = routed.total, routed.tool
@@ -72,8 +72,8 @@ def _takes(figures: Figures) -> str:
         found = Resources(**{key: figures.needs(key) for key in RESOURCES})
         by = "Yosys" if figures.synthesis else "estimate"
     rows = ((getattr(found, key), name, getattr(figures.capacity, key)) for key, name in RESOURCES.items())
-    told = [f"{number(needs)} of {number(holds)} {name}" for needs, name, holds in rows if needs is not None]
-    return f"{', '.join(told)} ({by}, {figures.board.part})" if told else ""
+    parts = [f"{number(needs)} of {number(holds)} {name}" for needs, name, holds in rows if needs is not None]
+    return f"{', '.join(parts)} ({by}, {figures.board.part})" if parts else ""
 
 
 def _timing(figures: Figures) -> str:
@@ -85,13 +85,13 @@ def _timing(figures: Figures) -> str:
 
 
 def rich_table(table: Table) -> RenderableType:
-    """For the terminal."""
+    """A table that Rich can print."""
     return _Fitted(table)
 
 
 @dataclass(frozen=True)
 class _Fitted:
-    """A table that is laid out when it is printed, because only then the width is known."""
+    """A table that is laid out when it is printed, because the width is known only then."""
 
     table: Table
 
@@ -108,7 +108,7 @@ class _Fitted:
 
 
 def _kept(table: Table, width: int) -> int:
-    """How many columns fit side by side into a terminal of that width; at least one."""
+    """How many columns fit side by side into a terminal of this width; at least one."""
     used, kept = -GAP, 0
     for i, column in enumerate(table.columns):
         wanted = _width(table, i)
@@ -132,7 +132,7 @@ def _whole(table: Table) -> rich.table.Table:
 
 
 def _folded(table: Table, kept: int) -> Iterator[RenderableType]:
-    """The first cells of each row in columns, the others in the line below."""
+    """The first cells of each row in columns, the others on the line below."""
     widths = [_width(table, i) for i in range(kept)]
     yield _line(table, tuple(Cell(column.head) for column in table.columns[:kept]), widths, "bold")
     yield Text("─" * (sum(widths) + GAP * (kept - 1)))

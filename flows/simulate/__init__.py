@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whole test sets through the RTL: a generated C++ bench around Verilator, compared with the golden model."""
+"""Simulation of whole test sets: RTL in a C++ bench around Verilator, and HLS C++, compared with the golden model."""

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Streams saved frames through the RTL and records what every stream carried.
+// Streams saved frames through the RTL and records the beats of every stream.
 //
 //   bench INPUT OUT FRAMES QUIET SEED STALLS [VCD]
 //
-// INPUT holds the beats of FRAMES frames. OUT receives one file of accepted beats a stream (0.bin, 1.bin, ...;
-// the last is the AXI output port), the cycle of each frame's last output beat (ends.bin) and the counts
-// (result.json). Of each FIFO, the most beats that were in it. The run ends when no stream has moved for QUIET cycles, be it finished or hanging, or when a
-// stream has carried a beat too many. SEED draws the registers' contents before the reset and, with STALLS = 1, gaps
-// before input beats and pauses of the output.
+// INPUT holds the beats of FRAMES frames. OUT receives a file of accepted beats for each stream (0.bin, 1.bin, ...; the
+// last is the AXI output port), the cycle of each frame's last output beat (ends.bin), and the counts with the highest
+// fill of each FIFO (result.json). The run ends when no stream has moved for QUIET cycles, finished or hanging, or when
+// a stream has carried one beat too many. SEED determines the registers' contents before reset and, with STALLS = 1,
+// gaps before input beats and stalls of the output.
 //
 // design.h is generated: ADIABIT_STREAMS(X) lists the streams as X(index, bytes, valid, ready, data).
 
@@ -33,7 +33,7 @@
 
 namespace {
 
-constexpr int kPort = kStreams;  // the AXI output port is recorded behind the streams
+constexpr int kPort = kStreams;  // the AXI output port is recorded after the streams
 constexpr int kReset = 4;        // cycles
 
 struct Random {  // xorshift64
@@ -66,11 +66,11 @@ struct File {
 
 struct Stream {
   File file;
-  uint64_t most;          // beats: those of the frames, and inside of the pipeline those of one more, which pads begin
+  uint64_t most;          // beats allowed; one more frame inside the pipeline, because pads start the next one early
   uint64_t accepted = 0;
   uint64_t waiting = 0;   // cycles of valid && !ready
   uint64_t starved = 0;   // cycles of !valid && ready
-  int64_t unheld = -1;    // first beat that was withdrawn or changed before it was taken
+  int64_t unheld = -1;    // first beat that was withdrawn or changed before it was accepted
   bool valid = false, ready = false, held = false, surplus = false;
   std::vector<uint8_t> buffer, pending;
 
@@ -111,7 +111,7 @@ std::vector<uint8_t> read(const char* path, size_t size) {
   return bytes;
 }
 
-/// Probabilities of a gap and of a pause, drawn anew every 32 cycles: none, some, many, nearly always.
+/// Probabilities of a gap and of a stall, drawn again every 32 cycles: none, some, many, nearly always.
 struct Pauses {
   Random random;
   int gap = 0, stall = 0, left = 0;
@@ -175,7 +175,7 @@ int main(int argc, char** argv) {
   Pauses pauses{{0x9E3779B97F4A7C15ull ^ static_cast<uint64_t>(seed)}};
   std::vector<uint64_t> ends;
   std::vector<uint64_t> waiting(kStreams), starved(kStreams);  // up to the last output beat
-  std::vector<uint64_t> peaks(kFifos);  // the most beats that were in each FIFO
+  std::vector<uint64_t> peaks(kFifos);  // the highest fill of each FIFO
   uint64_t offered = 0, first = 0, moved = 0, cycle = 0;
   int64_t wrong_last = -1;
   bool surplus = false;
@@ -214,7 +214,7 @@ int main(int argc, char** argv) {
     if (any) moved = cycle;
     const bool taken = dut->s_axis_tvalid && dut->s_axis_tready;
     half(true);
-    if (taken) {  // until the next offer the data lines carry noise
+    if (taken) {  // with stalls, the data lines carry noise until the next beat
       if (!offered++) first = cycle;
       dut->s_axis_tvalid = 0;
       if (stalls) {

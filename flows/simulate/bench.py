@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Building and running the C++ bench of one emitted design."""
+"""Builds and runs the C++ bench of one emitted design."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ from adiabit.flows import toolchain
 from adiabit.hw.emit.design import Design
 
 SOURCE = Path(__file__).with_name("bench.cpp")
-Fifo = tuple[str, str]  # the streams before and behind it
+Fifo = tuple[str, str]  # its input and output stream
 TOOLS = ("verilator", "g++", "make", "perl")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Traffic:
-    """What one stream did in a run."""
+    """The activity of one stream in a run."""
 
     accepted: int  # beats
     waiting: int  # cycles of valid and not ready, up to the last output beat
     starved: int  # cycles of ready and not valid, up to the last output beat
-    unheld: int  # the first beat that was withdrawn or changed before it was taken; -1: none
+    unheld: int  # the first beat that was withdrawn or changed before it was accepted; -1: none
     valid: int  # at the end of the run
-    ready: int
+    ready: int  # at the end of the run
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What the bench wrote about one run, and where it recorded the beats."""
+    """The bench's results for one run, and the files of recorded beats."""
 
-    cycles: int  # simulated, the quiet ones at the end included
+    cycles: int  # simulated, including the quiet ones at the end
     first: int  # cycle of the first input beat
     ends: npt.NDArray[np.uint64]  # cycle of each frame's last output beat
     wrong_last: int  # the first output beat with a wrong TLAST; -1: none
     seconds: float
-    quiet: int  # cycles without a beat after which the run ended
+    quiet: int  # cycles without a beat after which the run ends
     names: tuple[str, ...]  # of the watched streams
-    streams: tuple[Traffic, ...]  # of these, then of the AXI output port
+    streams: tuple[Traffic, ...]  # of the watched streams, then of the AXI output port
     files: tuple[Path, ...]  # the accepted beats of each
-    peaks: tuple[int, ...] = ()  # the most beats that were in each FIFO
+    peaks: tuple[int, ...] = ()  # the highest fill of each FIFO, in beats
 
     @classmethod
     def load(cls, folder: Path, quiet: int, names: tuple[str, ...]) -> Run:
-        """Read what the bench wrote about the streams of these names."""
+        """Read the results that the bench wrote into `folder`; `names` are the watched streams."""
         document: dict[str, Any] = json.loads((folder / "result.json").read_text())
         streams = tuple(Traffic(**s) for s in document.pop("streams"))
         peaks = tuple(document.pop("peaks"))
@@ -67,33 +67,32 @@ class Bench:
     program: Path
     rtl: Path
     log: Path
-    names: tuple[str, ...]  # of the streams that it watches
+    names: tuple[str, ...]  # of the watched streams
 
     def run(
         self, inputs: Path, out: Path, *, frames: int, quiet: int, seed: int, stalls: bool, trace: Path | None = None
     ) -> Run:
-        """Stream the beats in `inputs` through the design; it must have been built for tracing if `trace` is given."""
+        """Stream the beats in `inputs` through the design; `trace` needs a bench that was built for tracing."""
         out.mkdir()
         numbers = [str(n) for n in (frames, quiet, seed, int(stalls))]
         places = [str(path.absolute()) for path in (inputs, out)]
         waves = [str(trace.absolute())] if trace else []
         args = [str(self.program), *places, *numbers, *waves]
-        toolchain.run_tool(args, cwd=self.rtl, log=self.log)  # memory files are read from there
+        toolchain.run_tool(args, cwd=self.rtl, log=self.log)  # the RTL reads its memory files from there
         return Run.load(out, quiet, self.names)
 
 
 def build(rtl: Path, folder: Path, log: Path, *, fifos: Sequence[Fifo] = (), trace: bool = False) -> Bench:
     """Compile the design in `rtl` and the bench into `folder`; `UserError` where a tool is missing.
 
-    `fifos`: pairs of streams before and behind FIFOs, whose fill is watched.
-
-    g++ runs with -O1: -O2 and -O3 take up to half as long again to compile and run no faster (10,000 frames of a TFC).
+    `fifos` are the input and output streams of FIFOs whose fill is recorded. g++ runs with -O1: -O2 and -O3 take up to
+    50 % longer to compile, and the bench runs no faster (10,000 frames of a TFC).
     """
     toolchain.need(*TOOLS)
     design = Design.load(rtl)
     folder.mkdir()
     shutil.copy(SOURCE, folder)
-    (folder / "rtl").symlink_to(rtl.absolute())  # so that no makefile meets the path's own characters
+    (folder / "rtl").symlink_to(rtl.absolute())  # keeps special characters of the path out of the makefiles
     (folder / "design.h").write_text(header(design, fifos))
     args: list[str | Path] = [
         toolchain.find("verilator"), "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "--prefix", "Vdut",
@@ -108,7 +107,7 @@ def build(rtl: Path, folder: Path, log: Path, *, fifos: Sequence[Fifo] = (), tra
 
 
 def header(design: Design, fifos: Sequence[Fifo] = ()) -> str:
-    """The generated part of the bench: where each stream's nets lie and how large it is."""
+    """The generated header of the bench: the nets of each stream, its beats a frame and its bytes a beat."""
     streams = design.streams
     nets = [[_member(design, net) for net in (s.valid, s.ready, s.data)] for s in streams]
     rows = [f"X({i}, {s.bytes}, {', '.join(nets[i])})" for i, s in enumerate(streams)]
@@ -128,5 +127,5 @@ def header(design: Design, fifos: Sequence[Fifo] = ()) -> str:
 
 
 def _member(design: Design, net: str) -> str:
-    """Verilator's C++ name of a public net of the top module; it writes a doubled underscore in hexadecimal."""
+    """Verilator's C++ name of a public net of the top module, in which a double underscore is escaped."""
     return "__DOT__".join(name.replace("__", "___05F") for name in (design.top, net))

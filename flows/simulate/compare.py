@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every beat that the bench recorded against the golden model, in blocks of frames."""
+"""Comparison of every recorded beat with the golden model, in blocks of frames."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.packing import beat_bytes, pack, unpack
 from adiabit.hw.stages import Kind, Stream
 
-BLOCK_ELEMENTS = 1 << 21  # of the widest stream: bounds the memory that a block takes
+BLOCK_ELEMENTS = 1 << 21  # of the largest stream; bounds the memory of a block
 
 
 @dataclass(frozen=True, order=True)
 class Difference:
-    """Something that the RTL did and the golden model does not; the least one is the one to look at first."""
+    """A difference from the golden model; the smallest is the earliest, and the one to look at first."""
 
     frame: int  # counted from the run's first
     order: int  # of the stream, down the pipeline
-    place: str = field(compare=False)  # the stage that made the stream
+    place: str = field(compare=False)  # the stage that writes the stream
     what: str = field(compare=False)
 
-    def tell(self, first: int) -> str:
-        """The line of the report, where the run's first frame is number `first` of the saved vectors."""
+    def describe(self, first: int) -> str:
+        """The line for the report; the run started at frame `first` of the saved vectors."""
         return f"{self.place}, frame {first + self.frame}, {self.what}"
 
 
@@ -38,29 +38,29 @@ class Difference:
 class Comparison:
     """One run against the golden model."""
 
-    equal: npt.NDArray[np.bool_]  # (F,): nothing about the frame differs
+    equal: npt.NDArray[np.bool_]  # (F,): the frame has no difference
     difference: Difference | None  # the first
-    outputs: npt.NDArray[np.int64]  # (F, *output shape) from the RTL; beats that never came read as 0 bits
+    outputs: npt.NDArray[np.int64]  # (F, *output shape) as recorded; the bits of missing beats are 0
 
 
 def block_frames(accelerator: Accelerator) -> int:
-    """Frames that are worked on at once."""
+    """The number of frames processed at once."""
     return int(max(1, BLOCK_ELEMENTS // max(s.elements for s in accelerator.streams)))
 
 
 def compare(accelerator: Accelerator, frames: npt.NDArray[Any], run: Run, who: str = "RTL") -> Comparison:
-    """Compare the streams that a run over `frames` (F, *input shape) watched, and the AXI output port.
+    """Compare the watched streams of a run over `frames` (F, *input shape), and the AXI output port.
 
-    `who` computed what is compared with the golden model.
+    `who` names the side that is compared with the golden model, for messages.
     """
     watched = [s.name in run.names for s in accelerator.streams] + [True]
-    allowed = list(itertools.compress(ahead(accelerator), watched))
-    streams = [*itertools.compress(accelerator.streams, watched), accelerator.output]  # the port has the last's beats
+    allowed = list(itertools.compress(early_beats(accelerator), watched))
+    streams = [*itertools.compress(accelerator.streams, watched), accelerator.output]  # the port carries its beats too
     makers = {s.name: f"stage {stage.name}" for stage in accelerator.stages for s in stage.outputs}
     names = [makers.get(s.name, "input") for s in streams[:-1]] + ["output port"]
     equal = np.ones(len(frames), np.bool_)
     outputs = np.zeros((len(frames), *accelerator.output.shape), np.int64)
-    found = [*_protocol(streams, names, run), *_stopped(accelerator, streams, names, run, len(frames), allowed)]
+    found = [*_protocol(streams, names, run), *_miscounted(accelerator, streams, names, run, len(frames), allowed)]
     for start in range(0, len(frames), size := block_frames(accelerator)):
         block = frames[start : start + size]
         values_of = (values for _, values in golden.stream_values(accelerator, block))
@@ -83,7 +83,7 @@ def compare(accelerator: Accelerator, frames: npt.NDArray[Any], run: Run, who: s
 
 
 def write_beats(accelerator: Accelerator, frames: npt.NDArray[Any], path: Path) -> None:
-    """The frames' beats as the host sends them."""
+    """Write the beats of frames (F, *input shape) as the host sends them."""
     size = block_frames(accelerator)
     with path.open("wb") as sink:
         for at in range(0, len(frames), size):
@@ -93,7 +93,7 @@ def write_beats(accelerator: Accelerator, frames: npt.NDArray[Any], path: Path) 
 def read_beats(
     path: Path, stream: Stream, start: int, count: int
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """Beats (count, beats, beat_bytes) of frames from `start` on, and which of them came (count, beats)."""
+    """Beats (count, beats, beat_bytes) of `count` frames from `start`, and which of them arrived (count, beats)."""
     width = beat_bytes(stream)
     frame = stream.beats * width
     raw = np.fromfile(path, np.uint8, count * frame, offset=min(start * frame, path.stat().st_size))
@@ -106,11 +106,11 @@ def read_beats(
 def _value(
     stream: Stream, golden_frame: npt.NDArray[Any], got: npt.NDArray[np.uint8], came: npt.NDArray[np.bool_], who: str
 ) -> str:
-    """Tell the first element that differs among the beats that came."""
+    """Describe the first element that differs among the beats that arrived."""
     theirs = unpack(stream, got[None])[0].reshape(-1)
     want = golden_frame.reshape(-1)
     differs = np.flatnonzero((theirs != want) & np.repeat(came, stream.lanes))
-    if not differs.size:  # only padding bits of TDATA do
+    if not differs.size:  # only padding bits of TDATA differ
         return f"bits beyond the {stream.width} of a beat are not 0"
     at = int(differs[0])
     *position, channel = (int(i) for i in np.unravel_index(at, stream.shape))
@@ -122,22 +122,22 @@ def _value(
 
 
 def _protocol(streams: list[Stream], names: list[str], run: Run) -> list[Difference]:
-    """Breaches of the handshake and of TLAST: the first of each stream."""
+    """Violations of the handshake and of TLAST: the first of each stream."""
     found = []
     for order, (stream, name, traffic) in enumerate(zip(streams, names, run.streams, strict=True)):
         if traffic.unheld >= 0:
             frame, beat = divmod(traffic.unheld, stream.beats)
-            found.append(Difference(frame, order, name, f"beat {beat}: changed before it was taken"))
+            found.append(Difference(frame, order, name, f"beat {beat}: changed before it was accepted"))
     if run.wrong_last >= 0:
         frame, beat = divmod(run.wrong_last, streams[-1].beats)
         found.append(Difference(frame, len(streams) - 1, names[-1], f"beat {beat}: TLAST is wrong"))
     return found
 
 
-def ahead(accelerator: Accelerator) -> list[npt.NDArray[np.uint8]]:
-    """Of each stream, and of the output port, the beats (n, beat_bytes) that may come before their frame does.
+def early_beats(accelerator: Accelerator) -> list[npt.NDArray[np.uint8]]:
+    """For each stream, and for the output port, the beats (n, beat_bytes) that may precede the input of their frame.
 
-    A pad sends the rows above an image at once, and what follows makes of them what it would of any frame.
+    A pad sends the rows above the next image right away, and the stages after it process them.
     """
     counts = {accelerator.input.name: 0}
     for stage in accelerator.stages:
@@ -149,10 +149,10 @@ def ahead(accelerator: Accelerator) -> list[npt.NDArray[np.uint8]]:
 
 
 def deadlock(accelerator: Accelerator, run: Run) -> str:
-    """Which stages wait for which streams when a run has stopped, and how full the FIFOs are; empty where none waits.
+    """The deadlock of a run that has stopped: which stages wait for which streams, and the FIFOs' fill; empty if none.
 
-    A stage that joins streams waits for one of them while another offers a beat that it cannot take yet. Only stages
-    whose streams the run watched count.
+    In a deadlock, a stage that joins streams waits for one of them while another offers a beat that it cannot accept
+    yet. Only stages whose streams were all watched are considered.
     """
     traffic = dict(zip(run.names, run.streams, strict=False))  # the output port comes last
     stages = [stage for stage in accelerator.stages if all(s.name in traffic for s in stage.streams)]
@@ -170,16 +170,16 @@ def deadlock(accelerator: Accelerator, run: Run) -> str:
         return ""
     fifos = f"FIFOs: {', '.join(full)}" if full else "there are no FIFOs"
     return (
-        f"deadlock: {'; '.join(waits)}; beats that nobody takes: {', '.join(stuck)}; {fifos}; make the FIFO before the "
-        "join deeper (compile.fold.buffers)"
+        f"deadlock: {'; '.join(waits)}; blocked streams: {', '.join(stuck)}; {fifos}; make the FIFO before the join "
+        "deeper (compile.fold.buffers)"
     )
 
 
-def _stopped(
+def _miscounted(
     accelerator: Accelerator, streams: list[Stream], names: list[str], run: Run, frames: int,
     allowed: list[npt.NDArray[np.uint8]],
 ) -> list[Difference]:  # fmt: skip
-    """Beats too many, or too few: then the stage at fault is the first that neither finished nor offers a beat."""
+    """Streams with too many beats or too few; of the latter, the first that is incomplete and offers no beat."""
     found = []
     for order, (stream, name, traffic) in enumerate(zip(streams, names, run.streams, strict=True)):
         surplus = traffic.accepted - (expected := frames * stream.beats)
@@ -187,7 +187,7 @@ def _stopped(
             early = np.fromfile(run.files[order], np.uint8, offset=expected * beat_bytes(stream))
             if surplus <= len(allowed[order]) and np.array_equal(early, allowed[order][:surplus].reshape(-1)):
                 continue
-            what = f"the run's last: more than the {expected} beats of {frames} frames came"
+            what = f"the run's last: more than the {expected} beats of {frames} frames"
             found.append(Difference(frames - 1, order, name, what))
     short = [i for i, s in enumerate(streams) if run.streams[i].accepted < frames * s.beats]
     if short and not found:  # a surplus at the output ends the run early
@@ -198,7 +198,7 @@ def _stopped(
             f"stopped after {beat} of {stream.beats} beats, then nothing moved for {run.quiet} cycles "
             f"(valid={traffic.valid}, ready={traffic.ready})"
         )
-        if told := deadlock(accelerator, run):
-            what += f"; {told}"
+        if explanation := deadlock(accelerator, run):
+            what += f"; {explanation}"
         found.append(Difference(frame, order, names[order], what))
     return found

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be chosen of a simulation."""
+"""The configuration of simulations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class SimulateConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     first: int = Field(default=0, ge=0)  # the saved vector to start from
-    frames: int | None = Field(default=None, ge=1)  # how many; all that follow by default
-    stall_frames: int = Field(default=64, ge=0)  # of these, run again with random gaps and stalls
+    frames: int | None = Field(default=None, ge=1)  # how many; by default all that follow
+    stall_frames: int = Field(default=64, ge=0)  # how many of these run again with random gaps and stalls
     seed: int = Field(default=1, ge=1, le=2**31 - 1)  # of register contents, gaps and stalls
-    trace: bool = False  # write waveforms (VCD) of all that is run
+    trace: bool = False  # write waveforms (VCD) of every run

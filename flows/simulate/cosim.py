@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stage `cosim`: Vitis HLS makes RTL of the emitted C++, and that runs on the bench of our own RTL."""
+"""The stage `cosim`: Vitis HLS synthesizes RTL from the emitted C++, and the bench of our own RTL runs it."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from adiabit.hw import storage
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit import hls as emit_hls
 
-TOOLS = ("vitis_hls", "v++")  # up to Vitis 2024.1, and later
-VERILOG = Path("vitis", "hls", "syn", "verilog")  # where either leaves it
+TOOLS = ("vitis_hls", "v++")  # up to Vitis 2024.1; later
+VERILOG = Path("vitis", "hls", "syn", "verilog")  # where both leave the RTL
 
 
 def tool() -> Path | None:
-    """The program that synthesizes C++, or None where Vitis HLS is not on PATH."""
+    """The program that synthesizes C++; None if Vitis HLS is not on PATH."""
     return next((Path(path) for name in TOOLS if (path := shutil.which(name))), None)
 
 
 def cosimulate(
     accelerator_folder: Path, hls_folder: Path, vectors: Vectors, out: Path, config: SimulateConfig | None = None
 ) -> None:
-    """Write `rtl/` (see :func:`make_rtl`), `vitis.log` and what :func:`simulate` writes into `out`."""
+    """Write `rtl/` (by :func:`make_rtl`), `vitis.log` and the files of :func:`simulate` into `out`."""
     rtl = out / "rtl"
     rtl.mkdir()
     make_rtl(storage.load(accelerator_folder), hls_folder, rtl, out / "vitis.log")
@@ -37,18 +37,20 @@ def cosimulate(
 
 
 def make_rtl(accelerator: Accelerator, hls_folder: Path, rtl: Path, log: Path) -> None:
-    """Fill the folder `rtl` with what Vitis HLS makes of the emitted C++, in a module with the ports of our own top.
+    """Fill the folder `rtl` with the RTL that Vitis HLS makes, in a wrapper with the ports of our own top module.
 
-    `UserError` where Vitis HLS is not on PATH or cannot carry so wide a stream, `ToolError` where it fails.
+    `UserError` if Vitis HLS is not on PATH or a stream is too wide for it, `ToolError` if it fails.
     """
     program = tool()
     if program is None:
-        raise UserError(f"{' and '.join(TOOLS)}: not found on PATH; co-simulation needs Vitis HLS; source its settings")
+        raise UserError(
+            f"{' and '.join(TOOLS)}: not found on PATH; co-simulation needs Vitis HLS; source its settings script"
+        )
     widest = max(s.width for s in accelerator.streams)
     if widest > emit_hls.MOST_BITS:
         raise UserError(
-            f"accelerator {accelerator.name}: a stream of {widest} bits; Vitis HLS has {emit_hls.MOST_BITS} at most; "
-            "fold it more"
+            f"accelerator {accelerator.name}: a stream has {widest} bits; Vitis HLS allows at most "
+            f"{emit_hls.MOST_BITS}; fold it more"
         )
     with tempfile.TemporaryDirectory(dir=log.parent) as name:
         work = Path(name) / "hls"
@@ -66,7 +68,7 @@ def make_rtl(accelerator: Accelerator, hls_folder: Path, rtl: Path, log: Path) -
 
 
 def _synthesize(program: Path, name: str, work: Path, log: Path) -> None:
-    """C++ to RTL, and nothing else of what the scripts can do."""
+    """Run only the C synthesis of the emitted scripts."""
     if program.name == TOOLS[0]:
         args: list[str | Path] = [program, "-f", f"{name}.tcl"]
     else:

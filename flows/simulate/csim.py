@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stage `csim`: the emitted HLS C++ as a program, all saved vectors through it, every stream compared."""
+"""The stage `csim`: all saved vectors through the emitted HLS C++, compiled as a program, every stream compared."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from adiabit.flows.simulate import figures
 from adiabit.flows.simulate.bench import Run, Traffic
 from adiabit.flows.simulate.compare import compare, write_beats
 from adiabit.flows.simulate.config import SimulateConfig
-from adiabit.flows.simulate.stage import Told, check_design, rung_of, select
+from adiabit.flows.simulate.stage import Finding, check_design, rung_of, select
 from adiabit.hw import golden, storage
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.packing import beat_bytes
@@ -28,8 +28,8 @@ from adiabit.hw.stages.base import HLS
 SOURCE = Path(__file__).with_name("record.cpp")
 OPTIONS = (
     "-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror",
-    "-Wno-unknown-pragmas",  # HLS is for another compiler
-    "-Wno-uninitialized", "-Wno-maybe-uninitialized",  # a default-constructed ap_uint masks bits that nobody has set
+    "-Wno-unknown-pragmas",  # HLS pragmas are for another compiler
+    "-Wno-uninitialized", "-Wno-maybe-uninitialized",  # a default-constructed ap_uint masks uninitialized bits
 )  # fmt: skip
 
 
@@ -52,11 +52,11 @@ def simulate_c(
         seconds_build = time.monotonic() - start
         result = run(accelerator, vectors.frames, program, work, out / "simulate.log")
         compared = compare(accelerator, vectors.frames, result, "HLS")
-    told: Told = "", ()
+    finding: Finding = "", ()
     if compared.difference:
         frame = config.first + compared.difference.frame
         replay = ("simulate", "--backend", "hls", "--frames", f"{frame}:{frame + 1}")
-        told = compared.difference.tell(config.first), replay
+        finding = compared.difference.describe(config.first), replay
     made = figures.Execution(
         frames=len(vectors.frames),
         first=config.first,
@@ -65,11 +65,11 @@ def simulate_c(
         frames_per_second=round(len(vectors.frames) / max(result.seconds, 1e-9), 1),
     )
     figures.save(out, made)
-    save_rungs(out, [rung_of(RungName.HLS, accelerator, vectors, [compared], told=told)])
+    save_rungs(out, [rung_of(RungName.HLS, accelerator, vectors, [compared], finding=finding)])
 
 
 def build(accelerator: Accelerator, sources: Path, folder: Path, log: Path, options: tuple[str, ...] = ()) -> Path:
-    """Compile the emitted C++, its test bench and a recorder of its streams; the program's path."""
+    """Compile the emitted C++, its test bench and a recorder of its streams; returns the program's path."""
     program = (folder / "csim").absolute()
     shutil.copy(SOURCE, folder)
     args: list[str | Path] = [
@@ -82,12 +82,12 @@ def build(accelerator: Accelerator, sources: Path, folder: Path, log: Path, opti
 
 
 def run(accelerator: Accelerator, frames: npt.NDArray[Any], program: Path, folder: Path, log: Path) -> Run:
-    """Stream the frames through the program; what it recorded."""
+    """Stream frames (F, *input shape) through the program; returns what it recorded."""
     work = Path(tempfile.mkdtemp(dir=folder)).absolute()
     write_beats(accelerator, frames, work / "frames.bin")
     (work / "streams").mkdir()
     toolchain.run_tool([program, work / "frames.bin", work / "results.bin"], cwd=work / "streams", log=log)
-    told = json.loads((work / "results.bin.json").read_text())
+    report = json.loads((work / "results.bin.json").read_text())
     streams = [*accelerator.streams, accelerator.output]
     files = (*(work / "streams" / f"{s.name}.bin" for s in accelerator.streams), work / "results.bin")
     for path in files:
@@ -98,5 +98,5 @@ def run(accelerator: Accelerator, frames: npt.NDArray[Any], program: Path, folde
     ]
     return Run(
         cycles=0, first=0, ends=np.zeros(0, np.uint64), quiet=0, files=files, streams=tuple(traffic),
-        names=tuple(s.name for s in accelerator.streams), wrong_last=told["wrong_last"], seconds=told["seconds"],
+        names=tuple(s.name for s in accelerator.streams), wrong_last=report["wrong_last"], seconds=report["seconds"],
     )  # fmt: skip

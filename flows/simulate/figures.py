@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`simulation.json`: how fast the RTL was, or the C++ as a program."""
+"""`simulation.json`: the speed of the RTL in cycles, or of the C++ in seconds."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ FILE = "simulation.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Waits:
-    """Of one stream, up to the last output beat."""
+    """The traffic of one stream, up to the last output beat."""
 
     beats: int
-    valid_not_ready: int  # cycles that a beat waited
-    ready_not_valid: int  # cycles that its reader waited for one
+    valid_not_ready: int  # cycles in which a beat waited for its reader
+    ready_not_valid: int  # cycles in which the reader waited for a beat
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fill:
-    """Of one FIFO, at full speed."""
+    """The fill of one FIFO at full speed, in beats."""
 
     depth: int
-    high_water: int  # the most beats that were in it
+    high_water: int  # the highest fill
 
 
 @dataclass(frozen=True, kw_only=True)
 class Simulation:
-    """What the RTL did, cycle by cycle. Cycles between frames are None where fewer than two frames came out."""
+    """Timing of the RTL. Cycles per frame are None if fewer than two frames came out."""
 
     frames: int
-    first: int  # of the saved vectors
+    first: int  # its number among the saved vectors
     seed: int
-    random_stall_frames: int  # run again with gaps and stalls
+    random_stall_frames: int  # run again with random gaps and stalls
     cycles_per_frame: int | None  # the median
     cycles_per_frame_min: int | None
     cycles_per_frame_max: int | None
@@ -52,7 +52,7 @@ class Simulation:
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """What the HLS C++ took as a program."""
+    """Run time of the HLS C++ as a program."""
 
     frames: int
     first: int
@@ -67,5 +67,5 @@ def save(folder: Path, figures: Simulation | Execution) -> None:
 
 
 def load(folder: Path) -> Simulation:
-    """Read what a simulation of RTL left; `UserError` where it is missing or damaged."""
+    """Read the figures of an RTL simulation; `UserError` where the file is missing or damaged."""
     return documents.read(Simulation, folder / FILE)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The C simulation's program: the emitted bench and top in one, with every beat of every inner stream recorded in a
-// file of the stream's name, in the working folder.
+// The program of the C simulation: the emitted test bench and top, with every beat of every inner stream recorded in a
+// file named after the stream in the working folder.
 
 #include ADIABIT_HEADER
 

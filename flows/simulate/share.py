@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Some of the saved vectors beside the emitted C++, for the vendor's own C simulation and co-simulation."""
+"""A few saved vectors beside the emitted C++, for the vendor's own C simulation and co-simulation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHARE = 16  # frames
 
 
 def share_vectors(accelerator: Accelerator, vectors: Vectors, folder: Path) -> None:
-    """Beside the sources: `frames.bin` and `expected.bin`, which the emitted test bench and scripts run."""
+    """Write `frames.bin` and `expected.bin`, which the emitted test bench and scripts read, beside the sources."""
     frames = vectors.frames[:SHARE]
     write_beats(accelerator, frames, folder / "frames.bin")
     (folder / "expected.bin").write_bytes(pack(accelerator.output, golden.run(accelerator, frames)).tobytes())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stage `simulate`: all saved vectors through the RTL at full speed, and some again with gaps and stalls."""
+"""The stage `simulate`: all saved vectors through the RTL at full speed, some again with random gaps and stalls."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def simulate(
     *,
     rung: RungName = RungName.RTL,
 ) -> None:
-    """Write `simulation.json`, `rungs.json`, `simulate.log` and, if asked for, waveforms into `out`.
+    """Write `simulation.json`, `rungs.json`, `simulate.log` and, on request, waveforms into `out`.
 
-    Each stream's accepted beats must equal the golden model's values for every frame, twice: frames back to back
-    at full speed, from random register contents; and the first `stall_frames` with random gaps and stalls.
-    Which streams those are `design.json` of the RTL says: all of ours, the ends of RTL by another hand. `rung` is the
-    ladder's name for it. `UserError` where a tool is missing or the frames do not exist.
+    The accepted beats of each stream must equal the golden model's values for every frame, in two runs: all frames
+    back to back at full speed, from random register contents, and the first `stall_frames` with random gaps and
+    stalls. `design.json` of the RTL lists the streams: every stream of our RTL, only input and output of the RTL that
+    Vitis HLS makes. `rung` is the rung to report. `UserError` where a tool is missing or the frames do not exist.
     """
     config = config or SimulateConfig()
     accelerator = storage.load(accelerator_folder)
@@ -66,7 +66,7 @@ def simulate(
         if count:
             trace = out / "stalls.vcd" if config.trace else None
             results.append(passes.run(end=count, stalls=True, trace=trace)[1])
-        told = _difference(passes, results, config.first, () if rung is RungName.RTL else ("--backend", "cosim"))
+        finding = _difference(passes, results, config.first, () if rung is RungName.RTL else ("--backend", "cosim"))
     made = figures.Simulation(
         frames=len(vectors.frames),
         first=config.first,
@@ -84,19 +84,19 @@ def simulate(
         cycles_per_second=round(full.cycles / max(full.seconds, 1e-9)),
     )
     figures.save(out, made)
-    watched = EVERY if len(full.names) == len(list(accelerator.streams)) else "what goes in and comes out, every beat"
-    save_rungs(out, [rung_of(rung, accelerator, vectors, results, compared=watched, told=told)])
+    watched = EVERY if len(full.names) == len(list(accelerator.streams)) else "input and output, every beat"
+    save_rungs(out, [rung_of(rung, accelerator, vectors, results, compared=watched, finding=finding)])
 
 
 def _buffers(accelerator: Accelerator, rtl: Path) -> list[Stage]:
-    """The FIFOs of which the design has both streams."""
+    """The FIFOs whose two streams the design both exposes."""
     known = {s.name for s in Design.load(rtl).streams}
     return [s for s in accelerator.stages if s.capacity and known >= {stream.name for stream in s.streams}]
 
 
 @dataclass(frozen=True)
 class _Passes:
-    """Runs of one bench over ranges of the same frames."""
+    """Runs one bench over ranges of the same frames."""
 
     accelerator: Accelerator
     frames: npt.NDArray[Any]
@@ -111,7 +111,7 @@ class _Passes:
         frames = self.frames[start:end]
         work = Path(tempfile.mkdtemp(dir=self.work))
         write_beats(self.accelerator, frames, work / "input.bin")
-        quiet = 1000 + 8 * max(s.cycles for s in self.accelerator.stages)  # no stage is silent that long
+        quiet = 1000 + 8 * max(s.cycles for s in self.accelerator.stages)  # no live stage is idle that long
         run = self.bench.run(
             work / "input.bin", work / "out", frames=len(frames), quiet=quiet, seed=self.seed, stalls=stalls,
             trace=trace and trace.absolute(),
@@ -119,43 +119,43 @@ class _Passes:
         return run, compare(self.accelerator, frames, run)
 
 
-Told = tuple[str, tuple[str, ...]]  # a difference, and the verb and options that replay it
+Finding = tuple[str, tuple[str, ...]]  # a difference, and the verb and options that reproduce it
 
 
-def _difference(passes: _Passes, results: list[Comparison], first: int, options: tuple[str, ...]) -> Told:
-    """The first difference at full speed, else the first with stalls, and the command that shows it again."""
+def _difference(passes: _Passes, results: list[Comparison], first: int, options: tuple[str, ...]) -> Finding:
+    """The first difference at full speed, else the first with stalls, and the command that reproduces it."""
     full, *stalled = (r.difference for r in results)
     found = full or next(iter(stalled), None)
     if found is None:
         return "", ()
-    end, start = found.frame + 1, 0  # stalls come again in runs from the same first frame alone
-    if full:  # the shortest of these runs in which the fault comes again, for it may need frames before its own
+    end, start = found.frame + 1, 0  # the same stalls recur only in a run from the same first frame
+    if full:  # the shortest of these runs that reproduces the fault, which may depend on earlier frames
         starts = (max(0, found.frame - back) for back in (0, 1, 8, 64))
         start = next((s for s in starts if passes.run(start=s, end=end)[1].difference), 0)
     replay = ("simulate", *options, "--frames", f"{first + start}:{first + end}", "--trace")
-    return f"{'' if full else 'with random stalls, '}{found.tell(first)}", replay
+    return f"{'' if full else 'with random stalls, '}{found.describe(first)}", replay
 
 
 def select(vectors: Vectors, config: SimulateConfig) -> Vectors:
-    """The vectors that the configuration asks for; `UserError` where there are not so many."""
+    """The vectors that the configuration selects; `UserError` if there are fewer."""
     have = len(vectors.frames)
     if config.first + (config.frames or 1) > have:
         wanted = f"first={config.first}, frames={config.frames or 'all'}"
-        raise UserError(f"[simulate]: {wanted} ask for more than the {have} saved vectors; choose less")
+        raise UserError(f"[simulate]: {wanted} exceed the {have} saved vectors; choose fewer frames")
     end = have if config.frames is None else config.first + config.frames
     return Vectors(**{f.name: getattr(vectors, f.name)[config.first : end] for f in dataclasses.fields(vectors)})
 
 
 def check_design(accelerator: Accelerator, rtl: Path) -> None:
-    """Refuse RTL that was made from another accelerator."""
+    """Raise `UserError` for RTL that was emitted from another accelerator."""
     want = [(s.name, s.width, s.beats) for s in accelerator.streams]
     have = [(s.name, s.width, s.beats) for s in Design.load(rtl).streams]
     if have != [row for row in want if row in have] or (have[0], have[-1]) != (want[0], want[-1]):
-        raise UserError(f"{rtl}: its streams are not those of accelerator {accelerator.name}; emit it anew")
+        raise UserError(f"{rtl}: its streams are not those of accelerator {accelerator.name}; emit it again")
 
 
 def _speed(run: Run) -> dict[str, int | None]:
-    """Cycles between the last output beats of successive frames; None where fewer than two frames came out."""
+    """The timing fields of `figures.Simulation`; frames are timed at their last output beats."""
     ends = [int(e) for e in run.ends]
     distances = [b - a for a, b in itertools.pairwise(ends)]
     return {
@@ -168,7 +168,7 @@ def _speed(run: Run) -> dict[str, int | None]:
 
 
 def _stalls(accelerator: Accelerator, run: Run) -> dict[str, figures.Waits]:
-    """By stream."""
+    """The traffic of each stream, by name."""
     return {
         s.name: figures.Waits(beats=t.accepted, valid_not_ready=t.waiting, ready_not_valid=t.starved)
         for s, t in zip(accelerator.streams, run.streams, strict=False)
@@ -176,12 +176,12 @@ def _stalls(accelerator: Accelerator, run: Run) -> dict[str, figures.Waits]:
 
 
 def rung_of(
-    name: RungName, accelerator: Accelerator, vectors: Vectors, results: list[Comparison], *, told: Told,
+    name: RungName, accelerator: Accelerator, vectors: Vectors, results: list[Comparison], *, finding: Finding,
     compared: str = EVERY,
 ) -> Rung:  # fmt: skip
-    """The rung of runs that all began with the first of the vectors; the first run had them all.
+    """The rung for runs over the vectors: the first run covered all of them, each other one a number of the first.
 
-    With one accumulator as the result, its accuracy is not known here.
+    If the output is a single accumulator, the accuracy is not known here.
     """
     equal = results[0].equal.copy()
     for result in results[1:]:
@@ -195,6 +195,6 @@ def rung_of(
         equal=int(np.count_nonzero(equal)),
         accuracy=vectors.accuracy(predictions) if selected or outputs.shape[1] > 1 else None,
         compared=compared,
-        difference=told[0],
-        replay=told[1],
+        difference=finding[0],
+        replay=finding[1],
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`synthesis.json`: what Yosys made of the RTL."""
+"""`synthesis.json`: the resources of the RTL after synthesis with Yosys."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ FILE = "synthesis.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Cells(Resources):
-    """What was mapped, see :func:`adiabit.flows.synthesize.cells.resources`."""
+    """Mapped cells as resources, counted by :func:`adiabit.flows.synthesize.cells.resources`."""
 
     lut: int
     ff: int
     bram18: int
     dsp: int
     carry: int  # carry cells
-    lutram: int  # the memory LUTs among `lut`
-    lc: int  # LUTs once small ones share one
+    lutram: int  # the LUTs in `lut` that are memory
+    lc: int  # LUTs after small ones are packed together
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row(Cells):
-    """One stage of the accelerator, or `top` for what belongs to none."""
+    """One stage of the accelerator, or `top` for the logic outside the stages."""
 
     name: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Synthesis:
-    """Each stage by itself, and their sum."""
+    """Each stage, mapped by itself, and their sum."""
 
     part: str
     family: str
-    tool: str  # and its version
+    tool: str  # with its version
     stages: tuple[Row, ...]
     total: Cells
     capacity: Resources  # of the part
-    logic_delay_ns: float | None  # the longest chain of logic, without routing; None where it is not known
-    timing_note: str  # what that figure is, or why there is none
+    logic_delay_ns: float | None  # of the longest combinational path, without routing; None if unknown
+    timing_note: str  # what that figure means, or why there is none
     seconds: float
 
 
@@ -53,5 +53,5 @@ def save(folder: Path, figures: Synthesis) -> None:
 
 
 def load(folder: Path) -> Synthesis:
-    """Read what a synthesis left; `UserError` where it is missing or damaged."""
+    """Read the figures of a synthesis; `UserError` where the file is missing or damaged."""
     return documents.read(Synthesis, folder / FILE)

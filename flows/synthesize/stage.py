@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stage `synthesize`: one Yosys run that maps each stage separately, and its resources."""
+"""The stage `synthesize`: one Yosys run that maps each stage separately and counts its resources."""
 
 from __future__ import annotations
 
@@ -22,20 +22,19 @@ from adiabit.flows.synthesize.figures import Cells, Row, Synthesis, save
 from adiabit.hw.emit.design import Design
 
 TIMING_NOTE = (
-    "longest chain of logic after mapping, as Yosys' sta computes it from its 7-series cell delays: no routing, no "
-    "clock-to-out and setup of flip-flops and LUT memories; it ranks designs, it is not a clock that place and route "
-    "will reach"
+    "longest combinational path after mapping, by Yosys' sta with its 7-series cell delays, without routing, "
+    "clock-to-out and setup times; it ranks designs, it does not predict the clock after place and route"
 )
-TIMING_FAMILY = "Yosys has delays of 7-series cells alone; this part's carry chains have none, so nothing is told"
-TIMING_NONE = "Yosys' sta told no arrival time for this design"
+TIMING_FAMILY = "Yosys has cell delays for the 7 series only, so there is no figure for this part"
+TIMING_NONE = "Yosys' sta reported no arrival time for this design"
 
 
 def synthesize(rtl_folder: Path, board: Board, out: Path) -> None:
     """Write `synthesis.json` and `synthesis.log` into `out`.
 
-    Each stage is mapped separately, `top` is what belongs to no stage, and the total is their sum: on these designs,
-    Yosys does better that way than on the flattened whole. LUTs are counted one by one (`lut`) and shared (`lc`).
-    `UserError` where Yosys or the RTL is missing.
+    Each stage is mapped separately, `top` is the logic outside the stages, and the total is their sum: on these
+    designs, Yosys does better that way than on the flattened whole. LUTs are counted one by one (`lut`) and packed
+    (`lc`). `UserError` where Yosys or the RTL is missing.
     """
     if importlib.util.find_spec("pyosys") is None:
         raise UserError(f"pyosys: not installed; synthesis needs it; install it: {toolchain.INSTALL['pyosys']}")
@@ -66,7 +65,7 @@ def synthesize(rtl_folder: Path, board: Board, out: Path) -> None:
 
 
 def _yosys(design: Design, rtl: Path, family: str, out: Path, work: Path) -> dict[str, Any]:
-    """Run Yosys in a process of its own; returns its result."""
+    """Run Yosys in a separate process; returns its result."""
     job, result = work / "job.json", work / "result.json"
     job.write_text(json.dumps({**dataclasses.asdict(design), "family": family, "timing": family == "xc7"}))
     args = [sys.executable, "-m", "adiabit.flows.synthesize.yosys", str(job), str(result)]
@@ -76,7 +75,7 @@ def _yosys(design: Design, rtl: Path, family: str, out: Path, work: Path) -> dic
 
 
 def _timing(arrival_ps: int | None, family: str) -> tuple[float | None, str]:
-    """Nanoseconds of the longest chain of logic, and what to say of them."""
+    """The delay of the longest combinational path in nanoseconds, if known, and a note on it."""
     if family != "xc7":
         return None, TIMING_FAMILY
     if arrival_ps is None:

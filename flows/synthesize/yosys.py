@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One Yosys run as a program of its own: it prints a lot, and a crash must not end our process.
+"""One Yosys run as a separate program, because Yosys prints a lot and a crash must not end our process.
 
     python -m adiabit.flows.synthesize.yosys JOB RESULT
 
-runs in the folder of the RTL. JOB is a JSON file of {"top", "sources", "family", "timing"}; `timing` asks for the
-latest arrival too. RESULT receives {"version", "top": cells beside the instances, "instances": {instance of the
+Run it in the folder of the RTL. JOB is a JSON file of {"top", "sources", "family", "timing"}; `timing` requests the
+latest arrival time too. RESULT receives {"version", "top": cells outside the instances, "instances": {instance of the
 top: cells}, "arrival_ps"}; cells are counts by type.
 """
 
@@ -21,7 +21,7 @@ from typing import Any
 import pyosys
 from pyosys import libyosys as ys
 
-ULTRASCALE = (  # the options that synth_xilinx passes to memory_libmap, without those of LUT-RAMs
+ULTRASCALE = (  # the options that synth_xilinx passes to memory_libmap, except the LUT-RAM library
     "-lib +/xilinx/brams_xc4v.txt -lib +/xilinx/urams.txt -D HAS_SIZE_36 -D HAS_MIXWIDTH_SDP -D HAS_ADDRCE "
     "-logic-cost-rom 0.015625"
 )
@@ -49,10 +49,10 @@ def main(job_file: str, result_file: str) -> None:
 
 
 def _synthesize(family: str, top: str, design: Any) -> None:
-    """`synth_ecp5`, `synth_gowin` or `synth_xilinx`; for UltraScale, we map the memories.
+    """Run `synth_ecp5`, `synth_gowin` or `synth_xilinx`; for UltraScale, map the memories ourselves.
 
-    There, Yosys 0.70 describes a single-port LUT-RAM of 9 address bits as one of 16, chooses it for all memories of
-    more than 256 words, and finds no cell for it.
+    There, Yosys 0.70 describes a single-port LUT-RAM of 9 address bits as one of 16, selects it for every memory of
+    more than 256 words, and then has no cell for it.
     """
     if family == "ecp5":
         ys.run_pass(f"synth_ecp5 -top {top}", design)
@@ -76,7 +76,7 @@ def _synthesize(family: str, top: str, design: Any) -> None:
 
 
 def _keep_instances(design: Any) -> dict[str, str]:
-    """Keep the hierarchy of the modules that the top instantiates; returns their names by instance."""
+    """Keep the hierarchy of the modules that the top instantiates; returns instance to module name."""
     kept = {}
     for cell in reversed(list(design.top_module().cells_.values())):  # Yosys lists the newest first
         module = design.module(cell.type)
@@ -88,7 +88,7 @@ def _keep_instances(design: Any) -> dict[str, str]:
 
 
 def _expand(modules: dict[str, dict[str, int]], name: str) -> Counter[str]:
-    """Cells of a module and of the modules in it, by type."""
+    """Cells by type, of a module and of the modules inside it."""
     total: Counter[str] = Counter()
     for cell, count in modules.get(name, {}).items():
         inside = _expand(modules, cell) if cell in modules else {cell: 1}
@@ -97,7 +97,7 @@ def _expand(modules: dict[str, dict[str, int]], name: str) -> Counter[str]:
 
 
 def _arrival(design: Any) -> int | None:
-    """Latest arrival in ps. `sta` drops paths that start at registers, so these are removed first."""
+    """The latest arrival time in ps, if known. `sta` ignores paths that start at registers, so these are removed."""
     for command in (
         "setattr -mod -unset keep_hierarchy =*",
         "flatten",
@@ -111,7 +111,7 @@ def _arrival(design: Any) -> int | None:
 
 
 def _tee(command: str, design: Any) -> str:
-    """The output of a command."""
+    """The output of a Yosys command."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "out"
         ys.run_pass(f"tee -q -o {path} {command}", design)

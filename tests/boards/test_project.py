@@ -164,8 +164,8 @@ def test_a_timing_that_is_not_met_names_the_path(tmp_path: Path, monkeypatch: py
     with pytest.raises(UserError) as caught:
         project.run_vivado(vivado(tmp_path), folder, 100.0, print)
     assert str(caught.value) == (
-        f"{folder}: the timing is not met at 100 MHz: worst slack -1.25 ns, from from to to; lower target.clock_mhz or "
-        f"fold it more; {folder / 'out' / 'timing.txt'} has the path"
+        f"{folder}: timing is not met at 100 MHz: worst slack -1.25 ns, from from to to; lower target.clock_mhz or "
+        f"fold it more; {folder / 'out' / 'timing.txt'} has the critical path"
     )
 
 
@@ -221,7 +221,8 @@ def test_a_board_without_pynq_is_not_packaged(tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "tiny.toml").write_text("")
     assert cli.main(["package", str(tmp_path / "tiny.toml"), "--board", "ulx3s-85f"]) == 2
     assert capsys.readouterr().err == (
-        "adiabit: ulx3s-85f: has no PYNQ; `adiabit bitstream` leaves all that it needs in one folder\n"
+        "adiabit: ulx3s-85f: not a PYNQ board; package makes archives for PYNQ; `adiabit bitstream` leaves all that "
+        "this board needs in one folder\n"
     )
 
 

@@ -36,8 +36,8 @@ def test_another_accelerators_record_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         take_in(file, network(), tmp_path)
     assert str(caught.value) == (
-        f"{file}: belongs to accelerator 0123456789abcdef, but this run's is {GOOD['identity']}; make the bitstream "
-        "of this run and verify that"
+        f"{file}: belongs to accelerator 0123456789abcdef, but this run's is {GOOD['identity']}; verify the "
+        "bitstream of this run"
     )
     assert not (tmp_path / "rungs.json").exists()
 
@@ -49,7 +49,7 @@ def test_another_accelerators_record_is_refused(tmp_path: Path) -> None:
         ("[]", "Input should be an object"),
         ("{", "Invalid JSON: EOF while parsing an object at line 1 column 1"),
         (json.dumps(GOOD | {"frames": 0}), "frames: Input should be greater than or equal to 1"),
-        (json.dumps(GOOD | {"equal": 31}), "Value error, equal = 31 of 30 frames"),
+        (json.dumps(GOOD | {"equal": 31}), "Value error, equal = 31 exceeds frames = 30"),
     ],
 )
 def test_what_is_no_record_is_told(text: str | None, reason: str, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_what_is_no_record_is_told(text: str | None, reason: str, tmp_path: Path
         file.write_text(text)
     with pytest.raises(UserError) as caught:
         take_in(file, network(), tmp_path)
-    what = f"not a record of a board ({reason})" if reason else "No such file or directory"
+    what = f"not a record of the driver ({reason})" if reason else "No such file or directory"
     assert str(caught.value) == (
         f"{file}: {what}; on the board, python3 -m adiabit_driver NAME.bit --verify vectors.npz --save FILE writes one"
     )

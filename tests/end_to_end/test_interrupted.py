@@ -35,7 +35,7 @@ fps = 1_000_000
 stall_frames = 4
 """
 CODES = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
-LINE = "adiabit: interrupted by {}; run the same command again, it resumes"
+LINE = "adiabit: interrupted by {}; run the same command again to resume"
 
 
 @dataclass

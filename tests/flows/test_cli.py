@@ -32,7 +32,7 @@ def test_a_full_disk_is_one_line_also_in_a_tools_words(
     script = ["sh", "-c", "echo 'g++: fatal: error writing to x.s: No space left on device'; echo more; exit 1"]
     monkeypatch.setattr(Pipeline, "folder", lambda *_: run_tool(script, cwd=tmp_path, log=tmp_path / "log"))
     assert fault(capsys, ["train", str(recipe)]) == (
-        f"adiabit: {tmp_path}: no space left on the disk for sh; make some and run again, it resumes\n"
+        f"adiabit: {tmp_path}: no space left on the disk for sh; free some and run again to resume\n"
     )
 
 
@@ -95,10 +95,13 @@ def test_a_fault_is_one_line_and_exit_code_2(
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (OSError(errno.ENOSPC, "No space left on device", "build/x"), "build/x: No space left on device; mend that"),
-        (PermissionError(errno.EACCES, "Permission denied", "build"), "build: Permission denied; mend that"),
-        (RuntimeError("[enforce fail] . PytorchStreamWriter failed writing file data/0"), "could not be written whole"),
-        (wrapped(OSError(errno.EDQUOT, "Disk quota exceeded", "x")), "x: Disk quota exceeded; mend that"),
+        (OSError(errno.ENOSPC, "No space left on device", "build/x"), "build/x: No space left on device; fix that"),
+        (PermissionError(errno.EACCES, "Permission denied", "build"), "build: Permission denied; fix that"),
+        (
+            RuntimeError("[enforce fail] . PytorchStreamWriter failed writing file data/0"),
+            "could not be written completely",
+        ),
+        (wrapped(OSError(errno.EDQUOT, "Disk quota exceeded", "x")), "x: Disk quota exceeded; fix that"),
         (ModuleNotFoundError("No module named 'finn'", name="finn"), "the Python package 'finn' is missing"),
     ],
 )
@@ -129,7 +132,7 @@ def test_an_interruption_says_how_to_go_on(
 
     monkeypatch.setattr(Pipeline, "folder", interrupt)
     assert cli.main(["train", str(recipe)]) == 130
-    assert "run the same command again, it resumes" in capsys.readouterr().err
+    assert "run the same command again to resume" in capsys.readouterr().err
 
 
 def test_an_emptied_file_is_no_interruption(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:

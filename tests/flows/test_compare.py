@@ -166,7 +166,7 @@ def test_a_network_that_is_trained_already_is_refused(file: Path, network: str) 
     with pytest.raises(UserError) as caught:
         load_runs(file)
     assert str(caught.value) == (
-        f"{file}: networks: {network}: a QONNX model, which is trained already; name a recipe with a [model]"
+        f"{file}: networks: {network}: a QONNX model, which is already trained; name a recipe with a [model]"
     )
 
 
@@ -175,7 +175,7 @@ def test_two_compares_in_one_folder_are_refused(file: Path, tmp_path: Path, caps
     with lock(out / running.LOCK):
         assert cli.main(["compare", str(file), "--out", str(out)]) == 2
         assert capsys.readouterr().err == (
-            f"adiabit: {out}: another adiabit run is at work there; wait for it or use another --out\n"
+            f"adiabit: {out}: in use by another adiabit run; wait for it or use another --out\n"
         )
         assert cli.main(["compare", str(file), "--out", str(out), "--report"]) == 0
 
@@ -190,7 +190,7 @@ def test_what_stands_in_a_trainings_place_is_told_before_anything_is_trained(
     place.write_text("") if kind == "file" else place.symlink_to("gone")
     monkeypatch.setattr(running, "_train", lambda *_: pytest.fail("trained"))
     with pytest.raises(
-        UserError, match=f"^{re.escape(str(place))}: not a folder that a stage left; delete it and run again$"
+        UserError, match=f"^{re.escape(str(place))}: not the folder of a stage; delete it and run again$"
     ):
         running.train(runs, out, 1, print, lambda: None)
 
@@ -210,7 +210,7 @@ def test_an_output_folder_that_is_a_file_is_told(
 ) -> None:
     for option in ([], ["--report"]):
         assert cli.main(["compare", str(file), "--out", str(tmp_path / "tiny.toml"), *option]) == 2
-        assert "tiny.toml: no folder can be made there" in capsys.readouterr().err
+        assert "tiny.toml: cannot make this folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_a_damaged_training_is_named(file: Path, tmp_path: Path, name: str, cont
         with pytest.raises(UserError) as caught:
             attempt()
         assert str(caught.value).startswith(f"{path}: {told}")
-        assert str(caught.value).endswith(f"; delete the folder {folder}, it is trained anew")
+        assert str(caught.value).endswith(f"; delete the folder {folder} to train again")
 
 
 def test_accuracies_that_are_not_numbers_leave_gaps(file: Path, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_a_difference_names_stage_frame_channel_and_command(saved: Path, tmp_pat
     rung, _ = run(csim.simulate_c, saved, emitted(wrong(), tmp_path / "hls"), tmp_path / "out")
     assert rung.status == "DIFFERS"
     assert rung.equal == np.count_nonzero((right == turned).all(axis=1))
-    assert rung.told(["my net.toml", "--set", "a=1"]) == (
+    assert rung.explained(["my net.toml", "--set", "a=1"]) == (
         f"stage little_1, frame {frame}, position 0, channel {channel}: golden {right[frame, channel]:+d}, "
         f"HLS {turned[frame, channel]:+d}; "
         f"replay: adiabit simulate 'my net.toml' --set a=1 --backend hls --frames {frame}:{frame + 1}"
@@ -133,7 +133,7 @@ def test_missing_ap_types_are_told_with_the_remedy(
     with pytest.raises(UserError) as caught:
         run(csim.simulate_c, saved, emitted(little(), tmp_path / "hls"), tmp_path / "out")
     assert str(caught.value) == (
-        "ap_int.h: not found; a C simulation needs hls4ml's; install it: pip install 'adiabit[hls]'"
+        "ap_int.h: not found; C simulation needs hls4ml's copy; install it: pip install 'adiabit[hls]'"
     )
 
 
@@ -142,7 +142,7 @@ def test_sources_of_another_accelerator_are_refused(saved: Path, tmp_path: Path)
     hls = tmp_path / "hls"
     hls.mkdir()
     emit_hls.emit(other, hls, part="xc7z020clg400-1", clock_mhz=100.0)
-    with pytest.raises(UserError, match=r"hls: its streams are not those of accelerator little; emit it anew$"):
+    with pytest.raises(UserError, match=r"hls: its streams are not those of accelerator little; emit it again$"):
         run(csim.simulate_c, saved, hls, tmp_path / "out")
 
 
@@ -156,7 +156,7 @@ def test_rtl_by_vitis_runs_on_our_bench(
     play(little(), tmp_path, name, monkeypatch)
     rung, figures = run(cosim.cosimulate, saved, emitted(little(), tmp_path / "hls"), tmp_path / "out")
     assert (rung.name, rung.status, rung.equal) == ("HLS co-simulation", "equal", FRAMES)
-    assert rung.compared == "what goes in and comes out, every beat"
+    assert rung.compared == "input and output, every beat"
     assert figures["cycles_per_frame"] == little().cycles
     told = (tmp_path / "out" / "vitis.log").read_text()
     assert ("-f little.tcl, steps csynth" if name == "vitis_hls" else "--config hls_config.cfg") in told
@@ -174,7 +174,7 @@ def test_rtl_by_vitis_that_differs_is_told(saved: Path, tmp_path: Path, monkeypa
     rung, _ = run(cosim.cosimulate, saved, emitted(little(), tmp_path / "hls"), tmp_path / "out")
     assert rung.status == "DIFFERS"
     assert rung.difference.startswith("stage little_4, frame 0, position 0, channel 0: golden ")
-    assert rung.told(["RECIPE"]).endswith("; replay: adiabit simulate RECIPE --backend cosim --frames 0:1 --trace")
+    assert rung.explained(["RECIPE"]).endswith("; replay: adiabit simulate RECIPE --backend cosim --frames 0:1 --trace")
 
 
 def test_without_vitis_one_line_tells_it(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +183,7 @@ def test_without_vitis_one_line_tells_it(saved: Path, tmp_path: Path, monkeypatc
         run(cosim.cosimulate, saved, emitted(little(), tmp_path / "hls"), tmp_path / "out")
     assert str(caught.value) == (
         "vitis_hls_that_is_not_here and v++_that_is_not_here: not found on PATH; co-simulation needs Vitis HLS; "
-        "source its settings"
+        "source its settings script"
     )
 
 
@@ -206,4 +206,6 @@ def test_a_stream_too_wide_for_vitis_is_refused(tmp_path: Path, monkeypatch: pyt
     play(little(), tmp_path, "vitis_hls", monkeypatch)
     with pytest.raises(UserError) as caught:
         run(cosim.cosimulate, made, emitted(little(), tmp_path / "hls"), tmp_path / "out")
-    assert str(caught.value) == ("accelerator wide: a stream of 4200 bits; Vitis HLS has 4096 at most; fold it more")
+    assert str(caught.value) == (
+        "accelerator wide: a stream has 4200 bits; Vitis HLS allows at most 4096; fold it more"
+    )

@@ -148,7 +148,7 @@ def test_a_network_for_other_data_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         exporting.export(tmp_path / "train", Cifar10(), tmp_path)
     assert str(caught.value) == (
-        "recipe: [data]: the frames of cifar10 are (32, 32, 3), but the network takes (28, 28, 1); name the data set "
+        "recipe: [data]: frames of cifar10 have shape (32, 32, 3), but the network takes (28, 28, 1); use the data set "
         "that it was trained on"
     )
 
@@ -202,7 +202,7 @@ def test_a_soft_network_is_refused(tmp_path: Path) -> None:
         exporting.export(tmp_path / "train", Digits(), tmp_path)
     assert str(caught.value) == (
         f"{tmp_path}/train: the network is still soft (k_weights = 20, k_activations = 3, hard from 1000); "
-        "raise train.epochs so that the schedule ends"
+        "raise train.epochs so that the schedule completes"
     )
 
 
@@ -218,8 +218,8 @@ def test_a_soft_network_without_slopes_is_refused(tmp_path: Path) -> None:
 
 def test_a_real_valued_network_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "train", method="real", hard=False)
-    with pytest.raises(UserError, match='method = "real" has no binary hardware, for its weights and activations are '
-                                        'real; train with another, e.g. "adiabatic", to export'):  # fmt: skip
+    with pytest.raises(UserError, match='method = "real" has no binary hardware: its weights and activations are '
+                                        'real; train with another method, e.g. "adiabatic", to export'):  # fmt: skip
         exporting.export(tmp_path / "train", Digits(), tmp_path)
 
 
@@ -236,13 +236,13 @@ def test_a_diverged_network_is_refused(tmp_path: Path, value: float, what: str) 
 def test_frames_of_another_shape_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "train")
     exporting.write_qonnx(load_model(tmp_path / "train"), (784,), tmp_path / "model.onnx")
-    with pytest.raises(UserError, match=r"takes frames of shape \(784,\), these are \(28, 28\); reshape them"):
+    with pytest.raises(UserError, match=r"takes frames of shape \(784,\), but these have \(28, 28\); reshape them"):
         run_qonnx(tmp_path / "model.onnx", np.zeros((2, 28, 28)))
 
 
 def test_a_damaged_model_is_told(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"not a model")
-    with pytest.raises(UserError, match=r"model.onnx: cannot be read as ONNX .*; export it again"):
+    with pytest.raises(UserError, match=r"model.onnx: not a readable ONNX model .*; export it again"):
         run_qonnx(tmp_path / "model.onnx", np.zeros((2, 784)))
 
 

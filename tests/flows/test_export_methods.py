@@ -25,7 +25,7 @@ def test_every_method_exports_or_tells_why_it_cannot(table: type[MethodTable], t
     (train := tmp_path / "train").mkdir()
     fit(Digits(), model, config, train, progress=False)
     if table.why_not:
-        with pytest.raises(UserError, match=f"has no binary hardware, for {table.why_not}"):
+        with pytest.raises(UserError, match=f"has no binary hardware: {table.why_not}"):
             exporting.export(train, Digits(), tmp_path)
         return
     exporting.export(train, Digits(), tmp_path, frames=200)

@@ -84,7 +84,7 @@ def ended(work: str, number: signal.Signals) -> tuple[int, str]:
     ids=["plain", "exit code", "swallowed", "another error", "unraisable", "import", "twice"],
 )
 def test_a_signal_ends_the_run(work: str, number: signal.Signals) -> None:
-    told = f"adiabit: interrupted by {number.name}; run the same command again, it resumes\n"
+    told = f"adiabit: interrupted by {number.name}; run the same command again to resume\n"
     assert ended(work, number) == (CODES[number], told)
 
 

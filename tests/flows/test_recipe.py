@@ -48,7 +48,7 @@ def test_an_override_within_a_value_names_it(tmp_path: Path, override: str, plac
     with pytest.raises(UserError) as caught:
         load(write(tmp_path, "[train]\nepochs = 3\nmethod = 'ste'\n"), [override])
     assert str(caught.value) == (
-        f"--set {override!r}: {place} is not a table, so it has no keys; write it as a table into the recipe, or set "
+        f"--set {override!r}: {place} is not a table, so it has no keys; write it as a table in the recipe, or set "
         f"{place.split()[0]} itself"
     )
 
@@ -123,16 +123,16 @@ def test_a_bare_model_is_a_recipe_of_defaults(tmp_path: Path) -> None:
             "[model.layers]: 0 = [1]: must be a table, [model.layers.0] with",
         ),
         ("[train]\ncrop = [1, 2, 3]", "[train]: crop = [1, 2, 3]: the list should have at most 2 items, not 3"),
-        ("[data.dir]\nx = 1", "[data]: dir is a table: input is no path"),
+        ("[data.dir]\nx = 1", "[data]: dir is a table: input is not a path"),
         (
             f"[train.method.schedule.kind{'.x' * 1000}]",
-            "my_net.toml: tables or lists are nested more than 16 deep; none",
+            "my_net.toml: tables or lists are nested more than 16 levels deep; a recipe",
         ),
         (
             f"[train]\nepochs = {'[' * 300}{']' * 300}",
-            "my_net.toml: tables or lists are nested more than 16 deep; none",
+            "my_net.toml: tables or lists are nested more than 16 levels deep; a recipe",
         ),
-        (f"[train]\nepochs = {'[' * 90_000}{']' * 90_000}", "my_net.toml: not TOML: nested too deep; see /"),
+        (f"[train]\nepochs = {'[' * 90_000}{']' * 90_000}", "my_net.toml: not TOML: nested too deeply; see /"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(tmp_path: Path, text: str, message: str) -> None:

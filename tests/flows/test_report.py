@@ -405,11 +405,11 @@ def test_notes_tell_how_figures_were_come_by(folders: Folders, tmp_path: Path) -
     change(folders[StageName.SIMULATE] / "simulation.json", cycles_per_frame_min=770)
     figures, html = make(folders, tmp_path / "out")
     assert resources(figures).notes == (
-        "Used: the estimate's share of the capacity, for nothing was synthesized.",
+        "Used: the estimate's share of the capacity, because nothing was synthesized.",
         "Cycles a frame are the median over 256 simulated frames, which took 770 to 784.",
     )
     assert resources(figures).rows[0][5].text == "11.5 %"
-    assert Page(html).words.count("for nothing was synthesized") == 1
+    assert Page(html).words.count("because nothing was synthesized") == 1
 
 
 def test_more_than_the_part_holds_is_marked(folders: Folders, tmp_path: Path) -> None:

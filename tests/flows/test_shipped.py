@@ -46,7 +46,7 @@ def test_an_unknown_name_is_told_with_the_nearest(
     monkeypatch.chdir(tmp_path)
     assert cli.main(["run", "digit"]) == 2
     assert capsys.readouterr().err == (
-        "adiabit: digit: no such file, and no recipe of that name comes with adiabit; nearest: digits, digits_conv, "
+        "adiabit: digit: no such file, and no recipe of that name ships with adiabit; nearest: digits, digits_conv, "
         f"spoken_digits; give one of {', '.join(shipped.names())}, or the path of a file\n"
     )
     with pytest.raises(

@@ -19,7 +19,7 @@ from adiabit.errors import UserError
 from adiabit.flows import toolchain
 from adiabit.flows.ladder import Rung, Vectors, load_rungs
 from adiabit.flows.simulate.bench import Run, Traffic, build, header
-from adiabit.flows.simulate.compare import ahead, compare
+from adiabit.flows.simulate.compare import compare, early_beats
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.flows.simulate.stage import simulate
 from adiabit.hw import golden, storage
@@ -124,7 +124,7 @@ def test_greater_for_greater_or_equal_is_seen(sources: tuple[Path, Path], tmp_pa
     rung, _ = run(mutant, tmp_path / "out", first=3)
     frame, channel = (int(i) for i in np.argwhere(frames()[3:] == 128)[0])
     assert rung.status == "DIFFERS"
-    assert rung.told(["RECIPE"]) == (
+    assert rung.explained(["RECIPE"]) == (
         f"stage binarize, frame {3 + frame}, position 0, channel {channel}: golden +1, RTL -1; "
         f"replay: adiabit simulate RECIPE --frames {3 + frame}:{4 + frame} --trace"
     )
@@ -149,22 +149,22 @@ def test_a_beat_that_is_not_held_is_seen_and_its_replay_shows_it(sources: tuple[
     rung, _ = run(mutant, tmp_path / "out", first=1)
     assert rung.status == "DIFFERS"
     found = re.fullmatch(
-        r"stage binarize, frame (\d+), beat 0: changed before it was taken; "
+        r"stage binarize, frame (\d+), beat 0: changed before it was accepted; "
         r"replay: adiabit simulate RECIPE --frames (\d+):(\d+) --trace",
-        rung.told(["RECIPE"]),
+        rung.explained(["RECIPE"]),
     )
     assert found is not None
     frame, start, end = (int(g) for g in found.groups())
     assert 1 <= start < frame == end - 1  # it takes frames before to fill the pipeline
     again, _ = run(mutant, tmp_path / "again", first=start, frames=end - start)
-    assert again.difference.startswith(f"stage binarize, frame {frame}, beat 0: changed before it was taken")
+    assert again.difference.startswith(f"stage binarize, frame {frame}, beat 0: changed before it was accepted")
 
 
 def test_a_hang_names_the_stage_that_stopped(sources: tuple[Path, Path], tmp_path: Path) -> None:
     mutant = mutate(sources, tmp_path, "tiny.sv", lambda t: t.replace(".valid_i(hid__den_valid)", ".valid_i(1'b0)"))
     rung, figures = run(mutant, tmp_path / "out")
     assert (rung.status, rung.equal) == ("DIFFERS", 0)
-    assert rung.told(["RECIPE"]) == (
+    assert rung.explained(["RECIPE"]) == (
         "stage fc2, frame 0, stopped after 0 of 3 beats, then nothing moved for 1048 cycles (valid=0, ready=1); "
         "replay: adiabit simulate RECIPE --frames 0:1 --trace"
     )
@@ -224,9 +224,9 @@ def recorded(folder: Path, accelerator: Accelerator, traffic: list[Traffic], wro
     ("fault", "text", "equal"),
     [
         ({}, None, 5),
-        ({"unheld": 2}, "stage top1, frame 12, beat 0: changed before it was taken", 4),
+        ({"unheld": 2}, "stage top1, frame 12, beat 0: changed before it was accepted", 4),
         ({"wrong_last": 3}, "output port, frame 13, beat 0: TLAST is wrong", 4),
-        ({"accepted": 6}, "stage top1, frame 14, the run's last: more than the 5 beats of 5 frames came", 4),
+        ({"accepted": 6}, "stage top1, frame 14, the run's last: more than the 5 beats of 5 frames", 4),
         (
             {"lost": 4},
             "stage fc2, frame 13, stopped after 2 of 3 beats, then nothing moved for 99 cycles (valid=0, ready=1)",
@@ -236,7 +236,7 @@ def recorded(folder: Path, accelerator: Accelerator, traffic: list[Traffic], wro
 )
 def test_each_kind_of_difference_is_told(tmp_path: Path, fault: dict[str, int], text: str | None, equal: int) -> None:
     result = compare(tiny(), frames()[:5], made_up(tmp_path, 5, **fault))
-    assert (result.difference.tell(10) if result.difference else None) == text
+    assert (result.difference.describe(10) if result.difference else None) == text
     assert result.equal.sum() == equal
     assert np.array_equal(result.outputs, golden.run(tiny(), frames()[:5]))
 
@@ -252,7 +252,7 @@ def test_a_missing_compiler_is_named_with_its_remedy(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError) as caught:
         run(sources, tmp_path / "out")
-    assert str(caught.value) == "g++: not found on PATH; it is needed here; install it: apt-get install g++"
+    assert str(caught.value) == "g++: not found on PATH; this stage needs it; install it: apt-get install g++"
 
 
 def test_a_perl_without_findbin_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,7 +263,8 @@ def test_a_perl_without_findbin_is_refused(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(UserError) as caught:
         toolchain.need("perl")
     assert str(caught.value) == (
-        f"{perl}: this perl lacks the FindBin module, which Verilator needs; install all of it: apt-get install perl"
+        f"{perl}: this perl lacks the FindBin module, which Verilator needs; install the full package: apt-get install "
+        "perl"
     )
 
 
@@ -279,15 +280,13 @@ def test_a_failing_tool_shows_the_end_of_its_log(tmp_path: Path) -> None:
 def test_frames_that_do_not_exist_are_refused(
     sources: tuple[Path, Path], tmp_path: Path, first: int, count: int | None
 ) -> None:
-    with pytest.raises(
-        UserError, match=r"^\[simulate\]: first=.* ask for more than the 60 saved vectors; choose less$"
-    ):
+    with pytest.raises(UserError, match=r"^\[simulate\]: first=.* exceed the 60 saved vectors; choose fewer frames$"):
         run(sources, tmp_path, first=first, frames=count)
 
 
 def test_rtl_of_another_accelerator_is_refused(sources: tuple[Path, Path], tmp_path: Path) -> None:
     mutant = mutate(sources, tmp_path, "design.json", lambda t: t.replace('"label"', '"lable"'))
-    with pytest.raises(UserError, match=r"rtl: its streams are not those of accelerator tiny; emit it anew$"):
+    with pytest.raises(UserError, match=r"rtl: its streams are not those of accelerator tiny; emit it again$"):
         run(mutant, tmp_path / "out")
 
 
@@ -312,7 +311,12 @@ def test_a_pad_may_run_ahead_of_its_next_frame_and_no_further(tmp_path: Path) ->
     pad = Pad(name="pad", inputs=(x,), outputs=(y,), before=(1, 1), after=(0, 0), value=3)
     fifo = Fifo(name="fifo", inputs=(y,), outputs=(z,), depth=2)
     accelerator = Accelerator(name="padded", stages=(pad, fifo))
-    assert [beats.tolist() for beats in ahead(accelerator)] == [[], [[3]] * 4, [[3]] * 4, []]  # a row, and a column
+    assert [beats.tolist() for beats in early_beats(accelerator)] == [
+        [],
+        [[3]] * 4,
+        [[3]] * 4,
+        [],
+    ]  # a row, and a column
 
     images = np.arange(8).reshape(2, 2, 2, 1)
     values = [v for _, v in golden.stream_values(accelerator, images)]
@@ -324,5 +328,5 @@ def test_a_pad_may_run_ahead_of_its_next_frame_and_no_further(tmp_path: Path) ->
             traffic.append(Traffic(accepted=len(beats), waiting=0, starved=0, unheld=-1, valid=0, ready=1))
         result = compare(accelerator, images, recorded(tmp_path, accelerator, traffic))
         assert result.equal.tolist() == [True, text is None]
-        told = f"stage pad, frame 1, the run's last: {text} than the 18 beats of 2 frames came"
-        assert (result.difference.tell(0) if result.difference else None) == (text and told)
+        told = f"stage pad, frame 1, the run's last: {text} than the 18 beats of 2 frames"
+        assert (result.difference.describe(0) if result.difference else None) == (text and told)

@@ -65,7 +65,7 @@ def test_a_deadlock_by_hand_is_told_with_stages_streams_and_fill_levels(tmp_path
     assert "then nothing moved for" in difference
     told = difference.partition("; deadlock: ")[2]
     assert told.startswith(
-        "stage residual_5 waits for y4 while y0_0_held offers a beat; beats that nobody takes: y0_0, y0_0_held; "
+        "stage residual_5 waits for y4 while y0_0_held offers a beat; blocked streams: y0_0, y0_0_held; "
     )
     assert f"FIFOs: y0_0_fifo holds {least - 1} of {least - 1}; " in told
     assert told.endswith("make the FIFO before the join deeper (compile.fold.buffers)")

@@ -88,9 +88,7 @@ def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
     def reenter(folder: Path) -> None:
         store.stage("emit", {}, write)
 
-    with pytest.raises(
-        UserError, match=f"{tmp_path}: another adiabit run is at work there; wait for it or use another --out"
-    ):
+    with pytest.raises(UserError, match=f"{tmp_path}: in use by another adiabit run; wait for it or use another --out"):
         store.stage("emit", {}, reenter)
 
 
@@ -123,7 +121,7 @@ def test_a_folder_that_was_changed_is_set_aside_and_made_anew(tmp_path: Path, da
     assert (made.folder / "result").read_text() == "done"
     assert len(lines) == 1
     assert told in lines[0]
-    assert f"set aside as {made.folder.name}.changed and made anew" in lines[0]
+    assert f"set aside as {made.folder.name}.changed, the stage is made again" in lines[0]
     assert (tmp_path / f"{made.folder.name}.changed").is_dir()
     assert store.stage("emit", {}, never).reused
 
@@ -167,7 +165,9 @@ def obstruct(path: Path, kind: str) -> None:
 def test_a_lock_that_is_no_file_is_told_and_never_waited_for(tmp_path: Path, kind: str) -> None:
     obstruct(path := tmp_path / ".lock", kind)
     with (
-        pytest.raises(UserError, match=f"^{path}: no regular file, so it cannot be locked; delete it and run again$"),
+        pytest.raises(
+            UserError, match=f"^{path}: not a regular file, so it cannot be locked; delete it and run again$"
+        ),
         lock(path),
     ):
         raise AssertionError("locked")
@@ -179,7 +179,7 @@ def test_what_stands_in_a_stages_place_is_told_before_the_work(tmp_path: Path, k
     made = store.stage("emit", {}, write).folder
     shutil.rmtree(made)
     obstruct(made, kind)
-    with pytest.raises(UserError, match=f"^{made}: not a folder that a stage left; delete it and run again$"):
+    with pytest.raises(UserError, match=f"^{made}: not the folder of a stage; delete it and run again$"):
         store.stage("emit", {}, never)
 
 
@@ -189,7 +189,7 @@ def test_what_stands_in_an_unfinished_stages_place_is_told(tmp_path: Path, kind:
     made = store.stage("emit", {}, write).folder
     shutil.rmtree(made)
     obstruct(partial := tmp_path / f".{made.name}.partial", kind)
-    with pytest.raises(UserError, match=f"^{partial}: no folder can be made there .*; use another --out$"):
+    with pytest.raises(UserError, match=f"^{partial}: cannot make this folder .*; use another --out$"):
         store.stage("emit", {}, never)
 
 
@@ -210,5 +210,5 @@ def test_digests(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_a_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for root in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(UserError, match=r"file.*: no folder can be made there .*; use another --out"):
+        with pytest.raises(UserError, match=r"file.*: cannot make this folder .*; use another --out"):
             Store(root).stage("emit", {}, lambda _: None)

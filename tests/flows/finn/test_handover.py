@@ -50,7 +50,7 @@ def compiled(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def handed(compiled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("handed") / "deep" / "finn"
     assert hand_over(compiled, catalog.load("pynq-z2"), 100.0, folder) == [
-        "MVAU_hls_2: SIMD 1 to 2: FINN wants SIMD >= MW / 1024"
+        "MVAU_hls_2: SIMD 1 to 2: FINN needs SIMD >= MW / 1024"
     ]
     return folder
 
@@ -124,7 +124,8 @@ def test_a_pad_that_finn_cannot_write_is_refused(net: Callable[..., Any], tmp_pa
     with pytest.raises(UserError) as caught:
         hand_over(tmp_path / "out", catalog.load("pynq-z2"), 100.0, tmp_path / "finn")
     assert str(caught.value) == (
-        "stage pad0: pads with +1; FINN pads with the code 0 alone, which is -1; train the network with that padding"
+        "stage pad0: pads with +1; FINN can only pad with the code 0, which is -1 here; train the network with that "
+        "padding"
     )
     assert not (tmp_path / "finn").exists()
 
@@ -133,13 +134,13 @@ def test_a_folder_that_holds_something_is_left_alone(compiled: Path, tmp_path: P
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(UserError) as caught:
         hand_over(compiled, catalog.load("pynq-z2"), 100.0, tmp_path)
-    assert str(caught.value) == f"{tmp_path}: is there and not empty; --for-finn needs a new folder"
+    assert str(caught.value) == f"{tmp_path}: exists and is not empty; --for-finn needs a new folder; give another"
     assert [p.name for p in tmp_path.iterdir()] == ["mine"]
 
 
 def test_a_place_where_no_folder_can_be_made_is_told(compiled: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"file/finn: no folder can be made there \(.*\); give another --for-finn$"):
+    with pytest.raises(UserError, match=r"file/finn: cannot make this folder \(.*\); give another --for-finn$"):
         hand_over(compiled, catalog.load("pynq-z2"), 100.0, tmp_path / "file" / "finn")
 
 
@@ -148,5 +149,5 @@ def test_the_command_line_hands_over(model: Path, tmp_path: Path, capsys: pytest
     assert cli.main([*command, "--set", "compile.fold.fps=100"]) == 0
     *_, compiled, change, place = capsys.readouterr().out.splitlines()
     assert "compile-" in compiled
-    assert change == "for FINN, MVAU_hls_2: SIMD 1 to 2: FINN wants SIMD >= MW / 1024"
+    assert change == "for FINN, MVAU_hls_2: SIMD 1 to 2: FINN needs SIMD >= MW / 1024"
     assert place == str(tmp_path / "finn")

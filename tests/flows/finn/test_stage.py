@@ -230,10 +230,12 @@ def test_vectors_that_do_not_fit(small: Path, tmp_path: Path) -> None:
         return Vectors(frames=frames, labels=np.zeros(n, int), logits=np.zeros((n, 3), np.float32),
                        predictions=np.zeros(n, int))  # fmt: skip
 
-    with pytest.raises(UserError, match="small.onnx: takes 6 elements a frame; 2 vectors of 7 were given; give the"):
+    with pytest.raises(
+        UserError, match="small.onnx: takes 6 elements a frame, but 2 vectors of 7 were given; give the"
+    ):
         compiled(small, tmp_path / "o", given(np.zeros((2, 7), int)))
     with pytest.raises(
-        UserError, match=r"vectors hold -1 to -1; the host's elements go from 0 to 255; change input_bits"
+        UserError, match=r"vectors hold -1 to -1; the host's elements range from 0 to 255; change input_bits"
     ):
         compiled(small, tmp_path / "o", given(np.full((2, 6), -1)))
 
@@ -241,7 +243,7 @@ def test_vectors_that_do_not_fit(small: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[1]", "holds a list; FINN's folding JSON is a table of nodes"),
+        ("[1]", "a JSON list; an object of nodes is needed; give FINN's folding JSON"),
         ("{", "not JSON (Expecting property name"),
         (None, "No such file or directory; give the path of FINN's folding JSON"),
     ],
@@ -274,7 +276,7 @@ def test_a_foreign_model_on_labelled_frames(small: Path, tmp_path: Path) -> None
     np.testing.assert_array_equal(vectors.labels[:20], labels)
     share = float(np.mean(vectors.predictions[:20] == labels))
     assert [r.accuracy for r in load_rungs(tmp_path / "o")] == [share] * 3
-    with pytest.raises(UserError, match=r"small.onnx: takes 6 elements a frame; those of \[data\] have 7; leave"):
+    with pytest.raises(UserError, match=r"small.onnx: takes 6 elements a frame, but frames of \[data\] have 7; remove"):
         compile_model(small, None, tmp_path / "o", CompileConfig(), test=(np.zeros((2, 7), int), np.zeros(2, int)))
 
 
@@ -283,7 +285,5 @@ def test_what_finn_fails_of_is_told(small: Path, tmp_path: Path, monkeypatch: py
         raise AssertionError("cycle-free graph violated\nmore")
 
     monkeypatch.setattr(compile_stage, "streamline", fail)
-    with pytest.raises(
-        ToolError, match=r"small.onnx: FINN stops with AssertionError: cycle-free graph violated; the l"
-    ):
+    with pytest.raises(ToolError, match=r"small.onnx: FINN failed with AssertionError: cycle-free graph violated; adi"):
         compiled(small, tmp_path / "o")

@@ -217,7 +217,7 @@ def test_frames_are_channel_last_also_for_qonnx(net: Make, tmp_path: Path) -> No
     np.testing.assert_array_equal(run_qonnx(model, vectors.frames), vectors.logits)
     np.testing.assert_array_equal(run_qonnx(model, vectors.frames.transpose(0, 3, 1, 2)), vectors.logits)
     square = np.moveaxis(vectors.frames, 2, 1)
-    with pytest.raises(UserError, match=r"takes 60 elements a frame as \(H, W, C\) = \(4, 5, 3\); 323 vectors of"):
+    with pytest.raises(UserError, match=r"takes 60 elements a frame as \(H, W, C\) = \(4, 5, 3\), but 323 vectors"):
         compile_model(model, dataclasses.replace(vectors, frames=square), tmp_path / "net", CompileConfig())
 
 
@@ -277,20 +277,20 @@ def image(n: Make) -> Any:
     ("build", "text"),
     [
         (lambda n: image(n).conv(TWO, pads=[1, 1, 1, 1]).op("GlobalAveragePool"),
-         "node 'conv_5' (Conv, 6 of 7): pads a tensor of -1 and +1 with 0, for which it has no bit; pad with -1 "
+         "node 'conv_5' (Conv, 6 of 7): pads a tensor of -1 and +1 with 0, which no bit stands for; pad with -1 "
          "explicitly (F.pad(x, (1, 1, 1, 1), value=-1)), then convolve without padding"),
         (lambda n: image(n).pad([0, 0, 1, 1, 0, 0, 0, 0], 0.5).conv(TWO).op("GlobalAveragePool"),
-         "node 'pad_4' (Pad, 5 of 8): pads a tensor of -1 and +1 with 0.5, for which it has no bit; pad with -1"),
+         "node 'pad_4' (Pad, 5 of 8): pads a tensor of -1 and +1 with 0.5, which no bit stands for; pad with -1"),
         (lambda n: n(1, 1, 4, 4).op("Add", -0.5).conv(ONES, pads=[1, 1, 0, 0]).op("GlobalAveragePool"),
-         "node 'conv_2' (Conv, 3 of 4): pads with 0, for which none of the integers 0 to 255 stands (they mean 1 * in"),
+         "node 'conv_2' (Conv, 3 of 4): pads with 0, which none of the integers 0 to 255 stands for (they mean 1 * in"),
         (lambda n: n(1, 1, 4, 4).pad([0, 0, 1, 1, 0, 0, 0, 0], -1.0).conv(ONES).op("GlobalAveragePool"),
-         "node 'pad_0' (Pad, 1 of 4): pads with -1, for which none of the integers 0 to 255 stands"),
+         "node 'pad_0' (Pad, 1 of 4): pads with -1, which none of the integers 0 to 255 stands for"),
         (lambda n: n(1, 1, 4, 4).op("Pad", np.array([0, 0, 1, 1, 0, 0, 1, 1]), mode="reflect").conv(ONES),
-         "node 'pad_0' (Pad, 1 of 3): pads by mode 'reflect'; only a constant can be padded with; use constant paddin"),
+         "node 'pad_0' (Pad, 1 of 3): pads with mode 'reflect'; only 'constant' can be compiled; use constant paddin"),
         (lambda n: n(1, 1, 4, 4).pad([0, 1, 0, 0, 0, 0, 0, 0], 0.0).conv(np.ones((2, 2, 3, 3))),
          "node 'pad_0' (Pad, 1 of 3): pads by [0, 1, 0, 0, 0, 0, 0, 0]; only rows and columns can be padded"),
         (lambda n: n(1, 1, 4, 4).conv(ONES).pad([0, 0, 1, 1, 0, 0, 0, 0], 0.0).sign().conv(TWO),
-         "node 'pad_2' (Pad, 3 of 6): stands between a product and its quantizer; only a max pool can; put it behind"),
+         "node 'pad_2' (Pad, 3 of 6): is between a product and its quantizer, where only a max pool can be; put it"),
         (lambda n: image(n).conv(np.ones((2, 1, 1, 1)), group=2),
          "node 'conv_5' (Conv, 6 of 6): is a depthwise convolution (group=2); only group=1 can be compiled; use a ful"),
         (lambda n: n(1, 4, 4, 4).conv(np.ones((2, 2, 1, 1)), group=2),
@@ -307,23 +307,23 @@ def image(n: Make) -> Any:
         (lambda n: image(n).conv(ONES[:, :1].repeat(2, 1)),
          "node 'conv_5' (Conv, 6 of 6): kernel (3, 3) is larger than the image of 2 x 2; pad it or use a smaller"),
         (lambda n: image(n).conv(TWO).max_pool((1, 1)),
-         "node 'maxpool_6' (MaxPool, 7 of 7): stands behind the last product; only one global average can; remove it"),
+         "node 'maxpool_6' (MaxPool, 7 of 7): is after the last product, where only one global average can be; remove"),
         (lambda n: n(1, 1, 4, 4).op("GlobalAveragePool").conv(np.ones((2, 1, 1, 1))),
          "node 'globalaveragepool_0' (GlobalAveragePool, 1 of 3): averages the input before any product; remove it,"),
         (lambda n: image(n).op("GlobalAveragePool").max_pool((1, 1)).op("Flatten").dense(np.ones((2, 2))),
          "node 'maxpool_5' (MaxPool, 6 of 10): follows a global average, which leaves one pixel; remove it"),
         (lambda n: n(1, 1, 4, 4).op("Mul", -1.0).max_pool((2, 2)).conv(np.ones((2, 1, 1, 1))).op("GlobalAveragePool"),
-         "node 'maxpool_1' (MaxPool, 2 of 5): pools the input, whose sign is turned before or behind; pool a rising"),
+         "node 'maxpool_1' (MaxPool, 2 of 5): pools an input that is negated before or after; only a rising input can"),
         (lambda n: n(1, 1, 4, 4).conv(ONES).max_pool((2, 2)).op("Mul", -1.0).op("Relu").quant(2, 0.5)
          .op("Flatten").dense(np.ones((2, 2))),
-         "node 'maxpool_2' (MaxPool, 3 of 10): pools in front of negative factors (channel 0) and a quantizer of 2"),
+         "node 'maxpool_2' (MaxPool, 3 of 10): pools before negative factors (channel 0) and a quantizer of 2"),
         (lambda n: n(1, 1, 4, 4).conv(ONES).max_pool((1, 2)).op("Mul", 2.0).max_pool((2, 1)).sign().conv(
             np.ones((2, 2, 1, 1))),
-         "node 'maxpool_2' (MaxPool, 3 of 8): pools twice with other operations between; pool once, or behind the"),
+         "node 'maxpool_2' (MaxPool, 3 of 8): is one of several pools before a quantizer, with other operations in"),
         (lambda n: image(n).op("Reshape", np.array([1, 4, 2, 1])).conv(np.ones((2, 4, 1, 1))),
          "node 'reshape_4' (Reshape, 5 of 7): makes an image [4, 2, 1] of one of [2, 2, 2] (C, H, W); channels, rows"),
         (lambda n: n(1, 1, 4, 4).op("Add", np.ones((1, 1, 1, 4))).conv(ONES),
-         "node 'add_0' (Add, 1 of 3): constant 'c0' has shape (1, 1, 1, 4); one number, or one for each of the 1 chan"),
+         "node 'add_0' (Add, 1 of 3): constant 'c0' has shape (1, 1, 1, 4); one number, or one for each of 1 channels"),
         (lambda n: n(1, 1, 4, 4).op("Add", 0.5).conv(np.where(np.arange(32).reshape(2, 1, 4, 4) % 3, 1.0, -1.0))
          .op("Flatten"),
          "node 'conv_2' (Conv, 3 of 4): is the last product and reads integers that stand for 1 * integer + 0.5, so"),
@@ -335,5 +335,7 @@ def test_what_cannot_be_compiled(net: Make, tmp_path: Path, build: Callable[[Mak
 
 def test_an_image_of_bits_wants_a_quantizer(net: Make, tmp_path: Path) -> None:
     path = net(1, 1, 4, 4).conv(ONES).op("GlobalAveragePool").save(tmp_path / "net.onnx")
-    text = "node 'conv_1' (Conv, 2 of 3): reads an image of -1 and +1 without a quantizer before it; quantize the input"
+    text = (
+        "node 'conv_1' (Conv, 2 of 3): reads an image of -1 and +1 without a quantizer before it; 1-bit images need one"
+    )
     refused(path, text, input_bits=1)

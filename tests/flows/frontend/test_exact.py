@@ -15,7 +15,7 @@ from adiabit.flows.finn.stage import compile_model
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.frontend.model_file import load
 from adiabit.flows.frontend.read import read
-from adiabit.flows.frontend.trace import frames_for, logits, seen, trace
+from adiabit.flows.frontend.trace import frames_for, logits, model_input, trace
 from adiabit.flows.ladder import Vectors, load_rungs, predicted
 from adiabit.hw import storage
 from adiabit.hw.stages import LabelSelect, MatrixVector
@@ -61,7 +61,7 @@ def test_every_frame_is_equal_where_float32_sums_are_not(make: Any, net: Make, t
     rungs = load_rungs(tmp_path)
     assert [(r.name, r.status) for r in rungs] == [("QONNX", "equal"), ("FINN graph", "equal"), ("golden", "equal")]
     network, model, vectors = read(path, trusted=True), load(path), Vectors.load(tmp_path)
-    rounded = run_model(model, seen(vectors.frames, network, CompileConfig())).reshape(len(vectors.frames), -1)
+    rounded = run_model(model, model_input(vectors.frames, network, CompileConfig())).reshape(len(vectors.frames), -1)
     alike = np.sum(predicted(rounded) == vectors.predictions)
     assert alike < len(vectors.frames)  # so the test can fail
     assert f"in float32 the same label for {alike:,}" in rungs[0].compared
@@ -72,7 +72,7 @@ def test_float32_execution_is_the_same_where_its_sums_are_exact(make: Any, net: 
     path = make(net, np.random.default_rng(5), np.float32(0.125)).save(tmp_path / "net.onnx")
     network, config, model = read(path, trusted=True), CompileConfig(), load(path)
     frames = frames_for(network, config)
-    rounded = run_model(model, seen(frames, network, config)).reshape(len(frames), -1)
+    rounded = run_model(model, model_input(frames, network, config)).reshape(len(frames), -1)
     exact = logits(model, network, config, frames)
     assert exact.dtype == np.float64
     np.testing.assert_array_equal(exact, rounded)
@@ -159,10 +159,10 @@ def test_one_label_for_all_frames_is_told(net: Make, tmp_path: Path) -> None:
     )
     label = Vectors.load(tmp_path).predictions[0]
     assert ours.warnings == (
-        "stage threshold0 puts out the same for all 315 frames, so equality shows little; check compile.input_scale "
-        "and compile.input_offset, and what was learnt",
-        f"label {label} for all 315 frames, so equality shows little; check compile.input_scale and "
-        "compile.input_offset, and what was learnt",
+        "stage threshold0 outputs the same for all 315 frames, so equality shows little; check compile.input_scale, "
+        "compile.input_offset and the training",
+        f"the label is {label} for all 315 frames, so equality shows little; check compile.input_scale, "
+        "compile.input_offset and the training",
     )
     compile_model(path, None, tmp_path, CompileConfig(input_scale=2 / 255, input_offset=-1))
     assert [r.warnings for r in load_rungs(tmp_path)] == [()] * 3

@@ -93,14 +93,14 @@ def test_what_is_damaged_here_can_be_read(net: Make, tmp_path: Path) -> None:
     ("damage", "text"),
     [
         (lambda m: kind(m, 3, "MVAU", FPGA),
-         "node 'matmul_3' (MVAU, 4 of 8): of domain 'finn.custom_op.fpgadataflow' is of FINN-ONNX, what FINN makes of "
-         "a model; QONNX is needed; give the file as it was before FINN's steps"),
-        (lambda m: kind(m, 3, "MVAU", "qonnx.custom_op.fpgadataflow"), "of domain 'qonnx.custom_op.fpgadataflow' is o"),
-        (lambda m: kind(m, 4, "MultiThreshold", GENERAL), "(MultiThreshold, 5 of 8): is of FINN-ONNX, what F"),
+         "node 'matmul_3' (MVAU, 4 of 8): has domain 'finn.custom_op.fpgadataflow', which belongs to FINN-ONNX, "
+         "FINN's internal dialect; QONNX is needed; give the file from before FINN's steps"),
+        (lambda m: kind(m, 3, "MVAU", "qonnx.custom_op.fpgadataflow"), "has domain 'qonnx.custom_op.fpgadataflow', wh"),
+        (lambda m: kind(m, 4, "MultiThreshold", GENERAL), "(MultiThreshold, 5 of 8): belongs to FINN-ONNX, FINN's"),
         (lambda m: kind(m, 3, "Conv", "qonnx.custom_op.channels_last"),
-         "of domain 'qonnx.custom_op.channels_last' is of qonnx's channels-last form; channels must come first; give"),
-        (lambda m: kind(m, 3, "MatMul", "com.microsoft"), "of domain 'com.microsoft' cannot be compiled; expected one"),
-        (lambda m: kind(m, 3, "Sigmoid", ""), "breaks ONNX's rules (Node(matmul_3) with schema"),
+         "has domain 'qonnx.custom_op.channels_last', which belongs to qonnx's channels-last form; channels must come"),
+        (lambda m: kind(m, 3, "MatMul", "com.microsoft"), "has domain 'com.microsoft' and cannot be compiled; expecte"),
+        (lambda m: kind(m, 3, "Sigmoid", ""), "violates the ONNX standard (Node(matmul_3) with schema"),
         (lambda m: m.functions.add(name="f", domain="x"), "has functions of its own; only plain nodes and constants c"),
         (lambda m: m.graph.sparse_initializer.add(), "has sparse constants; only plain nodes and constants can be rea"),
         (lambda m: attribute(m, 3, then_branch=onnx.GraphProto(node=[onnx.NodeProto()])),
@@ -109,44 +109,44 @@ def test_what_is_damaged_here_can_be_read(net: Make, tmp_path: Path) -> None:
         (lambda m: setattr(m.opset_import[0], "version", 99), "imports opset [99] of ONNX; one of 7 to 2"),
         (lambda m: setattr(m.opset_import[0], "version", 6), "imports opset [6] of ONNX; one of 7 to 2"),
         (lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", TensorProto.INT64),
-         "input 'x' is of int64; a float32 tensor is needed; export it with float32 inputs"),
-        (lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", TensorProto.FLOAT16), "input 'x' is of flo"),
+         "input 'x' has type int64; a float32 tensor is needed; export it with float32 inputs"),
+        (lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", TensorProto.FLOAT16), "input 'x' has type "),
         (lambda m: m.graph.input[0].type.sequence_type.elem_type.tensor_type.SetInParent(),
-         "input 'x' is of type sequence_type; a float32 tensor is needed; export"),
+         "input 'x' has type sequence_type; a float32 tensor is needed; export"),
         (lambda m: m.graph.input[0].type.tensor_type.shape.dim.pop(),
-         "input 'x' has shape [1]; an axis must follow the batch; export with frames of"),
-        (lambda m: m.graph.output.pop(), "8 nodes, inputs ['x'], outputs []; nodes, one input and one output are need"),
-        (lambda m: m.ClearField("graph"), "not an ONNX model, or cut short (no version or no graph); export it anew"),
+         "input 'x' has shape [1]; an axis must follow the batch; export with frames that"),
+        (lambda m: m.graph.output.pop(), "8 nodes, inputs ['x'] and outputs []; nodes, one input and one output are n"),
+        (lambda m: m.ClearField("graph"), "not an ONNX model, or truncated (no version or no graph); export it again"),
         (lambda m: m.graph.node[0].output.pop(), "node 'bipolarquant_0' (BipolarQuant, 1 of 8): has no output; "),
         (lambda m: m.graph.node[4].input.pop(),
          "(Quant, 5 of 8): has inputs ['t3', 'c3', 'c4']; data, scale, zero point, bit width are needed; export it"),
-        (lambda m: without(m, 4, "signed"), "node 'quant_4' (Quant, 5 of 8): has no attribute 'signed'; it is"),
+        (lambda m: without(m, 4, "signed"), "node 'quant_4' (Quant, 5 of 8): lacks attribute 'signed', which is"),
         (lambda m: exchange(m, 4, signed=7), "attribute signed is 7; 0 to 1 is needed; ex"),
         (lambda m: exchange(m, 4, signed="yes"), "attribute signed is of type STRING; INT"),
         (lambda m: exchange(m, 4, rounding_mode=b"\xff"),
-         "attribute 'rounding_mode' is not text; UTF-8 is needed; export it anew"),
-        (lambda m: attribute(m, 4, signed=0), "has attribute 'signed' twice; once is needed; export it anew"),
+         "attribute 'rounding_mode' is not text; UTF-8 is needed; export it again"),
+        (lambda m: attribute(m, 4, signed=0), "has attribute 'signed' twice; names must be unique; export it again"),
         (lambda m: exchange(m, 2, perm=[0, 1]),
-         "node 'transpose_2' (Transpose, 3 of 8): transposes by [0, 1]; weights of two axes are needed, exchanged by"),
+         "node 'transpose_2' (Transpose, 3 of 8): transposes weights by [0, 1]; only [1, 0] can be compiled; check"),
         (lambda m: dims(m, 1 << 40), "constant 'c0' has shape [1099511627776]; at most 268,435,456 elements can be re"),
-        (lambda m: dims(m, -1), "constant 'c0' has shape [-1]; at most 268,435,456 elements can be read; export it an"),
+        (lambda m: dims(m, -1), "constant 'c0' has shape [-1]; at most 268,435,456 elements can be read; export it ag"),
         (lambda m: dims(m, 7), "constant 'c0' is damaged (cannot reshape array of size 1 into shape (7,)); export it"),
         (lambda m: setattr(m.graph.initializer[0], "raw_data", b"abc"), "constant 'c0' is damaged (buffer size must b"),
         (lambda m: m.graph.initializer[0].CopyFrom(helper.make_tensor("c0", TensorProto.STRING, [1], [b"a"])),
-         "constant 'c0' is of string; one of bool, double, float, float16, int8, int16, int32, int64, uint8, uint1"),
-        (lambda m: m.graph.initializer.append(m.graph.initializer[0]), "constant 'c0' is there twice; names must diff"),
+         "constant 'c0' has type string; one of bool, double, float, float16, int8, int16, int32, int64, uint8, uint1"),
+        (lambda m: m.graph.initializer.append(m.graph.initializer[0]), "constant 'c0' exists twice; names must be uni"),
         (lambda m: m.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.float16(1), "c0")),
-         "node 'bipolarquant_0' (BipolarQuant, 1 of 8): constant 'c0' is of float16; float32 is needed; export it ane"),
+         "node 'bipolarquant_0' (BipolarQuant, 1 of 8): constant 'c0' has type float16; float32 is needed; export it "),
         (lambda m: m.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.zeros((0,), np.float32), "c0")),
          "constant 'c0' has shape (0,); at least one number is needed; check the model"),
-        (lambda m: external(m, "../secret"), "constant 'c0' lies in '../secret'; external data must lie in the model"),
-        (lambda m: external(m, "/etc/passwd"), "constant 'c0' lies in '/etc/passwd'; external data must lie in the mo"),
-        (lambda m: external(m, "a\0b"), "constant 'c0' lies in 'a\\x00b'; external data must lie in the model's own f"),
-        (lambda m: setattr(m.graph.output[0], "name", "x"), "no node makes the output 'x'; one must; export it anew"),
-        (lambda m: external(m, ""), "constant 'c0' lies in ''; external data must lie in the model's own folder; save"),
-        (lambda m: m.graph.node[5].output.__setitem__(0, "t7"), "breaks ONNX"),
+        (lambda m: external(m, "../secret"), "constant 'c0' is stored in '../secret'; external data must be in the mo"),
+        (lambda m: external(m, "/etc/passwd"), "constant 'c0' is stored in '/etc/passwd'; external data must be in th"),
+        (lambda m: external(m, "a\0b"), "constant 'c0' is stored in 'a\\x00b'; external data must be in the model's o"),
+        (lambda m: setattr(m.graph.output[0], "name", "x"), "no node computes the output 'x'; one must; export it aga"),
+        (lambda m: external(m, ""), "constant 'c0' is stored in ''; external data must be in the model's own folder; "),
+        (lambda m: m.graph.node[5].output.__setitem__(0, "t7"), "violates the ONNX"),
         (lambda m: m.graph.node[0].input.__setitem__(0, "t7"), "input 't7' of node: name: bipolarquant_0 Op"),
-        (lambda m: m.graph.node[0].input.__setitem__(0, "nothing"), "breaks ONNX's rules (Nodes in a graph must be to"),
+        (lambda m: m.graph.node[0].input.__setitem__(0, "nothing"), "violates the ONNX standard (Nodes in a graph mus"),
     ],
 )  # fmt: skip
 def test_malformed(net: Make, tmp_path: Path, damage: Damage, text: str) -> None:
@@ -168,52 +168,52 @@ def emptied(n: Make) -> Any:
     [
         (lambda n: sound(n, strides=[0, 0]), "(Conv, 3 of 8): attribute strides is [0, 0]; 1 to 65536 is needed; expo"),
         (lambda n: sound(n, dilations=[1 << 40, 1]), "attribute dilations is [1099511627776, 1]; 1 to 65536 is needed"),
-        (lambda n: sound(n, group=0), "attribute group is 0; 1 to 65536 is needed; export it anew"),
+        (lambda n: sound(n, group=0), "attribute group is 0; 1 to 65536 is needed; export it again"),
         (lambda n: sound(n, strides=[1]), "attribute strides is [1]; 2 numbers are needed; check the model"),
         (lambda n: sound(n, pads=[1]), "attribute pads is [1]; 4 numbers are needed; check the model"),
-        (lambda n: emptied(n), "(Conv, 3 of 8): kernel_shape is [], the weights have shape (2, 1, 2, 2); both"),
+        (lambda n: emptied(n), "(Conv, 3 of 8): kernel_shape is [], but the weights have shape (2, 1, 2, 2); they"),
         (lambda n: sound(n, kernel_shape=[1, 2]),
-         "kernel_shape is [1, 2], the weights have shape (2, 1, 2, 2); both must agree; check the model"),
-        (lambda n: sound(n).op("Flatten", axis=0), "(Flatten, 9 of 9): makes [1, 2]; the first axis must stay the bat"),
-        (lambda n: sound(n).op("Flatten", axis=2), "(Flatten, 9 of 9): makes [2, 1]; the first axis must stay the bat"),
+         "kernel_shape is [1, 2], but the weights have shape (2, 1, 2, 2); they must agree; check the model"),
+        (lambda n: sound(n).op("Flatten", axis=0), "(Flatten, 9 of 9): makes [1, 2]; the first axis must remain the b"),
+        (lambda n: sound(n).op("Flatten", axis=2), "(Flatten, 9 of 9): makes [2, 1]; the first axis must remain the b"),
         (lambda n: sound(n).op("Flatten", axis=99), "(Flatten, 9 of 9): attribute axis is 99; -8 to 8 is needed; expo"),
-        (lambda n: sound(n).op("Flatten", axis=5), "(Flatten, 9 of 9): the shape of 't8' is not known ((op_type:Fl"),
+        (lambda n: sound(n).op("Flatten", axis=5), "(Flatten, 9 of 9): the shape of 't8' is unknown ((op_type:Fl"),
         (lambda n: n(1, 1, 4, 4).sign().conv(np.ones((2, 1, 5, 5))).op("Flatten"), "(Conv, 3 of 4): kernel (5, 5) is"),
-        (lambda n: n(1, 1, 4, 4).op("Pad", np.zeros(8)).sign().conv(C), "constant 'c0' is of float32; integers are n"),
-        (lambda n: n(1, 4).op("Reshape", np.array([4])).sign().dense(W), "makes [4]; the first axis must stay the bat"),
-        (lambda n: n(1, 4).op("Unsqueeze", np.array([0])).sign().dense(W), "makes [1, 1, 4]; the first axis must stay"),
+        (lambda n: n(1, 1, 4, 4).op("Pad", np.zeros(8)).sign().conv(C), "constant 'c0' has type float32; integers are"),
+        (lambda n: n(1, 4).op("Reshape", np.array([4])).sign().dense(W), "makes [4]; the first axis must remain the b"),
+        (lambda n: n(1, 4).op("Unsqueeze", np.array([0])).sign().dense(W), "makes [1, 1, 4]; the first axis must rema"),
         (lambda n: n(1, 1, 4, 4).sign().op("MaxPool", kernel_shape=[2], strides=[2]).dense(W),
          "(MaxPool, 2 of 5): attribute kernel_shape is [2]; 2 numbers are needed; check the model"),
         (lambda n: n(1, 1, 3, 3).sign().conv(C).sign().conv(np.ones((2, 2, 1, 1))),
          "(Conv, 6 of 6): ends the network with an image of 2 x 2 pixels; one number for each class is needed; averag"),
         (lambda n: n(1, 4).sign().dense(W, [1.0, 2.0]),
-         "(BipolarQuant, 2 of 4): scale has shape (2,); one number, or one for each output as (3, 1), is needed; quan"),
+         "(BipolarQuant, 2 of 4): scale has shape (2,); one number, or one for each output in shape (3, 1), is needed"),
         (lambda n: n(1, 4).sign().dense(W, [1.0, 2.0], bits=2), "(Quant, 2 of 4): scale has shape (2,); one number"),
         (lambda n: n(1, 3).sign().dense(np.ones((3, 3)), [1.0, 2.0, 3.0]), "scale has shape (3,); one number, or one"),
-        (lambda n: n(1, 4).sign([[[1.0]]]).dense(W), "scale has shape (1, 1, 1), the data have 2 axes; it must not ha"),
+        (lambda n: n(1, 4).sign([[[1.0]]]).dense(W), "scale has shape (1, 1, 1), but the data has 2 axes; it must not"),
         (lambda n: n(1, 4).op("Mul", [[[2.0]]]).sign().dense(W), "constant 'c0' has shape (1, 1, 1); one number, or o"),
         (lambda n: n(1, 1, 2, 2).op("Flatten").op("Add", [1.0, 2.0, 3.0]).sign().dense(W), "has shape (3,); one numbe"),
-        (lambda n: n(1, 4).sign().dense(W, float("inf")), "constant 'c2' holds NaN or infinity; numbers are needed; t"),
-        (lambda n: n(1, 4).sign().dense(W, float("nan")), "constant 'c2' holds NaN or infinity; numbers are needed; t"),
-        (lambda n: n(1, 4).sign().dense(W, 0.0), "all weights, or a scale of them, are 0 or less than 1.17549e-38; tr"),
+        (lambda n: n(1, 4).sign().dense(W, float("inf")), "constant 'c2' has NaN or infinity; finite numbers are ne"),
+        (lambda n: n(1, 4).sign().dense(W, float("nan")), "constant 'c2' has NaN or infinity; finite numbers are ne"),
+        (lambda n: n(1, 4).sign().dense(W, 0.0), "has weights that are all 0, or a scale less than 1.17549e-38; su"),
         (lambda n: n(1, 4).sign(1e-45).dense(W), "scale is 1.4013e-45; it must be at least 1.17549e-38, where float32"),
-        (lambda n: n(1, 4).sign(0.0).dense(W), "scale is 0; it must be greater than 0; export it anew"),
+        (lambda n: n(1, 4).sign(0.0).dense(W), "scale is 0; it must be greater than 0; export it again"),
         *[(lambda n, bits=bits: n(1, 4).sign().dense(W, 0.5, bits=bits),
            f"weights of {bits:g} bits, signed=1, zero point 0, rounding ROUND; signed, 2 to 8 bits, zero point 0 and r")
           for bits in (0, 1.5, 33, -1)],
         *[(lambda n, bits=bits: n(1, 4).quant(bits, 0.5).dense(W),
-           f"{bits:g} bits, rounding ROUND; the input is bipolar, or signed or unsigned with 2 to 8 bits, zero point 0")
+           f"{bits:g} bits, rounding ROUND; the input must be bipolar, or signed or unsigned with 2 to 8 bits, zero po")
           for bits in (0, 1.5, 33, -1)],
         (lambda n: n(1, 4).sign().sign().dense(W),
-         "(BipolarQuant, 2 of 5): is a second quantizer behind 'bipolarquant_0'; a product, a pool or a pad must"),
+         "(BipolarQuant, 2 of 5): is a second quantizer after 'bipolarquant_0'; a product, a pool or a pad must"),
         (lambda n: n(1, 4).sign().op("Mul", 2.0).dense(W),
-         "(Mul, 2 of 5): is an operation on its values behind 'bipolarquant_0'; a product, a pool or a pad"),
+         "(Mul, 2 of 5): is an element-wise operation after 'bipolarquant_0'; a product, a pool or a pad"),
         (lambda n: n(1, 4).sign().dense(W).quant(8, 0.5, signed=1),
-         "(Quant, 5 of 5): ends the network; the last layer must put out logits, whose argmax is the label (of a "
-         "single output the host takes the sign); remove the quantizer"),
+         "(Quant, 5 of 5): ends the network; the last layer must output logits, whose argmax is the label (the host "
+         "takes the sign of a single output); remove the quantizer"),
         (lambda n: n(1, 1, 3, 3).sign().conv(C).sign().op("GlobalAveragePool"), "(BipolarQuant, 4 of 5): ends the net"),
         (lambda n: n(1, 4).sign().dense(W).sign().op("Flatten"), "(BipolarQuant, 5 of 6): ends the network; the last"),
-        (lambda n: n(1, 4).sign().dense(W).op("Softmax"), "remove it: the hardware puts out the label, which is the a"),
+        (lambda n: n(1, 4).sign().dense(W).op("Softmax"), "remove it: the hardware outputs the label, the argmax"),
         (lambda n: n(1, 4).sign().dense(W).op("Dropout", 0.5, np.array(True)), "drops elements at run time, or its ma"),
         (lambda n: n(1, 4).sign().dense(W).norm([1] * 2, [0] * 2, [0] * 2, [1] * 2), "has shape (2,); one number for"),
         (lambda n: n(1, 0x10000, 0x10000).sign().op("Flatten").dense(W), "tensor 'x' has shape [1, 65536, 65536]; at"),
@@ -233,7 +233,7 @@ def test_an_axis_that_is_padded_twice(net: Make, tmp_path: Path) -> None:
     model = onnx.load(path)
     model.opset_import[0].version = 18
     onnx.save(model, path)
-    assert told(path).endswith("(Pad, 1 of 4): pads axes [2, 2]; each may be given once; check the model")
+    assert told(path).endswith("(Pad, 1 of 4): pads axes [2, 2]; each may be given only once; check the model")
 
 
 def test_a_quantized_bias(net: Make, tmp_path: Path) -> None:
@@ -244,15 +244,14 @@ def test_a_quantized_bias(net: Make, tmp_path: Path) -> None:
     model.node("Add", [data, bias])
     assert told(model.save(tmp_path / "n.onnx")).startswith(
         "node 'add_5' (Add, 6 of 6): input 't4' is quantized by 'quant_4'; biases and factors must be float constants; "
-        "export the network without quantizing them"
+        "export the network without quantizing it"
     )
 
 
 def test_nodes_behind_the_output(net: Make, tmp_path: Path) -> None:
     model = net(1, 4).sign().dense(W).op("Mul", 2.0)
     assert told(model.save(tmp_path / "n.onnx", ["t3"])) == (
-        "node 'mul_4' (Mul, 5 of 5): reads 't3', which the network puts out; the output must be the end; remove what "
-        "follows it"
+        "node 'mul_4' (Mul, 5 of 5): reads 't3', the network's output; no node may follow the output; remove it"
     )
 
 
@@ -274,7 +273,7 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path, kind: str, capsys: pytest
 def test_a_file_too_large(net: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_file, "SIZE", 100)
     path = net(1, 4).sign().dense(W).save(tmp_path / "n.onnx")
-    assert re.fullmatch(r"\d+ bytes; an ONNX file has at most 100; give the path of a QONNX file", told(path))
+    assert re.fullmatch(r"has \d+ bytes; an ONNX file has at most 100; give the path of a QONNX file", told(path))
 
 
 def test_external_data_beside_the_model(net: Make, tmp_path: Path) -> None:
@@ -282,11 +281,10 @@ def test_external_data_beside_the_model(net: Make, tmp_path: Path) -> None:
     onnx.save(onnx.load(path), path, save_as_external_data=True, location="n.data", size_threshold=0)
     assert read(path).layers[0].dense.weights.tolist() == W.tolist()
     (tmp_path / "n.data").write_bytes(b"12")
-    assert "external data do not fit (" in told(path)
+    assert "its external data does not fit (" in told(path)
     (tmp_path / "n.data").unlink()
     assert told(path) == (
-        f"constant 'c0' lies in a file of its own: {tmp_path / 'n.data'}: No such file or directory; put it beside the "
-        "model"
+        f"constant 'c0' is stored externally: {tmp_path / 'n.data'}: No such file or directory; put it beside the model"
     )
 
 
@@ -304,21 +302,21 @@ def test_a_crash_is_told(net: Make, tmp_path: Path) -> None:
     """Of nodes that we do not know, the attributes are not checked, and onnx divides by this stride."""
     model = net(1, 1, 4, 4).sign().op("LpPool", kernel_shape=[2, 2], strides=[0, 0]).op("Flatten").dense(W)
     assert told(model.save(tmp_path / "n.onnx"), trusted=False) == (
-        "onnx crashed (SIGFPE) on this model; its nodes do not fit together; export it anew"
+        "onnx crashed (SIGFPE) on this model; its nodes do not fit together; export it again"
     )
 
 
 def test_a_hang_is_told(net: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probing, "SECONDS", 0.01)
     assert told(net(1, 4).sign().dense(W).save(tmp_path / "n.onnx"), trusted=False) == (
-        "onnx is not done with this model after 0.01 s; a network is read in a few; make it smaller, or export it anew"
+        "onnx has not finished reading this model after 0.01 s; a few are normal; make it smaller, or export it again"
     )
 
 
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (ValueError("no kernel"), "onnxruntime cannot execute it (no kernel); export it anew"),
+        (ValueError("no kernel"), "onnxruntime cannot execute it (no kernel); export it again"),
         (MemoryError(), "does not fit into memory; make the network smaller"),
     ],
 )
@@ -341,7 +339,7 @@ def test_shapes_that_onnx_refuses(net: Make, tmp_path: Path, monkeypatch: pytest
 
     path = net(1, 4).sign().dense(W).save(tmp_path / "n.onnx")
     monkeypatch.setattr(onnx.shape_inference, "infer_shapes", fail)
-    assert told(path) == "its shapes do not fit (no shape); export it anew"
+    assert told(path) == "its shapes do not fit together (no shape); export it again"
 
 
 @pytest.mark.parametrize(
@@ -350,12 +348,12 @@ def test_shapes_that_onnx_refuses(net: Make, tmp_path: Path, monkeypatch: pytest
         (
             "Mul",
             "x s",
-            "input 't1' is not a constant; only one input may be data; compute it before the export",
+            "input 't1' is not a constant; only one input may be data; precompute it before the export",
         ),
         ("Mul", "x e", "constant 'e' has shape (0,); at least one number is needed; check the model"),
         ("MatMul", "w x", "has the data as input 1; it must be input 0 and the weights input 1; transpose the product"),
         ("Gemm", "x w e", "bias has shape (1, 5); 4 numbers are needed; check the model"),
-        ("BatchNormalization", "f x f f f", "has the data as a constant; the data must be input 0; check the model"),
+        ("BatchNormalization", "f x f f f", "has a constant as input 0; it must be the data; check the model"),
     ],
 )
 def test_inputs_of_another_kind(net: Make, tmp_path: Path, kind: str, inputs: str, text: str) -> None:
@@ -375,13 +373,13 @@ def test_constants_that_cannot_be_computed(net: Make, tmp_path: Path) -> None:
     missing = model.node("Gather", [model.constant([1.0]), model.constant(np.array(99))], axis=0)
     model.node("Mul", [data, missing])
     path = model.sign().dense(W).save(tmp_path / "n.onnx")
-    assert re.match(r"its constants cannot be computed \(.*99.*\); export it anew", told(path))
+    assert re.match(r"its constants cannot be computed \(.*99.*\); export it again", told(path))
 
 
 def test_a_name_that_is_no_text(net: Make, tmp_path: Path) -> None:
     path = net(1, 4).sign().dense(W).save(tmp_path / "n.onnx")
     path.write_bytes(path.read_bytes().replace(b"bipolarquant_0", b"bipolarquant\xff0"))
-    assert told(path).startswith("not an ONNX model, or cut short (")
+    assert told(path).startswith("not an ONNX model, or truncated (")
 
 
 def test_the_other_process_leaves_a_bug_to_this_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,19 +65,19 @@ def test_small_integer_weights(net: Make, tmp_path: Path) -> None:
         ("unknown", lambda n: n(1, 4).sign().dense(W).op("Softmax"),
          "node 'softmax_4' (Softmax, 5 of 5): cannot be compiled; expected one of Add, AveragePool, BatchNormal"),
         ("domain", lambda n: n(1, 4).sign().op("Trunc", 1.0, domain="qonnx.custom_op.general").dense(W),
-         "node 'trunc_1' (Trunc, 2 of 5): of domain 'qonnx.custom_op.general' cannot be compiled; expected"),
+         "node 'trunc_1' (Trunc, 2 of 5): has domain 'qonnx.custom_op.general' and cannot be compiled; expected"),
         ("reshape", lambda n: n(1, 4).op("Reshape", np.array([1, 3])).sign().dense(W),
-         "node 'reshape_0' (Reshape, 1 of 5): makes [1, 3] of 4 elements; their number must stay; check the"),
+         "node 'reshape_0' (Reshape, 1 of 5): makes [1, 3] of 4 elements; their number must not change; check the"),
         ("conv", lambda n: n(1, 1, 4, 4).op("Conv", np.ones((2, 1, 3, 3))).sign(),
          "node 'conv_0' (Conv, 1 of 2): weights are not quantized; BipolarQuant or Quant is expected before"),
         ("float", lambda n: n(1, 4).sign().op("MatMul", W.T),
          "node 'matmul_1' (MatMul, 2 of 2): weights are not quantized; BipolarQuant or Quant is expected before"),
         ("nan", lambda n: n(1, 4).sign().dense(np.full((3, 4), np.nan)),
-         "node 'bipolarquant_1' (BipolarQuant, 2 of 4): constant 'c1' holds NaN or infinity; numbers are needed;"),
+         "node 'bipolarquant_1' (BipolarQuant, 2 of 4): constant 'c1' has NaN or infinity; finite numbers are needed;"),
         ("zero", lambda n: n(1, 4).sign().dense(np.zeros((3, 4))),
-         "node 'bipolarquant_1' (BipolarQuant, 2 of 4): all weights, or a scale of them, are 0 or less than 1.1"),
+         "node 'bipolarquant_1' (BipolarQuant, 2 of 4): has weights that are all 0, or a scale less than 1.1"),
         ("relu", lambda n: n(1, 4).sign().dense(W).op("Relu").sign().dense(V),
-         "node 'bipolarquant_5' (BipolarQuant, 6 of 9): quantizes a Relu to -1 and +1, so it is always +1; Brevi"),
+         "node 'bipolarquant_5' (BipolarQuant, 6 of 9): quantizes a Relu to -1 and +1, so it is always +1 (Brevi"),
         ("bits", lambda n: n(1, 4).sign().dense(W).quant(8, 0.1).dense(V),
          "node 'quant_4' (Quant, 5 of 8): signed=0, narrow=0, zero point 0, 8 bits, rounding ROUND; an activatio"),
         ("signed", lambda n: n(1, 4).sign().dense(W).quant(2, 0.1, signed=1).dense(V),
@@ -89,28 +89,28 @@ def test_small_integer_weights(net: Make, tmp_path: Path) -> None:
         ("first", lambda n: n(1, 4).op("Add", [[0.0, 1, 2, 3]]).dense(W).sign().dense(V),
          "node 'add_0' (Add, 1 of 8): scales or shifts channels differently before the first product (factors 1"),
         ("end", lambda n: n(1, 4).sign().dense(W).sign(),
-         "node 'bipolarquant_4' (BipolarQuant, 5 of 5): ends the network; the last layer must put out logits, wh"),
+         "node 'bipolarquant_4' (BipolarQuant, 5 of 5): ends the network; the last layer must output logits, whose"),
         ("bare", lambda n: n(1, 4).sign().dense(W).dense(V),
-         "node 'matmul_3' (MatMul, 4 of 7): no quantizer follows it before the next layer; BipolarQuant or Quant"),
+         "node 'matmul_3' (MatMul, 4 of 7): is not quantized before the next layer; BipolarQuant or Quant"),
         ("none", lambda n: n(1, 4).sign(), "has no dense layer (MatMul or Gemm); at least one is needed; end"),
         ("scale", lambda n: n(1, 4).sign([[1.0, 2, 3, 4]]).dense(W),
          "node 'bipolarquant_0' (BipolarQuant, 1 of 4): scale has shape (1, 4); one number for the whole tensor"),
         ("negative", lambda n: n(1, 4).sign(-1.0).dense(W),
-         "node 'bipolarquant_0' (BipolarQuant, 1 of 4): scale is -1; it must be greater than 0; export it anew"),
+         "node 'bipolarquant_0' (BipolarQuant, 1 of 4): scale is -1; it must be greater than 0; export it again"),
         ("variance", lambda n: n(1, 4).sign().dense(W).norm([1] * 3, [0] * 3, [0] * 3, [1, -1, 1]).sign().dense(V),
-         "node 'batchnormalization_4' (BatchNormalization, 5 of 9): a variance is less than 0; train or export i"),
+         "node 'batchnormalization_4' (BatchNormalization, 5 of 9): has a negative variance; variances must be"),
         ("dynamic", lambda n: n(1, "width").sign().dense(W),
-         "input 'x' has shape [1, 'width']; every side must be a number; export with a fixed shape"),
+         "input 'x' has shape [1, 'width']; every axis needs a fixed size; export with a fixed shape"),
         ("batch", lambda n: n(32, 4).sign().dense(W),
          "input 'x' has shape [32, 4]; the batch must be 1; export with a batch of 1"),
         ("shape", lambda n: n(1, 4).sign().dense(W).sign().dense(W),
          "node 'matmul_7' (MatMul, 8 of 8): weights have shape (4, 3); (3, outputs) is needed for 3 inputs; chec"),
         ("ints", lambda n: n(1, 4).sign().dense(W).op("Add", 2).sign().dense(V),
-         "node 'add_4' (Add, 5 of 9): constant 'c3' is of int64; float32 is needed; export it anew"),
+         "node 'add_4' (Add, 5 of 9): constant 'c3' has type int64; float32 is needed; export it again"),
         ("div", lambda n: n(1, 4).sign().dense(W).op("Div", 0.0),
-         "node 'div_4' (Div, 5 of 5): divides by data or by 0; only a division by constants other than 0 can be"),
+         "node 'div_4' (Div, 5 of 5): divides by data or by 0; only division by non-zero constants can be"),
         ("broadcast", lambda n: n(1, 4).sign().dense(W).op("Add", [[1.0], [2.0], [3.0]]).sign().dense(V),
-         "node 'add_4' (Add, 5 of 9): constant 'c3' has shape (3, 1); one number, or one for each of the 3 channels"),
+         "node 'add_4' (Add, 5 of 9): constant 'c3' has shape (3, 1); one number, or one for each of 3 channels"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_compiled(net: Make, tmp_path: Path, name: str, build: Callable[[Make], Any], text: str) -> None:
@@ -130,7 +130,8 @@ def test_a_branch(net: Make, tmp_path: Path) -> None:
 def test_two_outputs(net: Make, tmp_path: Path) -> None:
     model = net(1, 4).sign().dense(W)
     refused(
-        model.save(tmp_path / "n.onnx", ["t0", "t3"]), "4 nodes, inputs ['x'], outputs ['t0', 't3']; nodes, one input"
+        model.save(tmp_path / "n.onnx", ["t0", "t3"]),
+        "has 4 nodes, inputs ['x'] and outputs ['t0', 't3']; nodes, one input",
     )
 
 
@@ -138,16 +139,16 @@ def test_files_that_are_no_models(net: Make, tmp_path: Path) -> None:
     refused(tmp_path / "none.onnx", "No such file or directory; give the path of a QONNX file")
     text = tmp_path / "text.onnx"
     text.write_text("this is no model\n")
-    refused(text, "not an ONNX model, or cut short (")
+    refused(text, "not an ONNX model, or truncated (")
     empty = tmp_path / "empty.onnx"
     empty.write_bytes(b"")
-    refused(empty, "not an ONNX model, or cut short (")
+    refused(empty, "not an ONNX model, or truncated (")
     kind = onnx.load(net(1, 4).sign().dense(W).save(tmp_path / "kind.onnx"))
     kind.graph.initializer[0].data_type = 99
     onnx.save(kind, tmp_path / "kind.onnx")
-    refused(tmp_path / "kind.onnx", "constant 'c0' is of type 99; one of bool, double, float")
+    refused(tmp_path / "kind.onnx", "constant 'c0' has type 99; one of bool, double, float")
     whole = net(1, 4).sign().dense(W).save(tmp_path / "whole.onnx").read_bytes()
     for share in (0.3, 0.6, 0.99):
         cut = tmp_path / f"cut{share}.onnx"
         cut.write_bytes(whole[: int(len(whole) * share)])
-        refused(cut, "not an ONNX model, or cut short (")
+        refused(cut, "not an ONNX model, or truncated (")

@@ -101,6 +101,6 @@ def test_an_input_that_falls_is_refused(net: Make, tmp_path: Path) -> None:
     assert network.quantizer is not None
     host = Levels(low=0, high=255, scale=1.0)
     with pytest.raises(
-        UserError, match=r"n.onnx: node 'mul_0' \(Mul, 1 of 5\): turns the input's sign before its quant"
+        UserError, match=r"n.onnx: node 'mul_0' \(Mul, 1 of 5\): negates the input before its quantizer"
     ):
         thresholds.of_input(network.head, network.quantizer, host, 3)

@@ -262,12 +262,18 @@ def test_finn_json_in_and_out() -> None:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({"MVAU_hls_4": {}}, "folding: 'MVAU_hls_4': no such node of this accelerator, or no table; there are ['Thr"),
-        ({"ConvolutionInputGenerator_0": {}}, "folding: 'ConvolutionInputGenerator_0': no such node of this accelerat"),
-        ({"MVAU_hls_0": 3}, "folding: 'MVAU_hls_0': no such node of this accelerator, or no table"),
-        ({"MVAU_hls_0": {"PE": "all"}}, "folding: MVAU_hls_0: PE='all'; a whole number from 1 on is needed"),
-        ({"MVAU_hls_0": {"SIMD": 0}}, "folding: MVAU_hls_0: SIMD=0; a whole number from 1 on is needed"),
-        ({"MVAU_hls_0": {"ram_style": "tape"}}, "folding: MVAU_hls_0: ram_style='tape'; one of ['auto', 'block', 'dis"),
+        (
+            {"MVAU_hls_4": {}},
+            "folding: 'MVAU_hls_4': no such node in this accelerator, or not an object; use one of ['T",
+        ),
+        ({"ConvolutionInputGenerator_0": {}}, "folding: 'ConvolutionInputGenerator_0': no such node in this accelerat"),
+        ({"MVAU_hls_0": 3}, "folding: 'MVAU_hls_0': no such node in this accelerator, or not an object"),
+        ({"MVAU_hls_0": {"PE": "all"}}, "folding: MVAU_hls_0: PE='all'; must be an integer of at least 1"),
+        ({"MVAU_hls_0": {"SIMD": 0}}, "folding: MVAU_hls_0: SIMD=0; must be an integer of at least 1"),
+        (
+            {"MVAU_hls_0": {"ram_style": "tape"}},
+            "folding: MVAU_hls_0: ram_style='tape'; must be one of ['auto', 'block'",
+        ),
     ],
 )
 def test_finn_json_that_does_not_fit(document: dict[str, Any], message: str) -> None:

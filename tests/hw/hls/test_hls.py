@@ -31,7 +31,7 @@ def differs(accelerator: Accelerator, folder: Path, sources: Path | None = None)
     result = csim.run(accelerator, frames, program, folder, folder / "log")
     compared = compare(accelerator, frames, result, "HLS")
     assert compared.equal.all() == (compared.difference is None)
-    return compared.difference.tell(0) if compared.difference else ""
+    return compared.difference.describe(0) if compared.difference else ""
 
 
 @pytest.mark.parametrize("name", DESIGNS)
