@@ -29,6 +29,11 @@ class Moves:
     made: tuple[Ints, ...]
     turns: tuple[Ints, ...]  # by intake
 
+    def same(self, other: Moves) -> bool:
+        """Whether all happens at the same times."""
+        pairs = zip((*self.turns, *self.made), (*other.turns, *other.made), strict=True)
+        return all(np.array_equal(a, b) for a, b in pairs)
+
 
 def follow(times: Ints, interval: int) -> Ints:
     """The times of events that happen at `times` at the earliest and `interval` cycles after each other."""
@@ -174,21 +179,32 @@ def bounded(
     None where the last result comes after `latest`, or where more `rounds` are needed to tell.
     """
     moves = execute(accelerator, source, frames, dict.fromkeys(depths, 1))
+    seen: dict[str, tuple[object, ...]] = {}  # by stage: what its moves depend on, as of the last round
+    offered = {accelerator.input.name: source}
     for _ in range(rounds):
-        offered, again = {accelerator.input.name: source}, {}
+        settled = True
         for stage in accelerator.stages:
-            bounds = {}
-            for k, stream in enumerate(stage.outputs):
-                if stream.name in accelerator.consumers:
-                    bounds[k] = _free(accelerator, stream.name, moves, depths.get(stream.name, 0))
-            again[stage.name] = perform(stage, [offered[s.name] for s in stage.inputs], frames, 0, bounds)
-            for k, (stream, made) in enumerate(zip(stage.outputs, again[stage.name].made, strict=True)):
-                offered[stream.name] = follow(np.maximum(made, bounds[k]), 1) + 1 if stream.name in depths else made
+            readers = [accelerator.consumers.get(s.name) for s in stage.outputs]
+            depends = *(offered[s.name] for s in stage.inputs), *(moves[r.name] for r in readers if r)
+            if stage.name in seen and all(a is b for a, b in zip(depends, seen[stage.name], strict=True)):
+                continue
+            seen[stage.name], settled = depends, False
+            bounds = {
+                k: _free(accelerator, s.name, moves, depths.get(s.name, 0))
+                for k, (s, reader) in enumerate(zip(stage.outputs, readers, strict=True))
+                if reader
+            }
+            again = perform(stage, [offered[s.name] for s in stage.inputs], frames, 0, bounds)
+            if not again.same(moves[stage.name]):
+                moves[stage.name] = again
+            for k, (stream, made) in enumerate(zip(stage.outputs, again.made, strict=True)):
+                times = follow(np.maximum(made, bounds[k]), 1) + 1 if stream.name in depths else made
+                if stream.name not in offered or not np.array_equal(times, offered[stream.name]):
+                    offered[stream.name] = times
+        if settled:
+            return moves
         if offered[accelerator.output.name][-1] > latest:
             return None
-        if all(np.array_equal(a, b) for n, m in again.items() for a, b in zip(m.turns, moves[n].turns, strict=True)):
-            return again
-        moves = again
     return None
 
 

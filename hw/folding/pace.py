@@ -24,7 +24,7 @@ from adiabit.hw.folding.events import Moves, bounded, deadlines, execute, linger
 from adiabit.hw.stages import Ints
 
 FRAMES = (4, 8, 16, 32)  # tried until the last two are alike; an execution that spreads beats is given up early
-SPREADS = (0.0, 0.5, 1.0)  # of a stage's beats over the frame: 0 makes each as soon as it can, 1 evenly
+SPREADS = (0.0, 0.5)  # of a stage's beats over the frame: 0 makes each as soon as it can, 1 evenly
 
 
 def full_rate(accelerator: Accelerator) -> dict[str, int]:
