@@ -254,6 +254,15 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
     "ragged stride": ("wide_strided", ("bnn_window_parallel.sv", "if (last_column) step_x_q <= '0;\n        else", "")),
     "one pad short": ("pad_bipolar", ("bnn_pad.sv", "32'(row) < Top + Rows", "32'(row) <= Top + Rows")),
     "stale block": ("pool_bipolar", ("bnn_reduce.sv", "in_column_q == '0 && in_row_q == '0", "in_row_q == '0")),
+    "one reader": ("fork_add", ("bnn_fork.sv", "assign ready_o = &free;", "assign ready_o = |free;")),
+    "beat twice": ("fork_three", ("bnn_fork.sv", "(free[o]) valid_o[o] <= take;", "(take) valid_o[o] <= 1'b1;")),
+    "one of the pixels": ("concat_pixels", ("bnn_join.sv", "= &valid_i;", "= |valid_i;")),
+    "unsigned addend": ("add_mixed", ("bnn_value.sv", "OutWidth'($signed(data_i))", "OutWidth'(data_i)")),
+    "one addend": ("fork_add", ("bnn_add.sv", "= &valid_i;", "= valid_i[0];")),
+    "one stream": ("concat_uneven", ("bnn_concat.sv", "StreamWidth'(Inputs - 1) ? '0", "'0 ? '0")),
+    "one set": ("select_threshold", ("bnn_steps.sv", "[select_i[l*SelectWidth+:SelectWidth]]", "[0]")),
+    "early selector": ("select_mvu", ("bnn_mvu.sv", "(AccLatency),\n      .Reset", "(AccLatency - 1),\n      .Reset")),
+    "selector left": ("select_mvu_pass", ("bnn_mvu.sv", "= word_valid && (room || !first) && last;", "= 1'b0;")),
     "early TLAST": ("fifo_5", ("bnn_last.sv", "BeatWidth'(Beats - 1);", "BeatWidth'(Beats - 2);")),
 }  # fmt: skip
 
