@@ -103,9 +103,10 @@ def designs() -> Iterator[Accelerator]:
     first, second = concat.fork()
     counted = concat.at(second).mvu(6, 2, weights=2, out=(2, U)).here
     yield buffered(concat.at(first).concat(counted).end())
-    concat = Chain("concat_pixels", (3, 4), 2, S, 4)
+    concat = Chain("concat_pixels", (3, 4), 2, U, 4)
     first, second, third = concat.fork(3)
-    yield buffered(concat.at(second).concat(first, third).end())
+    late = concat.at(third).threshold(2, U).here
+    yield buffered(concat.at(second).concat(first, late).end())
     chosen = Chain("select_threshold", (6,), 5, S, 2)
     first, second = chosen.fork()
     signs = chosen.at(second).threshold(1, B).here
@@ -254,11 +255,11 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
     "ragged stride": ("wide_strided", ("bnn_window_parallel.sv", "if (last_column) step_x_q <= '0;\n        else", "")),
     "one pad short": ("pad_bipolar", ("bnn_pad.sv", "32'(row) < Top + Rows", "32'(row) <= Top + Rows")),
     "stale block": ("pool_bipolar", ("bnn_reduce.sv", "in_column_q == '0 && in_row_q == '0", "in_row_q == '0")),
-    "one reader": ("fork_add", ("bnn_fork.sv", "assign ready_o = &free;", "assign ready_o = |free;")),
+    "one reader": ("add_mixed", ("bnn_fork.sv", "assign ready_o = &free;", "assign ready_o = |free;")),
     "beat twice": ("fork_three", ("bnn_fork.sv", "(free[o]) valid_o[o] <= take;", "(take) valid_o[o] <= 1'b1;")),
     "one of the pixels": ("concat_pixels", ("bnn_join.sv", "= &valid_i;", "= |valid_i;")),
     "unsigned addend": ("add_mixed", ("bnn_value.sv", "OutWidth'($signed(data_i))", "OutWidth'(data_i)")),
-    "one addend": ("fork_add", ("bnn_add.sv", "= &valid_i;", "= valid_i[0];")),
+    "one addend": ("add_mixed", ("bnn_add.sv", "= &valid_i;", "= valid_i[1];")),
     "one stream": ("concat_uneven", ("bnn_concat.sv", "StreamWidth'(Inputs - 1) ? '0", "'0 ? '0")),
     "one set": ("select_threshold", ("bnn_steps.sv", "[select_i[l*SelectWidth+:SelectWidth]]", "[0]")),
     "early selector": ("select_mvu", ("bnn_mvu.sv", "(AccLatency),\n      .Reset", "(AccLatency - 1),\n      .Reset")),
