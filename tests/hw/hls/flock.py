@@ -22,6 +22,7 @@ RECORDER = """
 #include "bnn.hpp"
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <string>
 #include <vector>
@@ -57,14 +58,20 @@ void run(const char* prefix, int frames, Top top) {
       in.write(word);
     }
     top(in, out);
-    for (int beat = 0; beat < Out; beat++) out.read();
+    for (int beat = 0; beat < Out; beat++)
+      if (out.read().last != (beat == Out - 1)) std::abort();  // TLAST
   }
   std::fclose(file);
 }
 """
 
 
-def simulate(accelerators: Sequence[Accelerator], folder: Path) -> list[str]:
+def simulate(
+    accelerators: Sequence[Accelerator],
+    folder: Path,
+    frames: int = FRAMES,
+    flags: Sequence[str] = ("-std=c++17", "-O0"),
+) -> list[str]:
     """By accelerator, the first stream that is not the golden model's; nothing where all are."""
     includes, calls = [], []
     for number, accelerator in enumerate(accelerators):
@@ -73,28 +80,30 @@ def simulate(accelerators: Sequence[Accelerator], folder: Path) -> list[str]:
         includes.append(f'#include "{named.name}.cpp"\n')
         ends = [accelerator.input, accelerator.output]
         sizes = ", ".join(str(n) for n in (*(s.beats for s in ends), *(8 * beat_bytes(s) for s in ends)))
-        calls.append(f'  run<{sizes}>("d{number}_", {FRAMES}, {named.name});\n')
-        (folder / f"d{number}_frames").write_bytes(pack(accelerator.input, _frames(accelerator, number)).tobytes())
+        calls.append(f'  run<{sizes}>("d{number}_", {frames}, {named.name});\n')
+        (folder / f"d{number}_frames").write_bytes(
+            pack(accelerator.input, _frames(accelerator, number, frames)).tobytes()
+        )
     closing = "  for (auto& [name, file] : hls::files) std::fclose(file);\n"
     program = f"{RECORDER}{''.join(includes)}{MAIN}int main() {{\n{''.join(calls)}{closing}}}\n"
     (folder / "flock.cpp").write_text(program)
     command: list[str | Path] = [
-        toolchain.find("g++"), "-std=c++17", "-O0", "-Wno-unknown-pragmas", "-I", folder, "-isystem", HLS / "sim",
+        toolchain.find("g++"), *flags, "-Wno-unknown-pragmas", "-I", folder, "-isystem", HLS / "sim",
         "-isystem", toolchain.ap_types(), "flock.cpp", "-o", "flock",
     ]  # fmt: skip
     built = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr[-4000:]
     subprocess.run([folder / "flock"], cwd=folder, check=True)
-    return [_difference(accelerator, number, folder) for number, accelerator in enumerate(accelerators)]
+    return [_difference(accelerator, number, folder, frames) for number, accelerator in enumerate(accelerators)]
 
 
-def _frames(accelerator: Accelerator, number: int) -> np.ndarray:
-    frames: np.ndarray = some_frames(accelerator.input, np.random.default_rng(number), FRAMES)
+def _frames(accelerator: Accelerator, number: int, count: int) -> np.ndarray:
+    frames: np.ndarray = some_frames(accelerator.input, np.random.default_rng(number), count)
     return frames
 
 
-def _difference(accelerator: Accelerator, number: int, folder: Path) -> str:
-    for stream, values in golden.stream_values(accelerator, _frames(accelerator, number)):
+def _difference(accelerator: Accelerator, number: int, folder: Path, count: int) -> str:
+    for stream, values in golden.stream_values(accelerator, _frames(accelerator, number, count)):
         if (folder / f"d{number}_{stream.name}.bin").read_bytes() != pack(stream, values).tobytes():
             return stream.name
     return ""
