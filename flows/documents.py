@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frozen dataclasses as JSON files; one module writes and reads each kind, and a damaged file is a one-line error."""
+"""Documents: frozen dataclasses as JSON files, each kind written and read by one module, and TOML that people write.
+
+A damaged file is a one-line error.
+"""
 
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
@@ -14,6 +18,7 @@ from adiabit import files
 from adiabit.errors import UserError
 
 T = TypeVar("T")
+DEPTH = 16  # nesting of tables and lists in TOML; a recipe needs seven
 
 
 def write(path: Path, document: object) -> None:
@@ -39,3 +44,25 @@ def fault(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     reason = f"{first['msg'][0].lower()}{first['msg'][1:]}"
     return ": ".join(part for part in (".".join(map(str, first["loc"])), reason) if part)
+
+
+def toml(path: Path, text: str, remedy: str) -> dict[str, Any]:
+    """The tables of a TOML file's `text`; `UserError` where it is none, or nested beyond the recursion limit."""
+    try:
+        document = tomllib.loads(text)
+    except RecursionError as error:
+        raise UserError(f"{path}: not TOML: nested too deeply; {remedy}") from error
+    except ValueError as error:  # also raised by a number of thousands of digits
+        raise UserError(f"{path}: not TOML: {error}; {remedy}") from error
+    check_depth(path, document, remedy)
+    return document
+
+
+def check_depth(path: Path, document: dict[str, Any], remedy: str) -> None:
+    """`UserError` where values are nested so deeply that checking or printing them would exceed the recursion limit."""
+    level: list[Any] = [document]
+    for _ in range(DEPTH):
+        level = [inner for value in level if isinstance(value, dict | list)
+                 for inner in (value.values() if isinstance(value, dict) else value)]  # fmt: skip
+    if level:
+        raise UserError(f"{path}: tables or lists are nested more than {DEPTH} levels deep; {remedy}")

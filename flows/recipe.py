@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from adiabit import files
 from adiabit.boards import catalog
 from adiabit.errors import UserError
-from adiabit.flows import shipped
+from adiabit.flows import documents, shipped
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
@@ -32,7 +32,6 @@ WORDS = {
     "not a valid path for <class 'pathlib.Path'>": "not a path",
 }  # fmt: skip
 FORM = f"see {shipped.FOLDER / 'digits.toml'} for the form"
-DEPTH = 16  # nesting of tables and lists; a recipe needs seven
 
 
 class TargetConfig(BaseModel):
@@ -92,7 +91,7 @@ def load(path: Path, overrides: Sequence[str] = (), values: Mapping[str, Any] | 
         _override(document, key, value, f"--set {SHORT.repr(override)}")
     for key, value in (values or {}).items():
         _override(document, key, value, key)
-    _check_depth(path, document)
+    documents.check_depth(path, document, FORM)  # of what --set gave
     try:
         recipe = Recipe.model_validate(document)
     except ValidationError as error:
@@ -125,22 +124,7 @@ def _read(path: Path) -> dict[str, Any]:
     if path.suffix == ".onnx":
         return {"name": name if name[:1].isalpha() else f"net_{name}", "onnx": path.name}
     text = files.read_text(path, "give the path of a recipe, or the name of one that ships with adiabit, e.g. digits")
-    try:
-        return {"name": name} | tomllib.loads(text)
-    except RecursionError as error:
-        raise UserError(f"{path}: not TOML: nested too deeply; {FORM}") from error
-    except ValueError as error:  # also raised by a number of thousands of digits
-        raise UserError(f"{path}: not TOML: {error}; {FORM}") from error
-
-
-def _check_depth(path: Path, document: dict[str, Any]) -> None:
-    """`UserError` where values are nested so deeply that checking or printing them would exceed the recursion limit."""
-    level: list[Any] = [document]
-    for _ in range(DEPTH):
-        level = [inner for value in level if isinstance(value, dict | list)
-                 for inner in (value.values() if isinstance(value, dict) else value)]  # fmt: skip
-    if level:
-        raise UserError(f"{path}: tables or lists are nested more than {DEPTH} levels deep; a recipe never is; {FORM}")
+    return {"name": name} | documents.toml(path, text, FORM)
 
 
 def _parsed(override: str) -> tuple[str, Any]:

@@ -17,7 +17,6 @@ A method that is not the recipe's uses its own default learning rate and weight 
 from __future__ import annotations
 
 import reprlib
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adiabit import files
 from adiabit.errors import UserError
-from adiabit.flows import shipped
+from adiabit.flows import documents, shipped
 from adiabit.flows.recipe import Recipe, load
 from adiabit.train.config import TrainConfig
 
@@ -101,9 +100,7 @@ def _read(path: Path) -> Comparison:
         path, "give the path of a comparison, or the name of one that ships with adiabit, e.g. compare_digits"
     )
     try:
-        return Comparison.model_validate(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UserError(f"{path}: not TOML: {error}; {FORM}") from error
+        return Comparison.model_validate(documents.toml(path, text, FORM))
     except ValidationError as error:
         raise UserError(f"{path}: {_first(error)}; {FORM}") from error
 

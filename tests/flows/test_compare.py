@@ -122,6 +122,8 @@ def test_other_settings_have_another_folder_and_a_place_of_the_data_has_not(file
         (COMPARISON + "[methods.stee]\n", "[methods.'stee']: method = {'name': 'stee'}: input tag 'stee' found"),
         (COMPARISON + "[methods.bop]\nepoch = 3\n", "[methods.'bop']: epoch = 3: extra inputs are not permitted"),
         (COMPARISON + "[methods", "not TOML"),
+        (f"seeds = [{'9' * 5000}]", "not TOML: Exceeds the limit (4300 digits)"),
+        (f"seeds = {'[' * 300}{']' * 300}", "tables or lists are nested more than 16 levels deep"),
     ],
 )
 def test_what_cannot_be_compared_is_told(file: Path, text: str, message: str) -> None:
@@ -139,7 +141,7 @@ def test_what_cannot_be_compared_is_told(file: Path, text: str, message: str) ->
         ("folder", "a folder, not a file"),
         ("fifo", "a pipe or a device, not a file"),
         ("binary", "not text (invalid start byte at byte 0)"),
-        ("deep", "not TOML: maximum recursion depth exceeded"),
+        ("deep", "not TOML: nested too deeply"),
     ],
 )
 def test_what_is_no_comparison_is_told(kind: str, told: str, tmp_path: Path) -> None:

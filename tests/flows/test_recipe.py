@@ -126,11 +126,11 @@ def test_a_bare_model_is_a_recipe_of_defaults(tmp_path: Path) -> None:
         ("[data.dir]\nx = 1", "[data]: dir is a table: input is not a path"),
         (
             f"[train.method.schedule.kind{'.x' * 1000}]",
-            "my_net.toml: tables or lists are nested more than 16 levels deep; a recipe",
+            "my_net.toml: tables or lists are nested more than 16 levels deep; see /",
         ),
         (
             f"[train]\nepochs = {'[' * 300}{']' * 300}",
-            "my_net.toml: tables or lists are nested more than 16 levels deep; a recipe",
+            "my_net.toml: tables or lists are nested more than 16 levels deep; see /",
         ),
         (f"[train]\nepochs = {'[' * 90_000}{']' * 90_000}", "my_net.toml: not TOML: nested too deeply; see /"),
     ],
