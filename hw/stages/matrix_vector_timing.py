@@ -44,7 +44,10 @@ class Timing:
         if self.passes == 1:  # the selector's beat is taken with the last word of its vector
             beats = {**self._values.beats, 1: (self._results + 1) * self.words - 1}
             return self._schedule(dataclasses.replace(self._values, beats=beats))
-        values = dataclasses.replace(self._values, after={1: Wait(self._freed, 1)})
+        # A pass may stand before its last word, for the selector: its other words are read behind the pass before.
+        word = np.arange(self._values.turns) % self.words
+        room = Wait(self._freed + (word > 0) - self._depth, 1 + word)
+        values = dataclasses.replace(self._values, room={0: room}, after={1: Wait(self._freed, 1 + word)}, made={})
         return self._schedule(values, self._selector)
 
     def _schedule(self, *intakes: Intake) -> Schedule:
