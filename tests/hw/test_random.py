@@ -107,8 +107,8 @@ def shorter(accelerators: list[Accelerator]) -> list[Accelerator]:
 def agree(accelerators: list[Accelerator], folder: Path, short: list[Accelerator]) -> None:
     """Every beat of every stream of either back end is the golden model's, in RTL with and without gaps and stalls.
 
-    A frame takes the slowest stage's cycles at full-rate depths; at the least depths nothing deadlocks, and those that
-    are too `short` by a place do. Each beat moves in the cycle that the schedules say.
+    A frame takes no more than the slowest stage's cycles at full-rate depths; at the least depths nothing deadlocks,
+    and those that are too `short` by a place do. Each beat moves in the cycle that the schedules say.
     """
     full = [buffered(a) for a in accelerators]
     least = [b for a, f in zip(accelerators, full, strict=True) if (b := buffered(a, Rule.LEAST)) != f]
@@ -121,7 +121,8 @@ def agree(accelerators: list[Accelerator], folder: Path, short: list[Accelerator
         live, dead = outcomes[: -len(short) or None], outcomes[len(full) + len(least) :]
         assert [(a.name, o) for a, o in zip(designs, live, strict=False) if not o.right] == []
         assert [o.done for o in dead] == [False] * len(short)
-    assert [o.cycles for o in runs[0][: len(full)]] == [a.cycles for a in full]
+    # Padding gives a stage a lead of some beats; until it is used up, frames may take less than that stage's cycles.
+    assert [(a.name, o.cycles) for a, o in zip(full, runs[0], strict=False) if o.cycles > a.cycles] == []
     for accelerator, outcome in zip([*full, *least], runs[0], strict=False):
         assert outcome.times == expected_times(accelerator), accelerator.name
 
