@@ -13,7 +13,6 @@ taken where it keeps the pace.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,47 +29,59 @@ SPREADS = (0.0, 0.5)  # of a stage's beats over the frame: 0 makes each as soon 
 def full_rate(accelerator: Accelerator) -> dict[str, int]:
     """Places of the FIFO on each edge that needs one, by its stream."""
     fewest = least(accelerator)
-    if _keeps(accelerator, fewest, (False, True)):
+    late = _Trial.of(accelerator, even=False)
+    if late.keeps(fewest) or _Trial.of(accelerator, even=True).keeps(fewest):
         return fewest
     widths = {s.name: s.width for s in accelerator.streams}
     paces = [_Pace(accelerator, spread, even) for spread, even in itertools.product(SPREADS, (False, True))]
     found = [depths for pace in paces if (depths := pace.depths()) is not None]
     ample = min(found, key=lambda depths: sum(widths[name] * places for name, places in depths.items()))
-    return _trimmed(accelerator, ample, fewest)
+    return _trimmed(late, ample, fewest)
 
 
-def _trimmed(accelerator: Accelerator, ample: dict[str, int], fewest: dict[str, int]) -> dict[str, int]:
+def _trimmed(trial: _Trial, ample: dict[str, int], fewest: dict[str, int]) -> dict[str, int]:
     """Depths that keep the pace, from `ample` ones down: all by one factor, then each edge for itself."""
 
     def scaled(eighths: int) -> dict[str, int]:
         names = {name: max(fewest.get(name, 0), places * eighths // 8) for name, places in ample.items()}
         return {**fewest, **{name: max(2, places) for name, places in names.items() if places}}
 
-    depths = next((d for d in map(scaled, (2, 4)) if _keeps(accelerator, d)), ample)
+    depths = next((d for d in map(scaled, (2, 4)) if trial.keeps(d)), ample)
     for name in sorted(depths, key=lambda n: -depths[n]):
         without = {n: d for n, d in depths.items() if n != name}
         less = {**without, name: fewest[name]} if name in fewest else without
-        if less != depths and _keeps(accelerator, less):
+        if less != depths and trial.keeps(less):
             depths = less
     return depths
 
 
-def _keeps(accelerator: Accelerator, depths: dict[str, int], evens: Sequence[bool] = (False,)) -> bool:
-    """Whether a frame takes no longer than the slowest stage with FIFOs of these depths and none elsewhere.
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """Executions with bounded FIFOs, all with the same beats of the host."""
 
-    True only where few rounds show it. The host sends its beats as late as it may, or evenly where `evens` says so.
-    """
-    period, frames = accelerator.cycles, FRAMES[0]
-    for even in evens:
-        pace = _Pace(accelerator, 0.0, even)
+    accelerator: Accelerator
+    source: Ints  # when the host sends its beats
+    latest: int  # for the last result
+
+    @classmethod
+    def of(cls, accelerator: Accelerator, *, even: bool) -> _Trial:
+        """The host sends its beats evenly, or as late as it may; the last result may be half a frame late."""
+        pace, frames = _Pace(accelerator, 0.0, even), FRAMES[0]
         source = pace.evenly(frames) if even else pace.late(frames)
         free = execute(accelerator, source, frames)[accelerator.stages[-1].name].made[0]
-        moves = bounded(accelerator, source, frames, depths, int(free[-1]) + period // 2)
-        if moves is not None:
-            ends = moves[accelerator.stages[-1].name].made[0].reshape(frames, -1)[:, -1]
-            if ends[-1] - ends[-3] <= 2 * period:
-                return True
-    return False
+        return cls(accelerator, source, int(free[-1]) + accelerator.cycles // 2)
+
+    def keeps(self, depths: dict[str, int]) -> bool:
+        """Whether a frame takes no longer than the slowest stage with FIFOs of these depths and none elsewhere.
+
+        True only where few rounds show it.
+        """
+        frames = FRAMES[0]
+        moves = bounded(self.accelerator, self.source, frames, depths, self.latest)
+        if moves is None:
+            return False
+        ends = moves[self.accelerator.stages[-1].name].made[0].reshape(frames, -1)[:, -1]
+        return bool(ends[-1] - ends[-3] <= 2 * self.accelerator.cycles)
 
 
 @dataclass(frozen=True)

@@ -45,9 +45,8 @@ class Timing:
             beats = {**self._values.beats, 1: (self._results + 1) * self.words - 1}
             return self._schedule(dataclasses.replace(self._values, beats=beats))
         # A pass may stand before its last word, for the selector: its other words are read behind the pass before.
-        word = np.arange(self._values.turns) % self.words
-        room = Wait(self._freed + (word > 0) - self._depth, 1 + word)
-        values = dataclasses.replace(self._values, room={0: room}, after={1: Wait(self._freed, 1 + word)}, made={})
+        room, after = Wait(self._read - self._depth, 1 + self._word), Wait(self._freed, 1 + self._word)
+        values = dataclasses.replace(self._values, room={0: room}, after={1: after}, made={})
         return self._schedule(values, self._selector)
 
     def _schedule(self, *intakes: Intake) -> Schedule:
@@ -61,12 +60,11 @@ class Timing:
     def _values(self) -> Intake:
         """Intake of the words of the vectors: a slot of the replay memory is free after its word's last pass."""
         taken = np.arange(self.vectors * self.words)
-        vector, word = np.divmod(taken, self.words)
+        vector, word = taken // self.words, self._word
         made: Mapping[int, Wait] = {}
         if self.passes > 1:
-            read = self._freed + (word > 0)  # a first word is read with the last of the pass before
-            room = Wait(read - self._depth, 1)
-            made = {0: Wait(read, np.where(word > 0, word - self.words, 0) - self.latency)}
+            room = Wait(self._read - self._depth, 1)
+            made = {0: Wait(self._read, np.where(word > 0, word - self.words, 0) - self.latency)}
         else:
             room = Wait(vector + 1 - self._depth, 1)
         return Intake(turns=len(taken), beats={0: taken}, room={0: room}, made=made)
@@ -97,6 +95,17 @@ class Timing:
         """By word: the last pass over the vector two before, whose slot of the memory it takes."""
         vector = np.arange(self.vectors * self.words) // self.words
         return (vector - 2) * self.passes + self.passes - 1
+
+    @property
+    def _word(self) -> Ints:
+        """By word: its place in its vector."""
+        return np.arange(self.vectors * self.words) % self.words
+
+    @property
+    def _read(self) -> Ints:
+        """By word: results begun when its slot is free; a first word is read with the last of the pass before."""
+        read: Ints = self._freed + (self._word > 0)
+        return read
 
     @property
     def _depth(self) -> int:
