@@ -18,7 +18,7 @@ from adiabit.flows import toolchain
 from adiabit.hw import golden
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit import rtl
-from adiabit.hw.folding.events import bounded
+from adiabit.hw.folding.events import Moves, bounded
 from adiabit.hw.packing import beat_bytes, pack
 from adiabit.hw.stages import Stream
 from tests.hw.rtl.chain import some_frames
@@ -94,9 +94,7 @@ def renamed(accelerator: Accelerator, number: int) -> Accelerator:
 
 def expected_times(accelerator: Accelerator) -> dict[str, int] | None:
     """The times of an outcome without gaps and stalls, by executing the schedules; None where that finds no end."""
-    source = 1 + np.arange(FRAMES * accelerator.input.beats)
-    moves = bounded(accelerator, source, FRAMES, {}, int(source[-1]) + FRAMES * _quiet(accelerator), rounds=10_000)
-    if moves is None:
+    if (moves := _executed(accelerator, FRAMES)) is None:
         return None
     taken = {accelerator.output.name: moves[accelerator.stages[-1].name].made[0]}
     for stage in accelerator.stages:
@@ -104,6 +102,20 @@ def expected_times(accelerator: Accelerator) -> dict[str, int] | None:
     return {
         s.name: int(np.maximum(taken[s.name], 0) @ (1 + np.arange(len(taken[s.name])))) for s in accelerator.streams
     }
+
+
+def settled_cycles(accelerator: Accelerator, frames: int = 64) -> int | None:
+    """Cycles from the last frame but one to the last of many, by executing the schedules."""
+    if (moves := _executed(accelerator, frames)) is None:
+        return None
+    ends = moves[accelerator.stages[-1].name].made[0].reshape(frames, -1)[:, -1]
+    return int(ends[-1] - ends[-2])
+
+
+def _executed(accelerator: Accelerator, frames: int) -> dict[str, Moves] | None:
+    """The moves of each stage when the host offers beats back to back."""
+    source = 1 + np.arange(frames * accelerator.input.beats)
+    return bounded(accelerator, source, frames, {}, int(source[-1]) + frames * _quiet(accelerator), rounds=10_000)
 
 
 def _quiet(accelerator: Accelerator) -> int:
