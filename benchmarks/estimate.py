@@ -24,7 +24,6 @@ from adiabit.hw.stages import (
     Concat,
     Fifo,
     Fork,
-    GlobalSum,
     Kind,
     LabelSelect,
     MatrixVector,
@@ -33,6 +32,7 @@ from adiabit.hw.stages import (
     Pool,
     Stage,
     Stream,
+    SumPool,
     Threshold,
     WidthConverter,
     Window,
@@ -121,9 +121,11 @@ def pool(side: int, channels: int, bits: int, lanes: int) -> Pool:
     return Pool(name="s", inputs=(given,), outputs=(image("b", (half, half, channels), bits, lanes),), kernel=(2, 2))
 
 
-def total(side: int, channels: int, lanes: int) -> GlobalSum:
+def total(side: int, channels: int, lanes: int) -> SumPool:
     out = stream("b", channels, (side * side).bit_length(), lanes, Kind.UNSIGNED)
-    return GlobalSum(name="s", inputs=(image("a", (side, side, channels), 1, lanes),), outputs=(out,))
+    return SumPool(
+        name="s", inputs=(image("a", (side, side, channels), 1, lanes),), outputs=(out,), kernel=(side, side)
+    )
 
 
 def images() -> Iterator[tuple[str, Stage]]:
@@ -140,7 +142,7 @@ def images() -> Iterator[tuple[str, Stage]]:
     for side, channels, bits, lanes in ((28, 64, 1, 32), (28, 64, 1, 2), (10, 128, 1, 16), (32, 4, 4, 4)):
         yield f"Pool 2x2 of {side}x{side}x{channels}, {bits} bits, {lanes} lanes", pool(side, channels, bits, lanes)
     for side, channels, lanes in ((8, 64, 4), (4, 128, 32)):
-        yield f"GlobalSum of {side}x{side}x{channels}, {lanes} lanes", total(side, channels, lanes)
+        yield f"SumPool of {side}x{side}x{channels}, {lanes} lanes", total(side, channels, lanes)
 
 
 def graphs() -> Iterator[tuple[str, Stage]]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,13 +18,13 @@ from adiabit.flows.finn.run_finn import run_finn
 from adiabit.flows.finn.streamline import Streamlined
 from adiabit.flows.finn.vacuous import Changes
 from adiabit.flows.frontend.config import CompileConfig
-from adiabit.flows.frontend.levels import factors, layer_inputs
-from adiabit.flows.frontend.network import Network, Pool
+from adiabit.flows.frontend.levels import edge_levels, levels_of
+from adiabit.flows.frontend.network import Activation, Concat, Join, Network, Pool
 from adiabit.flows.frontend.trace import trace
 from adiabit.flows.ladder import Rung, RungName, Vectors
 from adiabit.hw import golden
 from adiabit.hw.accelerator import Accelerator
-from adiabit.hw.stages import Kind
+from adiabit.hw.stages import Stage
 
 Array = npt.NDArray[Any]
 GOLDEN_ELEMENTS = 1 << 24  # in the largest stream of a block of frames
@@ -70,16 +71,16 @@ class Comparison:
         frames = vectors.frames.reshape(len(vectors.frames), *self.accelerator.input.shape).astype(np.int32)
         changes = Changes()
         model, finn, ours = self._expected(vectors), self._run_finn(frames), self._run_golden(frames, changes)
-        rows = ((RungName.FINN, finn, model, self._model_stages), (RungName.GOLDEN, ours, finn, self._finn_stages))
+        rows = ((RungName.FINN, finn, model, self._model_streams), (RungName.GOLDEN, ours, finn, self._finn_streams))
         found = []
-        widths = {s.name: s.outputs[0].channels for s in self.accelerator.stages}
+        makers = self.accelerator.producers
         for name, outcome, before, stages in rows:
             same = outcome.equal(before)
             text = ""
             if not same.all():
                 k = int(np.argmin(same))
-                here = self._golden_stages(frames[k]) if name is RungName.GOLDEN else self._finn_stages(frames[k])
-                text = _difference(name, here, stages(frames[k]), k, widths) or _labels(name, outcome, before, k)
+                here = self._golden_streams(frames[k]) if name is RungName.GOLDEN else self._finn_streams(frames[k])
+                text = _difference(name, here, stages(frames[k]), k, makers) or _labels(name, outcome, before, k)
             found.append(
                 Rung(
                     name=name,
@@ -96,22 +97,22 @@ class Comparison:
     def _expected(self, vectors: Vectors) -> Outcome:
         """The last accumulators, recovered from the model's logits by inverting logit = factor * product + addend.
 
-        The product of quantized inputs is an integer, so rounding recovers it exactly from float32 logits.
+        The sum of integers is an integer, so rounding recovers it exactly from float32 logits.
         """
-        layer, levels = self.network.layers[-1], layer_inputs(self.network, self.config)[-1]
-        labels = vectors.predictions if len(layer.dense.weights) > 1 else None
-        factor, addend = factors(layer, levels)
-        pixels = 1 if self.network.tail is None else self.network.tail.count
-        products = np.rint((vectors.logits.astype(float) - addend) * pixels / factor) * self.streamlined.flips[-1]
+        last, output = self.network.last, self.network.output
+        levels = edge_levels(output, levels_of(self.network, self.config))
+        labels = vectors.predictions if last.channels > 1 else None
+        sums = np.rint((vectors.logits.astype(float) - levels.offset) / levels.scale)
+        sums *= self.streamlined.signs[last.name]
         stage = self.theirs.product
-        return Outcome(
-            labels=labels,
-            accumulators=(products + pixels * stage.weights.shape[1]) / 2 if stage.xnor else products,
-        )
+        pixels = math.prod(self.network.shape_of(last.name)[:-1])
+        if stage.xnor:
+            sums = (sums + pixels * stage.weights.shape[1]) / 2
+        return Outcome(labels=labels, accumulators=sums)
 
     def _run_finn(self, frames: Array) -> Outcome:
-        stages, tensors = self.accelerator.stages, self.theirs.tensors
-        last, end = tensors[self.theirs.sums.name], tensors[stages[-1].name]
+        tensors = self.theirs.tensors
+        last, end = tensors[self.theirs.sums.outputs[0].name], tensors[self.accelerator.output.name]
         sums, labels = [], []
         for _, results in run_finn(self.streamlined.model, frames, {last, end}):
             sums.append(results[last])
@@ -137,53 +138,50 @@ class Comparison:
             labels.append(last)
         return self._outcome(labels, sums)
 
-    def _golden_stages(self, frame: Array) -> Iterator[tuple[str, Array]]:
-        values = {s.name: v for s, v in golden.stream_values(self.accelerator, frame[None])}
-        return ((stage.name, values[stage.outputs[0].name][0].reshape(-1)) for stage in self.accelerator.stages)
+    def _golden_streams(self, frame: Array) -> Iterator[tuple[str, Array]]:
+        values = golden.stream_values(self.accelerator, frame[None])
+        return ((stream.name, value[0].reshape(-1)) for stream, value in values)
 
-    def _finn_stages(self, frame: Array) -> Iterator[tuple[str, Array]]:
+    def _finn_streams(self, frame: Array) -> Iterator[tuple[str, Array]]:
+        """The tensors of FINN's graph, in our encoding."""
         _, results = next(run_finn(self.streamlined.model, frame[None]))
-        for name, tensor in self.theirs.tensors.items():
-            factor, addend = self.theirs.maps[name]
-            yield name, np.rint(factor * results[tensor][0] + addend).astype(np.int64)
+        for stream in self.accelerator.streams:
+            if stream.name in self.theirs.tensors:
+                factor, addend = self.theirs.maps[stream.name]
+                yield stream.name, factor * results[self.theirs.tensors[stream.name]][0] + addend
 
-    def _model_stages(self, frame: Array) -> Iterator[tuple[str, Array]]:
-        """The outputs of the model's own quantizers, in the form of the stages that correspond to them."""
+    def _model_streams(self, frame: Array) -> Iterator[tuple[str, Array]]:
+        """The model's own quantized tensors, for the streams that carry them."""
         tensors = trace(self.source, self.network, self.config, frame[None])
-        activations = self.theirs.activations
-        layers = [None] * (len(activations) - len(self.network.layers) + 1) + list(self.network.layers)
-        for (stage, pools_after), layer, quantizer in zip(activations, layers, self.network.quantizers, strict=False):
-            pools = 0 if layer is None else sum(isinstance(move, Pool) for move in layer.pools)
-            end = pools_after[pools - 1] if pools else stage
-            integers = tensors[quantizer.tensor].integers
-            assert integers is not None  # noqa: S101  # a quantizer's output has integers
-            values = integers[0].astype(np.int64)
-            if quantizer.kind is not Kind.BIPOLAR:
-                values -= quantizer.low
-            values = _channel_last(values)
-            if layer is not None:
-                values = np.where(layer.inversions, -values, values)
-            yield end.name, values.reshape(-1)
-
-
-def _channel_last(values: Array) -> Array:
-    """(C, H, W) as (H, W, C), (C, W) as (W, C), a vector unchanged."""
-    return np.moveaxis(values, 0, -1)
+        streams = {tensor: stream for stream, tensor in self.theirs.tensors.items()}
+        for node in self.network.nodes:
+            stream = streams.get(self.streamlined.tensors.get(node.name, ""))
+            if stream is None or node.tensor is None or not isinstance(node, Activation | Pool | Join | Concat):
+                continue
+            integers = tensors[node.tensor].integers
+            assert integers is not None  # noqa: S101  # quantized tensors, and what is made of them, have integers
+            values = np.moveaxis(integers[0].astype(np.int64), 0, -1)
+            yield stream, np.where(node.inversions, -values, values).reshape(-1)
 
 
 def _difference(
-    name: str, here: Iterator[tuple[str, Array]], before: Iterator[tuple[str, Array]], k: int, widths: dict[str, int]
+    name: str, here: Iterator[tuple[str, Array]], before: Iterator[tuple[str, Array]], k: int, makers: dict[str, Stage]
 ) -> str:
-    """Where two rungs first differ: stage, frame, position (row * columns + column), channel and both values."""
+    """Where two rungs first differ: stage, frame, position (row * columns + column), channel and both values.
+
+    Both give values by stream; `makers` are the stages that write them.
+    """
     ours = dict(here)
-    for stage, value in before:
-        unequal = np.flatnonzero(ours[stage] != value)
+    for stream, value in before:
+        unequal = np.flatnonzero(ours[stream] != value)
         if len(unequal):
-            c, channels = int(unequal[0]), widths[stage]
+            stage = makers[stream]
+            (out,) = (s for s in stage.outputs if s.name == stream)
+            c, channels = int(unequal[0]), out.channels
             what = "channels" if channels == len(value) else "elements"
             return (
-                f"stage {stage}, frame {k}, position {c // channels}, channel {c % channels}: {name} has "
-                f"{ours[stage][c]}, the rung before {value[c]} ({len(unequal)} of {len(value)} {what} differ)"
+                f"stage {stage.name}, frame {k}, position {c // channels}, channel {c % channels}: {name} has "
+                f"{ours[stream][c]:g}, the rung before {value[c]:g} ({len(unequal)} of {len(value)} {what} differ)"
             )
     return ""
 

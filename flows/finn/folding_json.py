@@ -11,7 +11,7 @@ from typing import Any
 from adiabit.errors import UserError
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.folding.fold import foldable, folding_of
-from adiabit.hw.stages import Folding, GlobalSum, LabelSelect, MatrixVector, Memory, Pad, Pool, Stage, Threshold, Window
+from adiabit.hw.stages import Folding, LabelSelect, MatrixVector, Memory, Pad, Pool, Stage, SumPool, Threshold, Window
 
 FINN_KINDS: dict[type[Stage], str] = {
     MatrixVector: "MVAU_hls",
@@ -20,7 +20,7 @@ FINN_KINDS: dict[type[Stage], str] = {
     Window: "ConvolutionInputGenerator_rtl",
     Pad: "FMPadding_rtl",
     Pool: "Pool_hls",
-    GlobalSum: "GlobalAccPool_hls",
+    SumPool: "GlobalAccPool_hls",
 }
 _FINN_NAMES: dict[str, type[Stage]] = {
     "MVAU": MatrixVector,
@@ -37,8 +37,8 @@ _FINN_NAMES: dict[str, type[Stage]] = {
     "StreamingMaxPool_Batch": Pool,
     "Pool": Pool,
     "Pool_Batch": Pool,
-    "GlobalAccPool": GlobalSum,
-    "GlobalAccPool_Batch": GlobalSum,
+    "GlobalAccPool": SumPool,
+    "GlobalAccPool_Batch": SumPool,
 }
 _SIMD_ONLY = (Window, Pad)  # FINN calls the lanes of these SIMD; of all other stages but products, PE
 _FINN_NODE = re.compile(r"(?P<kind>[A-Za-z_]+?)(?:_hls|_rtl)?_(?P<index>\d+)")

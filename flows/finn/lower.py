@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
@@ -25,7 +24,9 @@ from adiabit.errors import UserError
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.stages import (
-    GlobalSum,
+    Add,
+    Concat,
+    Fork,
     Ints,
     Kind,
     LabelSelect,
@@ -34,19 +35,23 @@ from adiabit.hw.stages import (
     Pool,
     Stage,
     Stream,
+    SumPool,
     Threshold,
     Window,
     integer_type,
 )
 
+Map = tuple[float, float]  # from FINN's values to ours: ours = factor * theirs + addend
+SAME: Map = (1.0, 0.0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lowered:
-    """An accelerator and, for the output of each stage, FINN's tensor: ours = factor * theirs + addend."""
+    """An accelerator and, for each of its streams, FINN's tensor and the map from its values to ours."""
 
     accelerator: Accelerator
-    tensors: dict[str, str]  # stage to FINN's tensor
-    maps: dict[str, tuple[float, float]]  # stage to factor and addend
+    tensors: dict[str, str]  # stream to FINN's tensor
+    maps: dict[str, Map]  # by stream
 
     @property
     def product(self) -> MatrixVector:
@@ -56,21 +61,12 @@ class Lowered:
     @property
     def sums(self) -> Stage:
         """The stage whose output becomes the logits: the last product, or the sum after it."""
-        return [s for s in self.accelerator.stages if isinstance(s, MatrixVector | GlobalSum)][-1]
-
-    @property
-    def activations(self) -> tuple[tuple[Stage, tuple[Stage, ...]], ...]:
-        """The stages with thresholds, each with all the pools after it."""
-        stages = self.accelerator.stages
-        return tuple(
-            (stage, tuple(s for s in stages[k:] if isinstance(s, Pool)))
-            for k, stage in enumerate(stages)
-            if isinstance(stage, Threshold | MatrixVector) and stage.thresholds is not None
-        )
+        *_, last = (s for s in self.accelerator.stages if not isinstance(s, LabelSelect))
+        return last
 
 
 def hardware_nodes(model: ModelWrapper) -> list[onnx.NodeProto]:
-    """The nodes that become stages, or change the shape of one, in order."""
+    """The nodes that become stages, or change how one's output is read, in order."""
     return [n for n in model.graph.node if n.op_type in _LOWER]
 
 
@@ -80,15 +76,13 @@ def lower(model: ModelWrapper, config: CompileConfig, file: Path) -> Accelerator
 
 
 def lowered(model: ModelWrapper, config: CompileConfig, file: Path) -> Lowered:
-    """The accelerator as by `lower`, with FINN's tensor for each stage."""
-    nodes = list(model.graph.node)
-    hardware = hardware_nodes(model)
-    if nodes[: len(hardware)] != hardware or (config.label_select and len(nodes) != len(hardware)):
-        left = next(n for n, h in zip(nodes, [*hardware, None], strict=False) if n is not h and n != h)
+    """The accelerator as by `lower`, with FINN's tensor for each stream."""
+    left = next((n for n in model.graph.node if n.op_type not in _LOWER), None)
+    if left is not None:
         raise UserError(f"{file}: FINN left {left.op_type} {left.name!r} among the layers; "
                         f"only {', '.join(_LOWER)} can be lowered; please report this model")  # fmt: skip
-    work = _Lowering(model, _host_stream(model, config))
-    for node in hardware:
+    work = _Lowering(model, file, _host_stream(model, config))
+    for node in model.graph.node:
         _LOWER[node.op_type](work, node)
     accelerator = Accelerator(name=config.name, stages=tuple(work.stages))
     return Lowered(accelerator=accelerator, tensors=work.tensors, maps=work.maps)
@@ -100,122 +94,227 @@ def _host_stream(model: ModelWrapper, config: CompileConfig) -> Stream:
     return Stream(name="image", shape=shape, bits=config.input_bits, kind=kind, lanes=1)
 
 
-@dataclass
-class _Lowering:
-    """The chain of stages so far."""
+@dataclass(frozen=True)
+class _Read:
+    """What a tensor of FINN's holds of a stream: theirs = (ours - addend) / factor, then times `signs`."""
 
-    model: ModelWrapper
     stream: Stream
-    stages: list[Stage] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
-    map: tuple[float, float] = (1.0, 0.0)  # factor and addend from FINN's values of `stream` to ours
-    tensors: dict[str, str] = field(default_factory=dict)
-    maps: dict[str, tuple[float, float]] = field(default_factory=dict)
+    map: Map = SAME
+    signs: Ints | None = None  # (C,) of -1 and +1
+
+
+class _Lowering:
+    """The stages so far, and what each tensor of FINN's holds of their streams."""
+
+    def __init__(self, model: ModelWrapper, file: Path, host: Stream) -> None:
+        self.model, self.file = model, file
+        self.stages: list[Stage] = []
+        self.counts: dict[str, int] = {}
+        self.reads = {model.graph.input[0].name: _Read(host)}
+        self.tensors: dict[str, str] = {}
+        self.maps: dict[str, Map] = {}
 
     def threshold(self, node: onnx.NodeProto) -> None:
-        low, high = self.stream.range
-        steps = self._thresholds(node.input[1], self.stream.channels, low, high)
-        name = self._name("threshold")
-        self._add(node, Threshold(name=name, inputs=(self.stream,), outputs=(self._levels(node, name),),
-                                  thresholds=steps))  # fmt: skip
+        """Thresholds T <= signs * (x - addend) / factor on our x; where that falls with x, the output is inverted."""
+        read, name = self.reads[node.input[0]], self._name("threshold")
+        stream, (factor, addend) = read.stream, read.map
+        low, high = stream.range
+        signs = np.ones(stream.channels, np.int64) if read.signs is None else read.signs
+        given = np.broadcast_to(self.model.get_initializer(node.input[1]), (stream.channels, self._steps(node)))
+        rising = np.ceil(factor * given.astype(float) + addend)
+        falling = np.floor(addend - factor * given.astype(float))[:, ::-1] + 1
+        steps = np.clip(np.where(signs[:, None] > 0, rising, falling), low, high + 1).astype(np.int64)
+        inverted = {"inverted": (signs < 0).astype(np.int64)} if np.any(signs < 0) else {}
+        self._add(node, Threshold(name=name, inputs=(stream,), outputs=(self._levels(node, name),),
+                                  thresholds=steps, **inverted))  # fmt: skip
 
     def matrix_vector(self, node: onnx.NodeProto) -> None:
+        """A product; with thresholds, these are mapped to our accumulators."""
+        read = self._plain(node)
+        stream = read.stream
         weights = self.model.get_initializer(node.input[1]).T.astype(np.int64)
         if DataType[_text(node, "weightDataType")] == DataType["BINARY"]:
             weights = 2 * weights - 1
         shape = self._shape(node)
         name = self._name("conv" if len(shape) > 1 else "fc")
         bare = Stream(name=f"{name}_out", shape=shape, bits=32, kind=Kind.SIGNED, lanes=1)
-        probe = MatrixVector(name=name, inputs=(self.stream,), outputs=(bare,), weights=weights)
+        probe = MatrixVector(name=name, inputs=(stream,), outputs=(bare,), weights=weights)
         low, high = probe.accumulator_range
+        factor, addend = SAME if probe.xnor else read.map  # popcounts are the same here and there
+        shift = addend * weights.sum(axis=1)[:, None]
         if len(node.input) == 3:
-            factor, addend = (1.0, 0.0) if probe.xnor else self.map  # popcounts are the same here and there
-            shift = addend * weights.sum(axis=1)[:, None]
-            steps = self._thresholds(node.input[2], len(weights), low, high, factor, shift)
+            given = np.broadcast_to(self.model.get_initializer(node.input[2]), (len(weights), self._steps(node)))
+            steps = np.clip(np.ceil(factor * given.astype(float) + shift), low, high + 1).astype(np.int64)
             out = self._levels(node, name)
             self._add(node, dataclasses.replace(probe, outputs=(out,), thresholds=steps))
             return
+        if np.ptp(shift) or (shift.size and shift[0, 0]):
+            self._refuse(node, "reads counts, so that each of its sums needs its own addend")
         kind, bits = integer_type(low, high)
         out = Stream(name=f"{name}_out", shape=shape, bits=bits, kind=kind, lanes=1)
-        self._add(node, dataclasses.replace(probe, outputs=(out,)), (1.0, 0.0))
+        self._add(node, dataclasses.replace(probe, outputs=(out,)), (factor, 0.0))
 
     def label_select(self, node: onnx.NodeProto) -> None:
-        count = self.counts.setdefault("label", 0)
-        name = f"label{count or ''}"
-        bits = max(1, (self.stream.elements - 1).bit_length())
-        out = Stream(name=f"{name}_out", shape=(1,), bits=bits, kind=Kind.UNSIGNED, lanes=1)
-        self._add(node, LabelSelect(name=name, inputs=(self.stream,), outputs=(out,)))
+        """The label."""
+        stream = self._plain(node).stream
+        bits = max(1, (stream.elements - 1).bit_length())
+        out = Stream(name="label_out", shape=(1,), bits=bits, kind=Kind.UNSIGNED, lanes=1)
+        self._add(node, LabelSelect(name="label", inputs=(stream,), outputs=(out,)))
 
     def window(self, node: onnx.NodeProto) -> None:
+        """A window generator; one for a pool belongs to the pool, which makes its own if necessary."""
+        read = self._plain(node)
         if _number(node, "depthwise"):
-            return  # belongs to a pool, which makes its own window if necessary
+            self.reads[node.output[0]] = read
+            return
         kernel, stride = _pair(node, "ConvKernelDim"), _pair(node, "Stride")
         name = self._name("window")
-        self._add(node, Window(name=name, inputs=(self.stream,), outputs=(self._same(name, self._shape(node)),),
-                               kernel=kernel, stride=stride, dilation=_pair(node, "Dilation")))  # fmt: skip
+        out = self._same(read.stream, name, self._shape(node))
+        self._add(node, Window(name=name, inputs=(read.stream,), outputs=(out,), kernel=kernel, stride=stride,
+                               dilation=_pair(node, "Dilation")), read.map)  # fmt: skip
 
     def pool(self, node: onnx.NodeProto) -> None:
         """FINN's `Pool` after its depthwise window, or a `MaxPoolNHWC` whose windows leave gaps."""
-        geometry = node
+        read, geometry = self._plain(node), node
         if node.op_type == "Pool":
             geometry = self.model.find_producer(node.input[0])
             kernel, stride = _pair(geometry, "ConvKernelDim"), _pair(geometry, "Stride")
+            if _text(node, "Function") != "MaxPool":
+                self._sum(node, read, kernel)
+                return
         else:
             kernel, stride = _pair(node, "kernel_shape"), _pair(node, "strides")
-        shape = self._shape(node)
+        stream, shape = read.stream, self._shape(node)
         if kernel == (1, 1) and stride == (1, 1):
+            self.reads[node.output[0]] = read
             return
         if kernel != stride:
             rows, columns, channels = shape
             wide = (rows, columns * kernel[0] * kernel[1], channels)
             name = self._name("window")
-            self._add(geometry, Window(name=name, inputs=(self.stream,), outputs=(self._same(name, wide),),
-                                       kernel=kernel, stride=stride))  # fmt: skip
-            kernel = (1, kernel[0] * kernel[1])
+            made = self._same(stream, name, wide)
+            self.stages.append(Window(name=name, inputs=(stream,), outputs=(made,), kernel=kernel, stride=stride))
+            stream, kernel = made, (1, kernel[0] * kernel[1])
         name = self._name("pool")
-        self._add(node, Pool(name=name, inputs=(self.stream,), outputs=(self._same(name, shape),), kernel=kernel))
+        self._add(node, Pool(name=name, inputs=(stream,), outputs=(self._same(stream, name, shape),),
+                             kernel=kernel), read.map)  # fmt: skip
 
     def pad(self, node: onnx.NodeProto) -> None:
-        theirs = 0.0
+        """Rows, columns and channels around an image."""
+        read, theirs = self._plain(node), 0.0
+        front = back = 0
         if node.op_type == "FMPadding":
             top, left, bottom, right = get_by_name(node.attribute, "Padding").ints
         else:
-            top, left, bottom, right = self.model.get_initializer(node.input[1])
+            sides = [int(n) for n in self.model.get_initializer(node.input[1])]
+            top, left, front, bottom, right, back = sides if len(sides) == 6 else (*sides[:2], 0, *sides[2:], 0)
             theirs = float(self.model.get_initializer(node.input[2]))
-        factor, addend = self.map
-        name = self._name("pad")
-        out = self._same(name, self._shape(node))
-        self._add(node, Pad(name=name, inputs=(self.stream,), outputs=(out,), before=(int(top), int(left)),
-                            after=(int(bottom), int(right)), value=round(factor * theirs + addend)))  # fmt: skip
+        factor, addend = read.map
+        value, stream = round(factor * theirs + addend), read.stream
+        height, width, channels = stream.shape
+        if top or left or bottom or right:
+            name = self._name("pad")
+            shape = (top + height + bottom, left + width + right, channels)
+            out = self._same(stream, name, tuple(map(int, shape)))
+            self._add(node, Pad(name=name, inputs=(stream,), outputs=(out,), before=(int(top), int(left)),
+                                after=(int(bottom), int(right)), value=value), read.map)  # fmt: skip
+            stream = out
+        if front or back:
+            name = self._name("pad")
+            out = self._same(stream, name, self._shape(node))
+            self._add(node, Pad(name=name, inputs=(stream,), outputs=(out,), before=(0, 0), after=(0, 0),
+                                channels=(int(front), int(back)), value=value), read.map)  # fmt: skip
 
     def global_sum(self, node: onnx.NodeProto) -> None:
-        name = self._name("sum")
-        pixels = self.stream.elements // self.stream.channels
+        """The sum of a whole image."""
+        read = self._plain(node)
+        self._sum(node, read, read.stream.shape[:2])
+
+    def _sum(self, node: onnx.NodeProto, read: _Read, kernel: tuple[int, ...]) -> None:
+        """Sums of windows side by side."""
+        name, stream = self._name("sum"), read.stream
         bare = Stream(name=f"{name}_out", shape=self._shape(node), bits=32, kind=Kind.SIGNED, lanes=1)
-        stage = GlobalSum(name=name, inputs=(self.stream,), outputs=(bare,))
+        stage = SumPool(name=name, inputs=(stream,), outputs=(bare,), kernel=(kernel[0], kernel[1]))
         low, high = stage.sums
         kind, bits = integer_type(low, high)
-        out = dataclasses.replace(bare, bits=bits, kind=kind)
-        factor, addend = self.map
-        if self.stream.kind is Kind.BIPOLAR:  # our sum counts the +1
+        (factor, addend), pixels = read.map, kernel[0] * kernel[1]
+        if stream.kind is Kind.BIPOLAR:  # our sum counts the +1
             factor, addend = factor / 2, (addend + 1) / 2
+        out = dataclasses.replace(bare, bits=bits, kind=kind)
         self._add(node, dataclasses.replace(stage, outputs=(out,)), (factor, addend * pixels))
 
-    def flatten(self, node: onnx.NodeProto) -> None:
-        """Give the previous stage's output the new shape; the order of its elements is the same."""
-        self.stream = dataclasses.replace(self.stream, shape=self._shape(node))
-        if self.stages:
-            self.stages[-1] = dataclasses.replace(self.stages[-1], outputs=(self.stream,))
+    def fork(self, node: onnx.NodeProto) -> None:
+        """One stream for several readers."""
+        read, name = self.reads[node.input[0]], self._name("fork")
+        outputs = tuple(dataclasses.replace(read.stream, name=f"{name}_out{k}") for k in range(len(node.output)))
+        self.stages.append(Fork(name=name, inputs=(read.stream,), outputs=outputs))
+        for tensor, out in zip(node.output, outputs, strict=True):
+            self.reads[tensor] = dataclasses.replace(read, stream=out)
 
-    def _add(self, node: onnx.NodeProto, stage: Stage, mapped: tuple[float, float] | None = None) -> None:
+    def add(self, node: onnx.NodeProto) -> None:
+        """The sum of two streams."""
+        a, b = (self.reads[name] for name in node.input)
+        if a.signs is not None or b.signs is not None or a.map[0] != b.map[0]:
+            self._refuse(node, "adds streams of different scales")
+        name = self._name("add")
+        bare = Stream(name=f"{name}_out", shape=self._shape(node), bits=32, kind=Kind.SIGNED, lanes=1)
+        stage = Add(name=name, inputs=(a.stream, b.stream), outputs=(bare,))
+        kind, bits = integer_type(*stage.sums)
+        out = dataclasses.replace(bare, bits=bits, kind=kind)
+        self._add(node, dataclasses.replace(stage, outputs=(out,)), (a.map[0], a.map[1] + b.map[1]))
+
+    def concat(self, node: onnx.NodeProto) -> None:
+        """The channels of several streams."""
+        reads = [self.reads[name] for name in node.input]
+        first = reads[0]
+        if any(read.signs is not None or read.map != first.map for read in reads):
+            self._refuse(node, "joins streams of different scales")
+        name = self._name("concat")
+        out = self._same(first.stream, name, self._shape(node))
+        self._add(node, Concat(name=name, inputs=tuple(r.stream for r in reads), outputs=(out,)), first.map)
+
+    def flatten(self, node: onnx.NodeProto) -> None:
+        """Give the stage before its output in the new shape; the order of its elements is the same."""
+        read = self._plain(node)
+        stream = dataclasses.replace(read.stream, shape=self._shape(node))
+        for k, stage in enumerate(self.stages):
+            if read.stream in stage.outputs:
+                outputs = tuple(stream if out == read.stream else out for out in stage.outputs)
+                self.stages[k] = dataclasses.replace(stage, outputs=outputs)
+        self.reads[node.output[0]] = dataclasses.replace(read, stream=stream)
+
+    def scale(self, node: onnx.NodeProto) -> None:
+        """A factor or an addend, which the readers take into account."""
+        read, value = self.reads[node.input[0]], np.asarray(self.model.get_initializer(node.input[1]), float)
+        factor, addend = read.map
+        if node.op_type == "Mul" and value.size > 1 and read.signs is None and np.all(np.abs(value) == 1):
+            self.reads[node.output[0]] = dataclasses.replace(read, signs=value.reshape(-1).astype(np.int64))
+            return
+        if read.signs is not None or np.ptp(value) or (node.op_type == "Mul" and value.flat[0] <= 0):
+            self._refuse(node, "scales or shifts channels differently before a layer that cannot")
+        number = float(value.flat[0])
+        mapped = (factor / number, addend) if node.op_type == "Mul" else (factor, addend - factor * number)
+        self.reads[node.output[0]] = dataclasses.replace(read, map=mapped)
+
+    def _plain(self, node: onnx.NodeProto) -> _Read:
+        """What the first input holds, which must not be negated."""
+        read = self.reads[node.input[0]]
+        if read.signs is not None:
+            self._refuse(node, "reads negated channels")
+        return read
+
+    def _refuse(self, node: onnx.NodeProto, why: str) -> NoReturn:
+        raise UserError(f"{self.file}: FINN's {node.op_type} {node.name!r} {why}; please report this model")
+
+    def _add(self, node: onnx.NodeProto, stage: Stage, mapped: Map | None = None) -> None:
         self.stages.append(stage)
-        (self.stream,) = stage.outputs
+        (stream,) = stage.outputs
         tensor = node.output[0]
         if mapped is None:
             binary = self.model.get_tensor_datatype(tensor) == DataType["BINARY"]
-            mapped = (2.0, -1.0) if binary and self.stream.kind is Kind.BIPOLAR else (1.0, 0.0)
-        self.map = self.maps[stage.name] = mapped
-        self.tensors[stage.name] = tensor
+            mapped = (2.0, -1.0) if binary and stream.kind is Kind.BIPOLAR else SAME
+        self.reads[tensor] = _Read(stream, mapped)
+        self.maps[stream.name], self.tensors[stream.name] = mapped, tensor
 
     def _name(self, kind: str) -> str:
         k = self.counts.get(kind, 0)
@@ -225,20 +324,19 @@ class _Lowering:
     def _shape(self, node: onnx.NodeProto) -> tuple[int, ...]:
         return tuple(self.model.get_tensor_shape(node.output[0])[1:])
 
-    def _same(self, name: str, shape: tuple[int, ...]) -> Stream:
-        return dataclasses.replace(self.stream, name=f"{name}_out", shape=shape, lanes=1)
+    def _same(self, stream: Stream, name: str, shape: tuple[int, ...]) -> Stream:
+        return dataclasses.replace(stream, name=f"{name}_out", shape=shape, lanes=1)
+
+    def _steps(self, node: onnx.NodeProto) -> int:
+        """The number of thresholds of a channel."""
+        return int(self.model.get_initializer(node.input[-1]).shape[1])
 
     def _levels(self, node: onnx.NodeProto, name: str) -> Stream:
-        bits = DataType[_text(node, "outputDataType")].bitwidth()
-        kind = Kind.BIPOLAR if bits == 1 else Kind.UNSIGNED
+        """The stream of a stage with thresholds."""
+        datatype = DataType[_text(node, "outputDataType")]
+        bits = datatype.bitwidth()
+        kind = Kind.BIPOLAR if bits == 1 else Kind.SIGNED if datatype.signed() else Kind.UNSIGNED
         return Stream(name=f"{name}_out", shape=self._shape(node), bits=bits, kind=kind, lanes=1)
-
-    def _thresholds(
-        self, name: str, channels: int, low: int, high: int, factor: float = 1.0, shift: npt.NDArray[Any] | float = 0.0
-    ) -> Ints:
-        """Thresholds (channels, steps), clipped to the useful range: low (always reached) to high + 1 (never)."""
-        steps = np.ceil(factor * np.asarray(self.model.get_initializer(name), float) + shift)
-        return np.broadcast_to(np.clip(steps, low, high + 1), (channels, steps.shape[1])).astype(np.int64)
 
 
 _LOWER: dict[str, Callable[[_Lowering, onnx.NodeProto], None]] = {
@@ -251,7 +349,12 @@ _LOWER: dict[str, Callable[[_Lowering, onnx.NodeProto], None]] = {
     "FMPadding": _Lowering.pad,
     "Pad": _Lowering.pad,
     "GlobalAccPool": _Lowering.global_sum,
+    "DuplicateStreams": _Lowering.fork,
+    "ElementwiseAdd": _Lowering.add,
+    "StreamingConcat": _Lowering.concat,
     "Reshape": _Lowering.flatten,
+    "Mul": _Lowering.scale,
+    "Add": _Lowering.scale,
 }
 
 

@@ -47,11 +47,15 @@ def _batched(model: ModelWrapper, count: int) -> ModelWrapper:
     model.set_tensor_shape(source, [count, *model.get_tensor_shape(source)[1:]])
     for node in hardware_nodes(model):
         vectors = get_by_name(node.attribute, "numInputVectors")
+        if node.op_type == "Reshape":
+            target = np.array([count, *model.get_tensor_shape(node.output[0])[1:]])
+            model.set_initializer(node.input[1], target)
         if node.op_type == "MVAU":  # one product for all pixels is many times faster than one per row
             vectors.ints[:] = [count * int(np.prod(list(vectors.ints)))]
         elif vectors is not None and vectors.ints:
             vectors.ints[:] = [count, *list(vectors.ints)[1:]]
-        model.set_tensor_shape(node.output[0], [count, *model.get_tensor_shape(node.output[0])[1:]])
+        for name in node.output:
+            model.set_tensor_shape(name, [count, *model.get_tensor_shape(name)[1:]])
     return model
 
 
@@ -59,18 +63,24 @@ def _run(model: ModelWrapper, frames: Array, keep: Collection[str] | None) -> di
     context = {t.name: model.get_initializer(t.name) for t in model.graph.initializer}
     context[model.graph.input[0].name] = frames
     results = {}
-    for node in hardware_nodes(model):
+    nodes = hardware_nodes(model)
+    last_reader = {name: k for k, node in enumerate(nodes) for name in node.input}
+    for k, node in enumerate(nodes):
         data, name = node.input[0], node.output[0]
         if node.op_type == "Reshape":
             context[name] = context[data].reshape(len(frames), -1)
         elif node.op_type == "ConvolutionInputGenerator":
             context[name] = _windows(model, node, context[data])
+        elif node.op_type == "DuplicateStreams":
+            context.update(dict.fromkeys(node.output, context[data]))
         else:
             context[name] = np.empty(model.get_tensor_shape(name), np.float32)
             execute_node(node, context, model.graph, model.get_opset_imports()[""])
-        del context[data]  # in a chain nothing else reads it
         if keep is None or name in keep:
             results[name] = context[name].reshape(len(frames), -1)
+        for read in node.input:
+            if last_reader[read] == k:
+                del context[read]
     return results
 
 

@@ -123,7 +123,7 @@ def _vectors(network: Network, config: CompileConfig, source: ModelWrapper, test
 
 def _with_label(config: CompileConfig, network: Network) -> CompileConfig:
     """The configuration without label selection for a single output, whose accumulator is the result."""
-    several = len(network.layers[-1].dense.weights) > 1
+    several = network.last.channels > 1
     return config.model_copy(update={"label_select": config.label_select and several})
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Streamlining with FINN's library transformations, in the order that works for chains and without FINN's builder.
+"""Streamlining with FINN's library transformations, without FINN's builder.
 
 Call inside :func:`adiabit.flows.finn.finn_setup.finn`.
 """
@@ -16,20 +16,20 @@ from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.base import Transformation
-from qonnx.transformation.bipolar_to_xnor import ConvertBipolarMatMulToXnorPopcount
 from qonnx.transformation.fold_constants import FoldConstants
-from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames, RemoveStaticGraphInputs
+from qonnx.transformation.general import GiveUniqueNodeNames, RemoveStaticGraphInputs
 from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
 from qonnx.transformation.insert_topk import InsertTopK
 from qonnx.transformation.lower_convs_to_matmul import LowerConvsToMatMul
 
 from adiabit.errors import UserError
-from adiabit.flows.finn.canonical import canonical
+from adiabit.flows.finn.canonical import Canonical, canonical
+from adiabit.flows.finn.xnor import to_xnor
 from adiabit.flows.frontend import thresholds
 from adiabit.flows.frontend.config import CompileConfig
-from adiabit.flows.frontend.levels import Sums, host_levels, layer_inputs
-from adiabit.flows.frontend.network import Layer, Levels, Network
+from adiabit.flows.frontend.levels import levels_of
+from adiabit.flows.frontend.network import Activation, Network
 from adiabit.hw.stages import Ints
 
 FINN = "finn.custom_op.fpgadataflow"
@@ -38,10 +38,11 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class Streamlined:
-    """FINN's hardware graph of a network, and which weight rows FINN negated."""
+    """FINN's hardware graph of a network, the tensor of each node in it, and which weight rows were negated."""
 
     model: ModelWrapper  # hardware nodes, then the nodes that stay on the host
-    flips: tuple[Ints, ...]  # for each layer, (MH,) of -1 and +1
+    tensors: dict[str, str]  # by node; of products and moves, FINN may have renamed it
+    signs: dict[str, Ints]  # by product, (MH,) of -1 and +1
 
 
 def input_type(config: CompileConfig) -> str:
@@ -54,31 +55,24 @@ def input_type(config: CompileConfig) -> str:
 def streamline(network: Network, config: CompileConfig) -> Streamlined:
     """Turn a normalized network into FINN's hardware layers, with exact thresholds."""
     from finn.transformation.qonnx.convert_qonnx_to_finn import ConvertQONNXtoFINN
-    from finn.transformation.streamline import Streamline
     from finn.transformation.streamline.absorb import AbsorbConsecutiveTransposes, AbsorbScalarMulAddIntoTopK
     from finn.transformation.streamline.reorder import MakeMaxPoolNHWC
     from finn.transformation.streamline.round_thresholds import RoundAndClipThresholds
 
-    model = _tidy(canonical(network, config).transform(ConvertQONNXtoFINN()))
+    given = canonical(network, config)
+    model = _tidy(given.model.transform(ConvertQONNXtoFINN()))
     model.set_tensor_datatype(model.graph.input[0].name, DataType[input_type(config)])
     if config.label_select:
         model = _tidy(model.transform(InsertTopK(k=1)))
     for step in (LowerConvsToMatMul(), AbsorbConsecutiveTransposes(), MakeMaxPoolNHWC(), AbsorbConsecutiveTransposes()):
         model = model.transform(step)
     _full_products(model)
-    model = _tidy(model).transform(Streamline())
-    flips = _set_exact_thresholds(model, network, config)
-    model = model.transform(ConvertBipolarMatMulToXnorPopcount())
-    _convert_pads(model)
+    model = _absorbed(_tidy(model))
+    _set_exact_thresholds(model, network, given, config)
+    model = to_xnor(model)
     _lower_sums(model)
-    for step in (
-        InferShapes(),
-        InferDataTypes(),
-        Streamline(),
-        AbsorbScalarMulAddIntoTopK(),
-        InferDataTypes(),
-        RoundAndClipThresholds(),
-    ):
+    model = _absorbed(_tidy(model))
+    for step in (AbsorbScalarMulAddIntoTopK(), InferDataTypes(), RoundAndClipThresholds()):
         model = model.transform(step)
     _mark_channels_last(model)
     products, others = _to_hardware()
@@ -87,7 +81,43 @@ def streamline(network: Network, config: CompileConfig) -> Streamlined:
     _drop_sign_scaling(model)
     for step in others:
         model = model.transform(step)
-    return Streamlined(model=_tidy(model), flips=flips)
+    _sum_exactly(model)
+    signs = {product.name: given.signs[product.name] for product in network.products}
+    return Streamlined(model=_tidy(model), tensors=given.tensors, signs=signs)
+
+
+def _absorbed(model: ModelWrapper) -> ModelWrapper:
+    """The model whose thresholds have absorbed the factors and addends before them.
+
+    These are the steps of FINN's Streamline that act on a canonical graph, where nothing but quantizers and logits has
+    a scale. Streamline itself renames every tensor, by which we know the quantizers, and leaves what precedes a fork.
+    """
+    from finn.transformation.streamline.absorb import (
+        AbsorbAddIntoMultiThreshold,
+        AbsorbMulIntoMultiThreshold,
+        AbsorbScalarBiasIntoMultiThreshold,
+        FactorOutMulSignMagnitude,
+    )
+    from finn.transformation.streamline.collapse_repeated import CollapseRepeatedAdd, CollapseRepeatedMul
+    from finn.transformation.streamline.reorder import (
+        MoveAddPastMul,
+        MoveLinearPastFork,
+        MoveScalarLinearPastInvariants,
+    )
+
+    for step in (
+        AbsorbScalarBiasIntoMultiThreshold(),
+        MoveLinearPastFork(),
+        MoveScalarLinearPastInvariants(),
+        MoveAddPastMul(),
+        CollapseRepeatedAdd(),
+        CollapseRepeatedMul(),
+        AbsorbAddIntoMultiThreshold(),
+        FactorOutMulSignMagnitude(),
+        AbsorbMulIntoMultiThreshold(),
+    ):
+        model = model.transform(step)
+    return _tidy(model)
 
 
 def _to_hardware() -> tuple[list[Transformation], list[Transformation]]:
@@ -95,7 +125,12 @@ def _to_hardware() -> tuple[list[Transformation], list[Transformation]]:
     from finn.transformation.fpgadataflow.convert_to_hw.binary_matrix_vector_activation import (
         InferBinaryMatrixVectorActivation,
     )
+    from finn.transformation.fpgadataflow.convert_to_hw.concat import InferConcatLayer
     from finn.transformation.fpgadataflow.convert_to_hw.conv_inp_gen import InferConvInpGen
+    from finn.transformation.fpgadataflow.convert_to_hw.duplicate_streams import InferDuplicateStreamsLayer
+    from finn.transformation.fpgadataflow.convert_to_hw.elementwise_binary_operation import (
+        InferElementwiseBinaryOperation,
+    )
     from finn.transformation.fpgadataflow.convert_to_hw.fm_padding import InferFMPadding
     from finn.transformation.fpgadataflow.convert_to_hw.label_select import InferLabelSelectLayer
     from finn.transformation.fpgadataflow.convert_to_hw.pool import InferPool
@@ -111,8 +146,16 @@ def _to_hardware() -> tuple[list[Transformation], list[Transformation]]:
         InferPool(),
         InferConvInpGen(),
         InferLabelSelectLayer(),
+        InferConcatLayer(),
+        InferElementwiseBinaryOperation(_adds_streams),
+        InferDuplicateStreamsLayer(),
     ]
     return products, others
+
+
+def _adds_streams(model: ModelWrapper, node: onnx.NodeProto) -> bool:
+    """Whether a node adds two streams."""
+    return node.op_type == "Add" and all(model.get_initializer(name) is None for name in node.input)
 
 
 def _full_products(model: ModelWrapper) -> None:
@@ -143,11 +186,12 @@ def _drop_sign_scaling(model: ModelWrapper) -> None:
             step.set_nodeattr("out_bias", 0.0)
 
 
-def _convert_pads(model: ModelWrapper) -> None:
-    """Convert the constants of pads in streams that FINN has converted from -1 and +1 to 0 and 1."""
-    for node in model.get_nodes_by_op_type("Pad"):
-        if model.get_tensor_datatype(node.input[0]) == DataType["BINARY"]:
-            model.set_initializer(node.input[2], (model.get_initializer(node.input[2]) + 1) / 2)
+def _sum_exactly(model: ModelWrapper) -> None:
+    """Make each average of windows FINN's sum: its QuantAvgPool drops bits of sums that it believes to be wide."""
+    for node in model.get_nodes_by_op_type("Pool"):
+        pool = getCustomOp(node)
+        if pool.get_nodeattr("Function") == "QuantAvgPool":
+            pool.set_nodeattr("Function", "AccPool")
 
 
 def _lower_sums(model: ModelWrapper) -> None:
@@ -184,7 +228,6 @@ def _tidy(model: ModelWrapper) -> ModelWrapper:
         InferShapes(),
         FoldConstants(),
         GiveUniqueNodeNames(),
-        GiveReadableTensorNames(),
         InferDataTypes(),
         RemoveStaticGraphInputs(),
     ):
@@ -192,50 +235,40 @@ def _tidy(model: ModelWrapper) -> ModelWrapper:
     return model
 
 
-def _set_exact_thresholds(model: ModelWrapper, network: Network, config: CompileConfig) -> tuple[Ints, ...]:
-    """Replace FINN's thresholds by exact ones; returns which weight rows of each layer FINN negated."""
-    products = model.get_nodes_by_op_type("MatMul")
-    steps = model.get_nodes_by_op_type("MultiThreshold")
-    if (len(products), len(steps)) != (len(network.layers), len(network.quantizers)):
-        raise UserError(
-            f"{network.file}: FINN streamlined {len(network.layers)} layers and {len(network.quantizers)} quantizers "
-            f"to {[n.op_type for n in model.graph.node]}; one MatMul and one MultiThreshold for each are needed; "
-            "please report this model"
-        )
-    pending = list(steps)
-    if network.quantizer is not None:
-        host = host_levels(config)
-        exact = thresholds.of_input(network.head, network.quantizer, host, network.channels)
-        _set(model, pending.pop(0), exact if np.ptp(exact, axis=0).any() else exact[:1])
-    flips = []
-    for layer, product, levels in zip(network.layers, products, layer_inputs(network, config), strict=True):
-        flips.append(_flips(layer, model.get_initializer(product.input[1])))
-        if layer.quantizer is not None:
-            sums = _sums(layer, levels)
-            exact = thresholds.of_layer(
-                layer.dense, layer.chain, layer.quantizer, flips[-1], sums, levels, layer.inversions
+def _set_exact_thresholds(model: ModelWrapper, network: Network, given: Canonical, config: CompileConfig) -> None:
+    """Replace FINN's thresholds by exact ones, and check that FINN changed no weights and no signs."""
+    levels = levels_of(network, config)
+    for activation in network.activations:
+        node = model.find_producer(given.tensors[activation.name])
+        if node is None or node.op_type != "MultiThreshold":
+            activation.place.refuse(
+                f"FINN made {node.op_type if node else 'nothing'} of this quantizer; a MultiThreshold is needed; "
+                "please report this model"
             )
-            _set(model, pending.pop(0), sums.first + sums.stride * exact)
-    return tuple(flips)
+        signs = given.signs[activation.name]
+        _check_signs(model, node, activation, signs)
+        exact = thresholds.of_activation(activation, levels[activation.edge.source], signs)
+        _set(model, node, exact if np.ptp(exact, axis=0).any() else exact[:1])
+    expected = sorted(_content(given.signs[p.name][:, None] * p.weights) for p in network.products)
+    found = sorted(_content(model.get_initializer(n.input[1]).T) for n in model.get_nodes_by_op_type("MatMul"))
+    if found != expected:
+        raise UserError(f"{network.file}: FINN changed the weights of a product; please report this model")
 
 
-def _sums(layer: Layer, levels: Levels) -> Sums:
-    weights = layer.dense.weights
-    if levels.bipolar and layer.dense.bipolar:
-        return Sums(first=-weights.shape[1], stride=2, low=0, high=weights.shape[1])
-    # a row may be negated, so the range covers both signs
-    bound = int((np.abs(weights).sum(axis=1)).max()) * max(-levels.low, levels.high)
-    return Sums(first=0, stride=1, low=-bound, high=bound)
+def _check_signs(model: ModelWrapper, node: onnx.NodeProto, activation: Activation, signs: Ints) -> None:
+    """Check that what stands before a quantizer is the negation that we wrote there, if any, and nothing else."""
+    before = model.find_producer(node.input[0])
+    source = activation.edge.source
+    factor = model.get_initializer(before.input[1]) if before is not None and before.op_type in ("Mul", "Add") else None
+    if factor is not None and not (before.op_type == "Mul" and np.array_equal(factor.reshape(-1), signs)):
+        activation.place.refuse(
+            f"FINN left {before.op_type} between {source!r} and this quantizer; please report this model"
+        )
 
 
-def _flips(layer: Layer, found: Floats | None) -> Ints:
-    weights = layer.dense.weights
-    if found is None or found.shape != weights.T.shape:
-        layer.dense.place.refuse("FINN changed the shape of its weights; please report this model")
-    flips = np.where((found.T * weights).sum(axis=1) < 0, -1, 1)
-    if not np.array_equal(found.T, weights * flips[:, None]):
-        layer.dense.place.refuse("FINN changed more of its weights than their sign; please report this model")
-    return flips
+def _content(weights: Ints | Floats) -> tuple[tuple[int, ...], bytes]:
+    """Shape and values of weights (MH, MW), to compare them."""
+    return weights.shape, np.ascontiguousarray(weights).astype(np.int8).tobytes()
 
 
 def _set(model: ModelWrapper, node: onnx.NodeProto, exact: Ints) -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.frontend.levels import host_levels
-from adiabit.flows.frontend.network import Network, Quantizer
+from adiabit.flows.frontend.network import Activation, Network
 from adiabit.flows.frontend.normalize import host_range
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.stages import Kind, Stage, Stream
@@ -53,11 +53,11 @@ def unfit_input(network: Network, config: CompileConfig) -> tuple[str, ...]:
 
     `network` is the network as read, before normalization. Without a quantizer of the input there is no warning.
     """
-    quantizer = network.quantizer
-    if quantizer is None:
+    head = network.head
+    if head is None:
         return ()
-    n, reals = host_range(network, config)
-    reached = quantizer.reached(network.head(reals))
+    quantizer, (n, reals) = head.quantizer, host_range(network, config)
+    reached = head.reached(reals)
     bipolar = quantizer.kind is Kind.BIPOLAR
     lowest, highest = ((reached == end).mean(axis=0) for end in (0, quantizer.steps))
     if np.all(np.minimum(lowest, highest) >= RARE) if bipolar else np.all(lowest + highest <= 0.5):
@@ -65,19 +65,20 @@ def unfit_input(network: Network, config: CompileConfig) -> tuple[str, ...]:
     what = "are nearly all of one sign for" if bipolar else "lie mostly at or beyond an end of"
     return (
         f"the host's integers {n[0]} to {n[-1]}, times input_scale = {config.input_scale:g}, plus input_offset = "
-        f"{config.input_offset:g}, {what} the input's quantizer {quantizer.place.name!r}; set them to what the model "
-        f"was trained on{_example(network, quantizer, config)}",
+        f"{config.input_offset:g}, {what} the input's quantizer {head.place.name!r}; set them to what the model "
+        f"was trained on{_example(network, head, config)}",
     )
 
 
-def _example(network: Network, quantizer: Quantizer, config: CompileConfig) -> str:
+def _example(network: Network, head: Activation, config: CompileConfig) -> str:
     """The scale and offset that spread the host's integers over the quantizer's range, if known."""
-    if any(step.node.op_type == "Relu" for step in network.head.steps):
+    chain = head.edge.chain
+    if len(chain.linear.steps) < len(chain.steps):
         return ""
-    factor, addend = (values[0] for values in network.head.affine(network.channels))
+    factor, addend = (values[0] for values in chain.affine(network.channels))
     if not factor:  # the input has no effect
         return ""
-    host, levels = host_levels(config), quantizer.levels
-    low, high = ((levels.scale * level + levels.offset - addend) / factor for level in (levels.low, levels.high))
+    host, levels = host_levels(config), head.quantizer.levels
+    low, high = ((levels.scale[0] * level - addend) / factor for level in (levels.low, levels.high))
     scale = (high - low) / (host.high - host.low)
     return f", e.g. to input_scale = {scale:.6g}, input_offset = {low - scale * host.low:.6g}"

@@ -21,6 +21,7 @@ from onnx import helper
 from adiabit.errors import UserError
 
 Reals = npt.NDArray[np.float64]
+RISING = ("PRelu", "Relu")  # not affine, but never falling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,15 +90,14 @@ class Chain:
 
     @property
     def linear(self) -> Chain:
-        """The chain without its Relus: an affine function with the chain's monotonicity in each channel."""
-        return Chain(steps=tuple(step for step in self.steps if step.node.op_type != "Relu"), opset=self.opset)
+        """The chain without its Relus and PRelus: an affine function that rises and falls like the chain."""
+        return Chain(steps=tuple(step for step in self.steps if step.node.op_type not in RISING), opset=self.opset)
 
     def signs(self, channels: int) -> Reals:
         """Whether each channel (C,) rises (1), falls (-1) or is constant (0)."""
         signs = np.ones(channels)
-        for step in self.steps:
-            if step.node.op_type != "Relu":
-                signs = signs * np.sign(step.affine(channels)[0])
+        for step in self.linear.steps:
+            signs = signs * np.sign(step.affine(channels)[0])
         return signs
 
     def affine(self, channels: int) -> tuple[Reals, Reals]:

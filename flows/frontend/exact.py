@@ -38,7 +38,9 @@ class Tensor:
     """Real values and, where known, the integers behind them: real = scale * integers + offset."""
 
     real: Array  # float32, as the model computes it
+    constant: bool = False  # whether it is one of the model's constants
     integers: Reals | None = None
+    level: bool = False  # whether the integers are those of quantizers, and not sums of a product
     scale: Reals = field(default_factory=lambda: ONE)  # it and the offset broadcast against the integers
     offset: Reals = field(default_factory=lambda: ZERO)
 
@@ -56,7 +58,7 @@ class Tensor:
 def execute(model: ModelWrapper, source: Tensor) -> dict[str, Tensor]:
     """Every tensor that a model's nodes compute for the input `source` (N, ...); its constants must be folded."""
     graph, opset = model.graph, model.get_opset_imports()[""]
-    known = {t.name: Tensor(real=numpy_helper.to_array(t)) for t in graph.initializer}
+    known = {t.name: Tensor(real=numpy_helper.to_array(t), constant=True) for t in graph.initializer}
     known[graph.input[0].name] = source
     made = {}
     for node in graph.node:
@@ -78,7 +80,7 @@ def _quantize(node: onnx.NodeProto, inputs: list[Tensor], _: int) -> Tensor:
         signed, narrow = attribute(node, "signed", 1), attribute(node, "narrow", 0)
         real = np.asarray(quant(x, scale, *rest, signed, narrow, attribute(node, "rounding_mode", "ROUND")))
     step = scale.astype(float)
-    return Tensor(real=real.astype(np.float32), integers=np.rint(real / step), scale=step)
+    return Tensor(real=real.astype(np.float32), integers=np.rint(real / step), scale=step, level=True)
 
 
 def _move(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
@@ -96,7 +98,7 @@ def _move(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
     scale, offset = (
         v.reshape(()) if v.size == 1 else moved(np.broadcast_to(v, x.real.shape)) for v in (x.scale, x.offset)
     )
-    return replace(made, integers=moved(x.integers), scale=scale, offset=offset)
+    return replace(made, integers=moved(x.integers), scale=scale, offset=offset, level=x.level)
 
 
 def _pad(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
@@ -106,25 +108,41 @@ def _pad(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
         return made
     levels = np.rint((made.real - x.offset) / x.scale)
     known = np.all(np.abs(x.scale * levels + x.offset - made.real) <= 1e-6 * x.scale)
-    return replace(made, integers=levels, scale=x.scale, offset=x.offset) if known else made
+    return replace(made, integers=levels, scale=x.scale, offset=x.offset, level=x.level) if known else made
+
+
+def _known(integers: Reals, scale: Reals, offset: Reals) -> Tensor:
+    """A tensor of integers, whose real values are rounded once."""
+    return Tensor(real=(scale * integers + offset).astype(np.float32), integers=integers, scale=scale, offset=offset)
 
 
 def _average(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
-    """The mean of a whole image: the sum of its integers, with the scale divided by the number of pixels."""
+    """Means of windows side by side: sums of integers, with the scale divided by the number of pixels."""
     made, x = _float(node, inputs, opset), inputs[0]
-    batch, channels, *sides = x.real.shape
-    if x.integers is None or made.real.size != batch * channels or not sides:
+    channels, *sides = x.real.shape[1:]
+    if x.integers is None or not sides:
         return made
+    grid = made.real.shape[2:] if made.real.ndim == x.real.ndim else (1,) * len(sides)
+    kernel = attribute(node, "kernel_shape", None) if node.op_type == "AveragePool" else None
+    kernel = tuple(kernel or sides)
     if not (_uniform_over_pixels(x.scale, x.real) and _uniform_over_pixels(x.offset, x.real)):
         return made
     first = (slice(None), slice(None), *(slice(1),) * len(sides))
-    shape = (1, channels, *made.real.shape[2:])
+    shape = (1, channels, *(1,) * (made.real.ndim - 2))
     scale, offset = (
         v.reshape(()) if v.size == 1 else np.broadcast_to(v, (1, channels, *sides))[first].reshape(shape)
         for v in (x.scale, x.offset)
     )
-    total = x.integers.sum(axis=tuple(range(2, x.real.ndim))).reshape(made.real.shape)
-    return replace(made, integers=total, scale=scale / math.prod(sides), offset=offset)
+    total = _window_sums(x.integers, kernel, grid).reshape(made.real.shape)
+    return replace(_known(total, scale / math.prod(kernel), offset), level=x.level)
+
+
+def _window_sums(image: Reals, kernel: tuple[int, ...], grid: tuple[int, ...]) -> Reals:
+    """Sums of windows side by side of images (N, C, *sides): (N, C, *grid)."""
+    inside = tuple(slice(0, k * n) for k, n in zip(kernel, grid, strict=True))
+    sides = [side for pair in zip(grid, kernel, strict=True) for side in pair]
+    blocks = image[(slice(None), slice(None), *inside)].reshape(*image.shape[:2], *sides)
+    return np.asarray(blocks.sum(axis=tuple(range(3, blocks.ndim, 2))))
 
 
 def _uniform_over_pixels(value: Reals, image: Array) -> bool:
@@ -136,11 +154,33 @@ def _uniform_over_pixels(value: Reals, image: Array) -> bool:
 def _affine(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
     """An affine node: the integers stay, scale and offset change."""
     made, data = _float(node, inputs, opset), [k for k, t in enumerate(inputs) if t.integers is not None]
-    if len(data) != 1:
+    if len(data) == 2 and node.op_type == "Add":
+        return _join(made, *inputs)
+    if len(data) != 1 or (len(inputs) == 2 and not inputs[1 - data[0]].constant):
         return made
     x = inputs[data[0]]
     factor, addend = _factors(node, inputs, data[0])
-    return replace(made, integers=x.integers, scale=x.scale * factor, offset=x.offset * factor + addend)
+    return replace(made, integers=x.integers, scale=x.scale * factor, offset=x.offset * factor + addend, level=x.level)
+
+
+def _join(made: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """A sum of two branches: of their integers, where these have one scale and are not the sums of a product."""
+    assert a.integers is not None and b.integers is not None  # noqa: S101, PT018  # the caller has checked
+    if not (a.level and b.level and a.scale.size == b.scale.size == 1 and a.scale.item() == b.scale.item()):
+        return made
+    joined = _known(a.integers + b.integers, a.scale, a.offset + b.offset)
+    return replace(joined, level=True)
+
+
+def _concat(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
+    """Channels of branches: of their integers, where these stand for the same values."""
+    made, first = _float(node, inputs, opset), inputs[0]
+    if any(t.integers is None or t.scale.size != 1 or t.offset.size != 1 for t in inputs):
+        return made
+    if len({(t.scale.item(), t.offset.item()) for t in inputs}) > 1:
+        return made
+    integers = np.concatenate([t.integers for t in inputs], axis=attribute(node, "axis", 1))
+    return replace(made, integers=integers, scale=first.scale, offset=first.offset, level=first.level)
 
 
 def _factors(node: onnx.NodeProto, inputs: list[Tensor], data: int) -> tuple[Reals, Reals]:
@@ -170,12 +210,11 @@ def _product(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
     if np.any(x.offset):
         shift = x.offset * multiply(np.ones(x.real.shape), filters)
     scale = scale.reshape(columns)
-    real = (scale * (x.scale * total + shift)).astype(np.float32)
-    made = Tensor(real=real, integers=total, scale=scale * x.scale, offset=scale * shift)
+    made = _known(total, scale * x.scale, scale * shift)
     if not bias:
         return made
     value = bias[0].real.reshape(columns)
-    return replace(made, real=real + value, offset=made.offset + value.astype(float))
+    return replace(made, real=made.real + value, offset=made.offset + value.astype(float))
 
 
 def _rows(weights: Tensor, *, transposed: bool) -> tuple[Reals, Reals] | None:
@@ -220,5 +259,6 @@ _NODES: dict[str, Callable[[onnx.NodeProto, list[Tensor], int], Tensor]] = {
     **dict.fromkeys((*CONVOLUTIONS, *PRODUCTS), _product),
     **dict.fromkeys(("AveragePool", "GlobalAveragePool", "ReduceMean"), _average),
     **dict.fromkeys(("MaxPool", "Transpose", *SHAPES), _move),
+    "Concat": _concat,
     "Pad": _pad,
 }

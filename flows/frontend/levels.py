@@ -1,70 +1,86 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The integers that travel between layers, and the real values that they stand for in the model."""
+"""The integers that each node makes, and the real values that they stand for in the model."""
 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from adiabit.flows.frontend.chain import Reals
+import numpy as np
+import numpy.typing as npt
+
 from adiabit.flows.frontend.config import CompileConfig
-from adiabit.flows.frontend.network import Average, Layer, Levels, Move, Network
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sums:
-    """A layer's accumulator n = low...high; its integer product is first + stride * n (-MW + 2 * n for a popcount)."""
-
-    first: int
-    stride: int
-    low: int
-    high: int
+from adiabit.flows.frontend.network import (
+    Activation,
+    Average,
+    Edge,
+    Join,
+    Levels,
+    Network,
+    Node,
+    Product,
+)
 
 
 def host_levels(config: CompileConfig) -> Levels:
     """The levels that the host sends."""
-    scale, offset = config.input_scale, config.input_offset
+    scale, offset = np.array([config.input_scale]), np.array([config.input_offset])
     if config.input_bits == 1:
-        return Levels(low=-1, high=1, scale=scale, offset=offset, bipolar=True)
+        return Levels(low=-1, high=1, step=2, scale=scale, offset=offset)
     half = 2 ** (config.input_bits - 1)
     low, high = (-half, half - 1) if config.input_signed else (0, 2 * half - 1)
     return Levels(low=low, high=high, scale=scale, offset=offset)
 
 
-def input_levels(network: Network, config: CompileConfig) -> Levels:
-    """The levels that the first layer reads: the input quantizer's, or the host's after the steps of the head."""
-    if network.quantizer is not None:
-        return network.quantizer.levels
-    if network.reads is not None:
-        return network.reads
-    levels = host_levels(config)
-    for step in network.head.steps:  # one by one, because exact execution rounds after each
-        factor, addend = (float(v[0]) for v in step.affine(network.channels))
+def levels_of(network: Network, config: CompileConfig) -> dict[str, Levels]:
+    """The levels of the input and of every node, by name."""
+    found = {network.input_name: network.reads or host_levels(config)}
+    for node in network.nodes:
+        found[node.name] = _made(node, [found[edge.source] for edge in node.inputs])
+    return found
+
+
+def edge_levels(edge: Edge, found: Mapping[str, Levels]) -> Levels:
+    """The levels of what an edge carries, whose float operations must be affine (Relu and PRelu are left out)."""
+    return _after(edge, found[edge.source])
+
+
+def _after(edge: Edge, levels: Levels) -> Levels:
+    channels = max(levels.scale.size, *(_width(step.constants) for step in edge.chain.steps), 1)
+    for step in edge.chain.linear.steps:  # one by one, because exact execution rounds after each
+        factor, addend = step.affine(channels)
         levels = dataclasses.replace(levels, scale=levels.scale * factor, offset=levels.offset * factor + addend)
     return levels
 
 
-def layer_inputs(network: Network, config: CompileConfig) -> list[Levels]:
-    """The levels that each product reads, after the moves before it."""
-    quantized = [layer.quantizer.levels for layer in network.layers if layer.quantizer is not None]
-    found = [input_levels(network, config), *quantized]
-    return [_moved(levels, layer.moves) for levels, layer in zip(found, network.layers, strict=True)]
+def _width(constants: Mapping[int, npt.NDArray[np.float32]]) -> int:
+    return max((value.size for value in constants.values()), default=1)
 
 
-def factors(layer: Layer, levels: Levels) -> tuple[Reals, Reals]:
-    """Factor and addend (MH,) that map a layer's integer products to the input of its quantizer, or to the output.
+def _made(node: Node, sources: list[Levels]) -> Levels:
+    """The levels of a node, given those of the nodes that it reads."""
+    if isinstance(node, Activation):
+        return node.quantizer.levels
+    if isinstance(node, Join) and node.plain:
+        low, high = sum(s.low for s in sources), sum(s.high for s in sources)
+        return Levels(low=low, high=high)
+    if not isinstance(node, Product | Average | Join):
+        return sources[0]  # moves, and channels of equal levels
+    read = [_after(edge, levels) for edge, levels in zip(node.inputs, sources, strict=True)]
+    if isinstance(node, Product):
+        return _sums(node, read[0])
+    if isinstance(node, Average):
+        n, levels = node.count, read[0]
+        return dataclasses.replace(levels, low=n * levels.low, high=n * levels.high, scale=levels.scale / n)
+    a, b = read
+    step = a.step if a.step == b.step else 1
+    return Levels(low=a.low + b.low, high=a.high + b.high, step=step, scale=a.scale, offset=a.offset + b.offset)
 
-    The weight rows are taken as they are, not negated.
-    """
-    factor, addend = layer.chain.linear.affine(len(layer.dense.weights))
-    factor = factor * layer.dense.scale
-    return factor * levels.scale, addend + factor * levels.offset * layer.dense.weights.sum(axis=1)
 
-
-def _moved(levels: Levels, moves: tuple[Move, ...]) -> Levels:
-    """The levels after `moves`: a sum over `count` pixels stands for their mean; of bipolar pixels FINN sums -1, +1."""
-    for move in moves:
-        if isinstance(move, Average):
-            n = move.count
-            levels = Levels(low=n * levels.low, high=n * levels.high, scale=levels.scale / n, offset=levels.offset)
-    return levels
+def _sums(product: Product, reads: Levels) -> Levels:
+    """The sums of a product; a row may be negated, so their range covers both signs."""
+    weights, scale = product.weights, product.scale
+    shift = reads.offset * weights.sum(axis=1)
+    bound = int(np.abs(weights).sum(axis=1).max()) * max(-reads.low, reads.high)
+    both = reads.bipolar and product.bipolar
+    return Levels(low=-bound, high=bound, step=2 if both else 1, scale=scale * reads.scale, offset=scale * shift)

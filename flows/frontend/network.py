@@ -1,107 +1,144 @@
 # SPDX-License-Identifier: Apache-2.0
 """A QONNX model as frozen dataclasses: the function of the float network, and the place of each node.
 
-It keeps what the compiler needs: products with integer weights (dense layers and convolutions), the element-wise float
-operations after each (as ONNX nodes, so that they can be executed), quantizers, and the moves between them: pads, pools
-and averages.
+The network is a graph of nodes that make integers: quantizers, products with integer weights, sums, and moves of
+images. The element-wise float operations of the model are on the edges between them, as ONNX nodes, so that they can be
+executed.
 
 Shapes: N rows, C channels, MH outputs and MW inputs of a product; images are (H, W, C) here and (C, H, W) in the file.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 
 from adiabit.flows.frontend.chain import Chain, Place, Reals
 from adiabit.hw.stages import Ints, Kind
 
+Mask = npt.NDArray[np.bool_]
+Shape = tuple[int, ...]
+ONE, ZERO = np.ones(1), np.zeros(1)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Levels:
-    """Integers low...high (bipolar: only -1 and +1) that stand for the reals scale * integer + offset."""
+    """Integers low, low + step, ... high, which stand for the reals scale * integer + offset.
+
+    Scale and offset are one number, or one for each channel (C,).
+    """
 
     low: int
     high: int
-    scale: float
-    offset: float = 0.0
-    bipolar: bool = False
+    step: int = 1
+    scale: Reals = field(default_factory=lambda: ONE)
+    offset: Reals = field(default_factory=lambda: ZERO)
+
+    @property
+    def bipolar(self) -> bool:
+        """Whether the integers are -1 and +1."""
+        return (self.low, self.high, self.step) == (-1, 1, 2)
+
+    @property
+    def integers(self) -> Ints:
+        """All of them (N,)."""
+        return np.arange(self.low, self.high + 1, self.step)
+
+    @property
+    def uniform(self) -> bool:
+        """Whether all channels have one scale and one offset."""
+        return not np.ptp(self.scale) and not np.ptp(self.offset)
+
+    def reals(self, integers: Ints) -> npt.NDArray[np.float32]:
+        """What integers (..., C) stand for, rounded once to float32."""
+        return (self.scale * integers + self.offset).astype(np.float32)
 
     def level(self, value: float) -> int | None:
-        """The integer that stands for `value`, if any."""
-        n = round((value - self.offset) / self.scale)
-        known = self.low <= n <= self.high and not (self.bipolar and n == 0)
-        return n if known and abs(self.scale * n + self.offset - value) <= 1e-6 * abs(self.scale) else None
+        """The integer that stands for `value` in all channels, if any."""
+        if not self.uniform:
+            return None
+        scale, offset = float(self.scale[0]), float(self.offset[0])
+        n = round((value - offset) / scale)
+        known = self.low <= n <= self.high and (n - self.low) % self.step == 0
+        return n if known and abs(scale * n + offset - value) <= 1e-6 * abs(scale) else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quantizer:
-    """Maps floats to integer levels: -1/+1, or low + 0...2**bits - 1 in steps of `scale`."""
+    """Maps floats to the integers -1 and +1, or to low...high in steps of `scale`."""
 
-    place: Place
     kind: Kind
     bits: int
     scale: float  # value of one step (of +1 for bipolar)
-    tensor: str  # name of the output in the model
-    node: onnx.NodeProto
-    low: int = 0  # the lowest level; not 0 for a signed quantizer of the input
-    high: int | None = None  # the highest level, if it is not low + 2**bits - 1
+    low: int = 0
+    high: int = 1
 
     @property
     def steps(self) -> int:
         """The number of thresholds."""
         return (1 << self.bits) - 1
 
+    @property
+    def base(self) -> int:
+        """The integer of no threshold reached: the lowest of the type, which a narrow range lacks."""
+        return -(1 << (self.bits - 1)) if self.kind is Kind.SIGNED else 0
+
     def reached(self, x: npt.NDArray[np.float32]) -> Ints:
         """The number of thresholds that each x reaches, 0...steps, with QONNX's rounding (half to even)."""
         if self.kind is Kind.BIPOLAR:
             return (x >= 0).astype(np.int64)
-        high = self.low + self.steps if self.high is None else self.high
-        levels: Ints = np.clip(np.rint(x / np.float32(self.scale)), self.low, high).astype(np.int64) - self.low
-        return levels
+        levels: Ints = np.clip(np.rint(x / np.float32(self.scale)), self.low, self.high).astype(np.int64)
+        return levels - self.base
 
     @property
     def levels(self) -> Levels:
-        """The levels of the output: the number of thresholds reached, or -1 and +1."""
+        """The integers of the output, and what they stand for."""
+        scale = np.array([self.scale])
         if self.kind is Kind.BIPOLAR:
-            return Levels(low=-1, high=1, scale=self.scale, bipolar=True)
-        return Levels(low=0, high=self.steps, scale=self.scale, offset=self.scale * self.low)
+            return Levels(low=-1, high=1, step=2, scale=scale)
+        return Levels(low=self.low, high=self.high, scale=scale)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pad:
-    """Rows and columns of one value around an image."""
+class Edge:
+    """What a node reads: the integers of a node, or of the input, and the float operations on them."""
 
-    place: Place
-    before: tuple[int, int]  # rows above, columns on the left
-    after: tuple[int, int]  # rows below, columns on the right
-    value: float | None  # real; None: the lowest value, around a max pool
-    preceding: Chain | None = None  # for a pad of the input: the operations before it
-    level: int | None = None  # the integer that stands for the value, once known
+    source: str
+    chain: Chain
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pool:
-    """The largest value of each window."""
+class Node:
+    """An operation that makes integers."""
 
+    name: str  # of its integers
     place: Place
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
+    inputs: tuple[Edge, ...]
+    shape: Shape  # of its integers: (features,) or (H, W, C)
+    tensor: str | None = None  # the tensor of the file that its integers stand for, if it is there
+    inverted: Mask | None = None  # (C,): the channels whose bits are the inverse of the tensor's
 
+    @property
+    def edge(self) -> Edge:
+        """The only input."""
+        (edge,) = self.inputs
+        return edge
 
-@dataclass(frozen=True, kw_only=True)
-class Average:
-    """The mean of each channel over the whole image of `count` pixels."""
+    @property
+    def channels(self) -> int:
+        """The last axis of the shape."""
+        return self.shape[-1]
 
-    place: Place
-    count: int
-
-
-Move = Pad | Pool | Average
+    @property
+    def inversions(self) -> Mask:
+        """Whether each channel's bit is inverted (C,)."""
+        return np.zeros(self.channels, bool) if self.inverted is None else self.inverted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,10 +151,9 @@ class Filter:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dense:
+class Product(Node):
     """A matrix product: value = scale * (weights @ x), one scale per output; with a filter, of each window."""
 
-    place: Place
     weights: Ints  # (MH, MW); MW is (H, W, C) of a flat image, (KH, KW, C) of a window
     scale: Reals  # (MH,)
     filter: Filter | None = None
@@ -129,42 +165,103 @@ class Dense:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layer:
-    """A matrix product, its element-wise operations, and its quantizer, which the last layer lacks.
+class Activation(Node):
+    """A quantizer, behind the float operations of its edge."""
 
-    `moves` come before the product. `pools` are max pools between product and quantizer, after the first `early` steps
-    of the chain; `normalize` moves them after the quantizer, to the moves of the next layer. `inverted` (MH,) marks the
-    channels whose bits it inverts for that.
+    quantizer: Quantizer
+
+    def reached(self, x: npt.NDArray[np.float32]) -> Ints:
+        """The number of thresholds that the reals x (N, C) of the source reach."""
+        return self.quantizer.reached(self.edge.chain(x))
+
+    def signs(self) -> Reals:
+        """Whether the output rises (1) or falls (-1) with each channel (C,) of the source, or is constant (0)."""
+        return self.edge.chain.signs(self.channels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection(Activation):
+    """Thresholds of `sign(chain(x) + shortcut)` for every value of the shortcut, from the highest down, as counts.
+
+    Each value's threshold is there as often as the value is below the one before it: added to the shortcut's integer,
+    the count tells by one more threshold what the sign is (:mod:`adiabit.flows.frontend.joins`).
     """
 
-    dense: Dense
-    chain: Chain
-    quantizer: Quantizer | None
-    moves: tuple[Move, ...] = ()
-    pools: tuple[Move, ...] = ()
-    early: int = 0
-    inverted: npt.NDArray[np.bool_] | None = None
+    shortcut: npt.NDArray[np.float32]  # (values, C): the reals, from the highest down
+    repeats: tuple[int, ...]  # how often each value's threshold is there
+    after: Chain  # float operations between the sum and its sign
+    sign: Quantizer
+
+    def reached(self, x: npt.NDArray[np.float32]) -> Ints:
+        """The number of thresholds that the reals x (N, C) of the source reach."""
+        branch = self.edge.chain(x)
+        rows = [self.sign.reached(self.after(branch + value)) for value in self.shortcut]
+        rising = self.after.signs(self.channels) >= 0
+        reached = (np.where(rising, row, 1 - row) * times for row, times in zip(rows, self.repeats, strict=True))
+        return np.asarray(sum(reached), np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pad(Node):
+    """Rows, columns and channels of one value around an image."""
+
+    before: tuple[int, int]  # rows above, columns on the left
+    after: tuple[int, int]  # rows below, columns on the right
+    around: tuple[int, int] = (0, 0)  # channels before and after those of each pixel
+    value: float | None  # real; None: the lowest value, around a max pool
+    level: int | None = None  # the integer that stands for the value, once known
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool(Node):
+    """The largest value of each window; of the channels in `smallest` (C,), the smallest."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    smallest: Mask | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Average(Node):
+    """The mean of each channel over windows that do not overlap, as the sum of the window's integers."""
+
+    kernel: tuple[int, int]
 
     @property
-    def inversions(self) -> npt.NDArray[np.bool_]:
-        """Whether each channel's bit is inverted (MH,)."""
-        return np.zeros(len(self.dense.weights), bool) if self.inverted is None else self.inverted
+    def count(self) -> int:
+        """The number of pixels of a window."""
+        return math.prod(self.kernel)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Join(Node):
+    """The sum of two inputs, whose scales are equal once the network is normalized.
+
+    With `plain`, the sum of their integers, whatever these stand for.
+    """
+
+    plain: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concat(Node):
+    """The channels of all inputs, one after the other."""
+
+
+Move = Pad | Pool | Average
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """A chain of layers, optionally with a quantizer of the input before them."""
+    """Nodes in topological order, from the input to the edge that carries the logits."""
 
     file: Path
     input_name: str
-    input_shape: tuple[int, ...]  # in the file, including the batch axis
-    frame: tuple[int, ...]  # from the host: (features,) or (H, W, C)
-    head: Chain  # operations on the input before its quantizer, or before the first product
-    quantizer: Quantizer | None  # of the input
-    layers: tuple[Layer, ...]
-    head_moves: tuple[Move, ...] = ()  # pads and pools before the quantizer of the input, or before the first product
-    tail: Average | None = None  # after the last product
-    reads: Levels | None = None  # levels of the host's integers, if the input quantizer was dropped
+    input_shape: Shape  # in the file, including the batch axis
+    frame: Shape  # from the host: (features,) or (H, W, C)
+    nodes: tuple[Node, ...]
+    output: Edge
+    reads: Levels | None = None  # of the host's integers, if the input's quantizer was dropped
 
     @property
     def features(self) -> int:
@@ -176,8 +273,56 @@ class Network:
         """The number of channels of the input: the last axis of `frame`."""
         return self.frame[-1]
 
+    @cached_property
+    def by_name(self) -> dict[str, Node]:
+        """The nodes by name; the input is not among them."""
+        return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def readers(self) -> dict[str, list[Node]]:
+        """The nodes that read the integers of each node, or of the input."""
+        found: dict[str, list[Node]] = {name: [] for name in (self.input_name, *self.by_name)}
+        for node in self.nodes:
+            for edge in node.inputs:
+                found[edge.source].append(node)
+        return found
+
     @property
-    def quantizers(self) -> list[Quantizer]:
-        """All quantizers of activations, in order."""
-        found = [self.quantizer, *(layer.quantizer for layer in self.layers)]
-        return [q for q in found if q is not None]
+    def products(self) -> list[Product]:
+        """All matrix products, in order."""
+        return [node for node in self.nodes if isinstance(node, Product)]
+
+    @property
+    def activations(self) -> list[Activation]:
+        """All quantizers, in order."""
+        return [node for node in self.nodes if isinstance(node, Activation)]
+
+    @property
+    def last(self) -> Product:
+        """The product whose sums become the logits."""
+        return next(node for node in self.upstream(self.output.source) if isinstance(node, Product))
+
+    @property
+    def head(self) -> Activation | None:
+        """The quantizer of the input, if there is one: it reads the input through pads and pools alone."""
+        reads = {self.input_name}
+        for node in self.nodes:
+            if node.inputs[0].source in reads:
+                if isinstance(node, Activation):
+                    return node
+                if isinstance(node, Pad | Pool):
+                    reads.add(node.name)
+        return None
+
+    def shape_of(self, name: str) -> Shape:
+        """The shape of the integers of a node, or of the input."""
+        return self.frame if name == self.input_name else self.by_name[name].shape
+
+    def upstream(self, name: str) -> Iterator[Node]:
+        """The node of this name, then the one before it, and so on, up to one that has several inputs or the input."""
+        while name != self.input_name:
+            node = self.by_name[name]
+            yield node
+            if len(node.inputs) > 1:
+                return
+            name = node.edge.source

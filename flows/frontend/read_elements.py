@@ -10,13 +10,12 @@ import numpy.typing as npt
 import onnx
 
 from adiabit.flows.frontend.chain import Place, Step
-from adiabit.flows.frontend.kinds import ELEMENTWISE, MOVES, SHAPES
 from adiabit.flows.frontend.network import Quantizer
 from adiabit.flows.frontend.source import TINY, Source, attribute
+from adiabit.flows.frontend.value import Value
 from adiabit.hw.stages import Kind
 
-BITS = 4  # of a quantized activation at most: 15 thresholds per channel
-INPUT_BITS = 8  # of a quantized input at most
+BITS = 8  # of a quantizer at most
 
 
 def reshape(source: Source, node: onnx.NodeProto, shape: tuple[int, ...]) -> None:
@@ -61,6 +60,8 @@ def step(source: Source, node: onnx.NodeProto, tensor: str, frame: tuple[int, ..
                 f"constant {node.input[i]!r} has shape {value.shape}; one number, or one for each of {channels} "
                 "channels, is needed; check the model"
             )
+    if node.op_type == "PRelu" and (data != 0 or np.any(constants[1] < 0)):
+        place.refuse("has a negative slope; slopes must be at least 0, so that it never falls; clamp them in training")
     if node.op_type == "Div" and (data != 0 or np.any(constants[1] == 0)):
         place.refuse("divides by data or by 0; only division by non-zero constants can be compiled; check the model")
     return Step(place=place, node=node, data=data, constants={i: _flat(node, v) for i, v in constants.items()})
@@ -97,50 +98,30 @@ def _flat(node: onnx.NodeProto, value: npt.NDArray[np.float32]) -> npt.NDArray[n
     return value.reshape(-1) if node.op_type == "BatchNormalization" or value.size > 1 else value.reshape(())
 
 
-def quantizer(source: Source, node: onnx.NodeProto, before: list[Step], *, first: bool) -> Quantizer:
-    """Read a quantizer of activations after the steps `before`; the `first` one quantizes the input."""
+def quantizer(source: Source, node: onnx.NodeProto, value: Value) -> Quantizer:
+    """Read a quantizer of `value`."""
     place = source.place(node)
-    if not first and _ends(source, node.output[0]):
-        place.refuse(
-            "ends the network; the last layer must output logits, whose argmax is the label (the host takes the sign "
-            "of a single output); remove the quantizer"
-        )
     scale = source.scalar(node, 1, "scale")
     if scale < TINY:
         needed = "greater than 0" if scale <= 0 else f"at least {TINY:g}, where float32 keeps all its digits"
         place.refuse(f"scale is {scale:g}; it must be {needed}; export it again")
     if node.op_type == "BipolarQuant":
-        if before and before[-1].node.op_type == "Relu":
+        if value.steps and value.steps[-1].node.op_type == "Relu":
             place.refuse(
                 "quantizes a Relu to -1 and +1, so it is always +1 (Brevitas exports a 1-bit QuantReLU this way); "
                 "use a 1-bit QuantIdentity instead"
             )
-        return Quantizer(place=place, kind=Kind.BIPOLAR, bits=1, scale=scale, tensor=node.output[0], node=node)
+        return Quantizer(kind=Kind.BIPOLAR, bits=1, scale=scale)
     bits, zero = source.scalar(node, 3, "bit width"), source.scalar(node, 2, "zero point")
     signed, rounding = attribute(node, "signed", 1), attribute(node, "rounding_mode", "ROUND")
-    narrow, most = attribute(node, "narrow", 0), INPUT_BITS if first else BITS
-    if (not first and (signed or narrow)) or zero or rounding != "ROUND" or bits not in range(2, most + 1):
-        kinds = (
-            f"signed or unsigned with 2 to {INPUT_BITS} bits"
-            if first
-            else f"unsigned, not narrow, with 2 to {BITS} bits"
-        )
+    narrow = attribute(node, "narrow", 0)
+    if zero or rounding != "ROUND" or bits not in range(2, BITS + 1):
         place.refuse(
-            f"signed={signed}, narrow={narrow}, zero point {zero:g}, {bits:g} bits, rounding {rounding}; "
-            f"{'the input' if first else 'an activation'} must be bipolar, or {kinds}, zero point 0 and rounding "
-            "ROUND; choose such a quantizer"
+            f"signed={signed}, narrow={narrow}, zero point {zero:g}, {bits:g} bits, rounding {rounding}; a quantizer "
+            f"must be bipolar, or signed or unsigned with 2 to {BITS} bits, zero point 0 and rounding ROUND; choose "
+            "such a quantizer"
         )
     low = -(2 ** (int(bits) - 1)) + bool(narrow) if signed else 0
     high = 2 ** (int(bits) - 1) - 1 if signed else 2 ** int(bits) - 1 - bool(narrow)
-    return Quantizer(place=place, kind=Kind.UNSIGNED, bits=int(bits), scale=scale, tensor=node.output[0],
-                     node=node, low=low, high=high)  # fmt: skip
-
-
-def _ends(source: Source, tensor: str) -> bool:
-    """Whether no further layer follows."""
-    while tensor != source.output:
-        node = source.next(tensor)
-        if node is None or node.op_type not in (*SHAPES, *MOVES, *ELEMENTWISE):
-            return False
-        tensor = node.output[0]
-    return True
+    kind = Kind.SIGNED if signed else Kind.UNSIGNED
+    return Quantizer(kind=kind, bits=int(bits), scale=scale, low=low, high=high)

@@ -9,31 +9,40 @@ import numpy as np
 import onnx
 
 from adiabit.flows.frontend.chain import Chain, Place
-from adiabit.flows.frontend.network import Average, Move, Pad, Pool
+from adiabit.flows.frontend.network import Average, Edge, Node, Pad, Pool
 from adiabit.flows.frontend.read_products import Image, padding
 from adiabit.flows.frontend.source import Source, attribute
+from adiabit.flows.frontend.value import Value
 
 
-def moves(source: Source, node: onnx.NodeProto, shape: tuple[int, ...], chain: Chain) -> tuple[list[Move], Image]:
-    """The moves of one node on an image (C, H, W) after the steps of `chain`, and the shape of the image after them."""
-    place = source.place(node)
+def moves(source: Source, node: onnx.NodeProto, value: Value, opset: int) -> tuple[list[Node], Value]:
+    """The nodes that one node of the file makes of an image, and the value after them."""
+    place, shape = source.place(node), value.shape
     if len(shape) != 3 or len(source.shape(node.input[0])) not in (3, 4):
         place.refuse("reads a flat vector; an image (1, C, H, W) or sound (1, C, W) is needed; reshape it")
+    edge = Edge(source=value.source, chain=Chain(steps=value.steps, opset=opset))
     if node.op_type == "Pad":
-        pad = _pad(source, node, place, chain)
-        return [pad] if any((*pad.before, *pad.after)) else [], _padded(shape, pad)
+        pad = _pad(source, node, value, edge)
+        return ([], value) if pad is None else ([pad], _moved(pad, value))
     if node.op_type == "MaxPool":
-        return _max_pool(source, node, place, shape)
-    _check_global(source, node, place, shape)
-    count = shape[1] * shape[2]
-    return [Average(place=place, count=count)] if count > 1 else [], (shape[0], 1, 1)
+        return _max_pool(source, node, value, edge)
+    kernel = _kernel(source, node, place, shape)
+    if kernel == (1, 1):
+        return [], value
+    channels, grid = shape[0], (shape[1] // kernel[0], shape[2] // kernel[1])
+    name = node.output[0]
+    average = Average(name=name, place=place, inputs=(edge,), shape=(*grid, channels), tensor=name, kernel=kernel)
+    return [average], Value(source=name, shape=(channels, *grid))
 
 
-def _padded(shape: tuple[int, ...], pad: Pad) -> Image:
-    return shape[0], shape[1] + pad.before[0] + pad.after[0], shape[2] + pad.before[1] + pad.after[1]
+def _moved(made: Node, value: Value) -> Value:
+    """The value after a move, with the same float operations since its integers."""
+    return Value(source=made.name, shape=(made.shape[-1], *made.shape[:-1]), steps=value.steps)
 
 
-def _pad(source: Source, node: onnx.NodeProto, place: Place, chain: Chain) -> Pad:
+def _pad(source: Source, node: onnx.NodeProto, data: Value, edge: Edge) -> Pad | None:
+    """A Pad of rows, columns and channels; None if it pads nothing."""
+    place = source.place(node)
     rank = len(source.shape(node.input[0]))
     mode = attribute(node, "mode", "constant")
     if mode != "constant":
@@ -49,54 +58,85 @@ def _pad(source: Source, node: onnx.NodeProto, place: Place, chain: Chain) -> Pa
     if amounts is None or len(amounts) != 2 * len(axes):
         place.refuse(f"pads by {amounts}; two numbers for each of {len(axes)} axes are needed; check the model")
     before[axes], after[axes] = amounts[: len(axes)], amounts[len(axes) :]
-    if before[:2].any() or after[:2].any() or before.min() < 0 or after.min() < 0:
+    if before[0] or after[0] or before.min() < 0 or after.min() < 0:
         place.refuse(
-            f"pads by {amounts}; only rows and columns can be padded, by 0 or more; slice or pad other axes before the "
-            "network"
+            f"pads by {amounts}; only channels, rows and columns can be padded, by 0 or more; slice or pad other axes "
+            "before the network"
         )
+    if not before.any() and not after.any():
+        return None
     top_left, bottom_right = [0, *before[2:]][-2:], [0, *after[2:]][-2:]
+    channels, height, width = data.shape
+    shape = (
+        int(top_left[0]) + height + int(bottom_right[0]),
+        int(top_left[1]) + width + int(bottom_right[1]),
+        int(before[1]) + channels + int(after[1]),
+    )
     return Pad(
+        name=node.output[0],
         place=place,
+        inputs=(edge,),
+        shape=shape,
         before=(int(top_left[0]), int(top_left[1])),
         after=(int(bottom_right[0]), int(bottom_right[1])),
+        around=(int(before[1]), int(after[1])),
         value=value,
-        preceding=chain,
     )
 
 
-def _max_pool(source: Source, node: onnx.NodeProto, place: Place, shape: tuple[int, ...]) -> tuple[list[Move], Image]:
+def _max_pool(source: Source, node: onnx.NodeProto, value: Value, edge: Edge) -> tuple[list[Node], Value]:
+    place, name = source.place(node), node.output[0]
     spatial = len(source.shape(node.input[0])) - 2
     kernel, stride = (source.integers(node, name, spatial, 1) for name in ("kernel_shape", "strides"))
     if attribute(node, "ceil_mode", 0) or set(attribute(node, "dilations", None) or [1]) != {1}:
         place.refuse("pools with ceil_mode or dilations; neither can be compiled; pool without them")
-    found: list[Move] = []
+    found: list[Node] = []
+    falling = edge.chain.signs(value.shape[0]) < 0
     before, after = padding(source, node, spatial)
     (kh, kw), (sy, sx) = [1, *kernel][-2:], [1, *stride][-2:]
     if any((*before, *after)):
-        pad = Pad(place=place, before=before, after=after, value=None)
-        shape = _padded(shape, pad)
-        found.append(pad)
-    rows, columns = (shape[1] - kh) // sy + 1, (shape[2] - kw) // sx + 1
+        if falling.any():
+            place.refuse(f"pads before a max pool of channels with negative factors (channel {int(np.argmax(falling))}"
+                         "); only rising ones can be padded; pool after the quantizer")  # fmt: skip
+        height, width = (side + b + c for side, b, c in zip(value.shape[1:], before, after, strict=True))
+        pad = Pad(name=f"{name}/pad", place=place, inputs=(edge,), shape=(height, width, value.shape[0]),
+                  before=before, after=after, value=None)  # fmt: skip
+        found, value = [pad], _moved(pad, value)
+    channels, height, width = value.shape
+    rows, columns = (height - kh) // sy + 1, (width - kw) // sx + 1
     if min(rows, columns) < 1:
-        place.refuse(f"kernel {(kh, kw)} is larger than the image of {shape[1]} x {shape[2]}; use a smaller kernel")
-    return [*found, Pool(place=place, kernel=(kh, kw), stride=(sy, sx))], (shape[0], rows, columns)
+        place.refuse(f"kernel {(kh, kw)} is larger than the image of {height} x {width}; use a smaller kernel")
+    pool = Pool(
+        name=name, place=place, inputs=(Edge(source=value.source, chain=Chain(steps=(), opset=edge.chain.opset)),),
+        shape=(rows, columns, channels), kernel=(kh, kw), stride=(sy, sx), smallest=falling if falling.any() else None,
+        tensor=None if value.steps else name,
+    )  # fmt: skip
+    return [*found, pool], _moved(pool, value)
 
 
-def _check_global(source: Source, node: onnx.NodeProto, place: Place, shape: tuple[int, ...]) -> None:
-    """Refuse an average that is not over the whole image."""
-    rank = len(source.shape(node.input[0]))
-    if node.op_type == "AveragePool":
-        kernel = [1, *source.integers(node, "kernel_shape", rank - 2, 1)][-2:]
-        before, after = padding(source, node, rank - 2)
-        dilated = set(source.integers(node, "dilations", rank - 2, 1)) != {1}
-        if tuple(kernel) != tuple(shape[1:]) or any((*before, *after)) or dilated:
-            _refuse_average(place, f"averages windows of {kernel[0]} x {kernel[1]}", shape)
-    elif node.op_type == "ReduceMean":
+def _kernel(source: Source, node: onnx.NodeProto, place: Place, shape: tuple[int, ...]) -> tuple[int, int]:
+    """The window of an average, which must be the whole image or windows side by side."""
+    rank, whole = len(source.shape(node.input[0])), (shape[1], shape[2])
+    if node.op_type == "ReduceMean":
         axes = attribute(node, "axes", None) or source.optional(node, 1) or range(rank)
         if {a % rank for a in axes} != set(range(2, rank)):
             _refuse_average(place, f"averages axes {list(axes)}", shape)
+    if node.op_type != "AveragePool":
+        return whole
+    given = source.integers(node, "kernel_shape", rank - 2, 1)
+    kernel, stride = [1, *given][-2:], [1, *source.integers(node, "strides", rank - 2, 1)][-2:]
+    before, after = padding(source, node, rank - 2)
+    dilated = set(source.integers(node, "dilations", rank - 2, 1)) != {1}
+    apart = (tuple(kernel) == tuple(stride) and kernel[0] == kernel[1]) or tuple(kernel) == whole
+    small = kernel[0] <= whole[0] and kernel[1] <= whole[1]
+    if not apart or not small or any((*before, *after)) or dilated or attribute(node, "ceil_mode", 0):
+        what = f"averages windows of {kernel[0]} x {kernel[1]} in steps of {stride[0]} x {stride[1]}"
+        _refuse_average(place, what, shape)
+    return kernel[0], kernel[1]
 
 
-def _refuse_average(place: Place, what: str, shape: tuple[int, ...]) -> NoReturn:
-    place.refuse(f"{what} of an image of {shape[1]} x {shape[2]}; only a global average can be compiled; "
-                 "use a max pool, or average the whole image")  # fmt: skip
+def _refuse_average(place: Place, what: str, shape: Image | tuple[int, ...]) -> NoReturn:
+    place.refuse(
+        f"{what} of an image of {shape[1]} x {shape[2]}; only a global average, or square windows side by side without "
+        "pads and dilations, can be compiled; use a max pool, or such windows"
+    )

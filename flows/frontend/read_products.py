@@ -9,18 +9,28 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from adiabit.flows.frontend.chain import Place, Reals, Step
-from adiabit.flows.frontend.kinds import QUANTIZERS
-from adiabit.flows.frontend.network import Dense, Filter, Pad
+from adiabit.flows.frontend.chain import Chain, Place, Reals, Step
+from adiabit.flows.frontend.kinds import CONVOLUTIONS, QUANTIZERS
+from adiabit.flows.frontend.network import Edge, Filter, Pad, Product
 from adiabit.flows.frontend.source import TINY, Source, attribute
+from adiabit.flows.frontend.value import Value
 from adiabit.hw.stages import Ints
 
 Image = tuple[int, int, int]  # (C, H, W), as torch has it
 
 
-def dense(source: Source, node: onnx.NodeProto, tensor: str, shape: tuple[int, ...]) -> tuple[Dense, list[Step]]:
-    """Read a MatMul or Gemm on data of `shape`, (features,) or a flattened (C, H, W), and its bias."""
-    place, features = source.place(node), math.prod(shape)
+def product(
+    source: Source, node: onnx.NodeProto, tensor: str, value: Value, opset: int
+) -> tuple[list[Pad], Product, Value]:
+    """Read a product of `value`, which `tensor` carries: its zero padding, if any, the product, and its value."""
+    if node.op_type in CONVOLUTIONS:
+        return _convolution(source, node, tensor, value, opset)
+    return [], *_dense(source, node, tensor, value, opset)
+
+
+def _dense(source: Source, node: onnx.NodeProto, tensor: str, value: Value, opset: int) -> tuple[Product, Value]:
+    """Read a MatMul or Gemm on a vector, or on a flattened image, and its bias."""
+    place, shape, features = source.place(node), value.shape, math.prod(value.shape)
     if node.input[0] != tensor:
         place.refuse(
             f"has the data as input {list(node.input).index(tensor)}; it must be input 0 and the weights input 1; "
@@ -36,16 +46,21 @@ def dense(source: Source, node: onnx.NodeProto, tensor: str, shape: tuple[int, .
         place.refuse("has alpha or beta other than 1; both must be 1; export it as MatMul and Add")
     if len(shape) == 3:  # torch flattens (C, H, W), we flatten (H, W, C)
         weights = weights.reshape(-1, *shape).transpose(0, 2, 3, 1).reshape(-1, features)
-    return Dense(place=place, weights=weights, scale=np.broadcast_to(scale, len(weights))), _bias(
-        source, node, place, len(weights)
-    )
+    rows, name = len(weights), node.output[0]
+    made = Product(name=name, place=place, inputs=(_edge(value.source, value, opset),), shape=(rows,),
+                   weights=weights, scale=np.broadcast_to(scale, rows))  # fmt: skip
+    return made, Value(source=name, shape=(rows,), steps=_bias(source, node, place, rows))
 
 
-def convolution(
-    source: Source, node: onnx.NodeProto, tensor: str, shape: tuple[int, ...]
-) -> tuple[Pad | None, Dense, list[Step], Image]:
-    """Read a Conv on an image (C, H, W): its zero padding, if any, the product, its bias, and the new (C, H, W)."""
-    place = source.place(node)
+def _edge(name: str, value: Value, opset: int) -> Edge:
+    return Edge(source=name, chain=Chain(steps=value.steps, opset=opset))
+
+
+def _convolution(
+    source: Source, node: onnx.NodeProto, tensor: str, value: Value, opset: int
+) -> tuple[list[Pad], Product, Value]:
+    """Read a Conv on an image, and its bias."""
+    place, shape = source.place(node), value.shape
     if node.input[0] != tensor:
         place.refuse("has the data as its weights; the weights must be constant; swap its inputs")
     spatial = len(source.shape(tensor)) - 2
@@ -65,17 +80,33 @@ def convolution(
         stride=_pair(source.integers(node, "strides", spatial, 1)),
         dilation=_pair(source.integers(node, "dilations", spatial, 1)),
     )
-    before, after = padding(source, node, spatial)
-    pad = Pad(place=place, before=before, after=after, value=0.0) if any((*before, *after)) else None
-    grid = _grid(place, filter_, shape, before, after)
-    rows = len(weights)
-    product = Dense(
+    name, rows = node.output[0], len(weights)
+    pads = _zero_padding(source, node, value, opset)
+    sides = pads[0].shape[:2] if pads else (shape[1], shape[2])
+    grid = _grid(place, filter_, (sides[0], sides[1]))
+    made = Product(
+        name=name,
         place=place,
+        inputs=(_edge(pads[0].name if pads else value.source, value, opset),),
+        shape=(*grid, rows),
         weights=weights.transpose(0, 2, 3, 1).reshape(rows, -1),
         scale=np.broadcast_to(scale, rows),
         filter=filter_,
     )
-    return pad, product, _bias(source, node, place, rows), (rows, *grid)
+    return pads, made, Value(source=name, shape=(rows, *grid), steps=_bias(source, node, place, rows))
+
+
+def _zero_padding(source: Source, node: onnx.NodeProto, value: Value, opset: int) -> list[Pad]:
+    """The padding of a Conv, if any."""
+    before, after = padding(source, node, len(source.shape(node.input[0])) - 2)
+    if not any((*before, *after)):
+        return []
+    channels, height, width = value.shape
+    shape = (before[0] + height + after[0], before[1] + width + after[1], channels)
+    name, edge = f"{node.output[0]}/pad", _edge(value.source, value, opset)
+    return [
+        Pad(name=name, place=source.place(node), inputs=(edge,), shape=shape, before=before, after=after, value=0.0)
+    ]
 
 
 def _check_filters(place: Place, node: onnx.NodeProto, weights: Ints, reads: tuple[int, int]) -> None:
@@ -113,10 +144,7 @@ def _sides(pads: list[int]) -> tuple[tuple[int, int], tuple[int, int]]:
     return (top, left), (bottom, right)
 
 
-def _grid(
-    place: Place, filter_: Filter, shape: tuple[int, ...], before: tuple[int, int], after: tuple[int, int]
-) -> tuple[int, int]:
-    sides = tuple(shape[1 + i] + before[i] + after[i] for i in (0, 1))
+def _grid(place: Place, filter_: Filter, sides: tuple[int, int]) -> tuple[int, int]:
     grid = tuple(
         (side - (k - 1) * d - 1) // s + 1
         for side, k, s, d in zip(sides, filter_.kernel, filter_.stride, filter_.dilation, strict=True)
@@ -127,14 +155,14 @@ def _grid(
     return grid[0], grid[1]
 
 
-def _bias(source: Source, node: onnx.NodeProto, place: Place, channels: int) -> list[Step]:
+def _bias(source: Source, node: onnx.NodeProto, place: Place, channels: int) -> tuple[Step, ...]:
     if len(node.input) < 3 or not node.input[2]:
-        return []
+        return ()
     add = onnx.helper.make_node("Add", ["", node.input[2]], [""])
     value = source.constant(node, 2)
     if value.size not in (1, channels):
         place.refuse(f"bias has shape {value.shape}; {channels} numbers are needed; check the model")
-    return [Step(place=place, node=add, data=0, constants={1: value.reshape(-1)})]
+    return (Step(place=place, node=add, data=0, constants={1: value.reshape(-1)}),)
 
 
 def _weights(source: Source, node: onnx.NodeProto, *, outputs_first: bool) -> tuple[Ints, Reals]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Access to a model's nodes: the single data path, constants and attributes; errors name the node's place."""
+"""Access to a model's nodes, constants and attributes; errors name the node's place."""
 
 from __future__ import annotations
 
@@ -58,19 +58,19 @@ class Source:
         """The name of the network's output tensor."""
         return str(self.model.graph.output[0].name)
 
-    def next(self, tensor: str) -> onnx.NodeProto | None:
-        """The only node that reads `tensor`; None at the end of the data. Branches are refused."""
-        consumers = self._consumers.get(tensor, [])
-        if len(consumers) > 1:
-            self.place(consumers[1]).refuse(
-                f"reads {tensor!r}, which {consumers[0].name or consumers[0].op_type!r} reads too; "
-                "a chain of layers is expected; remove the branch"
-            )
-        if consumers and tensor == self.output:
-            self.place(consumers[0]).refuse(
-                f"reads {tensor!r}, the network's output; no node may follow the output; remove it"
-            )
-        return consumers[0] if consumers else None
+    def consumers(self, tensor: str) -> list[onnx.NodeProto]:
+        """The nodes that read `tensor`."""
+        return self._consumers.get(tensor, [])
+
+    @property
+    def live_nodes(self) -> list[onnx.NodeProto]:
+        """The nodes on which the output depends, in order."""
+        wanted, found = {self.output}, []
+        for node in reversed(self.model.graph.node):
+            if not wanted.isdisjoint(node.output):
+                wanted.update(filter(None, node.input))
+                found.append(node)
+        return found[::-1]
 
     def producer(self, tensor: str) -> onnx.NodeProto | None:
         """The node that computes `tensor`, if any."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exact integer thresholds, found by running the model's own float32 arithmetic on candidate sums.
+"""Exact integer thresholds, found by running the model's own float32 arithmetic on candidate integers.
 
 FINN computes T = mean - beta * sigma / gamma and rounds up. If T is within rounding of an integer, that is not always
 what the network computes; if gamma is 0, T is infinite. Each channel's element-wise chain is monotone (as is every
-float operation in it), so bisection over the accumulators finds the exact step.
+float operation in it), so bisection over the integers finds the exact step.
 """
 
 from __future__ import annotations
@@ -11,11 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
-from adiabit.flows.frontend.chain import Chain
-from adiabit.flows.frontend.levels import Sums
-from adiabit.flows.frontend.network import Dense, Levels, Quantizer
+from adiabit.flows.frontend.network import Activation, Levels
 from adiabit.hw.stages import Ints
 
 
@@ -35,38 +32,19 @@ def first_reaching(levels: Callable[[Ints], Ints], low: int, high: int, channels
     return above.T
 
 
-def of_input(chain: Chain, quantizer: Quantizer, host: Levels, channels: int) -> Ints:
-    """Thresholds (channels, steps) on the host's integers."""
-    if np.any(chain.signs(channels) * host.scale < 0):
-        place = chain.steps[-1].place if chain.steps else quantizer.place
-        place.refuse(
-            "negates the input before its quantizer; a rising input is needed; negate the first weights instead"
-        )
+def of_activation(activation: Activation, source: Levels, signs: Ints) -> Ints:
+    """Thresholds (C, steps) on signs * n, for the integers n of the source; `signs` (C,) are -1 and +1.
 
-    def levels(n: Ints) -> Ints:
-        return quantizer.reached(chain(n.astype(np.float32) * np.float32(host.scale) + np.float32(host.offset)))
-
-    return first_reaching(levels, host.low, host.high, channels, quantizer.steps)
-
-
-def of_layer(
-    dense: Dense,
-    chain: Chain,
-    quantizer: Quantizer,
-    flips: Ints,
-    sums: Sums,
-    inputs: Levels,
-    inverted: npt.NDArray[np.bool_] | None = None,
-) -> Ints:
-    """Thresholds (MH, steps) on the accumulators of `sums`; `flips` (MH,) is -1 where the weight row was negated.
-
-    Where `inverted` (MH,) is true, the output counts the steps that were *not* reached.
+    Where the activation is inverted, its output counts the steps that were *not* reached.
     """
-    shift = inputs.offset * dense.weights.sum(axis=1)
+    low, high, step = source.low, source.high, source.step
+    if np.any(signs < 0):
+        high = max(-low, high)
+        low = -high
+    steps = activation.quantizer.steps
 
-    def levels(n: Ints) -> Ints:
-        product = inputs.scale * (flips * (sums.first + sums.stride * n))
-        reached = quantizer.reached(chain((dense.scale * (product + shift)).astype(np.float32)))
-        return reached if inverted is None else np.where(inverted, quantizer.steps - reached, reached)
+    def levels(k: Ints) -> Ints:
+        reached = activation.reached(source.reals(signs * (low + step * k)))
+        return np.where(activation.inversions, steps - reached, reached)
 
-    return first_reaching(levels, sums.low, sums.high, len(dense.weights), quantizer.steps)
+    return low + step * first_reaching(levels, 0, (high - low) // step, activation.channels, steps)

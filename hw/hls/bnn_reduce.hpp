@@ -77,11 +77,11 @@ void pool(Stream<Element, Lanes>& in, Stream<Element, Lanes>& out) {
   reduce<Largest, Image, Kernel>(in, out);
 }
 
-/// Sum of each channel over the image: a global average pool without the division.
-template <class Image, class In, class Out, int Lanes>
-void global_sum(Stream<In, Lanes>& in, Stream<Out, Lanes>& out) {
+/// Sum of each block, or for bipolar elements the number of +1: an average pool without the division.
+template <class Image, class Kernel, class In, class Out, int Lanes>
+void sum_pool(Stream<In, Lanes>& in, Stream<Out, Lanes>& out) {
 #pragma HLS INLINE
-  reduce<Sum, Image, Kernel<Image::height, Image::width>>(in, out);
+  reduce<Sum, Image, Kernel>(in, out);
 }
 
 }  // namespace bnn

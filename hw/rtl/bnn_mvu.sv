@@ -26,7 +26,9 @@ module bnn_mvu #(
   parameter int unsigned OutWidth       = AccWidth,
   parameter string       Memory         = "lut",  // "lut", "block" or "hardwired"
   parameter              WeightFile     = "",
+  parameter string       OutKind        = "unsigned",  // of the counts; "signed": less 2**(OutWidth-1)
   parameter int unsigned SelectWidth    = 0,
+  parameter int unsigned Inverted       = 0,
   parameter              ThresholdFile  = "",
   localparam int unsigned Inputs        = SelectWidth > 0 ? 2 : 1
 ) (
@@ -257,7 +259,9 @@ module bnn_mvu #(
       .Steps         (Steps),
       .ThresholdWidth(ThresholdWidth),
       .OutWidth      (OutWidth),
+      .OutKind       (OutKind),
       .SelectWidth   (SelectWidth),
+      .Inverted      (Inverted),
       .File          (ThresholdFile)
     ) u_steps (
       .clk_i,

@@ -5,7 +5,8 @@
 ///
 /// Beat n of a vector carries channels n*Lanes...; word n of the file holds their thresholds, lane by lane, step by
 /// step. If SelectWidth is not 0, `select_i` chooses one of 2**SelectWidth sets of thresholds per lane; they follow
-/// each other in the lane's part of the word.
+/// each other in the lane's part of the word. If Inverted is 1, a last entry of each lane is 1 where the channel counts
+/// the thresholds that it does not reach.
 module bnn_steps #(
   parameter int unsigned Lanes          = 2,
   parameter int unsigned Beats          = 1,  // of a vector
@@ -14,7 +15,9 @@ module bnn_steps #(
   parameter int unsigned Steps          = 1,
   parameter int unsigned ThresholdWidth = 8,  // unsigned if the input is, else two's complement
   parameter int unsigned OutWidth       = 1,
+  parameter string       OutKind        = "unsigned",  // "signed": the count less 2**(OutWidth-1)
   parameter int unsigned SelectWidth    = 0,
+  parameter int unsigned Inverted       = 0,
   parameter              File           = "",
   localparam int unsigned SelectBits    = SelectWidth > 0 ? Lanes * SelectWidth : 1  // one unused bit without selector
 ) (
@@ -35,12 +38,14 @@ module bnn_steps #(
     $fatal(1, "InKind %s, InWidth %0d: bipolar (1 bit), unsigned or signed", InKind, InWidth);
   end
 
+  localparam int unsigned Sets       = 2 ** SelectWidth;
+  localparam int unsigned Entries    = Sets * Steps + Inverted;
   localparam int unsigned BeatWidth  = bnn_pkg::index_width(Beats);
   localparam int unsigned ValueWidth = InKind == "bipolar" ? 2 : InWidth;
   localparam int unsigned Width      = ValueWidth > ThresholdWidth ? ValueWidth : ThresholdWidth;
 
   logic [BeatWidth-1:0] beat_d, beat_q;
-  logic [Lanes-1:0][2**SelectWidth-1:0][Steps-1:0][ThresholdWidth-1:0] sets;
+  logic [Lanes-1:0][Entries-1:0][ThresholdWidth-1:0] entries;
   logic [Lanes-1:0][Steps-1:0][ThresholdWidth-1:0] threshold;
   logic [Lanes-1:0][Steps-1:0] reached_d, reached_q;
   logic valid_q;
@@ -52,23 +57,25 @@ module bnn_steps #(
   end
 
   bnn_rom #(
-    .Width  (Lanes * 2 ** SelectWidth * Steps * ThresholdWidth),
+    .Width  (Lanes * Entries * ThresholdWidth),
     .Depth  (Beats),
     .Latency(1),
     .File   (File)
   ) u_thresholds (
     .clk_i,
     .addr_i(beat_d),
-    .data_o(sets)
+    .data_o(entries)
   );
 
   if (SelectWidth > 0) begin : gen_select
     for (genvar l = 0; l < Lanes; l++) begin : gen_lane
-      assign threshold[l] = sets[l][select_i[l*SelectWidth+:SelectWidth]];
+      logic [Sets-1:0][Steps-1:0][ThresholdWidth-1:0] sets;
+      assign sets         = entries[l][Sets*Steps-1:0];
+      assign threshold[l] = sets[select_i[l*SelectWidth+:SelectWidth]];
     end
   end else begin : gen_one_set
     for (genvar l = 0; l < Lanes; l++) begin : gen_lane
-      assign threshold[l] = sets[l];
+      assign threshold[l] = entries[l][Steps-1:0];
     end
     logic unused;
     assign unused = select_i[0];
@@ -76,6 +83,8 @@ module bnn_steps #(
 
   for (genvar l = 0; l < Lanes; l++) begin : gen_lane
     logic [Width-1:0] value;
+    logic             invert;
+    assign invert = Inverted != 0 && entries[l][Entries-1][0];
     if (InKind == "bipolar") begin : gen_bipolar
       assign value = data_i[l] == 1'b1 ? Width'(1) : '1;  // +1 or -1
     end else if (InKind == "signed") begin : gen_signed
@@ -85,9 +94,9 @@ module bnn_steps #(
     end
     for (genvar s = 0; s < Steps; s++) begin : gen_step
       if (InKind == "unsigned") begin : gen_unsigned
-        assign reached_d[l][s] = value >= Width'(threshold[l][s]);
+        assign reached_d[l][s] = invert ^ (value >= Width'(threshold[l][s]));
       end else begin : gen_signed
-        assign reached_d[l][s] = $signed(value) >= Width'($signed(threshold[l][s]));
+        assign reached_d[l][s] = invert ^ ($signed(value) >= Width'($signed(threshold[l][s])));
       end
     end
   end
@@ -114,6 +123,7 @@ module bnn_steps #(
       logic [OutWidth-1:0] count;
       always_comb begin
         count = '0;
+        if (OutKind == "signed") count[OutWidth-1] = 1'b1;  // counts from -2**(OutWidth-1)
         for (int unsigned s = 0; s < Steps; s++) count += OutWidth'(reached_q[l][s]);
       end
       always_ff @(posedge clk_i) data_o[l] <= count;

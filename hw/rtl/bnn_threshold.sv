@@ -11,7 +11,9 @@ module bnn_threshold #(
   parameter int unsigned Steps          = 1,
   parameter int unsigned ThresholdWidth = 8,
   parameter int unsigned OutWidth       = 1,
+  parameter string       OutKind        = "unsigned",  // of the counts; "signed": less 2**(OutWidth-1)
   parameter int unsigned SelectWidth    = 0,
+  parameter int unsigned Inverted       = 0,
   parameter              File           = "",
   localparam int unsigned Inputs        = SelectWidth > 0 ? 2 : 1
 ) (
@@ -47,7 +49,9 @@ module bnn_threshold #(
     .Steps         (Steps),
     .ThresholdWidth(ThresholdWidth),
     .OutWidth      (OutWidth),
+    .OutKind       (OutKind),
     .SelectWidth   (SelectWidth),
+    .Inverted      (Inverted),
     .File          (File)
   ) u_steps (
     .clk_i,

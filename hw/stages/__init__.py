@@ -11,14 +11,41 @@ from adiabit.hw.stages.integers import Array, Ints, divisors, nearest_divisors, 
 from adiabit.hw.stages.label_select import LabelSelect
 from adiabit.hw.stages.matrix_vector import MatrixVector
 from adiabit.hw.stages.pad import Pad
-from adiabit.hw.stages.reduce import GlobalSum, Pool
+from adiabit.hw.stages.reduce import Pool, SumPool
 from adiabit.hw.stages.stream import Kind, Stream, integer_type
 from adiabit.hw.stages.threshold import Threshold
 from adiabit.hw.stages.width_converter import WidthConverter
 from adiabit.hw.stages.window import Window
 
 __all__ = [
-    "KINDS", "Add", "Array", "Call", "Caption", "Concat", "Fifo", "Folding", "Fork", "GlobalSum", "Instance", "Ints",
-    "Kind", "LabelSelect", "Lanes", "MatrixVector", "Memory", "Pad", "Pool", "Stage", "Stream", "Threshold", "Unary",
-    "WidthConverter", "Window", "accumulators", "divisors", "integer_type", "nearest_divisors", "signed_bits",
+    "KINDS",
+    "Add",
+    "Array",
+    "Call",
+    "Caption",
+    "Concat",
+    "Fifo",
+    "Folding",
+    "Fork",
+    "Instance",
+    "Ints",
+    "Kind",
+    "LabelSelect",
+    "Lanes",
+    "MatrixVector",
+    "Memory",
+    "Pad",
+    "Pool",
+    "Stage",
+    "Stream",
+    "SumPool",
+    "Threshold",
+    "Unary",
+    "WidthConverter",
+    "Window",
+    "accumulators",
+    "divisors",
+    "integer_type",
+    "nearest_divisors",
+    "signed_bits",
 ]  # fmt: skip

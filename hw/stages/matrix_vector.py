@@ -42,7 +42,7 @@ class MatrixVector(Thresholding):
     weights: Ints
     thresholds: Ints | None = None
     memory: Memory = Memory.AUTO
-    arrays: ClassVar[tuple[str, ...]] = ("weights", "thresholds")
+    arrays: ClassVar[tuple[str, ...]] = ("weights", "thresholds", "inverted")
 
     def check(self) -> None:
         """Check shapes, ranges and folding."""

@@ -31,6 +31,11 @@ class Reduction(ImageStage):
         """Blocks (OH, OW)."""
         return self.input.shape[0] // self.block[0], self.input.shape[1] // self.block[1]
 
+    def _blocks(self, x: Array) -> Array:
+        """Blocks (F, OH, KH, OW, KW, C) of an image."""
+        (rows, columns), (height, width) = self.grid, self.block
+        return x[:, : rows * height, : columns * width].reshape(len(x), rows, height, columns, width, -1)
+
     def _instance(self, operation: str) -> Instance:
         """`bnn_reduce` with an operation, "max" or "sum"."""
         a = self.input
@@ -87,9 +92,7 @@ class Pool(Reduction):
 
     def golden(self, *values: Array) -> tuple[Array, ...]:
         """Largest element of each block (F, OH, OW, C)."""
-        (x,), (rows, columns), (kh, kw) = values, self.grid, self.kernel
-        blocks = x[:, : rows * kh, : columns * kw].reshape(len(x), rows, kh, columns, kw, -1)
-        return (blocks.max(axis=(2, 4)),)
+        return (self._blocks(values[0]).max(axis=(2, 4)),)
 
     def rtl(self) -> Instance:
         """`bnn_reduce`."""
@@ -106,46 +109,53 @@ class Pool(Reduction):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class GlobalSum(Reduction):
-    """Sum of each channel over an image (H, W, C) to (C,); for bipolar elements, the number of +1.
+class SumPool(Reduction):
+    """Sum of each KH x KW block of an image (H, W, C); for bipolar elements, the number of +1. Blocks do not overlap.
 
-    This is a global average pool without the division, which the next layer's thresholds absorb.
+    This is an average pool without the division, which the next thresholds absorb. The sum of a whole image may be a
+    vector (C,).
     """
+
+    kernel: tuple[int, int]
 
     @property
     def block(self) -> tuple[int, int]:
-        """The whole image."""
-        return self.input.shape[0], self.input.shape[1]
+        """The kernel."""
+        return self.kernel
 
     def check(self) -> None:
         """Check shapes and lanes, and that the sums fit."""
         super().check()
         _, _, channels = self._image_shape()
         a, b = self.input, self.output
+        if min(self.kernel) < 1 or min(self.grid) < 1:
+            self.refuse(f"kernel {self.kernel}, input {a}: a block must lie in the image")
         low, high = self.sums
         if a.lanes != b.lanes or not b.holds(low, high):
             self.refuse(f"sums from {low} to {high} of {a} do not fit {b} at equal lanes")
-        self._check_output(b, channels)
+        self._check_output(b, *self.grid, channels)
 
     @property
     def sums(self) -> tuple[int, int]:
         """Smallest and largest sum."""
         low, high = (0, 1) if self.input.kind is Kind.BIPOLAR else self.input.range
-        return self.input.pixels * low, self.input.pixels * high
+        pixels = math.prod(self.kernel)
+        return pixels * low, pixels * high
 
     def golden(self, *values: Array) -> tuple[Array, ...]:
-        """Sums (F, C)."""
+        """Sums (F, OH, OW, C)."""
         ones = values[0] > 0 if self.input.kind is Kind.BIPOLAR else values[0]
-        return (ones.sum(axis=(1, 2), dtype=np.int32),)
+        return (self._blocks(ones).sum(axis=(2, 4), dtype=np.int32),)
 
     def rtl(self) -> Instance:
         """`bnn_reduce`."""
         return self._instance("sum")
 
     def hls(self) -> Call:
-        """`global_sum`."""
-        return Call(function="global_sum", header="bnn_reduce.hpp", template=[image(self.input)])
+        """`sum_pool`."""
+        template = [image(self.input), pair("Kernel", self.kernel)]
+        return Call(function="sum_pool", header="bnn_reduce.hpp", template=template)
 
     def caption(self) -> Caption:
-        """Size of the image, and PE."""
-        return Caption(tag="global sum", lines=(f"of {sides(self.block)}", f"PE {self.input.lanes}"))
+        """Kernel, and PE."""
+        return Caption(tag="sum pool", lines=(sides(self.kernel), f"PE {self.input.lanes}"))

@@ -20,7 +20,7 @@ class Threshold(Thresholding):
     """Counts the thresholds that each element reaches (T <= x), one beat a cycle."""
 
     thresholds: Ints
-    arrays: ClassVar[tuple[str, ...]] = ("thresholds",)
+    arrays: ClassVar[tuple[str, ...]] = ("thresholds", "inverted")
 
     def check(self) -> None:
         """Check shapes and ranges."""

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Thresholds, as the stages that apply them share it.
 
-y = number of thresholds that a value reaches (T <= x); one threshold and a bipolar output give sign(x - T).
+y = number of thresholds that a value reaches (T <= x); one threshold and a bipolar output give sign(x - T), and a
+signed output of b bits is y - 2**(b - 1). A channel may be *inverted*: it counts the thresholds not reached, so that
+its output falls with x.
 
 A second input, the *selector*, may choose the thresholds: each of its elements picks one of its channel's sets. So
 sign(bn(x) + shortcut), with a shortcut of few bits, is one comparison and needs no adder.
@@ -26,9 +28,11 @@ class Thresholding(Stage):
 
     `thresholds`: (channels, steps) with steps = 2**bits - 1 (1 if the output is bipolar), non-decreasing along a row.
     With a selector (channels, codes, steps), codes in the order of the selector's values. None: no comparison.
+    `inverted`: (channels,) of 0 and 1, or None if no channel is.
     """
 
     thresholds: Ints | None
+    inverted: Ints | None = None
 
     @property
     def input(self) -> Stream:
@@ -62,8 +66,6 @@ class Thresholding(Stage):
                 self.refuse(f"selector {select} has no thresholds to choose from; give thresholds or drop it")
             return
         steps = 1 if out.kind is Kind.BIPOLAR else 2**out.bits - 1
-        if out.kind is Kind.SIGNED:
-            self.refuse(f"output {out} counts the thresholds reached, so it must be bipolar or unsigned")
         if select and (select.elements, select.lanes, select.channels) != (out.elements, out.lanes, channels):
             self.refuse(f"selector {select} and output {out} must have equal elements, channels and lanes")
         wanted = (channels, self.codes, steps) if select else (channels, steps)
@@ -71,6 +73,9 @@ class Thresholding(Stage):
             self.refuse(f"thresholds have shape {thresholds.shape}; {out.bits}-bit {out.kind} needs {wanted}")
         if np.any(np.diff(thresholds, axis=-1) < 0):
             self.refuse("thresholds of a channel must not decrease")
+        flips = self.inverted
+        if flips is not None and (flips.shape != (channels,) or np.any((flips != 0) & (flips != 1))):
+            self.refuse(f"inverted has shape {flips.shape}; a 0 or 1 for each of {channels} channels is needed")
 
     def _activate(self, x: Array, select: Array | None) -> Array:
         """Number of thresholds that each x (..., C) reaches; for a bipolar output, -1 or +1."""
@@ -83,25 +88,30 @@ class Thresholding(Stage):
             code = _code_index(select.reshape(x.shape), self.inputs[1])
             channel = np.arange(x.shape[-1])
             rows = [thresholds[channel, code, i] for i in range(thresholds.shape[-1])]
+        flips = False if self.inverted is None else self.inverted > 0
         if self.output.kind is Kind.BIPOLAR:
-            return np.where(x >= rows[0], np.int8(1), np.int8(-1))
+            return np.where((x >= rows[0]) ^ flips, np.int8(1), np.int8(-1))
         y = np.zeros(x.shape, np.int32)
         for row in rows:
-            y += x >= row
-        return y
+            y += (x >= row) ^ flips
+        return y + self.output.range[0]
 
     @property
     def threshold_rows(self) -> Ints:
         """Thresholds in memory order (beats, lanes * codes * steps), clipped to low...high + 1 of `value_range`.
 
-        A threshold below `low` is always reached, one above `high` never; clipped, they need at most one bit more than
-        the values. Codes are in the order of the selector's bits.
+        If any channel is inverted, a 1 or 0 that tells it follows the thresholds of each channel. A threshold below
+        `low` is always reached, one above `high` never; clipped, they need at most one bit more than the values. Codes
+        are in the order of the selector's bits.
         """
         low, high = self.value_range
         clipped: Ints = np.clip(np.asarray(self.thresholds), low, high + 1)
         if self.selector and self.selector.kind is Kind.SIGNED:
             clipped = np.roll(clipped, self.codes // 2, axis=1)
-        return clipped.reshape(len(clipped) // self.output.lanes, -1)
+        rows = clipped.reshape(len(clipped), -1)
+        if self.inverted is not None:
+            rows = np.concatenate([rows, self.inverted[:, None]], axis=1)
+        return rows.reshape(len(rows) // self.output.lanes, -1)
 
     @property
     def threshold_bits(self) -> int:
@@ -121,14 +131,19 @@ class Thresholding(Stage):
         parameters: dict[str, Parameter] = {"Steps": thresholds.shape[-1], "ThresholdWidth": bits}
         if self.selector:
             parameters["SelectWidth"] = self.selector.bits
+        if self.inverted is not None:
+            parameters["Inverted"] = 1
+        if self.output.kind is Kind.SIGNED:
+            parameters["OutKind"] = self.output.kind.value
         return parameters, memory_file(self.threshold_rows, bits)
 
     def _threshold_constant(self) -> str:
         """Definition of the thresholds in C++."""
         bits = self.threshold_bits + (not self._signed)  # the ROM holds signed integers
         rows, lanes, steps = self.threshold_rows, self.output.lanes, np.asarray(self.thresholds).shape[-1]
-        codes = f", {self.codes}" if self.selector else ""
-        kind = f"bnn::Thresholds<{bits}, {len(rows)}, {lanes}, {steps}{codes}>"
+        more = f", {self.codes}" if self.selector or self.inverted is not None else ""
+        more += ", 1" if self.inverted is not None else ""
+        kind = f"bnn::Thresholds<{bits}, {len(rows)}, {lanes}, {steps}{more}>"
         return rom(f"{kind} {self.name}_thresholds", (", ".join(map(str, row)) for row in rows))
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from adiabit.errors import UserError
 from adiabit.hw import golden
 from adiabit.hw.accelerator import Accelerator
-from adiabit.hw.stages import GlobalSum, Kind, MatrixVector, Pad, Pool, Stage, Stream, Window
+from adiabit.hw.stages import Kind, MatrixVector, Pad, Pool, Stage, Stream, SumPool, Window
 
 B, U, S = Kind.BIPOLAR, Kind.UNSIGNED, Kind.SIGNED
 
@@ -106,11 +106,26 @@ def test_overlapping_pools_are_windows_pooled() -> None:
 )
 def test_global_sums(values: list[int], bits: int, kind: Kind, want: list[int]) -> None:
     x = np.array(values).reshape(1, 3, 1, 2)
-    out = stream("y", 2, bits=5, kind=U if kind is B else S)
-    assert (
-        alone(GlobalSum(name="s", inputs=(stream("x", 3, 1, 2, bits=bits, kind=kind),), outputs=(out,)), x)[0].tolist()
-        == want
-    )
+    pixels, out = stream("x", 3, 1, 2, bits=bits, kind=kind), stream("y", 2, bits=5, kind=U if kind is B else S)
+    assert alone(SumPool(name="s", inputs=(pixels,), outputs=(out,), kernel=(3, 1)), x)[0].tolist() == want
+
+
+def test_sums_of_blocks() -> None:
+    x = np.random.default_rng(4).integers(-4, 4, (2, 5, 4, 3))
+    pixels, out = stream("x", 5, 4, 3, bits=3, kind=S), stream("y", 2, 2, 3, bits=5, kind=S)
+    got = alone(SumPool(name="s", inputs=(pixels,), outputs=(out,), kernel=(2, 2)), x)
+    for f, row, column, c in np.ndindex(got.shape):
+        assert got[f, row, column, c] == x[f, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2, c].sum()
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_a_pad_of_channels(lanes: int) -> None:
+    x = np.random.default_rng(5).choice([-1, 1], (3, 2, 3, 4))
+    pixels, out = stream("x", 2, 3, 4, lanes=lanes), stream("y", 2, 3, 12, lanes=lanes)
+    stage = Pad(name="p", inputs=(pixels,), outputs=(out,), before=(0, 0), after=(0, 0), value=-1, channels=(2, 6))
+    want = np.pad(x, ((0, 0), (0, 0), (0, 0), (2, 6)), constant_values=-1)
+    np.testing.assert_array_equal(alone(stage, x), want)
+    assert [f.pe for f in stage.foldings()] == [1, 2]
 
 
 def test_a_stage_may_write_flat_what_the_next_reads_so() -> None:
@@ -136,8 +151,8 @@ def test_a_stage_may_write_flat_what_the_next_reads_so() -> None:
          "a block must lie in the image, and elements and lanes must be equal"),
         (lambda: Pool(name="p", inputs=(stream("x", 4),), outputs=(stream("y", 1),), kernel=(1, 4)),
          "must have the shape (H, W, C)"),
-        (lambda: GlobalSum(name="s", inputs=(stream("x", 3, 1, 2),), outputs=(stream("y", 2, bits=1, kind=U),)),
-         "sums from 0 to 3"),
+        (lambda: SumPool(name="s", inputs=(stream("x", 3, 1, 2),), outputs=(stream("y", 2, bits=1, kind=U),),
+                         kernel=(3, 1)), "sums from 0 to 3"),
         (lambda: Window(name="w", inputs=(stream("x", 3, 3, 4, lanes=2),), outputs=(stream("y", 2, 2, 16, lanes=4),),
                         kernel=(2, 2)), "equal lanes that divide the 4 channels, or 4 to 16"),
     ],

@@ -217,6 +217,6 @@ def test_random_networks(
     assert all_equal(result.rungs), result.rungs
     np.testing.assert_array_equal(golden.run(result.accelerator, frames)[:, 0], vectors.predictions)
     frame = frames[0].astype(np.int32)
-    ours = dict(result.compared._golden_stages(frame))
-    for stage, value in (*result.compared._finn_stages(frame), *result.compared._model_stages(frame)):
+    ours = dict(result.compared._golden_streams(frame))
+    for stage, value in (*result.compared._finn_streams(frame), *result.compared._model_streams(frame)):
         np.testing.assert_array_equal(ours[stage], value, err_msg=stage)

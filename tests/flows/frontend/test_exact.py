@@ -97,7 +97,7 @@ def test_a_quantizer_rounds_halves_to_even_on_either_side(net: Make, tmp_path: P
     path = model.dense(np.array([[1.0, 1], [-1, 1]])).save(tmp_path / "net.onnx")
     frames = np.where(np.arange(31) < np.arange(32)[:, None], 255, 0)  # sums of -31, -29, ..., 31 quarters
     network, config = read(path, trusted=True), CompileConfig()
-    found = trace(load(path), network, config, frames)[network.layers[0].quantizer.tensor].integers  # type: ignore[union-attr]
+    found = trace(load(path), network, config, frames)[network.activations[1].name].integers
     assert found is not None
     want = np.clip(np.rint(np.arange(-31, 32, 2) / 2), 0, 15)
     np.testing.assert_array_equal(found[:, 0], want)
@@ -125,7 +125,7 @@ def test_a_norm_is_the_same_of_an_image_and_of_rows(net: Make, tmp_path: Path, p
     tensors = trace(load(path), network, config, frames)
     names = [n.output[0] for n in load(path).graph.node if n.op_type in ("Conv", "BatchNormalization")]
     product, normed = (tensors[name].real.transpose(0, 2, 3, 1).reshape(-1, 7) for name in names)
-    np.testing.assert_array_equal(network.layers[0].chain(product), normed)
+    np.testing.assert_array_equal(network.activations[0].edge.chain(product), normed)
 
 
 def test_one_output_is_its_accumulator(net: Make, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_the_documentation_names_what_can_be_compiled() -> None:
 
 
 def test_what_is_damaged_here_can_be_read(net: Make, tmp_path: Path) -> None:
-    assert len(read(damaged(net, tmp_path / "n.onnx", lambda _: None)).layers) == 2
+    assert len(read(damaged(net, tmp_path / "n.onnx", lambda _: None)).products) == 2
 
 
 @pytest.mark.parametrize(
@@ -202,12 +202,10 @@ def emptied(n: Make) -> Any:
            f"weights of {bits:g} bits, signed=1, zero point 0, rounding ROUND; signed, 2 to 8 bits, zero point 0 and r")
           for bits in (0, 1.5, 33, -1)],
         *[(lambda n, bits=bits: n(1, 4).quant(bits, 0.5).dense(W),
-           f"{bits:g} bits, rounding ROUND; the input must be bipolar, or signed or unsigned with 2 to 8 bits, zero po")
+           f"{bits:g} bits, rounding ROUND; a quantizer must be bipolar, or signed or unsigned with 2 to 8 bits, zero")
           for bits in (0, 1.5, 33, -1)],
-        (lambda n: n(1, 4).sign().sign().dense(W),
-         "(BipolarQuant, 2 of 5): is a second quantizer after 'bipolarquant_0'; a product, a pool or a pad must"),
-        (lambda n: n(1, 4).sign().op("Mul", 2.0).dense(W),
-         "(Mul, 2 of 5): is an element-wise operation after 'bipolarquant_0'; a product, a pool or a pad"),
+        (lambda n: n(1, 4).sign().op("Mul", [[1.0, 2.0, 1.0, 1.0]]).dense(W),
+         "(Mul, 2 of 5): scales or shifts channels differently before a product (factors 1 to 2, addends 0 to 0); all"),
         (lambda n: n(1, 4).sign().dense(W).quant(8, 0.5, signed=1),
          "(Quant, 5 of 5): ends the network; the last layer must output logits, whose argmax is the label (the host "
          "takes the sign of a single output); remove the quantizer"),
@@ -225,7 +223,7 @@ def test_odd(net: Make, tmp_path: Path, build: Callable[[Make], Any], text: str)
 
 def test_the_newer_name_of_quant(net: Make, tmp_path: Path) -> None:
     path = damaged(net, tmp_path / "n.onnx", lambda m: kind(m, 4, "IntQuant", GENERAL))
-    assert [q.bits for q in read(path).quantizers] == [1, 2]
+    assert [a.quantizer.bits for a in read(path).activations] == [1, 2]
 
 
 def test_an_axis_that_is_padded_twice(net: Make, tmp_path: Path) -> None:
@@ -279,7 +277,7 @@ def test_a_file_too_large(net: Make, tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_external_data_beside_the_model(net: Make, tmp_path: Path) -> None:
     path = net(1, 4).sign().dense(W).save(tmp_path / "n.onnx")
     onnx.save(onnx.load(path), path, save_as_external_data=True, location="n.data", size_threshold=0)
-    assert read(path).layers[0].dense.weights.tolist() == W.tolist()
+    assert read(path).products[0].weights.tolist() == W.tolist()
     (tmp_path / "n.data").write_bytes(b"12")
     assert "its external data does not fit (" in told(path)
     (tmp_path / "n.data").unlink()
@@ -395,6 +393,6 @@ def test_thousands_of_nodes(net: Make, tmp_path: Path) -> None:
     for _ in range(300):
         model.dense(np.eye(4) * 2 - 1).op("Mul", 0.5).op("Dropout").sign()
     network = read(model.dense(W).save(tmp_path / "n.onnx"))
-    assert len(network.layers) == 301
-    assert str(network.layers[-1].dense.place).endswith("n.onnx: node 'matmul_4803' (MatMul, 4804 of 4804)")
+    assert len(network.products) == 301
+    assert str(network.last.place).endswith("n.onnx: node 'matmul_4803' (MatMul, 4804 of 4804)")
     assert model_file.load(tmp_path / "n.onnx").graph.node[0].op_type == "BipolarQuant"

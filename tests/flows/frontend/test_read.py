@@ -33,15 +33,18 @@ def test_reads_layers_quantizers_and_chains(net: Make, tmp_path: Path) -> None:
     network = read(model.save(tmp_path / "net.onnx"))
     assert network.input_shape == (1, 1, 2, 2)
     assert network.features == 4
-    assert [q.kind for q in network.quantizers] == [Kind.BIPOLAR, Kind.BIPOLAR]
-    assert network.layers[0].quantizer is not None
-    assert network.layers[0].quantizer.scale == 0.5
-    np.testing.assert_array_equal(network.layers[0].dense.weights, W)
-    np.testing.assert_array_equal(network.layers[0].dense.scale, [2, 3, 1])
-    np.testing.assert_array_equal(network.layers[1].dense.weights, V)
-    assert [step.node.op_type for step in network.head.steps] == ["Mul", "Sub"]
+    head, hidden = network.activations
+    assert network.head is head
+    assert [a.quantizer.kind for a in network.activations] == [Kind.BIPOLAR, Kind.BIPOLAR]
+    assert hidden.quantizer.scale == 0.5
+    first, last = network.products
+    np.testing.assert_array_equal(first.weights, W)
+    np.testing.assert_array_equal(first.scale, [2, 3, 1])
+    np.testing.assert_array_equal(last.weights, V)
+    assert network.last is last
+    assert [step.node.op_type for step in head.edge.chain.steps] == ["Mul", "Sub"]
     x = np.linspace(-1, 2, 8, dtype=np.float32).reshape(2, 4)
-    np.testing.assert_array_equal(network.head(x), x * np.float32(2) - np.float32(1))
+    np.testing.assert_array_equal(head.edge.chain(x), x * np.float32(2) - np.float32(1))
 
 
 def test_gemm_is_a_product_and_a_bias(net: Make, tmp_path: Path) -> None:
@@ -50,13 +53,13 @@ def test_gemm_is_a_product_and_a_bias(net: Make, tmp_path: Path) -> None:
     weights = model.node("BipolarQuant", [model.constant(W), model.constant(1.0)], model.domain)
     model.node("Gemm", [data, weights, model.constant([1.0, 2.0, 3.0])], transB=1)
     network = read(model.sign().dense(V).save(tmp_path / "net.onnx"))
-    np.testing.assert_array_equal(network.layers[0].dense.weights, W)
-    np.testing.assert_array_equal(network.layers[0].chain.affine(3)[1], [1, 2, 3])
+    np.testing.assert_array_equal(network.products[0].weights, W)
+    np.testing.assert_array_equal(network.activations[1].edge.chain.affine(3)[1], [1, 2, 3])
 
 
 def test_small_integer_weights(net: Make, tmp_path: Path) -> None:
     model = net(1, 4).sign().dense([[0.5, -0.26, 5.0, -5.0]], 0.25, bits=3)
-    np.testing.assert_array_equal(read(model.save(tmp_path / "n.onnx")).layers[0].dense.weights, [[2, -1, 3, -4]])
+    np.testing.assert_array_equal(read(model.save(tmp_path / "n.onnx")).products[0].weights, [[2, -1, 3, -4]])
 
 
 @pytest.mark.parametrize(
@@ -78,16 +81,18 @@ def test_small_integer_weights(net: Make, tmp_path: Path) -> None:
          "node 'bipolarquant_1' (BipolarQuant, 2 of 4): has weights that are all 0, or a scale less than 1.1"),
         ("relu", lambda n: n(1, 4).sign().dense(W).op("Relu").sign().dense(V),
          "node 'bipolarquant_5' (BipolarQuant, 6 of 9): quantizes a Relu to -1 and +1, so it is always +1 (Brevi"),
-        ("bits", lambda n: n(1, 4).sign().dense(W).quant(8, 0.1).dense(V),
-         "node 'quant_4' (Quant, 5 of 8): signed=0, narrow=0, zero point 0, 8 bits, rounding ROUND; an activatio"),
-        ("signed", lambda n: n(1, 4).sign().dense(W).quant(2, 0.1, signed=1).dense(V),
-         "node 'quant_4' (Quant, 5 of 8): signed=1, narrow=0, zero point 0, 2 bits, rounding ROUND; an activatio"),
+        ("bits", lambda n: n(1, 4).sign().dense(W).quant(9, 0.1).dense(V),
+         "node 'quant_4' (Quant, 5 of 8): signed=0, narrow=0, zero point 0, 9 bits, rounding ROUND; a quantizer mus"),
+        ("rounding", lambda n: n(1, 4).sign().dense(W).quant(2, 0.1, rounding_mode="FLOOR").dense(V),
+         "node 'quant_4' (Quant, 5 of 8): signed=0, narrow=0, zero point 0, 2 bits, rounding FLOOR; a quantizer mus"),
+        ("slope", lambda n: n(1, 4).sign().dense(W).op("PRelu", [0.5, -0.5, 1.0]).sign().dense(V),
+         "node 'prelu_4' (PRelu, 5 of 9): has a negative slope; slopes must be at least 0, so that it never falls"),
         ("last", lambda n: n(1, 4).sign().dense(W).norm([1, 2, 1], [0] * 3, [0] * 3, [1] * 3),
          "node 'batchnormalization_4' (BatchNormalization, 5 of 5): scales or shifts channels differently after"),
         ("lastscale", lambda n: n(1, 4).sign().dense(W, [[1.0], [2.0], [1.0]]),
          "node 'matmul_3' (MatMul, 4 of 4): scales or shifts channels differently after the last product (factor"),
         ("first", lambda n: n(1, 4).op("Add", [[0.0, 1, 2, 3]]).dense(W).sign().dense(V),
-         "node 'add_0' (Add, 1 of 8): scales or shifts channels differently before the first product (factors 1"),
+         "node 'add_0' (Add, 1 of 8): scales or shifts channels differently before a product (factors 1"),
         ("end", lambda n: n(1, 4).sign().dense(W).sign(),
          "node 'bipolarquant_4' (BipolarQuant, 5 of 5): ends the network; the last layer must output logits, whose"),
         ("bare", lambda n: n(1, 4).sign().dense(W).dense(V),
@@ -123,7 +128,8 @@ def test_a_branch(net: Make, tmp_path: Path) -> None:
     model.dense(W)
     model.node("Add", [model.tensor, data])
     refused(
-        model.save(tmp_path / "n.onnx"), "node 'add_4' (Add, 5 of 5): reads 't0', which 'matmul_3' reads too; a chain"
+        model.save(tmp_path / "n.onnx"),
+        "node 'add_4' (Add, 5 of 5): adds branches of [3] and [4]; they must be equal; bring them to one shape before",
     )
 
 

@@ -12,11 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adiabit.errors import UserError
 from adiabit.flows.frontend import thresholds
 from adiabit.flows.frontend.config import CompileConfig
-from adiabit.flows.frontend.levels import Sums, host_levels, layer_inputs
-from adiabit.flows.frontend.network import Levels
+from adiabit.flows.frontend.levels import levels_of
 from adiabit.flows.frontend.read import read
 from adiabit.hw import golden
 from adiabit.hw.accelerator import Accelerator
@@ -61,14 +59,12 @@ def test_a_layer_equals_its_batch_norm(
     weights = rng.choice([-1.0, 1.0], (rows, columns))
     model = net(1, columns).sign().dense(weights, scale).norm(*zip(*channels, strict=True)).sign()
     network = read(model.dense(np.ones((1, rows))).save(tmp_path / "net.onnx"))
-    layer, flips = network.layers[0], rng.choice([-1, 1], rows)
-    factor, _ = layer.chain.affine(rows)
+    product, activation, flips = network.products[0], network.activations[1], rng.choice([-1, 1], rows)
+    factor, _ = activation.edge.chain.affine(rows)
     flips = np.where(factor == 0, flips, np.where(factor < 0, -1, 1))
-    sums = Sums(first=-columns, stride=2, low=0, high=columns)
-    assert layer.quantizer is not None
-    exact = thresholds.of_layer(
-        layer.dense, layer.chain, layer.quantizer, flips, sums, layer_inputs(network, CompileConfig())[0]
-    )
+    sums = thresholds.of_activation(activation, levels_of(network, CompileConfig())[product.name], flips)
+    exact = (sums + columns) // 2  # popcounts
+    np.testing.assert_array_equal(2 * exact - columns, sums)
     assert exact.min() >= 0
     assert exact.max() <= columns + 1
 
@@ -78,7 +74,7 @@ def test_a_layer_equals_its_batch_norm(
         name="fc0", inputs=(stream,), outputs=(out,), weights=flips[:, None] * weights, thresholds=exact
     )
     x = rng.choice([-1, 1], (64, columns))
-    real = layer.chain((np.float32(scale) * (x @ weights.T)).astype(np.float32))
+    real = activation.edge.chain((np.float32(scale) * (x @ weights.T)).astype(np.float32))
     got = list(golden.stream_values(Accelerator(name="one", stages=(stage,)), x))[-1][1]
     np.testing.assert_array_equal(got, np.where(real >= 0, 1, -1))
 
@@ -90,17 +86,15 @@ def test_a_layer_equals_its_batch_norm(
 def test_the_input_threshold(net: Make, tmp_path: Path, scale: float, offset: float, expected: int) -> None:
     """Pixels from 128 on are +1 where the model wants 2/255 * x - 1; never reached is 256, always is 0."""
     network = read(net(1, 3).op("Mul", scale).op("Add", offset).sign().dense(np.ones((2, 3))).save(tmp_path / "n.onnx"))
-    assert network.quantizer is not None
-    host = host_levels(CompileConfig())
-    found = thresholds.of_input(network.head, network.quantizer, host, 3)
+    assert network.head is not None
+    host = levels_of(network, CompileConfig())[network.input_name]
+    found = thresholds.of_activation(network.head, host, np.ones(3, np.int64))
     np.testing.assert_array_equal(found, [[expected]] * 3)
 
 
-def test_an_input_that_falls_is_refused(net: Make, tmp_path: Path) -> None:
-    network = read(net(1, 3).op("Mul", -1.0).sign().dense(np.ones((2, 3))).save(tmp_path / "n.onnx"))
-    assert network.quantizer is not None
-    host = Levels(low=0, high=255, scale=1.0)
-    with pytest.raises(
-        UserError, match=r"n.onnx: node 'mul_0' \(Mul, 1 of 5\): negates the input before its quantizer"
-    ):
-        thresholds.of_input(network.head, network.quantizer, host, 3)
+def test_an_input_that_falls(net: Make, tmp_path: Path) -> None:
+    """Thresholds are on the negated input then: 3 - x >= 0 where -x >= -3."""
+    network = read(net(1, 3).op("Mul", -1.0).op("Add", 3.0).sign().dense(np.ones((2, 3))).save(tmp_path / "n.onnx"))
+    assert network.head is not None
+    host = levels_of(network, CompileConfig())[network.input_name]
+    np.testing.assert_array_equal(thresholds.of_activation(network.head, host, -np.ones(3, np.int64)), [[-3]] * 3)

@@ -15,7 +15,6 @@ from adiabit.hw.folding.fold import apply, foldable, folding_of
 from adiabit.hw.folding.solve import solve, solve_luts
 from adiabit.hw.stages import (
     Folding,
-    GlobalSum,
     Kind,
     LabelSelect,
     MatrixVector,
@@ -23,6 +22,7 @@ from adiabit.hw.stages import (
     Pool,
     Stage,
     Stream,
+    SumPool,
     WidthConverter,
     Window,
 )
@@ -54,7 +54,7 @@ def network() -> Accelerator:
         Pad(name="pad1", inputs=(p0,), outputs=(p1,), before=(1, 1), after=(1, 1), value=-1),
         Window(name="window1", inputs=(p1,), outputs=(w1,), kernel=(3, 3)),
         product("conv1", w1, 4, c1),
-        GlobalSum(name="sum", inputs=(c1,), outputs=(total,)),
+        SumPool(name="sum", inputs=(c1,), outputs=(total,), kernel=(c1.shape[0], c1.shape[1])),
         product("fc", total, 5, logits),
         LabelSelect(name="label", inputs=(logits,), outputs=(label,)),
     )

@@ -14,7 +14,6 @@ from adiabit.hw.stages import (
     Concat,
     Fifo,
     Fork,
-    GlobalSum,
     Kind,
     LabelSelect,
     MatrixVector,
@@ -22,6 +21,7 @@ from adiabit.hw.stages import (
     Pool,
     Stage,
     Stream,
+    SumPool,
     Threshold,
     WidthConverter,
     Window,
@@ -176,7 +176,16 @@ class Chain:
 
     def total(self, bits: int, kind: Kind) -> Chain:
         """Each channel's sum."""
-        return self._add(GlobalSum, self._next(shape=(self.here.channels,), bits=bits, kind=kind))
+        kernel = self.here.shape[:2]
+        return self._add(SumPool, self._next(shape=(self.here.channels,), bits=bits, kind=kind), kernel=kernel)
+
+    def sums(self, kernel: tuple[int, int]) -> Chain:
+        """The sum of each block."""
+        height, width, channels = self.here.shape
+        low, high = (0, 1) if self.here.kind is B else self.here.range
+        kind, bits = integer_type(math.prod(kernel) * low, math.prod(kernel) * high)
+        out = self._next(shape=(height // kernel[0], width // kernel[1], channels), bits=bits, kind=kind)
+        return self._add(SumPool, out, kernel=kernel)
 
     def label(self) -> Chain:
         """The label."""
