@@ -23,6 +23,7 @@ from qonnx.util.basic import get_by_name
 from adiabit.errors import UserError
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.fuse import fused
 from adiabit.hw.stages import (
     Add,
     Concat,
@@ -84,8 +85,10 @@ def lowered(model: ModelWrapper, config: CompileConfig, file: Path) -> Lowered:
     work = _Lowering(model, file, _host_stream(model, config))
     for node in model.graph.node:
         _LOWER[node.op_type](work, node)
-    accelerator = Accelerator(name=config.name, stages=tuple(work.stages))
-    return Lowered(accelerator=accelerator, tensors=work.tensors, maps=work.maps)
+    accelerator = fused(Accelerator(name=config.name, stages=tuple(work.stages)))
+    kept = {stream.name for stream in accelerator.streams}
+    tensors = {stream: tensor for stream, tensor in work.tensors.items() if stream in kept}
+    return Lowered(accelerator=accelerator, tensors=tensors, maps=work.maps)
 
 
 def _host_stream(model: ModelWrapper, config: CompileConfig) -> Stream:

@@ -190,7 +190,7 @@ def test_every_stream_is_equal(make: Callable[[Branches], Any], net: Make, tmp_p
     ours = dict(result.compared._golden_streams(frame))
     theirs, model = list(result.compared._finn_streams(frame)), list(result.compared._model_streams(frame))
     assert len(theirs) >= len(result.accelerator.stages) / 2
-    assert len(model) >= len([n for n in result.compared.network.activations if n.tensor]) - 1  # the last may be fused
+    assert len(model) >= 2  # sums and what is fused with them have no stream
     for stream, value in (*theirs, *model):
         np.testing.assert_array_equal(ours[stream], value, err_msg=stream)
 
