@@ -24,9 +24,10 @@ from torch import Tensor, nn
 from adiabit.flows.recipe import Recipe, load
 from adiabit.train import methods
 from adiabit.train.config import TrainConfig
-from adiabit.train.layers import Network, TensorNorm
+from adiabit.train.layers import TensorNorm
 from adiabit.train.learner import Learner
 from adiabit.train.measure import pixels
+from adiabit.train.network import Network
 from adiabit.train.quantizers import set_quantizers
 
 HERE = Path(__file__).parent

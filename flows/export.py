@@ -16,12 +16,12 @@ from torch import nn
 from adiabit.errors import UserError
 from adiabit.flows.finn.execute import run_qonnx
 from adiabit.flows.ladder import Rung, RungName, Vectors, save_rungs
+from adiabit.train.blocks import Shape
 from adiabit.train.checkpoint import load_card, load_model
 from adiabit.train.config import DataConfig
 from adiabit.train.data import load
 from adiabit.train.measure import logits, pixels
 from adiabit.train.schedule import HARD
-from adiabit.train.topology import Shape
 
 MODEL = "model.onnx"
 

@@ -27,8 +27,9 @@ from adiabit.hw.stages import (
     Window,
     integer_type,
 )
+from adiabit.train.blocks import Layer
 from adiabit.train.data import Source
-from adiabit.train.topology import Layer, ModelConfig
+from adiabit.train.topology import ModelConfig
 
 PIXEL_BITS = 8
 BIPOLAR: dict[str, Any] = {"bits": 1, "kind": Kind.BIPOLAR}

@@ -9,7 +9,7 @@ from adiabit.errors import UserError
 from adiabit.flows.recipe import Recipe
 from adiabit.flows.report.tables import NONE, Cell, Column, Table, count
 from adiabit.flows.report.terminal import rich_table
-from adiabit.train.layers import Network
+from adiabit.train.network import Network
 from adiabit.train.summary import LayerSummary, summary
 
 HEADS = (

@@ -16,7 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adiabit.train.layers import BinaryActivation, BinaryConv2d, BinaryLinear, Network, TensorNorm
+from adiabit.train.layers import (
+    BinaryActivation,
+    BinaryConv2d,
+    BinaryLinear,
+    IntegerQuantizer,
+    RPReLU,
+    Shift,
+    TensorNorm,
+)
+from adiabit.train.network import Network
 from adiabit.train.quantizers import BipolarQuantizer, sign
 
 
@@ -26,10 +35,9 @@ def absorb_scales(net: Network) -> Network:
     if not net.method.has_hardware:
         raise ValueError(f"method {net.method.table.name!r}: {net.method.table.why_not}")
     made = Network(net.config, "ste", frame=net.frame, classes=net.classes).to(next(net.parameters()).device).eval()
-    trained: list[Any] = [module for module in net if not isinstance(module, nn.Dropout)]
     scale: Tensor | None = None
     norm: Any = None
-    for module, target in zip(trained, list[Any](made), strict=True):
+    for module, target in zip(_parts(net), _parts(made), strict=True):
         if isinstance(module, BinaryLinear | BinaryConv2d):
             scale = _copy_signs(module.quantizer, module.weight, target.weight)
         elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -37,17 +45,38 @@ def absorb_scales(net: Network) -> Network:
             norm = target
             if scale is not None:
                 _absorb_scale(norm, scale)
+            scale = None
+        elif isinstance(module, RPReLU):
+            target.load_state_dict(module.state_dict())
+        elif isinstance(module, Shift):
+            target.load_state_dict(module.state_dict())
+            norm = target
         elif isinstance(module, TensorNorm):
             target.load_state_dict(module.state_dict())
             if scale is not None:
                 target.scale.mul_(scale.squeeze())
         elif isinstance(module, BinaryActivation) and (shift := module.quantizer.shift()) is not None:
-            norm.bias.add_(shift)  # every activation that has a shift follows a norm
+            if isinstance(norm, Shift):  # every activation that has a shift follows a norm or a Shift
+                norm.b.add_(shift.reshape(-1, 1, 1))
+            else:
+                norm.bias.add_(shift)
     return made
 
 
-def _copy_signs(quantizer: BipolarQuantizer, weight: Tensor, target: Tensor) -> Tensor | None:
-    """Write the signs of weights (O, ...) into `target`; return the positive scale that is left, (O,) or (1,)."""
+def _parts(net: Network) -> list[Any]:
+    """The modules that have parameters or quantize, those of blocks included, in order."""
+    kinds = BinaryActivation | BinaryConv2d | BinaryLinear | nn.BatchNorm1d | nn.BatchNorm2d
+    return [m for m in net.modules() if isinstance(m, kinds | RPReLU | Shift | TensorNorm)]
+
+
+def _copy_signs(quantizer: BipolarQuantizer | IntegerQuantizer, weight: Tensor, target: Tensor) -> Tensor | None:
+    """Write the signs of weights (O, ...) into `target`; return the positive scale that is left, (O,) or (1,).
+
+    Integers stay as they are.
+    """
+    if isinstance(quantizer, IntegerQuantizer):
+        target.copy_(weight)
+        return None
     target.copy_(sign(quantizer.latent(weight)))
     scale = quantizer.factor(weight)
     if scale is None:

@@ -15,9 +15,9 @@ from torch import Tensor
 from adiabit.train.config import TrainConfig
 from adiabit.train.data import Dataset
 from adiabit.train.distributed import broadcast, broadcast_tensors, mean, rank
-from adiabit.train.layers import Network
 from adiabit.train.measure import accuracy, copy_of_state, reestimate, shuffled, tensors
 from adiabit.train.method import latent_weights
+from adiabit.train.network import Network
 from adiabit.train.quantizers import hardened, set_quantizers
 
 HISTORY = (

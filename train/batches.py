@@ -12,11 +12,11 @@ from torch import Tensor
 from adiabit.errors import UserError
 from adiabit.train.anneal import EPOCHS, FAR
 from adiabit.train.augment import Affine, Crop, Flip
+from adiabit.train.blocks import Shape
 from adiabit.train.config import TrainConfig
 from adiabit.train.data import Split
 from adiabit.train.distributed import rank, size
 from adiabit.train.measure import tensors
-from adiabit.train.topology import Shape
 
 
 class Batches:

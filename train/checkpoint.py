@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from adiabit import files
 from adiabit.errors import UserError
-from adiabit.train.layers import BinaryConv2d, BinaryLinear, Network
+from adiabit.train.layers import BinaryConv2d, BinaryLinear
 from adiabit.train.methods import MethodConfig
+from adiabit.train.network import Network
 from adiabit.train.quantizers import quantizers, sign
 from adiabit.train.table import Count, Table
 from adiabit.train.topology import ModelConfig

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from adiabit.errors import UserError
 from adiabit.train.checkpoint import load_model
 from adiabit.train.config import Distill
-from adiabit.train.layers import Network
+from adiabit.train.network import Network
 
 
 class Teacher:

@@ -14,22 +14,26 @@ import brevitas.nn as qnn
 import torch
 from torch import Tensor, nn
 
-from adiabit.train.method import Method
-from adiabit.train.method import method as method_of
-from adiabit.train.methods import MethodTable
-from adiabit.train.quantizers import BipolarQuantizer, SignQuantizer, act_quant, weight_quant
-from adiabit.train.topology import Layer, ModelConfig, Shape
+from adiabit.train.blocks import Layer
+from adiabit.train.quantizers import (
+    BipolarQuantizer,
+    Quantized,
+    SignQuantizer,
+    act_quant,
+    passed,
+    weight_quant,
+)
 
 
 class BinaryLinear(qnn.QuantLinear):
     """y_BO = x_BI @ sign(W_OI).T, one XNOR-popcount in hardware; no bias (Umuroglu et al., FINN, 2017)."""
 
-    def __init__(self, inputs: int, outputs: int, quantizer: BipolarQuantizer, init: float) -> None:
+    def __init__(self, inputs: int, outputs: int, quantizer: BipolarQuantizer | IntegerQuantizer, init: float) -> None:
         super().__init__(inputs, outputs, bias=False, weight_quant=weight_quant(quantizer))
         nn.init.normal_(self.weight, std=init)
 
     @property
-    def quantizer(self) -> BipolarQuantizer:
+    def quantizer(self) -> BipolarQuantizer | IntegerQuantizer:
         """The quantizer of the weights."""
         return self.weight_quant.tensor_quant  # type: ignore[no-any-return]
 
@@ -47,7 +51,12 @@ class BinaryConv2d(qnn.QuantConv2d):
     """
 
     def __init__(
-        self, inputs: int, layer: Layer, padding: tuple[int, int], quantizer: BipolarQuantizer, init: float
+        self,
+        inputs: int,
+        layer: Layer,
+        padding: tuple[int, int],
+        quantizer: BipolarQuantizer | IntegerQuantizer,
+        init: float,
     ) -> None:
         super().__init__(
             inputs, layer.conv, layer.kernel, layer.stride, padding, layer.dilation, bias=False,
@@ -56,7 +65,7 @@ class BinaryConv2d(qnn.QuantConv2d):
         nn.init.normal_(self.weight, std=init)
 
     @property
-    def quantizer(self) -> BipolarQuantizer:
+    def quantizer(self) -> BipolarQuantizer | IntegerQuantizer:
         """The quantizer of the weights."""
         return self.weight_quant.tensor_quant  # type: ignore[no-any-return]
 
@@ -68,34 +77,107 @@ class BinaryConv2d(qnn.QuantConv2d):
         return nn.functional.conv2d(input, weight, None, self.stride, self.padding, self.dilation)
 
 
+class IntegerQuantizer(nn.Module):
+    """Weights as integers of `bits` bits times one scale: y = scale * round(clip(x / scale)), pseudo-gradient 1.
+
+    The scale is the least power of 2 that reaches the largest weight, so that sums of products are exact in float32.
+    """
+
+    def __init__(self, bits: int) -> None:
+        super().__init__()
+        self.most = 2.0 ** (bits - 1) - 1
+        for name, value in (("zero_point", 0.0), ("bit_width", float(bits))):
+            self.register_buffer(name, torch.tensor(value), persistent=False)
+
+    def scale(self, x: Tensor) -> Tensor:
+        """The scale of weights x."""
+        return torch.exp2(torch.ceil(torch.log2(x.detach().abs().max().clamp_min(1e-20) / self.most)))
+
+    def forward(self, x: Tensor) -> Quantized:
+        """Quantize x of any shape; the other three are scalars."""
+        return self.quantize(x), self.scale(x), self.zero_point, self.bit_width  # type: ignore[return-value]
+
+    def quantize(self, x: Tensor) -> Tensor:
+        """The value alone."""
+        scale = self.scale(x)
+        return passed(x, (x.detach() / scale).round_().clamp_(-self.most, self.most).mul_(scale))
+
+
+class StreamQuantizer(nn.Module):
+    """What flows between blocks: y = scale * round(clip(x / scale)), signed, `bits` bits.
+
+    The pseudo-gradient is 1 where x lies in the range, else 0.
+    """
+
+    def __init__(self, bits: int, scale: float) -> None:
+        super().__init__()
+        self.low, self.high, self.step = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1, scale
+        for name, value in (("scale", scale), ("zero_point", 0.0), ("bit_width", float(bits))):
+            self.register_buffer(name, torch.tensor(value), persistent=False)
+
+    def forward(self, x: Tensor) -> Quantized:
+        """Quantize x of any shape; the other three are scalars."""
+        return self.quantize(x), self.scale, self.zero_point, self.bit_width  # type: ignore[return-value]
+
+    def quantize(self, x: Tensor) -> Tensor:
+        """The value alone."""
+        scale = self.step
+        inside = x.clamp(self.low * scale, self.high * scale)
+        return passed(inside, (inside.detach() / scale).round_().mul_(scale))
+
+
+class Stream(qnn.QuantIdentity):
+    """The shared quantizer of a network's blocks."""
+
+    def __init__(self, quantizer: StreamQuantizer) -> None:
+        super().__init__(act_quant=act_quant(quantizer, narrow=False))
+        self.levels = [quantizer.low, quantizer.high]
+
+    @property
+    def quantizer(self) -> StreamQuantizer:
+        """The quantizer of the integers."""
+        return self.act_quant.fused_activation_quant_proxy.tensor_quant  # type: ignore[no-any-return]
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's name)
+        """Quantize, through Brevitas only in the export."""
+        if self.act_quant.export_mode:
+            return super().forward(input)  # type: ignore[no-any-return]
+        return self.quantizer.quantize(input)
+
+
 class _PadNode(torch.autograd.Function):
     """Exports as one ONNX Pad with constant pads; torch's own exporter needs eight nodes to compute them."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, rows: int, columns: int, value: float) -> Tensor:  # noqa: ARG004
-        return nn.functional.pad(x, (columns, columns, rows, rows), value=value)
+    def forward(ctx: Any, x: Tensor, sides: list[int], value: float) -> Tensor:  # noqa: ARG004
+        front, rows, columns, back = sides
+        return nn.functional.pad(x, (columns, columns, rows, rows, front, back), value=value)
 
     @staticmethod
-    def symbolic(g: Any, x: Any, rows: int, columns: int, value: float) -> Any:
-        pads = g.op("Constant", value_t=torch.tensor([0, 0, rows, columns] * 2))
+    def symbolic(g: Any, x: Any, sides: list[int], value: float) -> Any:
+        front, rows, columns, back = sides
+        pads = g.op("Constant", value_t=torch.tensor([0, front, rows, columns, 0, back, rows, columns]))
         padded = g.op("Pad", x, pads, g.op("Constant", value_t=torch.tensor(value)), mode_s="constant")
         batch, channels, height, width = x.type().sizes()
-        return padded.setType(x.type().with_sizes([batch, channels, height + 2 * rows, width + 2 * columns]))
+        made = [batch, front + channels + back, height + 2 * rows, width + 2 * columns]
+        return padded.setType(x.type().with_sizes(made))
 
 
 class Pad(nn.Module):
     """Pads images (B, C, H, W) with `value`: -1 or +1 keeps a binary image binary, 0 would not."""
 
-    def __init__(self, pad: tuple[int, int], value: float = -1.0) -> None:
+    def __init__(self, pad: tuple[int, int] = (0, 0), value: float = -1.0, channels: tuple[int, int] = (0, 0)) -> None:
         super().__init__()
-        self.pad, self.value = pad, value
+        self.sides, self.value = [channels[0], *pad, channels[1]], value
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, H + 2 * rows, W + 2 * columns)."""
-        rows, columns = self.pad
+        """(B, C, H, W) -> (B, front + C + back, H + 2 * rows, W + 2 * columns)."""
+        front, rows, columns, back = self.sides
         if torch.onnx.is_in_onnx_export():
-            return _PadNode.apply(x, rows, columns, self.value)  # type: ignore[no-any-return]
-        return nn.functional.pad(x, (columns, columns, rows, rows), value=self.value)
+            return _PadNode.apply(x, self.sides, self.value)  # type: ignore[no-any-return]
+        if not front and not back:
+            return nn.functional.pad(x, (columns, columns, rows, rows), value=self.value)
+        return nn.functional.pad(x, (columns, columns, rows, rows, front, back), value=self.value)
 
 
 class RisingNorm2d(nn.BatchNorm2d):
@@ -164,86 +246,68 @@ class TensorNorm(nn.Module):
         return x * self.scale + self.shift
 
 
-class Network(nn.Sequential):
-    """Hidden layers of product, max pool, batch norm and activation; then a dense layer and :class:`TensorNorm`.
+class Shift(nn.Module):
+    """y = x + b, b per channel, before the sign of a stream (ReActNet's RSign); fixed at 0 unless it is trained."""
 
-    Pixels as float 0...255, (B, features) or (B, C, H, W) -> logits (B, classes). `frame` is the shape of what the
-    host sends, (features,) or (H, W, C). `method`, a table or a name, decides which weights and activations are binary
-    and how they are trained. `UserError` where a layer does not fit its input.
+    def __init__(self, channels: int, *, trained: bool) -> None:
+        super().__init__()
+        self.b = nn.Parameter(torch.zeros(channels, 1, 1), requires_grad=trained)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        return x + self.b
+
+
+class RPReLU(nn.Module):
+    """y = prelu(x - g) + z, three parameters per channel (Liu et al., ReActNet, 2020, equation 3).
+
+    The slopes start at 1/4 and stay at least 0, so that the function never falls: they are clamped before each use.
     """
 
-    def __init__(
-        self, config: ModelConfig, method: str | MethodTable, dropout: float = 0.0, *, frame: Shape = (784,),
-        classes: int = 10,
-    ) -> None:  # fmt: skip
-        chosen = method_of(method)
-        layers: list[nn.Module] = [PixelSign()] if config.input_bits == 1 else []
-        first = config.input_bits == 8  # its input may be 0
-        shapes = config.shapes(frame, classes)
-        for layer, shape in zip(config.blocks, shapes, strict=False):
-            layers += _hidden(layer, shape, config, chosen, zero_pad=first or not chosen.binary_activations)
-            layers += [nn.Dropout(dropout)] if dropout else []
-            first = False
-        layers += [nn.Flatten()] if len(shapes[-1]) > 1 else []
-        width = math.prod(shapes[-1])
-        layers += [_linear(width, classes, config, chosen, last=True), TensorNorm(width)]
-        super().__init__(*layers)
-        self.config, self.method, self.frame, self.classes = config, chosen, frame, classes
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.g, self.z = (nn.Parameter(torch.zeros(channels, 1, 1)) for _ in range(2))
+        self.slope = nn.Parameter(torch.full((channels,), 0.25))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        if self.training:
+            with torch.no_grad():
+                self.slope.clamp_(min=0.0)
+        return nn.functional.prelu(x - self.g, self.slope) + self.z
 
 
-def _hidden(layer: Layer, shape: Shape, config: ModelConfig, method: Method[Any], *, zero_pad: bool) -> list[nn.Module]:
-    if layer.dense is not None:
-        flat: list[nn.Module] = [nn.Flatten()] if len(shape) > 1 else []
-        product = _linear(math.prod(shape), layer.dense, config, method)
-        return [*flat, product, nn.BatchNorm1d(layer.dense), _activation(config, method, layer.dense)]
-    assert layer.conv is not None  # noqa: S101  (a layer is one of the two)
-    made: list[nn.Module] = []
-    if any(layer.pad) and not zero_pad:
-        made.append(Pad(layer.pad))
-    made.append(_conv(shape[-1], layer, layer.pad if zero_pad else (0, 0), config, method))
-    pools: list[nn.Module] = [nn.MaxPool2d(layer.pool)] if max(layer.pool) > 1 else []
-    if pools and config.pool == "before":
-        return [*made, *pools, RisingNorm2d(layer.conv), _activation(config, method, layer.conv)]
-    return [*made, nn.BatchNorm2d(layer.conv), _activation(config, method, layer.conv), *pools]
+class Mean(nn.Module):
+    """The sum of each channel over the image, times the power of 2 next to 1 / pixels: a mean that float32 holds."""
+
+    def __init__(self, pixels: int) -> None:
+        super().__init__()
+        self.factor = 2.0 ** -round(math.log2(pixels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, 1, 1)."""
+        return x.sum(dim=(2, 3), keepdim=True) * self.factor
 
 
-def _conv(inputs: int, layer: Layer, padding: tuple[int, int], config: ModelConfig, method: Method[Any]) -> nn.Module:
-    channels = layer.conv or 0
-    if method.binary_weights:
-        return BinaryConv2d(inputs, layer, padding, method.weight(channels), config.init)
-    return nn.Conv2d(inputs, channels, layer.kernel, layer.stride, padding, layer.dilation, bias=False)
+class Residual(nn.Module):
+    """after(branch(x) + shortcut(x)); the shortcut is first, so that the last norm before `after` is the branch's."""
+
+    def __init__(self, shortcut: nn.Sequential, branch: nn.Sequential, after: nn.Sequential) -> None:
+        super().__init__()
+        self.shortcut, self.branch, self.after = shortcut, branch, after
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, O, H, W)."""
+        return self.after(self.branch(x) + self.shortcut(x))  # type: ignore[no-any-return]
 
 
-def _linear(inputs: int, outputs: int, config: ModelConfig, method: Method[Any], *, last: bool = False) -> nn.Module:
-    if method.binary_weights:
-        return BinaryLinear(inputs, outputs, method.weight(1 if last else outputs), config.init)
-    return nn.Linear(inputs, outputs, bias=False)
+class Concatenation(nn.Module):
+    """The channels of all branches."""
 
+    def __init__(self, branches: list[nn.Sequential]) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
 
-def _activation(config: ModelConfig, method: Method[Any], channels: int) -> nn.Module:
-    if method.binary_activations:
-        return BinaryActivation(method.activation(channels))
-    return nn.ReLU() if config.activation == "relu" else nn.Tanh()
-
-
-MARGIN = 1 / 16  # accumulators are integers, and the float32 rounding error of the largest is far below this
-
-
-@torch.no_grad()
-def clear_thresholds(net: nn.Module) -> None:
-    """Move the thresholds of the batch norms away from integers, so that no rounding can flip the sign that follows.
-
-    sign(BatchNorm(x)) changes at T = mean - bias * sqrt(var + eps) / weight. Accumulators x are integers; a T within
-    `MARGIN` of an integer moves to `MARGIN` from it, on the side where it is, so no sign changes. (At T = x the sign is
-    +1, which a lower T keeps for weight > 0 and a higher T for weight < 0.) Where weight = 0, there is no T.
-    """
-    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
-    for norm in norms:
-        if norm.running_mean is not None and norm.running_var is not None:
-            mean, weight = norm.running_mean.double(), norm.weight.double()
-            deviation = (norm.running_var.double() + norm.eps).sqrt()
-            threshold = mean - norm.bias.double() * deviation / torch.where(weight == 0, 1.0, weight)
-            distance = threshold - threshold.round()
-            side = torch.where(distance == 0, -weight.sign(), distance.sign())
-            near = (distance.abs() < MARGIN) & (weight != 0)
-            norm.running_mean.copy_(torch.where(near, mean + side * MARGIN - distance, mean))
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, O, H, W)."""
+        return torch.cat([branch(x) for branch in self.branches], dim=1)

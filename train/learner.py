@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from adiabit.train.config import TrainConfig
 from adiabit.train.distill import Teacher, captured
-from adiabit.train.layers import Network
 from adiabit.train.measure import pixels
+from adiabit.train.network import Network
 
 
 class Learner(L.LightningModule):

@@ -147,22 +147,22 @@ class SignQuantizer(BipolarQuantizer):
         return sign_with_slope(x, clipped)
 
 
-class _Bipolar(ExtendedInjector):
+class _Signed(ExtendedInjector):
     """What Brevitas' proxies ask of a quantizer besides its tensor_quant."""
 
     signed = True
     narrow_range = True
-    rounding_mode = "ROUND"
+    float_to_int_impl_type = "ROUND"
 
 
-def weight_quant(quantizer: BipolarQuantizer) -> type[ExtendedInjector]:
+def weight_quant(quantizer: nn.Module) -> type[ExtendedInjector]:
     """The `weight_quant` of a Brevitas layer."""
-    return _Bipolar.let(proxy_class=WeightQuantProxyFromInjector, tensor_quant=quantizer)  # type: ignore[no-any-return]
+    return _Signed.let(proxy_class=WeightQuantProxyFromInjector, tensor_quant=quantizer)  # type: ignore[no-any-return]
 
 
-def act_quant(quantizer: BipolarQuantizer) -> type[ExtendedInjector]:
-    """The `act_quant` of a Brevitas QuantIdentity."""
-    return _Bipolar.let(proxy_class=ActQuantProxyFromInjector, tensor_quant=quantizer)  # type: ignore[no-any-return]
+def act_quant(quantizer: nn.Module, *, narrow: bool = True) -> type[ExtendedInjector]:
+    """The `act_quant` of a Brevitas QuantIdentity; a narrow range lacks the lowest integer."""
+    return _Signed.let(proxy_class=ActQuantProxyFromInjector, tensor_quant=quantizer, narrow_range=narrow)  # type: ignore[no-any-return]
 
 
 def quantizers(net: nn.Module, role: Role | None = None) -> Iterator[BipolarQuantizer]:

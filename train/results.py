@@ -14,8 +14,9 @@ from adiabit.train.anneal import Anneal
 from adiabit.train.checkpoint import ModelCard, save_model, write_json
 from adiabit.train.config import ModelConfig, TrainConfig
 from adiabit.train.data import Dataset
-from adiabit.train.layers import Network, clear_thresholds
+from adiabit.train.margins import clear_thresholds
 from adiabit.train.measure import accuracy, reestimate, tensors
+from adiabit.train.network import Network
 from adiabit.train.quantizers import hardened, set_quantizers
 
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from adiabit.train.layers import BinaryActivation, BinaryConv2d, BinaryLinear, Network, PixelSign, TensorNorm
+from adiabit.train.blocks import Shape
+from adiabit.train.layers import BinaryActivation, BinaryConv2d, BinaryLinear, PixelSign, TensorNorm
 from adiabit.train.measure import pixels
-from adiabit.train.topology import Shape
+from adiabit.train.network import Network
 
 REAL_BITS = 32
 
@@ -45,7 +46,7 @@ def summary(net: Network) -> list[LayerSummary]:
         net.train(training)
     rows: list[LayerSummary] = []
     binary_input = False  # whether the next product's input is -1 and +1
-    for module in net:
+    for module in net.modules():
         if isinstance(module, PixelSign | BinaryActivation):
             binary_input = True
             rows[-1:] = [_with(row, module) for row in rows[-1:]]

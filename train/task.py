@@ -10,7 +10,7 @@ from typing import Any
 
 from adiabit.train.config import ModelConfig, TrainConfig
 from adiabit.train.data import DataConfig, Dataset, load
-from adiabit.train.layers import Network
+from adiabit.train.network import Network
 
 
 @dataclass(frozen=True)

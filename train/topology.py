@@ -9,78 +9,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from adiabit.errors import UserError
-from adiabit.train.table import Count, Pads, Pair, Table
-
-Shape = tuple[int, ...]  # of a frame as the host sends it: (features,) or (H, W, C)
+from adiabit.train.blocks import GLOBAL, Layer, Shape
+from adiabit.train.table import Count, Table
 
 DEPTH = 1000  # layers, at most
 PARAMETERS = 2 << 30  # bytes of a network's float32 parameters, at most; training needs four times as much
 ACTIVATION = 64 << 20  # bytes of a layer's float32 input or output for one frame, at most
-
-
-class Layer(Table):
-    """A hidden layer: `dense` neurons, or `conv` channels with their windows and a max pool.
-
-    Sound is an image of one row: its kernels, pads and pools are [1, n].
-    """
-
-    conv: Count | None = None
-    dense: Count | None = None
-    kernel: Pair = (3, 3)
-    stride: Pair = (1, 1)
-    dilation: Pair = (1, 1)
-    pad: Pads = (0, 0)  # on both sides, with -1; with 0 where the input is 8-bit pixels
-    pool: Pair = (1, 1)
-
-    @model_validator(mode="after")
-    def _is_one_kind(self) -> Self:
-        if (self.conv is None) == (self.dense is None):
-            raise ValueError("a layer is either { conv = channels, ... } or { dense = neurons }")
-        if self.dense is not None and (unused := sorted(self._chosen() - {"dense"})):
-            raise ValueError(f"a dense layer has no {unused[0]}")
-        return self
-
-    def size(self, shape: Shape) -> tuple[int, int]:
-        """Bytes of the layer's float32 parameters, and of the larger of its padded input and its products for a frame.
-
-        `shape` is that of its input.
-        """
-        if self.conv is None:
-            inputs, outputs = math.prod(shape), self.dense or 0
-            return 4 * outputs * (inputs + 4), 4 * max(inputs, outputs)
-        padded = [side + 2 * pad for side, pad in zip(shape, self.pad, strict=False)]
-        products = [
-            (side - dilation * (kernel - 1) - 1) // stride + 1
-            for side, dilation, kernel, stride in zip(padded, self.dilation, self.kernel, self.stride, strict=True)
-        ]
-        parameters = 4 * self.conv * (math.prod(self.kernel) * shape[-1] + 4)
-        return parameters, 4 * max(math.prod(padded) * shape[-1], math.prod(products) * self.conv)
-
-    def _chosen(self) -> set[str]:
-        return {key for key, field in type(self).model_fields.items() if getattr(self, key) != field.default}
-
-    def __repr__(self) -> str:
-        """As in a recipe, without the defaults."""
-        chosen = self._chosen()
-        keys = (f"{key} = {getattr(self, key)}" for key in type(self).model_fields if key in chosen)
-        return f"{{ {', '.join(keys)} }}".replace("(", "[").replace(")", "]")
-
-    def out(self, shape: Shape, name: str) -> Shape:
-        """The output's shape, given that of the input; `UserError` where a window does not fit into the input."""
-        if self.conv is None:
-            return (self.dense or 0,)
-        sides = []
-        for side, pad, kernel, dilation, stride, pool in zip(
-            shape, self.pad, self.kernel, self.dilation, self.stride, self.pool, strict=False
-        ):
-            sides.append(((side + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1) // pool)
-        if min(sides) < 1:
-            raise UserError(
-                f"recipe: [model]: {name} of kernel {list(self.kernel)}, pad {list(self.pad)} and pool "
-                f"{list(self.pool)} leaves nothing of its input of {shape[0]} x {shape[1]} pixels; "
-                "use a smaller kernel or pool, or pad the input"
-            )
-        return (*sides, self.conv)
 
 
 def _dense(*widths: int) -> tuple[Layer, ...]:
@@ -114,10 +48,17 @@ class ModelConfig(Table):
 
     topology: Topology = "tfc"
     widths: Annotated[tuple[Count, ...], Field(max_length=DEPTH)] = ()  # hidden dense layers of a free topology
-    layers: Annotated[tuple[Layer, ...], Field(max_length=DEPTH)] = ()  # or its hidden layers of both kinds
+    layers: Annotated[tuple[Layer, ...], Field(max_length=DEPTH)] = ()  # or its hidden layers of all kinds
     input_bits: Literal[1, 8] = 1  # 1: pixels from 128 on are +1, others -1 (FINN's TFC); 8: the pixels themselves
     pool: Literal["before", "behind"] = "before"  # max pools come before batch norm and sign, or after both
     activation: Literal["relu", "tanh"] = "relu"  # of the real-valued twin only
+    # What flows between blocks, the *stream*, is -1 and +1, or integers of `shortcut_bits` times `shortcut_scale`:
+    shortcut_bits: Annotated[int, Field(ge=1, le=8)] = 1
+    shortcut_scale: Annotated[float, Field(ge=2**-20, le=2**20)] | None = None  # a power of 2; by default -4...4
+    preactivation: Literal["sign", "shift", "norm"] = "sign"  # of a stream of integers, before its sign
+    rprelu: bool = False  # after each sum of integers
+    first_bits: Literal[1, 2, 4, 8] = 1  # of the weights of the first layer, and of the last
+    last_bits: Literal[1, 2, 4, 8] = 1
     init: Annotated[float, Field(gt=0, le=1000)] = 0.1  # standard deviation of the initial latent weights
 
     @model_validator(mode="before")
@@ -134,10 +75,28 @@ class ModelConfig(Table):
             raise ValueError(f'{given[0]} need topology = "free"')
         if self.topology == "free" and len(given) != 1:
             raise ValueError('topology = "free" needs either widths or layers')
-        kinds = [layer.conv is None for layer in self.blocks]
+        kinds = [layer.kind == "dense" for layer in self.blocks]
         if kinds != sorted(kinds):
             raise ValueError("a convolution cannot follow a dense layer; put the dense layers last")
+        if not self.blocks[0].product:
+            raise ValueError(f"a {self.blocks[0].kind} layer cannot be the first; begin with a conv or dense layer")
         return self
+
+    @model_validator(mode="after")
+    def _streams_have_a_scale(self) -> Self:
+        if self.shortcut_scale is not None and math.frexp(self.shortcut_scale)[0] != 0.5:
+            raise ValueError(f"shortcut_scale = {self.shortcut_scale:g} must be a power of 2, so that sums are exact")
+        if self.shortcut_bits == 1 and (self.rprelu or self.preactivation != "sign" or self.shortcut_scale):
+            raise ValueError("rprelu, preactivation and shortcut_scale need shortcut_bits of at least 2")
+        for number, layer in enumerate(self.blocks[:-1]):
+            if layer.average_pool == GLOBAL:
+                raise ValueError(f"layer {number} averages the whole image; only the last layer can")
+        return self
+
+    @property
+    def scale(self) -> float:
+        """The real value of a stream's integer 1."""
+        return self.shortcut_scale or 8.0 / 2**self.shortcut_bits
 
     @property
     def blocks(self) -> tuple[Layer, ...]:
@@ -146,8 +105,8 @@ class ModelConfig(Table):
 
     @property
     def hidden(self) -> tuple[int, ...]:
-        """The numbers of channels or neurons of the hidden layers."""
-        return tuple(layer.conv or layer.dense or 0 for layer in self.blocks)
+        """The numbers of channels or neurons of the hidden layers outside of blocks."""
+        return tuple(layer.conv or layer.dense or 0 for layer in self.blocks if layer.product)
 
     @property
     def convolutional(self) -> bool:
@@ -168,13 +127,14 @@ class ModelConfig(Table):
         for number, layer in enumerate((*self.blocks, Layer.model_construct(dense=classes))):
             name = f"layer {number}"
             shapes.append(layer.out(shapes[-1], name))
-            own, activation = layer.size(shapes[-2])
-            parameters += own
-            if parameters > PARAMETERS or activation > ACTIVATION:
-                what = (
-                    f"brings the network to {parameters:,} bytes of parameters; at most {PARAMETERS:,} are allowed"
-                    if parameters > PARAMETERS
-                    else f"takes or returns {activation:,} bytes per frame; at most {ACTIVATION:,} are allowed"
-                )
-                raise UserError(f"recipe: [model]: {name}, {layer!r}, {what}; use fewer or narrower layers")
+            for product, shape, place in layer.products(shapes[-2], name):
+                own, activation = product.size(shape)
+                parameters += own
+                if parameters > PARAMETERS or activation > ACTIVATION:
+                    what = (
+                        f"brings the network to {parameters:,} bytes of parameters; at most {PARAMETERS:,} are allowed"
+                        if parameters > PARAMETERS
+                        else f"takes or returns {activation:,} bytes per frame; at most {ACTIVATION:,} are allowed"
+                    )
+                    raise UserError(f"recipe: [model]: {place}, {product!r}, {what}; use fewer or narrower layers")
         return shapes[:-1]

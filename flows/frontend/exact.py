@@ -117,7 +117,7 @@ def _known(integers: Reals, scale: Reals, offset: Reals) -> Tensor:
 
 
 def _average(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
-    """Means of windows side by side: sums of integers, with the scale divided by the number of pixels."""
+    """Means of windows side by side, or their sums: sums of integers, for means with the scale divided."""
     made, x = _float(node, inputs, opset), inputs[0]
     channels, *sides = x.real.shape[1:]
     if x.integers is None or not sides:
@@ -134,7 +134,10 @@ def _average(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
         for v in (x.scale, x.offset)
     )
     total = _window_sums(x.integers, kernel, grid).reshape(made.real.shape)
-    return replace(_known(total, scale / math.prod(kernel), offset), level=x.level)
+    pixels = math.prod(kernel)
+    if node.op_type == "ReduceSum":
+        return replace(_known(total, scale, offset * pixels), level=x.level)
+    return replace(_known(total, scale / pixels, offset), level=x.level)
 
 
 def _window_sums(image: Reals, kernel: tuple[int, ...], grid: tuple[int, ...]) -> Reals:
@@ -257,7 +260,7 @@ _NODES: dict[str, Callable[[onnx.NodeProto, list[Tensor], int], Tensor]] = {
     **dict.fromkeys(QUANTIZERS, _quantize),
     **dict.fromkeys(("Add", "BatchNormalization", "Div", "Mul", "Sub"), _affine),
     **dict.fromkeys((*CONVOLUTIONS, *PRODUCTS), _product),
-    **dict.fromkeys(("AveragePool", "GlobalAveragePool", "ReduceMean"), _average),
+    **dict.fromkeys(("AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum"), _average),
     **dict.fromkeys(("MaxPool", "Transpose", *SHAPES), _move),
     "Concat": _concat,
     "Pad": _pad,

@@ -71,7 +71,10 @@ def _made(node: Node, sources: list[Levels]) -> Levels:
         return _sums(node, read[0])
     if isinstance(node, Average):
         n, levels = node.count, read[0]
-        return dataclasses.replace(levels, low=n * levels.low, high=n * levels.high, scale=levels.scale / n)
+        low, high = n * levels.low, n * levels.high
+        if node.total:
+            return dataclasses.replace(levels, low=low, high=high, offset=levels.offset * n)
+        return dataclasses.replace(levels, low=low, high=high, scale=levels.scale / n)
     a, b = read
     step = a.step if a.step == b.step else 1
     return Levels(low=a.low + b.low, high=a.high + b.high, step=step, scale=a.scale, offset=a.offset + b.offset)

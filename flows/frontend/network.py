@@ -223,9 +223,10 @@ class Pool(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Average(Node):
-    """The mean of each channel over windows that do not overlap, as the sum of the window's integers."""
+    """The mean of each channel over windows that do not overlap, or their total: the sum of the window's integers."""
 
     kernel: tuple[int, int]
+    total: bool = False
 
     @property
     def count(self) -> int:

@@ -31,7 +31,8 @@ def moves(source: Source, node: onnx.NodeProto, value: Value, opset: int) -> tup
         return [], value
     channels, grid = shape[0], (shape[1] // kernel[0], shape[2] // kernel[1])
     name = node.output[0]
-    average = Average(name=name, place=place, inputs=(edge,), shape=(*grid, channels), tensor=name, kernel=kernel)
+    average = Average(name=name, place=place, inputs=(edge,), shape=(*grid, channels), tensor=name, kernel=kernel,
+                      total=node.op_type == "ReduceSum")  # fmt: skip
     return [average], Value(source=name, shape=(channels, *grid))
 
 
@@ -117,7 +118,7 @@ def _max_pool(source: Source, node: onnx.NodeProto, value: Value, edge: Edge) ->
 def _kernel(source: Source, node: onnx.NodeProto, place: Place, shape: tuple[int, ...]) -> tuple[int, int]:
     """The window of an average, which must be the whole image or windows side by side."""
     rank, whole = len(source.shape(node.input[0])), (shape[1], shape[2])
-    if node.op_type == "ReduceMean":
+    if node.op_type in ("ReduceMean", "ReduceSum"):
         axes = attribute(node, "axes", None) or source.optional(node, 1) or range(rank)
         if {a % rank for a in axes} != set(range(2, rank)):
             _refuse_average(place, f"averages axes {list(axes)}", shape)

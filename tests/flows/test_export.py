@@ -21,8 +21,8 @@ from adiabit.train.config import ModelConfig
 from adiabit.train.data import Dataset, Split
 from adiabit.train.data.cifar10 import Cifar10
 from adiabit.train.data.mnist import Digits
-from adiabit.train.layers import Network
 from adiabit.train.measure import reestimate
+from adiabit.train.network import Network
 from adiabit.train.quantizers import hardened
 
 FRAMES = 60

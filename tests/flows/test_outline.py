@@ -23,7 +23,7 @@ from adiabit.hw.folding.solve import solve
 from adiabit.hw.stages import Folding, MatrixVector, Stage, Stream
 from adiabit.train import loop
 from adiabit.train.data import Source
-from adiabit.train.layers import Network
+from adiabit.train.network import Network
 from adiabit.train.quantizers import quantizers
 from adiabit.train.topology import ModelConfig
 

@@ -22,8 +22,8 @@ from adiabit.hw import storage
 from adiabit.train import data
 from adiabit.train.checkpoint import ModelCard, load_model, save_model
 from adiabit.train.data import DATASETS, cifar10, mnist
-from adiabit.train.layers import Network
 from adiabit.train.methods.ste import Ste
+from adiabit.train.network import Network
 from adiabit.train.topology import ModelConfig
 from tests.fuzz.damage import damaged
 

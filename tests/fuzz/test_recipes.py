@@ -11,8 +11,8 @@ import pytest
 
 from adiabit.flows import cli
 from adiabit.flows.recipe import Recipe
+from adiabit.train.blocks import Layer
 from adiabit.train.methods import METHODS
-from adiabit.train.topology import Layer
 
 VALUES = (
     "0", "1", "-1", "2", "3", "7", "64", "256", "1000000000", "9223372036854775807",

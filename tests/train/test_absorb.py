@@ -10,12 +10,13 @@ import torch
 from torch import nn
 
 from adiabit.train.absorb import absorb_scales
-from adiabit.train.layers import BinaryConv2d, BinaryLinear, Network
+from adiabit.train.layers import BinaryConv2d, BinaryLinear
 from adiabit.train.measure import reestimate
 from adiabit.train.method import method
 from adiabit.train.methods import METHODS
 from adiabit.train.methods.bnn_plus.rules import ScaledSwishQuantizer
-from adiabit.train.quantizers import hardened, quantizers
+from adiabit.train.network import Network
+from adiabit.train.quantizers import BipolarQuantizer, hardened, quantizers
 from adiabit.train.topology import ModelConfig
 
 LAYERS = [{"conv": 6, "pad": 1, "pool": 2}, {"conv": 5, "pad": 1}, {"dense": 7}]
@@ -54,6 +55,7 @@ def test_the_hardwares_network_computes_the_same(name: str, pool: str) -> None:
     for module in made:
         if isinstance(module, BinaryLinear | BinaryConv2d):
             assert set(module.weight.unique().tolist()) == {-1.0, 1.0}
+            assert isinstance(module.quantizer, BipolarQuantizer)
             assert module.quantizer.factor(module.weight) is None
     assert made.method.table.name == "ste"
 

@@ -17,8 +17,9 @@ import torch
 from adiabit.errors import UserError
 from adiabit.train.checkpoint import ModelCard, check_topology, load_model, save_model
 from adiabit.train.config import ModelConfig
-from adiabit.train.layers import BinaryConv2d, BinaryLinear, Network
+from adiabit.train.layers import BinaryConv2d, BinaryLinear
 from adiabit.train.methods.adiabatic import Adiabatic
+from adiabit.train.network import Network
 from adiabit.train.quantizers import hardened, quantizers
 from adiabit.train.resume import LAST, WholeCheckpoints
 

@@ -17,8 +17,8 @@ from adiabit.train.checkpoint import ModelCard, load_card, save_model
 from adiabit.train.config import Distill, ModelConfig, TrainConfig
 from adiabit.train.data.mnist import Digits
 from adiabit.train.distill import Teacher, captured, distance, divergence
-from adiabit.train.layers import Network
 from adiabit.train.methods.real import Real
+from adiabit.train.network import Network
 
 SMALL = ModelConfig(topology="free", widths=(16, 8))
 

@@ -7,17 +7,9 @@ import pytest
 import torch
 
 from adiabit.train.config import ModelConfig
-from adiabit.train.layers import (
-    MARGIN,
-    BinaryConv2d,
-    BinaryLinear,
-    Network,
-    Pad,
-    PixelSign,
-    RisingNorm2d,
-    TensorNorm,
-    clear_thresholds,
-)
+from adiabit.train.layers import BinaryConv2d, BinaryLinear, Pad, PixelSign, RisingNorm2d, TensorNorm
+from adiabit.train.margins import MARGIN, clear_thresholds
+from adiabit.train.network import Network
 from adiabit.train.quantizers import hardened, quantizers, sign
 
 

@@ -19,10 +19,11 @@ from adiabit.train.checkpoint import ModelCard, load_card, load_model, save_mode
 from adiabit.train.config import ModelConfig, TrainConfig
 from adiabit.train.data import load
 from adiabit.train.data.mnist import Digits
-from adiabit.train.layers import BinaryLinear, Network
+from adiabit.train.layers import BinaryLinear
 from adiabit.train.learner import Learner
 from adiabit.train.methods.adiabatic import Adiabatic
 from adiabit.train.methods.real import Real
+from adiabit.train.network import Network
 from adiabit.train.quantizers import quantizers
 
 SMALL = ModelConfig(topology="free", widths=(32, 16))

@@ -21,9 +21,9 @@ from adiabit.train import data, loop
 from adiabit.train.absorb import absorb_scales
 from adiabit.train.checkpoint import load_card, load_model
 from adiabit.train.data import DATASETS, DataTable, Source, Split
-from adiabit.train.layers import Network
 from adiabit.train.method import Method, method
 from adiabit.train.methods import METHODS, MethodTable
+from adiabit.train.network import Network
 from adiabit.train.quantizers import BipolarQuantizer, hardened, passed, sign
 from adiabit.train.registry import Registry
 from adiabit.train.table import Count, Factor

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from adiabit.flows import cli
-from adiabit.train.layers import Network
+from adiabit.train.network import Network
 from adiabit.train.summary import summary
 from adiabit.train.topology import ModelConfig
 

@@ -12,10 +12,12 @@ from pydantic import ValidationError
 from torch import nn
 
 from adiabit.errors import UserError
+from adiabit.train.blocks import Layer
 from adiabit.train.data import DATASETS
-from adiabit.train.layers import BinaryConv2d, BinaryLinear, Network
+from adiabit.train.layers import BinaryConv2d, BinaryLinear
 from adiabit.train.measure import pixels
-from adiabit.train.topology import Layer, ModelConfig
+from adiabit.train.network import Network
+from adiabit.train.topology import ModelConfig
 
 DATASET = {"cnv": "cifar10", "vgg-small": "cifar10", "catdog": "catdog", "spoken-digits": "spoken-digits",
            "digits-conv": "digits"}  # fmt: skip
@@ -109,8 +111,11 @@ def test_a_window_beyond_its_image_is_told() -> None:
         ({"topology": "free", "widths": [3], "layers": [{"dense": 3}]}, "needs either widths or layers"),
         ({"topology": "cnv", "layers": [{"dense": 3}]}, 'layers need topology = "free"'),
         ({"topology": "free", "layers": [{"dense": 3}, {"conv": 3}]}, "a convolution cannot follow a dense layer"),
-        ({"topology": "free", "layers": [{"conv": 3, "dense": 3}]}, "either { conv = channels, ... } or { dense"),
-        ({"topology": "free", "layers": [{}]}, "either { conv = channels, ... } or { dense = neurons }"),
+        (
+            {"topology": "free", "layers": [{"conv": 3, "dense": 3}]},
+            "average_pool, channels; ['conv', 'dense'] given",
+        ),
+        ({"topology": "free", "layers": [{}]}, "average_pool, channels; none given"),
         ({"topology": "free", "layers": [{"dense": 3, "pool": 2}]}, "a dense layer has no pool"),
         ({"topology": "free", "layers": [{"conv": 3, "kernel": 0}]}, "greater than or equal to 1"),
         ({"topology": "free", "layers": [{"conv": 3, "groups": 3}]}, "Extra inputs are not permitted"),

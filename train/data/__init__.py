@@ -17,10 +17,10 @@ from pydantic import Field, PlainValidator, SerializeAsAny
 
 from adiabit.errors import UserError
 from adiabit.files import read_bytes
+from adiabit.train.blocks import Shape
 from adiabit.train.data.files import Split, checked_file, stratified
 from adiabit.train.registry import Registry, discover
 from adiabit.train.table import Seed, Table
-from adiabit.train.topology import Shape
 
 __all__ = ["DATASETS", "DataConfig", "DataTable", "Dataset", "Source", "Split", "digest", "load"]
 

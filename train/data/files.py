@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from adiabit import files
 from adiabit.errors import UserError
-from adiabit.train.topology import Shape
+from adiabit.train.blocks import Shape
 
 LARGEST = 1 << 30  # bytes of one file, or of its unpacked content; the largest file of these data sets has 47 MB
 

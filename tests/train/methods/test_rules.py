@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from adiabit.train.layers import BinaryConv2d, BinaryLinear, Network
+from adiabit.train.layers import BinaryConv2d, BinaryLinear
 from adiabit.train.method import Method, method
 from adiabit.train.methods import METHODS
 from adiabit.train.methods.abc_net.rules import BaseQuantizer, ShiftedStepQuantizer
@@ -29,6 +29,7 @@ from adiabit.train.methods.mirror_descent import MirrorDescent
 from adiabit.train.methods.mirror_descent.rules import MirrorQuantizer
 from adiabit.train.methods.reactnet.rules import RSignQuantizer, SecondStepQuantizer
 from adiabit.train.methods.xnor_net.rules import ApproximationQuantizer
+from adiabit.train.network import Network
 from adiabit.train.quantizers import BipolarQuantizer, set_quantizers
 from adiabit.train.topology import ModelConfig
 
