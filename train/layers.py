@@ -111,6 +111,7 @@ class StreamQuantizer(nn.Module):
 
     def __init__(self, bits: int, scale: float) -> None:
         super().__init__()
+        self.bits = bits
         self.low, self.high, self.step = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1, scale
         for name, value in (("scale", scale), ("zero_point", 0.0), ("bit_width", float(bits))):
             self.register_buffer(name, torch.tensor(value), persistent=False)

@@ -21,6 +21,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.basic import get_by_name
 
 from adiabit.errors import UserError
+from adiabit.flows.finn.order import by_reader, in_order
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.fuse import fused
@@ -83,7 +84,7 @@ def lowered(model: ModelWrapper, config: CompileConfig, file: Path) -> Lowered:
         raise UserError(f"{file}: FINN left {left.op_type} {left.name!r} among the layers; "
                         f"only {', '.join(_LOWER)} can be lowered; please report this model")  # fmt: skip
     work = _Lowering(model, file, _host_stream(model, config))
-    for node in model.graph.node:
+    for node in in_order(model):
         _LOWER[node.op_type](work, node)
     accelerator = fused(Accelerator(name=config.name, stages=tuple(work.stages)))
     kept = {stream.name for stream in accelerator.streams}
@@ -251,7 +252,7 @@ class _Lowering:
         read, name = self.reads[node.input[0]], self._name("fork")
         outputs = tuple(dataclasses.replace(read.stream, name=f"{name}_out{k}") for k in range(len(node.output)))
         self.stages.append(Fork(name=name, inputs=(read.stream,), outputs=outputs))
-        for tensor, out in zip(node.output, outputs, strict=True):
+        for tensor, out in zip(by_reader(self.model, node.output), outputs, strict=True):
             self.reads[tensor] = dataclasses.replace(read, stream=out)
 
     def add(self, node: onnx.NodeProto) -> None:

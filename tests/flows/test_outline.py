@@ -13,7 +13,7 @@ from adiabit.errors import UserError
 from adiabit.flows import cli
 from adiabit.flows.export import write_qonnx
 from adiabit.flows.finn.stage import compile_model
-from adiabit.flows.frontend.config import CompileConfig
+from adiabit.flows.frontend.config import CompileConfig, FoldConfig
 from adiabit.flows.ladder import Vectors
 from adiabit.flows.outline import outline
 from adiabit.hw import storage
@@ -28,6 +28,8 @@ from adiabit.train.quantizers import quantizers
 from adiabit.train.topology import ModelConfig
 
 IMAGE = Source((7, 8, 2), 5)
+P = {"conv": 4, "pad": 1}
+UNSIZED = FoldConfig(stages={}, buffers={})
 MODELS: dict[str, tuple[Source, dict[str, Any]]] = {
     "dense": (Source((3, 4, 1), 10), {"widths": [6, 4]}),
     "dense, pixels": (Source((3, 4, 1), 2), {"widths": [6], "input_bits": 8}),
@@ -35,6 +37,21 @@ MODELS: dict[str, tuple[Source, dict[str, Any]]] = {
     "pooled behind": (IMAGE, {"layers": [{"conv": 4, "pool": [2, 1]}, {"conv": 3, "kernel": 2}], "pool": "behind"}),
     "strided, dilated": (IMAGE, {"layers": [{"conv": 4, "stride": [1, 2], "kernel": [2, 3]},
                                             {"conv": 3, "dilation": 2, "kernel": 2}]}),
+    "residual": (IMAGE, {"layers": [P, {"residual": [P, P], "repeat": 2}, {"average_pool": "global"}]}),
+    "downsampled": (IMAGE, {"layers": [P, {"residual": [{"conv": 6, "pad": 1, "stride": 2}],
+                                           "shortcut": [{"conv": 6, "kernel": 1, "stride": 2}]}, {"dense": 6}],
+                            "first_bits": 4, "last_bits": 8}),
+    "max pool, channels": (Source((8, 8, 2), 5), {"layers": [P, {"residual": [{"conv": 6, "pad": 1, "pool": 2}],
+                                                  "shortcut": [{"max_pool": 2}, {"channels": 6}]}]}),
+    "streams": (Source((8, 8, 2), 5), {
+        "layers": [P, {"residual": [P]}, {"residual": [{"conv": 6, "pad": 1, "stride": 2}],
+                                          "shortcut": [{"average_pool": 2}, {"conv": 6, "kernel": 1}]},
+                   {"average_pool": "global"}], "shortcut_bits": 4}),
+    "nested": (IMAGE, {"layers": [P, {"concat": [[{"residual": [{"conv": 4, "kernel": 1}]}],
+                                                 [{"residual": [{"conv": 4, "kernel": 1}]}], []]},
+                                  {"max_pool": 2}, {"conv": 3}, {"dense": 4}],
+                       "shortcut_bits": 3, "rprelu": True, "preactivation": "norm"}),
+    "dense blocks": (IMAGE, {"layers": [P, {"concat": [[], [{"conv": 2, "pad": 1}]], "repeat": 3}, {"dense": 4}]}),
     "1 x 1": (IMAGE, {"layers": [{"conv": 4, "kernel": 1}, {"conv": 3, "kernel": 1, "stride": 2}]}),
 }  # fmt: skip
 
@@ -66,7 +83,7 @@ def test_an_outline_has_the_stages_of_the_compiled_network(name: str, tmp_path: 
     zeros = np.zeros((1, source.classes))
     frames = np.zeros((1, *frame), np.uint8)
     vectors = Vectors(frames=frames, labels=np.array([-1]), logits=zeros, predictions=np.array([0]))
-    compile_model(tmp_path / "net.onnx", vectors, tmp_path, CompileConfig())
+    compile_model(tmp_path / "net.onnx", vectors, tmp_path, CompileConfig(fold=UNSIZED))
     made, drawn = (serial(a) for a in (storage.load(tmp_path), outline(model, source, CompileConfig())))
     assert [shown(s) for s in drawn.stages] == [shown(s) for s in made.stages]
 
