@@ -231,9 +231,8 @@ class _Drawing:
         self.draw(module.after)
 
     def _concatenate(self, module: layers.Concatenation) -> None:
-        order = sorted(
-            range(len(module.branches)), key=lambda k: not len(module.branches[k])
-        )  # what only joins is last
+        empty = [not list(branch.children()) for branch in module.branches]
+        order = sorted(range(len(empty)), key=empty.__getitem__)  # what only joins is last
         made = {}
         for stream, k in zip(self._fork(len(order)), order, strict=True):
             self.stream = stream
