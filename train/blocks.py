@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from adiabit.errors import UserError
 from adiabit.train.table import Count, Pad, Pads, Pair, Table
@@ -35,6 +35,13 @@ def _window(value: Any) -> Any:
     return sides
 
 
+def _written(window: Any) -> Any:
+    return "global" if window == GLOBAL else window
+
+
+Window = Annotated[tuple[Pad, Pad], BeforeValidator(_window), PlainSerializer(_written)]  # or "global"
+
+
 class Layer(Table):
     """A hidden layer; one key names its kind.
 
@@ -57,7 +64,7 @@ class Layer(Table):
     shortcut: Annotated[tuple[Layer, ...], Field(max_length=64)] = ()
     concat: Annotated[tuple[tuple[Layer, ...], ...], Field(min_length=2, max_length=64)] | None = None
     max_pool: Pair | None = None
-    average_pool: Annotated[tuple[Pad, Pad], BeforeValidator(_window)] | None = None  # or "global"
+    average_pool: Window | None = None
     channels: Count | None = None
     repeat: Annotated[int, Field(ge=1, le=1000)] = 1
 

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from adiabit.train.layers import BinaryConv2d, BinaryLinear, IntegerQuantizer
 
-MARGIN = 1 / 16  # in steps of a norm's input; the float32 rounding error of the largest is far below this
+MARGIN = 1 / 16  # in steps of a norm's input; with the rounding of float32 it is more
 CLOSE = 1 / 128  # the same, where a channel has several thresholds
+ERROR = 2.0**-20  # of a float32 batch norm, as a share of the threshold
 CANDIDATES = 256
 
 
@@ -48,9 +49,9 @@ def _clear(norm: Any, grid: float) -> None:
 
 def _one(threshold: Tensor, weight: Tensor) -> Tensor:
     """The move of each channel's only threshold."""
-    distance = threshold - threshold.round()
+    distance, margin = threshold - threshold.round(), MARGIN + ERROR * threshold.abs().clamp(max=1 / ERROR / 4)
     side = torch.where(distance == 0, -weight.sign(), distance.sign())
-    return torch.where(distance.abs() < MARGIN, side * MARGIN - distance, 0.0)
+    return torch.where(distance.abs() < margin, side * margin - distance, 0.0)
 
 
 def _several(thresholds: Tensor) -> Tensor:
@@ -58,5 +59,6 @@ def _several(thresholds: Tensor) -> Tensor:
     candidates = torch.arange(-CANDIDATES // 2, CANDIDATES // 2, device=thresholds.device) / CANDIDATES
     candidates = candidates[candidates.abs().argsort(stable=True)].double()
     moved = thresholds[:, None, :] + candidates[:, None]
-    room = (moved - moved.round()).abs().amin(dim=2).clamp(max=CLOSE)  # (C, candidates)
+    margin = CLOSE + ERROR * thresholds.abs().amax(dim=1, keepdim=True)
+    room = torch.minimum((moved - moved.round()).abs().amin(dim=2), margin)  # (C, candidates)
     return candidates[room.argmax(dim=1)]

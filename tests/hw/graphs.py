@@ -11,6 +11,8 @@ from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.stages import Memory, Stream, divisors
 from tests.hw.rtl.chain import B, Chain, S, U
 
+COUNTS = st.sampled_from([(1, B), (2, U), (3, S)])
+
 
 def regroup(chain: Chain, draw: st.DrawFn) -> Chain:
     """Lanes that one width converter reaches."""
@@ -36,18 +38,18 @@ def product(chain: Chain, rows: int, draw: st.DrawFn, **fields: Any) -> Chain:
     memory = draw(st.sampled_from([m for m in Memory if parallel or m is not Memory.HARDWIRED]))
     pe = rows if memory is Memory.HARDWIRED else draw(st.sampled_from(divisors(rows)))
     weights = draw(st.sampled_from([(-1, 1), (-1, 1), (-1, 0), (0, 1), (-1, 0, 1), (-4, 3)]))
-    out = draw(st.sampled_from([(1, B), (2, U)]))
-    return chain.mvu(rows, pe, weights=weights, memory=memory, **{"out": out, **fields})
+    fields = {"out": draw(COUNTS), "inverted": draw(st.booleans()), **fields}
+    return chain.mvu(rows, pe, weights=weights, memory=memory, **fields)
 
 
 def branch(chain: Chain, draw: st.DrawFn) -> Chain:
     """Nothing, or stages that keep rows and columns."""
     height, width, channels = chain.here.shape
-    kind = draw(st.sampled_from(["wire", "fifo", "threshold", "product", "same window", "pool"]))
+    kind = draw(st.sampled_from(["wire", "fifo", "threshold", "product", "same window", "pool", "channels"]))
     if kind == "fifo":
         chain.fifo(draw(st.integers(2, 5)))
     elif kind == "threshold":
-        regroup(chain, draw).threshold(*draw(st.sampled_from([(1, B), (2, U)])))
+        regroup(chain, draw).threshold(*draw(COUNTS), inverted=draw(st.booleans()))
     elif kind == "product":
         product(regroup(chain, draw), draw(st.sampled_from([channels, 2, 4])), draw)
     elif kind == "same window" and min(height, width) > 1:
@@ -60,7 +62,13 @@ def branch(chain: Chain, draw: st.DrawFn) -> Chain:
     elif kind == "pool" and min(height, width) > 1:
         value = draw(st.sampled_from([-1, 1] if chain.here.kind is B else [0, 1]))
         regroup(chain, draw).pad((1, 0), (0, 1), value if chain.here.range[0] <= value else 0)
-        chain.window((2, 2), flat=True).pool((1, 4))
+        chain.window((2, 2), flat=True)
+        chain.pool((1, 4)) if draw(st.booleans()) else chain.sums((1, 4))
+    elif kind == "channels":
+        front, back = draw(st.sampled_from([(1, 0), (2, 2), (0, 3)]))
+        lanes = [n for n in divisors(channels) if front % n == back % n == 0]
+        value = draw(st.sampled_from([-1, 1] if chain.here.kind is B else [0, 1]))
+        to_lanes(chain, draw(st.sampled_from(lanes))).more_channels(front, back, value)
     return chain
 
 
@@ -87,11 +95,12 @@ def join(chain: Chain, ends: tuple[Stream, ...], draw: st.DrawFn) -> Chain:
     if way == "select product":
         rows, pe = others[0].channels, draw(st.sampled_from(divisors(others[0].channels)))
         select = to_lanes(chain.at(others[0]), pe).here
-        return regroup(chain.at(first), draw).mvu(rows, pe, select=select, out=draw(st.sampled_from([(1, B), (2, U)])))
+        fields: dict[str, Any] = {"select": select, "out": draw(COUNTS), "inverted": draw(st.booleans())}
+        return regroup(chain.at(first), draw).mvu(rows, pe, **fields)
     lanes = draw(st.sampled_from(divisors(first.channels)))
     ends = tuple(to_lanes(chain.at(s), lanes).here for s in ends)
     if way == "select":
-        return chain.at(ends[0]).threshold(*draw(st.sampled_from([(1, B), (2, U)])), select=ends[1])
+        return chain.at(ends[0]).threshold(*draw(COUNTS), select=ends[1], inverted=draw(st.booleans()))
     return chain.at(ends[0]).add(ends[1])
 
 
@@ -110,8 +119,8 @@ def block(chain: Chain, draw: st.DrawFn, depth: int) -> Chain:
         last = join(chain, (ends.pop(), ends.pop()), draw).here
         ends.append(last)
     join(chain, tuple(draw(st.permutations(ends))), draw)
-    if chain.here.bits > 2:
-        chain.threshold(*draw(st.sampled_from([(1, B), (2, U)])))
+    if chain.here.bits > 3:
+        chain.threshold(*draw(COUNTS))
     return chain
 
 
@@ -124,5 +133,6 @@ def graphs(draw: st.DrawFn) -> Accelerator:
     for _ in range(draw(st.integers(1, 2))):
         block(chain, draw, draw(st.integers(0, 1)))
         if draw(st.booleans()) and min(chain.here.shape[:2]) > 1:
-            regroup(chain, draw).pool((2, 2))
+            regroup(chain, draw)
+            chain.pool((2, 2)) if draw(st.booleans()) else chain.sums((2, 2))
     return chain.end()

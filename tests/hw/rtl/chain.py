@@ -74,13 +74,18 @@ class Chain:
         thresholds[: len(corners), 0] = corners
         return np.sort(thresholds, axis=1)
 
-    def threshold(self, bits: int, kind: Kind, select: Stream | None = None) -> Chain:
+    def _flips(self, channels: int, *, inverted: bool) -> Any:
+        """Which channels are inverted: the first, and half of the others."""
+        return np.where(np.arange(channels) == 0, 1, self.rng.integers(0, 2, channels)) if inverted else None
+
+    def threshold(self, bits: int, kind: Kind, select: Stream | None = None, *, inverted: bool = False) -> Chain:
         """Thresholds to `bits`, which the elements of `select` choose."""
         out = self._next(bits=bits, kind=kind)
         values = some_frames(self.here, self.rng, 64).reshape(-1, out.channels)
         codes = 2**select.bits if select else 0
         thresholds = self._thresholds(values, out, *self.here.range, codes)
-        return self._add(Threshold, out, more=(select,) if select else (), thresholds=thresholds)
+        flips = self._flips(out.channels, inverted=inverted)
+        return self._add(Threshold, out, more=(select,) if select else (), thresholds=thresholds, inverted=flips)
 
     def mvu(
         self,
@@ -91,6 +96,7 @@ class Chain:
         out: tuple[int, Kind] | None = (1, B),
         flat: bool = False,
         select: Stream | None = None,
+        inverted: bool = False,
         **fields: Any,
     ) -> Chain:
         """A matrix: `weights` bits a weight, or their values; `out` None puts out the accumulator.
@@ -117,7 +123,7 @@ class Chain:
         frames[0] = np.where(values[min(2, rows - 1)] > 0, most, least)  # what the bench sends too
         sums = accumulators(values, self.here, frames).reshape(-1, rows).astype(np.int64)
         thresholds = self._thresholds(sums, result, low, high, 2**select.bits if select else 0)
-        more = (select,) if select else ()
+        more, fields = (select,) if select else (), {**fields, "inverted": self._flips(rows, inverted=inverted)}
         return self._add(MatrixVector, result, more=more, weights=values, thresholds=thresholds, **fields)
 
     def at(self, here: Stream) -> Chain:
@@ -168,6 +174,12 @@ class Chain:
         height, width, channels = self.here.shape
         shape = (before[0] + height + after[0], before[1] + width + after[1], channels)
         return self._add(Pad, self._next(shape=shape), before=before, after=after, value=value)
+
+    def more_channels(self, front: int, back: int, value: int) -> Chain:
+        """Channels of a value around those of each pixel."""
+        height, width, channels = self.here.shape
+        out = self._next(shape=(height, width, front + channels + back))
+        return self._add(Pad, out, before=(0, 0), after=(0, 0), value=value, channels=(front, back))
 
     def pool(self, kernel: tuple[int, int]) -> Chain:
         """The largest of each block."""
