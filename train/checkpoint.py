@@ -17,12 +17,15 @@ from adiabit.errors import UserError
 from adiabit.train.layers import BinaryConv2d, BinaryLinear
 from adiabit.train.methods import MethodConfig
 from adiabit.train.network import Network
-from adiabit.train.quantizers import quantizers, sign
+from adiabit.train.quantizers import BipolarQuantizer, quantizers, sign
 from adiabit.train.table import Count, Table
 from adiabit.train.topology import ModelConfig
 
 MODEL, TENSORS = "model.json", "model.pt"
 AGAIN = "delete it and run `adiabit train` again"
+COMPARED = (  # keys of [model] that determine what a network computes
+    "input_bits", "layers", "pool", "shortcut_bits", "scale", "preactivation", "rprelu", "first_bits", "last_bits",
+)  # fmt: skip
 
 
 class ModelCard(Table):
@@ -51,15 +54,20 @@ class ModelCard(Table):
 
 
 def save_model(folder: Path, net: nn.Module, card: ModelCard) -> None:
-    """Write `model.pt`, then `model.json`; the weights of a hard network are stored as signs, one byte each."""
+    """Write `model.pt`, then `model.json`; binary weights of a hard network are stored as signs, one byte each."""
     state = dict(net.state_dict())
     if card.hard:
-        for name, module in net.named_modules():
-            if isinstance(module, BinaryLinear | BinaryConv2d):
-                state[f"{name}.weight"] = sign(module.weight.detach()).to(torch.int8)
+        for name in _binary(net):
+            state[f"{name}.weight"] = sign(state[f"{name}.weight"].detach()).to(torch.int8)
     with files.written(folder / TENSORS) as aside:
         torch.save(state, aside)
     files.write_text(folder / MODEL, card.model_dump_json(indent=1) + "\n")
+
+
+def _binary(net: nn.Module) -> set[str]:
+    """The names of the products with weights of -1 and +1."""
+    products = ((n, m) for n, m in net.named_modules() if isinstance(m, BinaryLinear | BinaryConv2d))
+    return {name for name, module in products if isinstance(module.quantizer, BipolarQuantizer)}
 
 
 def load_card(folder: Path) -> ModelCard:
@@ -77,7 +85,8 @@ def load_card(folder: Path) -> ModelCard:
 def check_topology(folder: Path, model: ModelConfig) -> None:
     """`UserError` where the network in `folder` is not the one that the recipe's [model] describes."""
     found = load_card(folder).model
-    for key, attribute in {"hidden": "hidden", "input_bits": "input_bits", "layers": "blocks", "pool": "pool"}.items():
+    for key in ("hidden", *COMPARED):
+        attribute = "blocks" if key == "layers" else key
         expected, actual = getattr(model, attribute), getattr(found, attribute)
         if expected != actual:
             raise UserError(
@@ -118,7 +127,7 @@ def _check_tensors(path: Path, state: dict[Any, Any], net: Network, card: ModelC
             f"{path}: tensor {name[:100]} is {found.get(name, 'missing')}, but {MODEL} ({card.model.topology}, "
             f"{card.method.name}) needs {shapes.get(name, 'none')}; the two files must come from the same training"
         )
-    products = {name for name, module in net.named_modules() if isinstance(module, BinaryLinear | BinaryConv2d)}
+    products = _binary(net)
     for name, value in state.items():
         signs = card.hard and name.removesuffix(".weight") in products
         _check_values(f"{path}: tensor {name}", value, {expected[name].dtype} | ({torch.int8} if signs else set()))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import nn
 from adiabit.errors import UserError
 from adiabit.train.absorb import absorb_scales
 from adiabit.train.blocks import Layer
+from adiabit.train.checkpoint import ModelCard, check_topology, load_model, save_model
 from adiabit.train.layers import (
     BinaryActivation,
     BinaryConv2d,
@@ -227,3 +229,18 @@ def test_thresholds_of_streams_keep_away_from_sums() -> None:
         deviation = (norm.running_var + norm.eps).sqrt() / norm.weight
         thresholds = norm.running_mean[:, None] + (torch.tensor(norm.bounds) - norm.bias[:, None]) * deviation[:, None]
         assert (thresholds - thresholds.round()).abs().min() >= CLOSE - 1e-4
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_checkpoint_keeps_what_the_network_computes(name: str, tmp_path: Path) -> None:
+    net = absorb_scales(network(name).eval())
+    card = ModelCard(model=net.config, method=METHODS.validate("ste"), hard=True, frame=FRAME, classes=3)
+    save_model(tmp_path, net, card)
+    check_topology(tmp_path, net.config)
+    frames = torch.randint(0, 256, (16, 2, 8, 8)).float()
+    loaded = load_model(tmp_path)
+    with hardened(net), torch.no_grad():
+        assert torch.equal(loaded(frames), net.eval()(frames))
+    if net.config.shortcut_bits > 1:
+        with pytest.raises(UserError, match="shortcut_bits = "):
+            check_topology(tmp_path, net.config.model_copy(update={"shortcut_bits": 5}))
