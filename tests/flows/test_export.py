@@ -19,7 +19,7 @@ from adiabit.flows.ladder import Vectors, load_rungs
 from adiabit.train.checkpoint import ModelCard, load_card, load_model, save_model
 from adiabit.train.config import ModelConfig
 from adiabit.train.data import Dataset, Split
-from adiabit.train.data.cifar10 import Cifar10
+from adiabit.train.data.cifar import Cifar10
 from adiabit.train.data.mnist import Digits
 from adiabit.train.measure import reestimate
 from adiabit.train.network import Network

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import random
 import shutil
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from adiabit.flows.ladder import load_rungs
 from adiabit.hw import storage
 from adiabit.train import data
 from adiabit.train.checkpoint import ModelCard, load_model, save_model
-from adiabit.train.data import DATASETS, cifar10, mnist
+from adiabit.train.data import DATASETS, cifar, mnist
 from adiabit.train.methods.ste import Ste
 from adiabit.train.network import Network
 from adiabit.train.topology import ModelConfig
@@ -86,10 +87,10 @@ def _idx(folder: Path, rng: np.random.Generator) -> None:
         (folder / f"{name}{'.gz' * packed}").write_bytes(gzip.compress(content) if packed else content)
 
 
-def _cifar(folder: Path, rng: np.random.Generator) -> None:
-    for name in cifar10.FILES:
-        records = rng.integers(0, 256, (10, 3073), np.uint8)
-        records[:, 0] = np.arange(10)
+def _cifar(folder: Path, rng: np.random.Generator, version: cifar.Binary = cifar.CIFAR10) -> None:
+    for name in version.files:
+        records = rng.integers(0, 256, (40, version.record), np.uint8)
+        records[:, : len(version.labels)] = np.arange(40)[:, None] % 10
         (folder / name).write_bytes(records.tobytes())
 
 
@@ -109,7 +110,13 @@ def _speech(folder: Path, rng: np.random.Generator) -> None:
                 file.writeframes(rng.integers(-9999, 9999, 900, np.int16).tobytes())
 
 
-WRITERS = {"mnist": _idx, "cifar10": _cifar, "catdog": _pets, "spoken-digits": _speech}
+WRITERS: dict[str, Callable[[Path, np.random.Generator], None]] = {
+    "mnist": _idx,
+    "cifar10": _cifar,
+    "cifar100": functools.partial(_cifar, version=cifar.CIFAR100),
+    "catdog": _pets,
+    "spoken-digits": _speech,
+}
 
 
 @rounds(12, 100, 1000)

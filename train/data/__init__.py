@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field, PlainValidator, SerializeAsAny
 
@@ -36,12 +36,15 @@ class Source:
 class DataTable(Table):
     """`[data]` of a recipe: a name, to which a data set's own table adds its keys, its source and its loader."""
 
-    source: ClassVar[Source]
-
     dataset: str
     dir: Path | None = None  # folder of the files; else ADIABIT_DATA
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.1  # share of the training split, stratified
     seed: Seed = 0  # of the validation split
+
+    @property
+    def source(self) -> Source:
+        """What its frames are; where no key matters, a class variable."""
+        raise NotImplementedError
 
     def splits(self) -> tuple[Split, Split]:
         """Training and test split; `UserError` says what is missing or damaged and how to get it."""
