@@ -22,7 +22,7 @@ from adiabit.train.data.files import Split, checked_file, stratified
 from adiabit.train.registry import Registry, discover
 from adiabit.train.table import Seed, Table
 
-__all__ = ["DATASETS", "DataConfig", "DataTable", "Dataset", "Source", "Split", "digest", "load"]
+__all__ = ["DATASETS", "DataConfig", "DataTable", "Dataset", "Source", "Split", "digest", "load", "load_test"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,10 @@ class DataTable(Table):
     def splits(self) -> tuple[Split, Split]:
         """Training and test split; `UserError` says what is missing or damaged and how to get it."""
         raise NotImplementedError
+
+    def test(self) -> Split:
+        """The test split alone, for a data set whose training split is costly to read."""
+        return self.splits()[1]
 
     def files(self) -> Mapping[str, Path]:
         """The files that :meth:`splits` reads, by a name that does not depend on where they lie."""
@@ -86,6 +90,11 @@ def load(config: DataConfig) -> Dataset:
             "choose another share"
         )
     return Dataset(train.take(~held), train.take(held), test)
+
+
+def load_test(config: DataConfig) -> Split:
+    """The test split of :func:`load`."""
+    return config.test()
 
 
 def digest(config: DataConfig) -> str:
