@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -58,6 +59,10 @@ class DataTable(Table):
         """The files that :meth:`splits` reads, by a name that does not depend on where they lie."""
         return {}
 
+    def content(self, path: Path) -> bytes:
+        """What of a file enters the digest; `UserError` where it cannot be read."""
+        return read_bytes(checked_file(path, ""), "")
+
     def version(self) -> str:
         """What identifies data that does not come from files."""
         return ""
@@ -102,15 +107,9 @@ def digest(config: DataConfig) -> str:
     hashed = hashlib.sha256(config.version().encode())
     for name, path in config.files().items():
         hashed.update(f"{name}\n".encode())
-        hashed.update(_content(path))
+        with suppress(UserError):  # the loader reports the file or leaves it out
+            hashed.update(config.content(path))
     return hashed.hexdigest()
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return read_bytes(checked_file(path, ""), "")
-    except UserError:  # the loader reports the file or leaves it out
-        return b""
 
 
 discover(__name__)
