@@ -19,7 +19,7 @@ from adiabit.flows.ladder import Rung, RungName, Vectors, save_rungs
 from adiabit.train.blocks import Shape
 from adiabit.train.checkpoint import load_card, load_model
 from adiabit.train.config import DataConfig
-from adiabit.train.data import load
+from adiabit.train.data import load_test
 from adiabit.train.measure import logits, pixels
 from adiabit.train.schedule import HARD
 
@@ -60,9 +60,7 @@ def make_vectors(net: nn.Module, data: DataConfig, frame: Shape, limit: int | No
             f"recipe: [data]: frames of {data.dataset} have shape {source.shape}, but the network takes {frame}; "
             "use the data set that it was trained on"
         )
-    test, extra = load(data).shaped(frame).test, corners(frame)
-    if limit is not None and limit < len(test.labels):
-        test = test.take(np.linspace(0, len(test.labels) - 1, limit).round().astype(np.int64))
+    test, extra = load_test(data).shaped(frame).spread(limit), corners(frame)
     frames = np.concatenate([test.frames, extra])
     computed = logits(net, torch.from_numpy(frames)).numpy()
     if not np.isfinite(computed).all():

@@ -142,7 +142,7 @@ class Pipeline:
             raise UserError("target.verified: missing; give the file that the driver's --save wrote on the board")
         return self.recipe.target.verified
 
-    @property
+    @cached_property
     def data_digest(self) -> str:
         """A digest of the data set's files."""
         from adiabit.train.data import digest

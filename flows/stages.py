@@ -82,9 +82,9 @@ def _compile(run: Pipeline, folder: Path, exported: Path | None = None) -> None:
 
     test = None
     if run.labelled:
-        from adiabit.train.data import load
+        from adiabit.train.data import load_test
 
-        split = load(run.recipe.data).test
+        split = load_test(run.recipe.data).spread(run.recipe.export.frames)
         test = split.frames, split.labels
     vectors = Vectors.load(exported) if exported else None
     compile_model(
@@ -97,7 +97,7 @@ def _compile_settings(run: Pipeline) -> Settings:
 
     fold = run.recipe.compile.fold
     return {
-        **run.tables("compile", *(["data"] if run.labelled else [])),
+        **run.tables("compile", *(["data", "export"] if run.labelled else [])),
         "model": digest(run.model) if run.recipe.onnx else None,  # otherwise the export stage's folder is in the key
         "folding": file_digest(fold.finn_json) if fold.finn_json else None,
         "board": run.board if fold.free else None,

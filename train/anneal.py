@@ -38,7 +38,8 @@ class Anneal(L.Callback):
     def __init__(self, config: TrainConfig, net: Network, splits: Dataset, settings: dict[str, Any]) -> None:
         self.config, self.net, self.settings = config, net, settings
         self.frames, self.labels = tensors(splits.validation)
-        self.sample = shuffled(tensors(splits.train)[0])[: IMAGES if self.frames.ndim == 4 else SAMPLE]
+        sample = shuffled(len(splits.train))[: IMAGES if self.frames.ndim == 4 else SAMPLE]
+        self.sample = tensors(splits.train)[0][sample]
         self.method = net.method
         self.schedule = self.method.schedule()
         self.history: dict[str, list[Any]] = {key: [] for key in HISTORY}

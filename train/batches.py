@@ -20,7 +20,7 @@ from adiabit.train.measure import tensors
 
 
 class Batches:
-    """The training split in memory; seed and epoch alone determine the order. Each process has its part of a batch."""
+    """The training split; seed and epoch alone determine the order. Each process has its part of a batch."""
 
     def __init__(self, split: Split, image: Shape, config: TrainConfig, learner: L.LightningModule) -> None:
         self.frames, self.labels = tensors(split)

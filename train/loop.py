@@ -58,7 +58,7 @@ def fit(
             _fit(task, splits, folder, progress, quiet)
         else:
             launch(_fit_worker, (task, folder, progress, quiet), devices=train.devices, machines=train.machines,
-                   rendezvous=rendezvous, task=task.digest(splits), folder=folder,
+                   rendezvous=rendezvous, task=task.digest(), folder=folder,
                    tell=(lambda _: None) if quiet else _tell)  # fmt: skip
     finally:
         torch.set_num_threads(threads)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measuring a network in eval mode: logits, accuracy, batch-norm statistics.
 
-Frames are uint8 tensors as the host sends them: (N, features), or images (N, H, W, C).
+Frames are uint8 as the host sends them, (N, features) or images (N, H, W, C): tensors, or a split that is read part by
+part because it may exceed the memory.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -20,14 +23,32 @@ def copy_of_state(net: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in net.state_dict().items()}
 
 
-def tensors(split: Split) -> tuple[Tensor, Tensor]:
-    """Frames (N, ...) uint8 and labels (N,) int64 as tensors."""
-    return torch.from_numpy(split.frames), torch.from_numpy(split.labels)
+@dataclass(frozen=True)
+class Frames:
+    """The frames of a split, indexed like a tensor (N, ...); what is indexed is read."""
+
+    split: Split
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        return torch.from_numpy(self.split.read(rows.numpy()))
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self.split.stored.ndim
 
 
-def shuffled(frames: Tensor) -> Tensor:
-    """The frames in a fixed random order: data sets may be sorted by class."""
-    return frames[torch.randperm(len(frames), generator=torch.Generator().manual_seed(0))]
+def tensors(split: Split) -> tuple[Frames, Tensor]:
+    """Frames (N, ...) uint8 and labels (N,) int64."""
+    return Frames(split), torch.from_numpy(split.labels)
+
+
+def shuffled(count: int) -> Tensor:
+    """So many rows in a fixed random order: data sets may be sorted by class."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))
 
 
 def pixels(frames: Tensor) -> Tensor:
@@ -35,28 +56,29 @@ def pixels(frames: Tensor) -> Tensor:
     return (frames.permute(0, 3, 1, 2) if frames.ndim == 4 else frames).float()
 
 
-def block_of(frames: Tensor) -> int:
+def block_of(frames: Tensor | Frames) -> int:
     """The number of such frames per step."""
     return IMAGES if frames.ndim == 4 else BLOCK
 
 
 @torch.no_grad()
-def logits(net: nn.Module, frames: Tensor) -> Tensor:
+def logits(net: nn.Module, frames: Tensor | Frames) -> Tensor:
     """Frames (N, ...) uint8 -> logits (N, classes), computed in eval mode; the network's mode is restored."""
     training, device = net.training, next(net.parameters()).device
     net.eval()
-    out = torch.cat([net(pixels(part.to(device))) for part in frames.split(block_of(frames))])
+    parts = torch.arange(len(frames)).split(block_of(frames))
+    out = torch.cat([net(pixels(frames[part].to(device))) for part in parts])
     net.train(training)
     return out
 
 
-def accuracy(net: nn.Module, frames: Tensor, labels: Tensor) -> float:
+def accuracy(net: nn.Module, frames: Tensor | Frames, labels: Tensor) -> float:
     """Share of frames whose largest logit is that of their label."""
     return float((logits(net, frames).argmax(1).cpu() == labels).float().mean())
 
 
 @torch.no_grad()
-def reestimate(net: nn.Module, frames: Tensor, passes: int) -> None:
+def reestimate(net: nn.Module, frames: Tensor | Frames, passes: int) -> None:
     """Re-estimate the batch-norm statistics as plain averages over `passes` passes of frames (N, ...).
 
     Like `torch.optim.swa_utils.update_bn`, but only the batch norms leave eval mode: no dropout, no noise.
@@ -69,10 +91,10 @@ def reestimate(net: nn.Module, frames: Tensor, passes: int) -> None:
         norm.reset_running_stats()
         norm.momentum = None
         norm.train()
-    frames = shuffled(frames)  # the variances of the parts are averaged
+    order = shuffled(len(frames))  # the variances of the parts are averaged
     for _ in range(passes):
-        for part in frames.chunk(-(-len(frames) // block_of(frames))):  # even parts: one frame has no variance
-            net(pixels(part.to(device)))
+        for part in order.chunk(-(-len(frames) // block_of(frames))):  # even parts: one frame has no variance
+            net(pixels(frames[part].to(device)))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     net.train(training)

@@ -7,13 +7,11 @@ import copy
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from adiabit.train.absorb import absorb_scales
 from adiabit.train.anneal import Anneal
 from adiabit.train.checkpoint import ModelCard, save_model, write_json
 from adiabit.train.config import ModelConfig, TrainConfig
-from adiabit.train.data import Dataset
+from adiabit.train.data import Dataset, Split
 from adiabit.train.margins import clear_thresholds
 from adiabit.train.measure import accuracy, reestimate, tensors
 from adiabit.train.network import Network
@@ -31,15 +29,14 @@ def save_results(
     net.to(config.device)  # Lightning has moved it back to the CPU
     candidates = [_hard_candidate(net, c, splits, config) for c in (anneal.best, anneal.candidate())]
     chosen = max(candidates, key=lambda c: float(c["hard_validation"]))
-    validation, test = tensors(splits.validation), tensors(splits.test)
-    hard_test = _hard_accuracy(chosen["hard_net"], test)
+    hard_test = _hard_accuracy(chosen["hard_net"], splits.test)
     net.load_state_dict(chosen["state"])
     set_quantizers(net, chosen["settings"])
     metrics = {
         "method": config.method.name,
-        "soft_validation": accuracy(net, *validation),
+        "soft_validation": accuracy(net, *tensors(splits.validation)),
         "hard_validation": chosen["hard_validation"],
-        "soft_test": accuracy(net, *test),
+        "soft_test": accuracy(net, *tensors(splits.test)),
         "hard_test": hard_test,
         "epochs": len(anneal.history["epoch"]),
         "chosen_epoch": chosen["epoch"],
@@ -73,9 +70,9 @@ def _hard_candidate(net: Network, candidate: dict[str, Any], splits: Dataset, co
         clear_thresholds(hard)
     else:
         hard = copy.deepcopy(net)
-    return {**candidate, "hard_net": hard, "hard_validation": _hard_accuracy(hard, tensors(splits.validation))}
+    return {**candidate, "hard_net": hard, "hard_validation": _hard_accuracy(hard, splits.validation)}
 
 
-def _hard_accuracy(net: Network, split: tuple[Tensor, Tensor]) -> float:
+def _hard_accuracy(net: Network, split: Split) -> float:
     with hardened(net):
-        return accuracy(net, *split)
+        return accuracy(net, *tensors(split))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adiabit.train.config import ModelConfig, TrainConfig
-from adiabit.train.data import DataConfig, Dataset, load
+from adiabit.train.data import DataConfig, Dataset, digest, load
 from adiabit.train.network import Network
 
 
@@ -42,12 +42,9 @@ class Task:
         return {"data": self.data.model_dump(mode="json", exclude={"dir"}), "model": self.model.model_dump(mode="json"),
                 "train": self.train.model_dump(mode="json")}  # fmt: skip
 
-    def digest(self, splits: Dataset) -> str:
-        """A digest of what all machines must have in common: the settings without paths, and the frames."""
+    def digest(self) -> str:
+        """A digest of what all machines must have in common: the settings without paths, and the data set's files."""
         settings = self.settings
         if settings["train"]["distill"]:
             settings["train"]["distill"].pop("teacher")
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-        for split in (splits.train, splits.validation):
-            digest.update(split.frames.tobytes() + split.labels.tobytes())
-        return digest.hexdigest()
+        return hashlib.sha256(json.dumps([settings, digest(self.data)], sort_keys=True).encode()).hexdigest()

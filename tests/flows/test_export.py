@@ -18,8 +18,8 @@ from adiabit.flows.finn.execute import run_qonnx
 from adiabit.flows.ladder import Vectors, load_rungs
 from adiabit.train.checkpoint import ModelCard, load_card, load_model, save_model
 from adiabit.train.config import ModelConfig
-from adiabit.train.data import Dataset, Split
-from adiabit.train.data.cifar10 import Cifar10
+from adiabit.train.data import Split
+from adiabit.train.data.cifar import Cifar10
 from adiabit.train.data.mnist import Digits
 from adiabit.train.measure import reestimate
 from adiabit.train.network import Network
@@ -33,7 +33,7 @@ def _few_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test split of random pixels in the place of the data set."""
     rng = np.random.default_rng(1)
     split = Split(rng.integers(0, 256, (FRAMES, 784), dtype=np.uint8), rng.integers(0, 10, FRAMES))
-    monkeypatch.setattr(exporting, "load", lambda _: Dataset(split, split, split))
+    monkeypatch.setattr(exporting, "load_test", lambda _: split)
 
 
 DENSE = {"topology": "free", "widths": (24, 16), "input_bits": 1}

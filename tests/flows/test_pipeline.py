@@ -14,6 +14,8 @@ import pytest
 from adiabit.flows.ladder import StageName
 from adiabit.flows.pipeline import Pipeline
 from adiabit.flows.recipe import load
+from adiabit.flows.stages import STAGES
+from adiabit.train.data import Split
 from tests.flows.conftest import Net
 
 
@@ -36,6 +38,19 @@ def test_the_split_of_labelled_data_belongs_to_the_key(compile_key: Callable[...
     assert first == compile_key("data.split=speaker", "data.speaker=theo", "data.dir=elsewhere")
     assert first != compile_key("data.split=speaker", "data.speaker=jackson")
     assert first != compile_key()
+
+
+def test_the_number_of_labelled_frames_is_limited_and_belongs_to_the_key(
+    compile_key: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert compile_key("export.frames=3") != compile_key("export.frames=4")
+    given: dict[str, Any] = {}
+    split = Split(np.arange(9, dtype=np.uint8)[:, None], np.arange(9))
+    monkeypatch.setattr("adiabit.train.data.load_test", lambda _: split)
+    monkeypatch.setattr("adiabit.flows.finn.stage.compile_model", lambda *_, **named: given.update(named))
+    run = Pipeline(load(tmp_path / "net.toml", ["export.frames=3"]), tmp_path)
+    STAGES[StageName.COMPILE].make(run, tmp_path)
+    assert [part.ravel().tolist() for part in given["test"]] == [[0, 4, 8], [0, 4, 8]]
 
 
 def test_the_board_belongs_to_the_key_where_it_chooses_the_folding(compile_key: Callable[..., Any]) -> None:

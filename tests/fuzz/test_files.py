@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import random
 import shutil
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from adiabit.flows.ladder import load_rungs
 from adiabit.hw import storage
 from adiabit.train import data
 from adiabit.train.checkpoint import ModelCard, load_model, save_model
-from adiabit.train.data import DATASETS, cifar10, mnist
+from adiabit.train.data import DATASETS, cifar, imagenet, mnist
 from adiabit.train.methods.ste import Ste
 from adiabit.train.network import Network
 from adiabit.train.topology import ModelConfig
@@ -86,10 +87,10 @@ def _idx(folder: Path, rng: np.random.Generator) -> None:
         (folder / f"{name}{'.gz' * packed}").write_bytes(gzip.compress(content) if packed else content)
 
 
-def _cifar(folder: Path, rng: np.random.Generator) -> None:
-    for name in cifar10.FILES:
-        records = rng.integers(0, 256, (10, 3073), np.uint8)
-        records[:, 0] = np.arange(10)
+def _cifar(folder: Path, rng: np.random.Generator, version: cifar.Binary = cifar.CIFAR10) -> None:
+    for name in version.files:
+        records = rng.integers(0, 256, (40, version.record), np.uint8)
+        records[:, : len(version.labels)] = np.arange(40)[:, None] % 10
         (folder / name).write_bytes(records.tobytes())
 
 
@@ -101,6 +102,15 @@ def _pets(folder: Path, rng: np.random.Generator) -> None:
             picture.save(folder / name / f"{number}.{'png' if number % 2 else 'jpg'}")
 
 
+def _imagenet(folder: Path, rng: np.random.Generator) -> None:
+    for split in ("train", "val"):
+        for name in ("n01440764", "n02105855"):
+            (folder / split / name).mkdir(parents=True)
+            for number in range(6):
+                picture = Image.fromarray(rng.integers(0, 256, (19, 28, 3), np.uint8))
+                picture.save(folder / split / name / f"{number}.JPEG", "JPEG")
+
+
 def _speech(folder: Path, rng: np.random.Generator) -> None:
     for digit in range(3):
         for index in range(10):
@@ -109,21 +119,32 @@ def _speech(folder: Path, rng: np.random.Generator) -> None:
                 file.writeframes(rng.integers(-9999, 9999, 900, np.int16).tobytes())
 
 
-WRITERS = {"mnist": _idx, "cifar10": _cifar, "catdog": _pets, "spoken-digits": _speech}
+WRITERS: dict[str, Callable[[Path, np.random.Generator], None]] = {
+    "mnist": _idx,
+    "cifar10": _cifar,
+    "cifar100": functools.partial(_cifar, version=cifar.CIFAR100),
+    "catdog": _pets,
+    "imagenet": _imagenet,
+    "spoken-digits": _speech,
+}
+KEYS: dict[str, dict[str, Any]] = {"imagenet": {"size": 8, "classes": 2}}
 
 
-@rounds(12, 100, 1000)
-def test_data(seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@rounds(14, 140, 1000)
+def test_data(seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     name = sorted(WRITERS)[seed % len(WRITERS)]
-    WRITERS[name](tmp_path, np.random.default_rng(seed))
-    config = DATASETS.validate({"dataset": name, "dir": tmp_path, "validation": 0.3})
+    monkeypatch.setattr(imagenet, "CACHE", tmp_path / "cache")
+    (folder := tmp_path / "data").mkdir()
+    WRITERS[name](folder, np.random.default_rng(seed))
+    config = DATASETS.validate({"dataset": name, "dir": folder, "validation": 0.3, **KEYS.get(name, {})})
     whole = data.load(config)
-    what = spoil(tmp_path, seed)
+    shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+    what = spoil(folder, seed)
     try:
         data.digest(config)
         loaded = data.load(config)
     except UserError as error:
-        told(error, tmp_path, what)
+        told(error, folder, what)
         return
     left_out = capsys.readouterr().err.count("left out")
     for split in ("train", "validation", "test"):

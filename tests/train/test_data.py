@@ -141,7 +141,7 @@ def test_no_more_is_unpacked_than_was_announced(tmp_path: Path) -> None:
     ],
     ids=["nothing", "file", "dangling", "loop", "pipe"],
 )
-@pytest.mark.parametrize("dataset", ["mnist", "cifar10", "catdog", "spoken-digits"])
+@pytest.mark.parametrize("dataset", ["mnist", "cifar10", "cifar100", "catdog", "imagenet", "spoken-digits"])
 def test_a_folder_that_is_none_is_told(
     tmp_path: Path, dataset: str, put: Callable[[Path], object], reason: str
 ) -> None:

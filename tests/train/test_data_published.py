@@ -34,6 +34,15 @@ def test_cifar10() -> None:
 
 
 @pytest.mark.data
+def test_cifar100() -> None:
+    dataset = load("cifar-100-binary", dataset="cifar100")
+    assert [len(s.labels) for s in (dataset.train, dataset.validation, dataset.test)] == [45_000, 5_000, 10_000]
+    assert np.bincount(dataset.test.labels).tolist() == [100] * 100
+    assert dataset.test.labels[:3].tolist() == [49, 33, 72]  # mountain, forest, seal
+    assert np.bincount(load("cifar-100-binary", dataset="cifar100", labels="coarse").test.labels).tolist() == [500] * 20
+
+
+@pytest.mark.data
 def test_cats_and_dogs() -> None:
     dataset = load("PetImages", dataset="catdog")
     sizes = [len(s.labels) for s in (dataset.train, dataset.validation, dataset.test)]

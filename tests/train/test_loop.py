@@ -272,7 +272,8 @@ def test_square_hinge_counts_the_classes_of_the_data_set() -> None:
 def test_what_re_estimates_during_the_anneal_has_all_classes() -> None:
     splits = load(Digits()).shaped((28, 28, 1))
     callback = anneal.Anneal(TrainConfig(), Network(SMALL_CONV, "ste", frame=(28, 28, 1)), splits, {})
-    order = {frame.numpy().tobytes(): label for frame, label in zip(*measure.tensors(splits.train), strict=True)}
+    train = splits.train
+    order = {frame.tobytes(): label for frame, label in zip(train.frames, torch.from_numpy(train.labels), strict=True)}
     labels = torch.stack([order[frame.numpy().tobytes()] for frame in callback.sample])
     assert len(labels) == anneal.IMAGES < len(splits.train.labels)
     assert labels.bincount().min() > 150  # of 200

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field, PlainValidator, SerializeAsAny
 
@@ -22,7 +23,7 @@ from adiabit.train.data.files import Split, checked_file, stratified
 from adiabit.train.registry import Registry, discover
 from adiabit.train.table import Seed, Table
 
-__all__ = ["DATASETS", "DataConfig", "DataTable", "Dataset", "Source", "Split", "digest", "load"]
+__all__ = ["DATASETS", "DataConfig", "DataTable", "Dataset", "Source", "Split", "digest", "load", "load_test"]
 
 
 @dataclass(frozen=True)
@@ -36,20 +37,31 @@ class Source:
 class DataTable(Table):
     """`[data]` of a recipe: a name, to which a data set's own table adds its keys, its source and its loader."""
 
-    source: ClassVar[Source]
-
     dataset: str
     dir: Path | None = None  # folder of the files; else ADIABIT_DATA
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.1  # share of the training split, stratified
     seed: Seed = 0  # of the validation split
 
+    @property
+    def source(self) -> Source:
+        """What its frames are; where no key matters, a class variable."""
+        raise NotImplementedError
+
     def splits(self) -> tuple[Split, Split]:
         """Training and test split; `UserError` says what is missing or damaged and how to get it."""
         raise NotImplementedError
 
+    def test(self) -> Split:
+        """The test split alone, for a data set whose training split is costly to read."""
+        return self.splits()[1]
+
     def files(self) -> Mapping[str, Path]:
         """The files that :meth:`splits` reads, by a name that does not depend on where they lie."""
         return {}
+
+    def content(self, path: Path) -> bytes:
+        """What of a file enters the digest; `UserError` where it cannot be read."""
+        return read_bytes(checked_file(path, ""), "")
 
     def version(self) -> str:
         """What identifies data that does not come from files."""
@@ -85,20 +97,19 @@ def load(config: DataConfig) -> Dataset:
     return Dataset(train.take(~held), train.take(held), test)
 
 
+def load_test(config: DataConfig) -> Split:
+    """The test split of :func:`load`."""
+    return config.test()
+
+
 def digest(config: DataConfig) -> str:
     """A digest of the names and contents of a data set's files, wherever they lie."""
     hashed = hashlib.sha256(config.version().encode())
     for name, path in config.files().items():
         hashed.update(f"{name}\n".encode())
-        hashed.update(_content(path))
+        with suppress(UserError):  # the loader reports the file or leaves it out
+            hashed.update(config.content(path))
     return hashed.hexdigest()
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return read_bytes(checked_file(path, ""), "")
-    except UserError:  # the loader reports the file or leaves it out
-        return b""
 
 
 discover(__name__)

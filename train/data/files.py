@@ -16,23 +16,48 @@ from adiabit import files
 from adiabit.errors import UserError
 from adiabit.train.blocks import Shape
 
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "adiabit"
 LARGEST = 1 << 30  # bytes of one file, or of its unpacked content; the largest file of these data sets has 47 MB
 
 
 @dataclass(frozen=True)
 class Split:
-    """`frames` (N, *frame) uint8 as the host sends them, images channel-last; `labels` (N,) int64 classes."""
+    """Frames, which are read as they are asked for, and their `labels` (N,) int64 classes.
 
-    frames: npt.NDArray[np.uint8]
+    `stored` (M, *frame) uint8 has them as the host sends them, images channel-last: in memory, or mapped from a file
+    that may exceed the memory. `rows` (N,) are the split's own frames of it, by default all.
+    """
+
+    stored: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def frames(self) -> npt.NDArray[np.uint8]:
+        """All frames (N, *frame)."""
+        return self.stored if self.rows is None else self.stored[self.rows]
+
+    def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """A copy of the frames at some rows of the split."""
+        return self.stored[rows if self.rows is None else self.rows[rows]]
 
     def take(self, rows: npt.NDArray[Any]) -> Split:
-        """The frames that an index or a mask selects."""
-        return Split(self.frames[rows], self.labels[rows])
+        """The frames that an index or a mask selects; none is read."""
+        own = np.arange(len(self)) if self.rows is None else self.rows
+        return Split(self.stored, self.labels[rows], own[rows])
+
+    def spread(self, count: int | None) -> Split:
+        """At most `count` frames, evenly spread over the split."""
+        if count is None or count >= len(self):
+            return self
+        return self.take(np.linspace(0, len(self) - 1, count).round().astype(np.int64))
 
     def shaped(self, frame: Shape) -> Split:
         """The same elements in frames of another shape."""
-        return Split(self.frames.reshape(-1, *frame), self.labels)
+        return Split(self.stored.reshape(-1, *frame), self.labels, self.rows)
 
 
 def named_folder(folder: Path | None) -> Path | None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import math
-import os
 import struct
 import urllib.error
 import urllib.request
@@ -22,7 +21,7 @@ import numpy.typing as npt
 
 from adiabit.errors import UserError
 from adiabit.train.data import DATASETS, DataTable, Source
-from adiabit.train.data.files import LARGEST, Split, checked_file, named_folder, stratified
+from adiabit.train.data.files import CACHE, LARGEST, Split, checked_file, named_folder, stratified
 
 MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"  # torchvision's first mirror
 MNIST_FILES = {  # name -> MD5 of the .gz, as in torchvision
@@ -33,7 +32,6 @@ MNIST_FILES = {  # name -> MD5 of the .gz, as in torchvision
 }
 LAYOUTS = (".", "mnist", "MNIST/raw")
 SIDE, CLASSES = 28, 10
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "adiabit"  # of downloads
 
 
 @DATASETS.register

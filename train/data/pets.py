@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,10 @@ import numpy.typing as npt
 from adiabit.errors import UserError
 from adiabit.train.data import DATASETS, DataTable, Source
 from adiabit.train.data.files import Split, find_folder, listed
+from adiabit.train.data.images import KINDS, bombs_refused, decode
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 REMEDY = (
     "download kagglecatsanddogs_5340.zip from https://www.microsoft.com/en-us/download/details.aspx?id=54765 "
@@ -22,8 +25,6 @@ REMEDY = (
 )
 LAYOUTS = ("PetImages", ".", "kagglecatsanddogs_5340/PetImages")
 CLASSES = ("Cat", "Dog")
-KINDS = (".jpg", ".jpeg", ".png")
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")  # the formats of such files; for EPS, Pillow would run Ghostscript
 SIDE = 64
 TEST = 5  # ids that are multiples of this are in the test split
 
@@ -51,7 +52,8 @@ def load(folder: Path | None) -> tuple[Split, Split]:
     Files that are not images (the published archive has two) are left out and reported on stderr.
     """
     files = paths(folder)
-    images = [read_image(path) for path in files]
+    with bombs_refused():
+        images = [read_image(path) for path in files]
     broken = [f"{path.parent.name}/{path.name}" for path, image in zip(files, images, strict=True) if image is None]
     if broken:
         names = ", ".join(broken[:3]) + (", ..." if len(broken) > 3 else "")
@@ -81,21 +83,20 @@ def paths(folder: Path | None) -> list[Path]:
 
 
 def read_image(path: Path) -> npt.NDArray[np.uint8] | None:
-    """The first frame as (64, 64) grey, stretched to a square; None for a file that is not an image or is too large."""
-    from PIL import Image, UnidentifiedImageError  # needed only here
-
-    bombs = Image.DecompressionBombWarning, Image.DecompressionBombError  # from 89 million pixels on
-    if not path.is_file():
-        return None
+    """The image as :func:`grey`; None for a file that is not an image or is too large."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
-                image.draft("L", (2 * SIDE, 2 * SIDE))  # JPEG decodes to a smaller size, much faster
-                grey = image.convert("L") if image.mode[:1] != "I" else Image.fromarray(eight_bits(np.asarray(image)))
-                return np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR), dtype=np.uint8)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, *bombs):  # what Pillow raises for damaged files
+        return decode(path, grey, REMEDY)
+    except UserError:
         return None
+
+
+def grey(image: Image) -> npt.NDArray[np.uint8]:
+    """The image as (64, 64) grey, stretched to a square."""
+    from PIL.Image import Resampling, fromarray  # needed only here
+
+    image.draft("L", (2 * SIDE, 2 * SIDE))  # JPEG decodes to a smaller size, much faster
+    levels = image.convert("L") if image.mode[:1] != "I" else fromarray(eight_bits(np.asarray(image)))
+    return np.asarray(levels.resize((SIDE, SIDE), Resampling.BILINEAR), dtype=np.uint8)
 
 
 def eight_bits(image: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
