@@ -21,6 +21,8 @@ from adiabit.hw.stages import Add, Ints, Kind, MatrixVector, Stage, Stream, Thre
 from adiabit.hw.stages.base import Folding
 from adiabit.hw.stages.thresholds import Thresholding
 
+MOST = 1 << 20  # thresholds of a stage
+
 
 def fused(accelerator: Accelerator) -> Accelerator:
     """The same function with as many selected thresholds as are cheaper than sums."""
@@ -45,10 +47,13 @@ def _candidates(accelerator: Accelerator) -> Iterator[Accelerator]:
 
 def _joined(first: MatrixVector | Threshold, select: Stream, last: Threshold) -> Thresholding | None:
     """One stage that does what the three do; None if there is none."""
-    if first.inverted is not None or first.output.shape != select.shape:
+    rows = np.asarray(first.thresholds)
+    fits = first.output.shape == select.shape and first.output.channels == len(rows)
+    entries = np.asarray(last.thresholds).size << select.bits
+    if first.inverted is not None or not fits or entries > MOST:
         return None
     low, high = first.value_range
-    rows = np.clip(np.asarray(first.thresholds), low, high + 1)
+    rows = np.clip(rows, low, high + 1)
     outside = np.full((len(rows), 1), low), np.full((len(rows), 1), high + 1)
     table = np.concatenate([outside[0], rows, outside[1]], axis=1)  # T_0 to T_(steps + 1)
     least, step = first.output.range[0], 2 if first.output.kind is Kind.BIPOLAR else 1  # y = least + step * count

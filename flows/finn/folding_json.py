@@ -59,8 +59,10 @@ def _numbered(accelerator: Accelerator, *, pool_windows: bool) -> Nodes:
     found: Nodes = {}
     before: Stage | None = None
     for stage in foldable(accelerator):
-        own_window = pool_windows and isinstance(stage, Pool) and not isinstance(before, Window)
-        for kind in ([Window] if own_window else []) + [type(stage)]:
+        blocks = isinstance(stage, SumPool) and stage.kernel != stage.input.shape[:2]  # else FINN's GlobalAccPool
+        pools = isinstance(stage, Pool) or blocks
+        own_window = pool_windows and pools and not isinstance(before, Window)
+        for kind in ([Window] if own_window else []) + [Pool if blocks else type(stage)]:
             found[kind, counts.get(kind, 0)] = stage
             counts[kind] = counts.get(kind, 0) + 1
         before = stage
@@ -104,7 +106,7 @@ def from_finn_json(accelerator: Accelerator, document: Mapping[str, Any]) -> dic
             raise UserError(
                 f"folding: {node!r}: no such node in this accelerator, or not an object; use one of {names}"
             )
-        if isinstance(stage, Pool) and match and _FINN_NAMES[match["kind"]] is Window:
+        if isinstance(stage, Pool | SumPool) and match and _FINN_NAMES[match["kind"]] is Window:
             continue  # its lanes are those of the pool
         folding[stage.name] = _of_stage(stage, _from_attributes(node, attributes), attributes)
     return folding

@@ -81,7 +81,16 @@ class Pad(ImageStage):
 
     def foldings(self) -> Sequence[Folding]:
         """Lanes that divide the channels, and those of the padding."""
-        return [Folding(pe=lanes) for lanes in divisors(math.gcd(self.input.channels, *self.channels))]
+        return [Folding(pe=lanes) for lanes in divisors(self._common)]
+
+    def check_folding(self, folding: Folding) -> None:
+        """Refuse lanes that do not divide the channels, or those of the padding."""
+        self._check_divides("pe", folding.pe, self._common, {f.pe for f in self.foldings()})
+
+    @property
+    def _common(self) -> int:
+        """The largest number of lanes."""
+        return math.gcd(self.input.channels, *self.channels)
 
     def hls(self) -> Call:
         """`pad`."""

@@ -67,6 +67,16 @@ def test_a_sum_that_has_other_readers_stays() -> None:
     assert fused(accelerator) == accelerator
 
 
-def test_a_dearer_selection_stays_a_sum() -> None:
-    accelerator = joined(6, S, product=False, out=(2, U))
-    assert kinds(fused(accelerator)) == kinds(accelerator)
+def test_a_dearer_selection_stays_a_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+    accelerator = joined(1, B, product=True)
+    monkeypatch.setattr("adiabit.hw.fuse._luts", lambda stage: 9.0 if len(stage.inputs) > 1 else 1.0)
+    assert kinds(fused(accelerator)) == [Fork, Threshold, MatrixVector]  # 9 against 11
+    monkeypatch.setattr("adiabit.hw.fuse._luts", lambda stage: 12.0 if len(stage.inputs) > 1 and stage.arrays else 1.0)
+    assert fused(accelerator) == accelerator
+
+
+def test_a_table_too_large_is_not_made() -> None:
+    chain = Chain("fuse", (3, 2, 4), 24, U, 1)
+    left, right = chain.fork(2)
+    accelerator = chain.at(left).threshold(2, U).add(right).threshold(1, B).end()
+    assert fused(accelerator) == accelerator
