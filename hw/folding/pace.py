@@ -7,7 +7,7 @@ buffers is monotone in its times (Bilsen et al., 1996). So its pace is proven by
 confirms it. Of several executions, which hurry or spread the beats more or less, the one with the fewest bits counts.
 
 These depths suffice, but may be more than needed. So smaller ones are tried in an execution with bounded FIFOs, and are
-taken where it keeps the pace.
+taken where it keeps the pace; in large networks those of the largest FIFOs alone.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from adiabit.hw.folding.events import Moves, bounded, deadlines, execute, linger
 from adiabit.hw.stages import Ints
 
 FRAMES = (4, 8, 16, 32)  # tried until the last two are alike; an execution that spreads beats is given up early
+WORK = 8_000_000  # turns of all stages in the trials of single edges; a trial of a large network takes seconds
 SPREADS = (0.0, 0.5)  # of a stage's beats over the frame: 0 makes each as soon as it can, 1 evenly
 
 
@@ -36,18 +37,20 @@ def full_rate(accelerator: Accelerator) -> dict[str, int]:
     paces = [_Pace(accelerator, spread, even) for spread, even in itertools.product(SPREADS, (False, True))]
     found = [depths for pace in paces if (depths := pace.depths()) is not None]
     ample = min(found, key=lambda depths: sum(widths[name] * places for name, places in depths.items()))
-    return _trimmed(late, ample, fewest)
+    turns = sum(intake.turns for stage in accelerator.stages for intake in stage.actor.intakes)
+    return _trimmed(late, ample, fewest, WORK // turns)
 
 
-def _trimmed(trial: _Trial, ample: dict[str, int], fewest: dict[str, int]) -> dict[str, int]:
-    """Depths that keep the pace, from `ample` ones down: all by one factor, then each edge for itself."""
+def _trimmed(trial: _Trial, ample: dict[str, int], fewest: dict[str, int], trials: int) -> dict[str, int]:
+    """Depths that keep the pace, from `ample` ones down: all by one factor, then up to `trials` edges one by one."""
 
     def scaled(eighths: int) -> dict[str, int]:
         names = {name: max(fewest.get(name, 0), places * eighths // 8) for name, places in ample.items()}
         return {**fewest, **{name: max(2, places) for name, places in names.items() if places}}
 
     depths = next((d for d in map(scaled, (2, 4)) if trial.keeps(d)), ample)
-    for name in sorted(depths, key=lambda n: -depths[n]):
+    widths = {s.name: s.width for s in trial.accelerator.streams}
+    for name in sorted(depths, key=lambda n: -depths[n] * widths[n])[:trials]:
         without = {n: d for n, d in depths.items() if n != name}
         less = {**without, name: fewest[name]} if name in fewest else without
         if less != depths and trial.keeps(less):
