@@ -131,8 +131,10 @@ def test_nearest_divisors_are_a_remedy() -> None:
             "stage l: a bipolar input cannot rank classes; use accumulators",
         ),
         (
-            lambda: xnor(outputs=(stream("b", 4, bits=2, kind=Kind.SIGNED),), thresholds=np.zeros((4, 3))),
-            "counts the thresholds reached, so it must be bipolar or unsigned",
+            lambda: xnor(
+                outputs=(stream("b", 4, bits=2, kind=Kind.SIGNED),), thresholds=np.zeros((4, 3)), inverted=np.zeros(3)
+            ),
+            "inverted has shape (3,); a 0 or 1 for each of 4 channels is needed",
         ),
         (
             lambda: xnor(
