@@ -132,7 +132,6 @@ class Stream(qnn.QuantIdentity):
 
     def __init__(self, quantizer: StreamQuantizer) -> None:
         super().__init__(act_quant=act_quant(quantizer, narrow=False))
-        self.levels = [quantizer.low, quantizer.high]
 
     @property
     def quantizer(self) -> StreamQuantizer:

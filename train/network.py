@@ -75,7 +75,7 @@ class _Builder:
         self.shape, made = frame, list[nn.Module]()
         if self.config.input_bits == 1:
             made, self.reads = [PixelSign()], BITS
-        blocks = [layer for layer in self.config.blocks for _ in range(1 if layer.product else layer.repeat)]
+        blocks = [layer for layer in self.config.blocks for _ in range(layer.repeat)]
         for layer, after in itertools.zip_longest(blocks, blocks[1:]):
             out = BITS if after is None or after.product else self.between
             made += self._layer(layer, out)
@@ -87,7 +87,7 @@ class _Builder:
     def _chain(self, layers: tuple[Layer, ...], out: str) -> nn.Sequential:
         """A branch that ends with `out`."""
         made: list[nn.Module] = []
-        flat = [layer for layer in layers for _ in range(1 if layer.product else layer.repeat)]
+        flat = [layer for layer in layers for _ in range(layer.repeat)]
         for layer, after in itertools.zip_longest(flat, flat[1:]):
             made += self._layer(layer, out if after is None else BITS if after.product else self.between)
         return nn.Sequential(*made)
@@ -155,7 +155,7 @@ class _Builder:
     def _bounded(self, norm: Any, bounds: tuple[float, ...], out: str, grid: float | None = None) -> nn.Module:
         """A norm that knows at which outputs a quantizer behind it changes, and the steps of its input, if known."""
         if out == STREAM and isinstance(self.stream, Stream):
-            low, high = self.stream.levels
+            low, high = self.stream.quantizer.low, self.stream.quantizer.high
             bounds = tuple(self.config.scale * (level - 0.5) for level in range(low + 1, high + 1))
         norm.bounds, norm.grid = bounds, grid
         return norm  # type: ignore[no-any-return]

@@ -47,9 +47,6 @@ def _batched(model: ModelWrapper, count: int) -> ModelWrapper:
     model.set_tensor_shape(source, [count, *model.get_tensor_shape(source)[1:]])
     for node in hardware_nodes(model):
         vectors = get_by_name(node.attribute, "numInputVectors")
-        if node.op_type == "Reshape":
-            target = np.array([count, *model.get_tensor_shape(node.output[0])[1:]])
-            model.set_initializer(node.input[1], target)
         if node.op_type == "MVAU":  # one product for all pixels is many times faster than one per row
             vectors.ints[:] = [count * int(np.prod(list(vectors.ints)))]
         elif vectors is not None and vectors.ints:

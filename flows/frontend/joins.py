@@ -72,9 +72,7 @@ def _check_concat(concat: Concat, levels: Mapping[str, Levels]) -> None:
     read = [edge_levels(edge, levels) for edge in concat.inputs]
     first = read[0]
     for edge, other in zip(concat.inputs, read, strict=True):
-        same = (
-            other.uniform and first.uniform and (other.scale[0], other.offset[0]) == (first.scale[0], first.offset[0])
-        )
+        same = other.uniform and first.uniform and _meaning(other) == _meaning(first)
         if not same or len(edge.chain.linear.steps) != len(edge.chain.steps):
             concat.place.refuse(
                 f"joins {concat.inputs[0].source!r} and {edge.source!r}, whose integers stand for different values; "

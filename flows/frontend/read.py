@@ -12,7 +12,7 @@ import onnx
 
 from adiabit import files
 from adiabit.flows.frontend import read_checks, read_elements, read_moves, read_products
-from adiabit.flows.frontend.chain import Chain, Step
+from adiabit.flows.frontend.chain import Chain
 from adiabit.flows.frontend.kinds import (
     CONVOLUTIONS,
     ELEMENTWISE,
@@ -96,8 +96,8 @@ class _Reader:
                 return
         refuse_kind(self.source.place(node))
 
-    def _edge(self, value: Value, *steps: Step) -> Edge:
-        return Edge(source=value.source, chain=Chain(steps=(*value.steps, *steps), opset=self.opset))
+    def _edge(self, value: Value) -> Edge:
+        return Edge(source=value.source, chain=Chain(steps=value.steps, opset=self.opset))
 
     def _add(self, node: onnx.NodeProto, made: Node, value: Value) -> None:
         """Append a node of the network; `value` describes the tensor that the file's node makes."""
