@@ -223,6 +223,14 @@ def test_a_concatenation_of_other_scales(net: Make, tmp_path: Path) -> None:
     refused(path, "node 'concat_8' (Concat, 9 of 13): joins 't3' and 't7', whose integers stand for different values")
 
 
+def test_a_concatenation_of_other_ranges(net: Make, tmp_path: Path) -> None:
+    b = Branches(net)
+    x = b.start().stream().here
+    b.sign().conv(4).norm().net.quant(4, 0.5, signed=1, narrow=1)
+    path = b.concat(x, 4).end().save(tmp_path / "n.onnx")
+    refused(path, "node 'concat_9' (Concat, 10 of 14): joins 't3' and 't8', whose integers stand for different values")
+
+
 def test_a_product_of_branches(net: Make, tmp_path: Path) -> None:
     b = Branches(net)
     x = b.start().sign().here
