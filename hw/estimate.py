@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from adiabit.hw.accelerator import Accelerator
-from adiabit.hw.folding.events import execute
+from adiabit.hw.folding.events import Events
 from adiabit.hw.stages.cost import Resources
 
 
@@ -64,7 +64,7 @@ def result_times(accelerator: Accelerator) -> dict[str, int]:
 
     The first beat from the host is taken in cycle 1.
     """
-    moves = execute(accelerator, np.arange(accelerator.input.beats), 1)
+    moves = Events(accelerator).free(np.arange(accelerator.input.beats), 1)
     return {
         stream.name: int(made[-1]) + 1
         for stage in accelerator.stages

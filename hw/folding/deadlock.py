@@ -3,14 +3,13 @@
 
 Only a stage that joins streams can wait for a beat that never comes: while it waits for one input, the other must
 hold what a fork upstream sends meanwhile. Times do not matter for it, only counts. For each turn of a join, `demand`
-counts the beats that must move on every stream before it, and `capacity` those that can while the join stands still.
-A FIFO before the join has to make up for the difference; one place less, and that turn never comes.
+counts the beats that must move on every stream before it, and `_held` follows those that no stage on the way can hold
+while the join stands still. They are the places of the FIFO before it; with one place less, that turn never comes.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,14 +34,8 @@ def least(accelerator: Accelerator) -> dict[str, int]:
 
 
 def _places(accelerator: Accelerator, join: Stage, number: int, fifos: Mapping[str, int]) -> int:
-    """The fewest places before an input of a join; with one for each beat it cannot be short of any."""
-    stands, stream = list(_stands(join)), join.inputs[number]
-
-    def enough(places: int) -> bool:
-        held = {**fifos, stream.name: places}
-        return all(_moves(accelerator, join, number, stand, held) for stand in stands)
-
-    return bisect_left(range(FRAMES * stream.beats), True, key=enough)
+    """The fewest places before an input of a join."""
+    return max(_held(accelerator, join, number, stand, fifos) for stand in _stands(join))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,34 +89,50 @@ def _allowed(wait: Wait | None, happened: Ints, theirs: int) -> Ints:
     return np.where(happened >= counts[-1], ENDLESS, np.searchsorted(counts, happened, side="right"))
 
 
-def _moves(accelerator: Accelerator, join: Stage, number: int, stand: _Stand, fifos: Mapping[str, int]) -> bool:
-    """Whether every stage before the join can do what the join's turns need of it, by the path over one input."""
-    names = [s.name for s in join.inputs]
-    demand = dict(zip(names, stand.demand, strict=True))
-    room = {name: np.full_like(stand.taken[0], ENDLESS) for name in names}
-    room[names[number]] = stand.taken[number]
+def _held(accelerator: Accelerator, join: Stage, number: int, stand: _Stand, fifos: Mapping[str, int]) -> int:
+    """Beats before an input of a join that no stage can hold when all stages do what the join's turns need."""
+    work = _work(accelerator, join, stand)
+    leave: dict[str, Ints] = {}  # by stream: beats that must leave its writer
+    for stage, made, turns in reversed(work):
+        schedule = stage.actor
+        for n, stream in enumerate(stage.inputs):
+            if stream.name in leave:
+                for k, intake in enumerate(schedule.intakes):
+                    if n in intake.beats:
+                        beats = leave[stream.name] - fifos.get(stream.name, 0)
+                        turns[k] = np.maximum(turns[k], _turns(_all(intake.beats[n], intake.turns), beats))
+        turns = _with_others(schedule, turns)
+        for k, stream in enumerate(stage.outputs):
+            needs = [
+                _before(intake.room.get(k), t, stream.beats) for intake, t in zip(schedule.intakes, turns, strict=True)
+            ]
+            if k in made:
+                needs.append(_before(schedule.emissions[k].room, made[k], stream.beats))
+            leave[stream.name] = np.max(needs, axis=0)
+    name = join.inputs[number].name
+    return max(0, int(np.max(leave[name] - stand.taken[number]))) if name in leave else 0
+
+
+def _work(accelerator: Accelerator, join: Stage, stand: _Stand) -> list[tuple[Stage, dict[int, Ints], list[Ints]]]:
+    """Stages before a join, the last first, up to where paths meet, with the beats that each makes and its turns."""
+    demand, work = {s.name: beats for s, beats in zip(join.inputs, stand.demand, strict=True)}, []
     for stage in reversed(accelerator.stages[: accelerator.stages.index(join)]):
         made = {k: demand.pop(s.name) for k, s in enumerate(stage.outputs) if s.name in demand}
-        left = {k: room.pop(s.name) + fifos.get(s.name, 0) for k, s in enumerate(stage.outputs) if s.name in room}
         if not made:
             continue
-        schedule = stage.actor
-        wanted, able = _wanted(schedule, made), _able(stage, schedule, left)
-        for k, count in made.items():
-            emission = schedule.emissions[k]
-            if k in left and np.any(count > _allowed(emission.room, left[k], stage.outputs[k].beats)):
-                return False
-        if any(np.any(w > a) for w, a in zip(wanted, able, strict=True)):
-            return False
-        for intake, turns, most in zip(schedule.intakes, wanted, able, strict=True):
+        turns = _wanted(stage.actor, made)
+        work.append((stage, made, turns))
+        for intake, count in zip(stage.actor.intakes, turns, strict=True):
             for n, turn in intake.beats.items():
-                places = _all(turn, intake.turns)
-                demand[stage.inputs[n].name] = np.searchsorted(places, turns, side="left")
-                beats = np.searchsorted(places, most, side="left")
-                room[stage.inputs[n].name] = np.where(most >= FRAMES * intake.turns, ENDLESS, beats)
+                demand[stage.inputs[n].name] = np.searchsorted(_all(turn, intake.turns), count, side="left")
         if len(demand) == 1:
-            return True  # all that comes before is common to all paths
-    return True
+            break  # all that comes before is common to all paths
+    return work
+
+
+def _turns(turns: Ints, beats: Ints) -> Ints:
+    """How many turns take so many beats, the n-th in turns[n]."""
+    return np.where(beats > 0, turns[np.clip(beats - 1, 0, len(turns) - 1)] + 1, 0)
 
 
 def _wanted(schedule: Schedule, made: Mapping[int, Ints]) -> list[Ints]:
@@ -133,28 +142,27 @@ def _wanted(schedule: Schedule, made: Mapping[int, Ints]) -> list[Ints]:
         for number, wait in schedule.emissions[k].needs.items():
             turns = _required(wait, count - 1, schedule.intakes[number].turns)
             wanted[number] = np.maximum(wanted[number], np.where(count > 0, turns, 0))
+    return _with_others(schedule, wanted)
+
+
+def _with_others(schedule: Schedule, turns: Sequence[Ints]) -> list[Ints]:
+    """Turns of each intake, with those that turns of the others need."""
     return [
-        np.max([turns, *(_after(schedule, n, k, wanted[k]) for k in range(len(wanted)) if k != n)], axis=0)
-        for n, turns in enumerate(wanted)
+        np.max(
+            [
+                mine,
+                *(
+                    _before(theirs.after.get(n), turns[k], intake.turns)
+                    for k, theirs in enumerate(schedule.intakes)
+                    if k != n
+                ),
+            ],
+            axis=0,
+        )
+        for n, (mine, intake) in enumerate(zip(turns, schedule.intakes, strict=True))
     ]
 
 
-def _after(schedule: Schedule, number: int, other: int, turns: Ints) -> Ints:
-    """Turns of intake `number` before so many of another."""
-    mine, theirs = schedule.intakes[number], schedule.intakes[other]
-    required = _required(theirs.after.get(number), turns - 1, mine.turns)
-    return np.where(turns > 0, required, 0)
-
-
-def _able(stage: Stage, schedule: Schedule, left: Mapping[int, Ints]) -> list[Ints]:
-    """Turns that each intake can take when so many beats have left."""
-    able = []
-    for intake in schedule.intakes:
-        turns = [_allowed(intake.room.get(k), count, stage.outputs[k].beats) for k, count in left.items()]
-        able.append(np.min(turns, axis=0))
-    limited = []
-    for number, turns in enumerate(able):
-        others = [(k, i) for k, i in enumerate(schedule.intakes) if k != number]
-        after = schedule.intakes[number].after
-        limited.append(np.min([turns, *(_allowed(after.get(k), able[k], i.turns) for k, i in others)], axis=0))
-    return limited
+def _before(wait: Wait | None, events: Ints, theirs: int) -> Ints:
+    """Events of another sequence, `theirs` a frame, before so many events."""
+    return np.where(events > 0, _required(wait, events - 1, theirs), 0)

@@ -19,7 +19,7 @@ import numpy as np
 
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.folding.deadlock import least
-from adiabit.hw.folding.events import Moves, bounded, deadlines, execute, linger
+from adiabit.hw.folding.events import Events, Moves, deadlines, linger
 from adiabit.hw.stages import Ints
 
 FRAMES = (4, 8, 16, 32)  # tried until the last two are alike; an execution that spreads beats is given up early
@@ -30,11 +30,12 @@ SPREADS = (0.0, 0.5)  # of a stage's beats over the frame: 0 makes each as soon 
 def full_rate(accelerator: Accelerator) -> dict[str, int]:
     """Places of the FIFO on each edge that needs one, by its stream."""
     fewest = least(accelerator)
-    late = _Trial.of(accelerator, even=False)
-    if late.keeps(fewest) or _Trial.of(accelerator, even=True).keeps(fewest):
+    events = Events(accelerator)
+    late = _Trial.of(events, even=False)
+    if late.keeps(fewest) or _Trial.of(events, even=True).keeps(fewest):
         return fewest
     widths = {s.name: s.width for s in accelerator.streams}
-    paces = [_Pace(accelerator, spread, even) for spread, even in itertools.product(SPREADS, (False, True))]
+    paces = [_Pace(events, spread, even) for spread, even in itertools.product(SPREADS, (False, True))]
     found = [depths for pace in paces if (depths := pace.depths()) is not None]
     ample = min(found, key=lambda depths: sum(widths[name] * places for name, places in depths.items()))
     turns = sum(intake.turns for stage in accelerator.stages for intake in stage.actor.intakes)
@@ -49,7 +50,7 @@ def _trimmed(trial: _Trial, ample: dict[str, int], fewest: dict[str, int], trial
         return {**fewest, **{name: max(2, places) for name, places in names.items() if places}}
 
     depths = next((d for d in map(scaled, (2, 4)) if trial.keeps(d)), ample)
-    widths = {s.name: s.width for s in trial.accelerator.streams}
+    widths = {s.name: s.width for s in trial.events.accelerator.streams}
     for name in sorted(depths, key=lambda n: -depths[n] * widths[n])[:trials]:
         without = {n: d for n, d in depths.items() if n != name}
         less = {**without, name: fewest[name]} if name in fewest else without
@@ -62,36 +63,29 @@ def _trimmed(trial: _Trial, ample: dict[str, int], fewest: dict[str, int], trial
 class _Trial:
     """Executions with bounded FIFOs, all with the same beats of the host."""
 
-    accelerator: Accelerator
+    events: Events
     source: Ints  # when the host sends its beats
-    latest: int  # for the last result
 
     @classmethod
-    def of(cls, accelerator: Accelerator, *, even: bool) -> _Trial:
-        """The host sends its beats evenly, or as late as it may; the last result may be half a frame late."""
-        pace, frames = _Pace(accelerator, 0.0, even), FRAMES[0]
-        source = pace.evenly(frames) if even else pace.late(frames)
-        free = execute(accelerator, source, frames)[accelerator.stages[-1].name].made[0]
-        return cls(accelerator, source, int(free[-1]) + accelerator.cycles // 2)
+    def of(cls, events: Events, *, even: bool) -> _Trial:
+        """The host sends its beats evenly, or as late as it may."""
+        pace = _Pace(events, 0.0, even)
+        return cls(events, pace.evenly(FRAMES[0]) if even else pace.late(FRAMES[0]))
 
     def keeps(self, depths: dict[str, int]) -> bool:
-        """Whether a frame takes no longer than the slowest stage with FIFOs of these depths and none elsewhere.
-
-        True only where few rounds show it.
-        """
-        frames = FRAMES[0]
-        moves = bounded(self.accelerator, self.source, frames, depths, self.latest)
+        """Whether a frame takes no longer than the slowest stage with FIFOs of these depths and none elsewhere."""
+        moves = self.events.bounded(self.source, FRAMES[0], depths)
         if moves is None:
             return False
-        ends = moves[self.accelerator.stages[-1].name].made[0].reshape(frames, -1)[:, -1]
-        return bool(ends[-1] - ends[-3] <= 2 * self.accelerator.cycles)
+        ends = moves[self.events.accelerator.stages[-1].name].made[0].reshape(FRAMES[0], -1)[:, -1]
+        return bool(ends[-1] - ends[-3] <= 2 * self.events.accelerator.cycles)
 
 
 @dataclass(frozen=True)
 class _Pace:
     """A way to spread the beats of a frame: those of the stages, and those of the host, evenly or as late as may be."""
 
-    accelerator: Accelerator
+    events: Events
     spread: float
     even: bool
 
@@ -111,14 +105,14 @@ class _Pace:
     @property
     def _edges(self) -> list[str]:
         """Streams from stage to stage."""
-        return [name for name in self.accelerator.producers if name in self.accelerator.consumers]
+        return [name for name in self.events.accelerator.producers if name in self.events.accelerator.consumers]
 
     def _settled(self, delays: dict[str, int]) -> tuple[int, dict[str, Moves]] | None:
         """An execution whose last two frames are alike, and its number of frames; None where it never is."""
-        period = self.accelerator.cycles
+        period = self.events.accelerator.cycles
         for frames in FRAMES[:2] if self.spread else FRAMES:
             source = self.evenly(frames) if self.even else self.late(frames)
-            moves = execute(self.accelerator, source, frames, delays, int(self.spread * period))
+            moves = self.events.free(source, frames, delays, int(self.spread * period))
             times = [t for m in moves.values() for t in (*m.taken, *m.made)]
             lasts = [np.split(t, frames)[-2:] for t in times]
             if all(np.array_equal(before + period, after) for before, after in lasts):
@@ -127,22 +121,22 @@ class _Pace:
 
     def evenly(self, frames: int) -> Ints:
         """When the host sends its beats, evenly."""
-        beats, period = self.accelerator.input.beats, self.accelerator.cycles
+        beats, period = self.events.accelerator.input.beats, self.events.accelerator.cycles
         times: Ints = (np.arange(beats) * period // beats + period * np.arange(frames)[:, None]).ravel()
         return times
 
     def late(self, frames: int) -> Ints:
         """When the host sends its beats: as late as the results allow, the same in each frame."""
-        beats, period = self.accelerator.output.beats, self.accelerator.cycles
+        beats, period = self.events.accelerator.output.beats, self.events.accelerator.cycles
         due = ((np.arange(frames)[:, None] + 1) * period - beats + np.arange(beats)).ravel()
-        first = deadlines(self.accelerator, due, frames)[: self.accelerator.input.beats]
+        first = deadlines(self.events.accelerator, due, frames)[: self.events.accelerator.input.beats]
         last = first[0] + period - len(first) + np.arange(len(first))  # the next frame's beats come behind
         times: Ints = (np.minimum(first, last) - first[0] + period * np.arange(frames)[:, None]).ravel()
         return times
 
     def _edge(self, stream: str, moves: dict[str, Moves], frames: int, delay: int) -> tuple[Ints, Ints]:
         """When the beats of a stream leave its writer, at the latest, and when its reader takes them."""
-        writer, reader = self.accelerator.producers[stream], self.accelerator.consumers[stream]
+        writer, reader = self.events.accelerator.producers[stream], self.events.accelerator.consumers[stream]
         output, number = ([s.name for s in streams].index(stream) for streams in (writer.outputs, reader.inputs))
         read = moves[reader.name].taken[number]
         return linger(writer, moves[writer.name], output, read - delay, frames), read

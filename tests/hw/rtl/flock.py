@@ -18,7 +18,7 @@ from adiabit.flows import toolchain
 from adiabit.hw import golden
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit import rtl
-from adiabit.hw.folding.events import Moves, bounded
+from adiabit.hw.folding.events import Events, Moves
 from adiabit.hw.packing import beat_bytes, pack
 from adiabit.hw.stages import Stream
 from tests.hw.rtl.chain import some_frames
@@ -115,7 +115,7 @@ def settled_cycles(accelerator: Accelerator, frames: int = 64) -> int | None:
 def _executed(accelerator: Accelerator, frames: int) -> dict[str, Moves] | None:
     """The moves of each stage when the host offers beats back to back."""
     source = 1 + np.arange(frames * accelerator.input.beats)
-    return bounded(accelerator, source, frames, {}, int(source[-1]) + frames * _quiet(accelerator), rounds=10_000)
+    return Events(accelerator).bounded(source, frames, {})
 
 
 def _quiet(accelerator: Accelerator) -> int:
