@@ -17,8 +17,9 @@ from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 
-from adiabit.flows.frontend.chain import Chain
+from adiabit.flows.frontend.chain import Chain, Step
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.frontend.joins import resolve_joins
 from adiabit.flows.frontend.levels import edge_levels, host_levels, levels_of
@@ -171,14 +172,21 @@ def _move_average(network: Network, config: CompileConfig) -> Network:
     if output.source != last.name:
         network.by_name[output.source].place.refuse("follows a global average, which leaves one pixel; remove it")
     grid = network.shape_of(average.edge.source)[:-1]
-    chain = Chain(steps=(*average.edge.chain.steps, *last.edge.chain.steps), opset=output.chain.opset)
+    times = (_multiplied(average),) if average.total else ()  # addends that follow are not summed
+    chain = Chain(steps=(*average.edge.chain.steps, *times, *last.edge.chain.steps), opset=output.chain.opset)
     product = dataclasses.replace(
         last, inputs=(Edge(source=average.edge.source, chain=chain),), filter=Filter(kernel=(1, 1)),
         shape=(*grid, last.channels), tensor=None,
     )  # fmt: skip
-    mean = dataclasses.replace(
-        average, inputs=(dataclasses.replace(output, source=last.name),), shape=(1, 1, last.channels), tensor=None
-    )
+    plain = Edge(source=last.name, chain=Chain(steps=(), opset=output.chain.opset))
+    mean = dataclasses.replace(average, inputs=(plain,), shape=(1, 1, last.channels), tensor=None, total=False)
     nodes = [node for node in network.nodes if node not in (average, last)]
-    moved = dataclasses.replace(output, source=mean.name, chain=Chain(steps=(), opset=output.chain.opset))
-    return dataclasses.replace(network, nodes=(*nodes, product, mean), output=moved)
+    return dataclasses.replace(
+        network, nodes=(*nodes, product, mean), output=dataclasses.replace(output, source=mean.name)
+    )
+
+
+def _multiplied(average: Average) -> Step:
+    """The operation that makes the total of a mean."""
+    node = onnx.helper.make_node("Mul", ["", "count"], [""])
+    return Step(place=average.place, node=node, data=0, constants={1: np.array([average.count], np.float32)})

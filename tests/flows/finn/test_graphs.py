@@ -175,10 +175,17 @@ def vectors_that_join(b: Branches) -> Any:
     return b.norm().add(z).sign().net.dense(b.rng.choice([-1.0, 1.0], (3, 4)))
 
 
+def an_addend_behind_a_total(b: Branches) -> Any:
+    b.start().sign().conv(4).norm().sign().net.op("ReduceSum", np.array([2, 3]), keepdims=1)
+    b.net.op("Mul", 0.125).op("Add", 0.5).op("Flatten").dense(np.ones((3, 4)) - 2 * np.eye(3, 4))
+    return b.net.op("Mul", 0.25).op("Add", -3.0)
+
+
 GRAPHS = [
     binary_shortcut, norm_after_the_sum, shared_quantizer, stream_to_the_mean, dense_bits, dense_stream,
     downsampled_by_a_convolution, downsampled_by_an_average_and_channels, downsampled_by_a_max_pool, sums_of_signs,
     one_product_two_quantizers, averages_of_bits_and_of_sums, vectors_that_join,
+    an_addend_behind_a_total,
 ]  # fmt: skip
 
 
