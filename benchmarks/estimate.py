@@ -79,11 +79,13 @@ def product(
 
 def threshold(channels: int, lanes: int, *, uniform: bool, steps: int = 1) -> Threshold:
     drawn = np.sort(np.random.default_rng(0).integers(0, 257, (channels, steps)), axis=1)
+    if uniform:
+        drawn[:] = 128 if steps == 1 else drawn[0]
     return Threshold(
         name="s",
         inputs=(stream("a", channels, 8, lanes),),
         outputs=(stream("b", channels, (steps + 1).bit_length() - 1, lanes),),
-        thresholds=np.full((channels, steps), 128) if uniform else drawn,
+        thresholds=drawn,
     )
 
 
@@ -193,6 +195,10 @@ def grid() -> Iterator[tuple[str, Stage]]:
         yield f"Threshold 784, one for all, {lanes} lanes", threshold(784, lanes, uniform=True)
     for lanes, steps in ((4, 1), (64, 1), (16, 3)):
         yield f"Threshold 64, {steps} steps, {lanes} lanes", threshold(64, lanes, uniform=False, steps=steps)
+    for channels, lanes, bits in ((16, 1, 8), (64, 1, 5), (64, 4, 5), (64, 4, 8)):
+        stage = threshold(channels, lanes, uniform=channels < 64, steps=2**bits - 1)
+        yield f"Threshold {channels}, {2**bits - 1} steps, {lanes} lanes", stage
+    yield "8-bit x 1-bit 64x16, SIMD 8, PE 2, 255 steps", product(64, 16, 8, 2, bits=8, steps=255)
     for channels, source, target in ((784, 1, 28), (784, 28, 1), (784, 14, 112), (784, 112, 14), (64, 64, 8)):
         yield f"Converter {source} to {target} lanes", converter(channels, source, target)
     yield "Converter 16 to 4 lanes, 8 bits", converter(784, 16, 4, 8)

@@ -19,6 +19,7 @@ import numpy as np
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.stages import Add, Ints, Kind, MatrixVector, Stage, Stream, Threshold
 from adiabit.hw.stages.base import Folding
+from adiabit.hw.stages.cost import BLOCK_RAM_LUTS
 from adiabit.hw.stages.thresholds import Thresholding
 
 MOST = 1 << 20  # thresholds of a stage
@@ -41,7 +42,7 @@ def _candidates(accelerator: Accelerator) -> Iterator[Accelerator]:
             first = accelerator.producers.get(stream.name)
             if isinstance(first, MatrixVector | Threshold) and first.thresholds is not None and not first.selector:
                 made = _joined(first, add.inputs[1 - k], last)
-                if made is not None and _luts(made) < sum(_luts(s) for s in (first, add, last)):
+                if made is not None and _price(made) < sum(map(_price, (first, add, last))):
                     yield _replaced(accelerator, (first, add, last), made)
 
 
@@ -71,9 +72,10 @@ def _values(stream: Stream) -> Ints:
     return np.array([low, high]) if stream.bits == 1 else np.arange(low, high + 1)
 
 
-def _luts(stage: Stage) -> float:
-    """The stage's LUTs at one lane."""
-    return stage.cost(Folding()).luts
+def _price(stage: Stage) -> float:
+    """LUTs of the stage at one lane, block RAMs among them."""
+    cost = stage.cost(Folding())
+    return cost.luts + BLOCK_RAM_LUTS * cost.bram18
 
 
 def _replaced(accelerator: Accelerator, old: tuple[Thresholding, Stage, Stage], new: Stage) -> Accelerator:

@@ -96,14 +96,6 @@ Sum dot(const Beat<In, Simd>& x, const Beat<Signed<Bits>, Simd>& w) {
   return sum;
 }
 
-/// Stands for a selector where there is only one set of thresholds.
-struct NoSelector {
-  struct Codes {
-    int code(int) const { return 0; }
-  };
-  Codes read() { return {}; }
-};
-
 /// Matrix-vector-threshold unit (FINN, Umuroglu et al. 2017, section 4.3): Vectors products per frame, Simd columns of
 /// Pe rows per cycle. A vector is read once and replayed for further rows.
 template <int Vectors, class Accumulator, class In, class Out, class Weight, int Rows, int Columns, int Pe, int Simd,

@@ -11,6 +11,7 @@ namespace bnn {
 /// Element type of -1 and +1, in one bit: 0 stands for -1, 1 for +1.
 struct Bipolar {
   static constexpr int bits = 1;
+  static constexpr int least = 0;  // Value
   using Value = ap_uint<1>;
   using Number = ap_int<2>;
   static Number number(Value value) {
@@ -23,6 +24,7 @@ struct Bipolar {
 template <int Bits>
 struct Unsigned {
   static constexpr int bits = Bits;
+  static constexpr int least = 0;
   using Value = ap_uint<Bits>;
   using Number = ap_uint<Bits>;
   static Number number(Value value) {
@@ -35,6 +37,7 @@ struct Unsigned {
 template <int Bits>
 struct Signed {
   static constexpr int bits = Bits;
+  static constexpr std::int64_t least = -(std::int64_t(1) << (Bits - 1));
   using Value = ap_int<Bits>;
   using Number = ap_int<Bits>;
   static Number number(Value value) {

@@ -24,12 +24,12 @@ module bnn_mvu #(
   parameter int unsigned Steps          = 0,
   parameter int unsigned ThresholdWidth = 1,
   parameter int unsigned OutWidth       = AccWidth,
+  parameter string       OutKind        = "unsigned",  // of a count of thresholds: "bipolar", "unsigned" or "signed"
   parameter string       Memory         = "lut",  // "lut", "block" or "hardwired"
   parameter              WeightFile     = "",
-  parameter string       OutKind        = "unsigned",  // of the counts; "signed": less 2**(OutWidth-1)
   parameter int unsigned SelectWidth    = 0,
-  parameter int unsigned Inverted       = 0,
   parameter              ThresholdFile  = "",
+  parameter              FlipFile       = "",
   localparam int unsigned Inputs        = SelectWidth > 0 ? 2 : 1
 ) (
   input  logic                                   clk_i,
@@ -261,8 +261,8 @@ module bnn_mvu #(
       .OutWidth      (OutWidth),
       .OutKind       (OutKind),
       .SelectWidth   (SelectWidth),
-      .Inverted      (Inverted),
-      .File          (ThresholdFile)
+      .File          (ThresholdFile),
+      .FlipFile      (FlipFile)
     ) u_steps (
       .clk_i,
       .rst_ni,

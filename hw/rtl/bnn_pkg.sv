@@ -23,9 +23,11 @@ package bnn_pkg;
     return width == 1 ? Leaf : Radix;
   endfunction
 
+  localparam int unsigned Comparators = 15;  // of a lane of `bnn_steps`, at most; it searches among more thresholds
+
   /// Latency of `bnn_steps`.
   function automatic int unsigned steps_latency(int unsigned steps);
-    return steps > 1 ? 2 : 1;
+    return steps > Comparators ? 2 * $clog2(steps + 1) : steps > 1 ? 2 : 1;
   endfunction
 
   function automatic int unsigned ceil_div(int unsigned a, int unsigned b);

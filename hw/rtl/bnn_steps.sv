@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Counts for each lane the thresholds of its channel that the element reaches (T <= x). A pipeline without handshake,
-/// shared by `bnn_mvu` and `bnn_threshold`. Latency: 1 if Steps is 1, else 2.
+/// shared by `bnn_mvu` and `bnn_threshold`. Latency: bnn_pkg::steps_latency(Steps). A signed count starts from the least
+/// number of OutWidth bits in two's complement.
 ///
 /// Beat n of a vector carries channels n*Lanes...; word n of the file holds their thresholds, lane by lane, step by
 /// step. If SelectWidth is not 0, `select_i` chooses one of 2**SelectWidth sets of thresholds per lane; they follow
-/// each other in the lane's part of the word. If Inverted is 1, a last entry of each lane is 1 where the channel counts
-/// the thresholds that it does not reach.
+/// each other in the lane's part of the word. Above bnn_pkg::Comparators steps, each lane is a `bnn_search` instead, with
+/// a set for each beat and choice, and File is the beginning of its files' names. Word n of FlipFile, if it is given, has
+/// a 1 for each lane that counts the thresholds which the element does not reach.
 module bnn_steps #(
   parameter int unsigned Lanes          = 2,
   parameter int unsigned Beats          = 1,  // of a vector
@@ -15,10 +17,10 @@ module bnn_steps #(
   parameter int unsigned Steps          = 1,
   parameter int unsigned ThresholdWidth = 8,  // unsigned if the input is, else two's complement
   parameter int unsigned OutWidth       = 1,
-  parameter string       OutKind        = "unsigned",  // "signed": the count less 2**(OutWidth-1)
+  parameter string       OutKind        = "unsigned",  // of 1 bit, "bipolar" is equal
   parameter int unsigned SelectWidth    = 0,
-  parameter int unsigned Inverted       = 0,
   parameter              File           = "",
+  parameter              FlipFile       = "",
   localparam int unsigned SelectBits    = SelectWidth > 0 ? Lanes * SelectWidth : 1  // one unused bit without selector
 ) (
   input  logic                           clk_i,
@@ -33,22 +35,20 @@ module bnn_steps #(
     $fatal(1, "Lanes %0d, Beats %0d, Steps %0d, OutWidth %0d: each is at least 1 and OutWidth counts to Steps",
            Lanes, Beats, Steps, OutWidth);
   end
-  if (InKind != "bipolar" && InKind != "unsigned" && InKind != "signed" || InKind == "bipolar" && InWidth != 1)
-  begin : gen_check_kind
-    $fatal(1, "InKind %s, InWidth %0d: bipolar (1 bit), unsigned or signed", InKind, InWidth);
+  if (OutKind != "bipolar" && OutKind != "unsigned" && OutKind != "signed" || OutKind == "bipolar" && OutWidth != 1)
+  begin : gen_check_out
+    $fatal(1, "OutKind %s, OutWidth %0d: bipolar (1 bit), unsigned or signed", OutKind, OutWidth);
   end
 
-  localparam int unsigned Sets       = 2 ** SelectWidth;
-  localparam int unsigned Entries    = Sets * Steps + Inverted;
   localparam int unsigned BeatWidth  = bnn_pkg::index_width(Beats);
+  localparam int unsigned Sets       = Beats * 2 ** SelectWidth;  // of a lane
   localparam int unsigned ValueWidth = InKind == "bipolar" ? 2 : InWidth;
   localparam int unsigned Width      = ValueWidth > ThresholdWidth ? ValueWidth : ThresholdWidth;
+  localparam logic [OutWidth-1:0] Least = OutKind == "signed" ? OutWidth'(1) << (OutWidth - 1) : '0;
 
-  logic [BeatWidth-1:0] beat_d, beat_q;
-  logic [Lanes-1:0][Entries-1:0][ThresholdWidth-1:0] entries;
-  logic [Lanes-1:0][Steps-1:0][ThresholdWidth-1:0] threshold;
-  logic [Lanes-1:0][Steps-1:0] reached_d, reached_q;
-  logic valid_q;
+  logic [BeatWidth-1:0]           beat_d, beat_q;
+  logic [Lanes-1:0][Width-1:0]    value;
+  logic [Lanes-1:0][OutWidth-1:0] count;
 
   always_comb begin
     beat_d = beat_q;
@@ -56,77 +56,126 @@ module bnn_steps #(
     if (!rst_ni) beat_d = '0;  // word 0 is read during reset
   end
 
-  bnn_rom #(
-    .Width  (Lanes * Entries * ThresholdWidth),
-    .Depth  (Beats),
-    .Latency(1),
-    .File   (File)
-  ) u_thresholds (
+  always_ff @(posedge clk_i) beat_q <= beat_d;
+
+  bnn_delay #(
+    .Stages(bnn_pkg::steps_latency(Steps))
+  ) u_valid (
     .clk_i,
-    .addr_i(beat_d),
-    .data_o(entries)
+    .rst_ni,
+    .data_i(valid_i),
+    .data_o(valid_o)
   );
 
-  if (SelectWidth > 0) begin : gen_select
-    for (genvar l = 0; l < Lanes; l++) begin : gen_lane
-      logic [Sets-1:0][Steps-1:0][ThresholdWidth-1:0] sets;
-      assign sets         = entries[l][Sets*Steps-1:0];
-      assign threshold[l] = sets[select_i[l*SelectWidth+:SelectWidth]];
+  logic [Lanes-1:0] flip;
+  if (FlipFile != "") begin : gen_flip
+    logic [BeatWidth-1:0] made_q;
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) made_q <= '0;
+      else if (valid_o) made_q <= made_q == BeatWidth'(Beats - 1) ? '0 : made_q + 1'b1;
     end
-  end else begin : gen_one_set
-    for (genvar l = 0; l < Lanes; l++) begin : gen_lane
-      assign threshold[l] = entries[l][Steps-1:0];
-    end
+    bnn_rom #(
+      .Width  (Lanes),
+      .Depth  (Beats),
+      .Latency(0),
+      .File   (FlipFile)
+    ) u_flips (
+      .clk_i,
+      .addr_i(made_q),
+      .data_o(flip)
+    );
+  end else begin : gen_no_flip
+    assign flip = '0;
+  end
+
+  for (genvar l = 0; l < Lanes; l++) begin : gen_lane
+    bnn_value #(
+      .Width   (InWidth),
+      .Kind    (InKind),
+      .OutWidth(Width)
+    ) u_value (
+      .data_i(data_i[l]),
+      .data_o(value[l])
+    );
+    assign data_o[l] = count[l] ^ Least ^ {OutWidth{flip[l]}};
+  end
+
+  if (SelectWidth == 0) begin : gen_no_select
     logic unused;
     assign unused = select_i[0];
   end
 
-  for (genvar l = 0; l < Lanes; l++) begin : gen_lane
-    logic [Width-1:0] value;
-    logic             invert;
-    assign invert = Inverted != 0 && entries[l][Entries-1][0];
-    if (InKind == "bipolar") begin : gen_bipolar
-      assign value = data_i[l] == 1'b1 ? Width'(1) : '1;  // +1 or -1
-    end else if (InKind == "signed") begin : gen_signed
-      assign value = Width'($signed(data_i[l]));
-    end else begin : gen_unsigned
-      assign value = Width'(data_i[l]);
-    end
-    for (genvar s = 0; s < Steps; s++) begin : gen_step
-      if (InKind == "unsigned") begin : gen_unsigned
-        assign reached_d[l][s] = invert ^ (value >= Width'(threshold[l][s]));
-      end else begin : gen_signed
-        assign reached_d[l][s] = invert ^ ($signed(value) >= Width'($signed(threshold[l][s])));
-      end
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      beat_q  <= '0;
-      valid_q <= 1'b0;
-    end else begin
-      beat_q  <= beat_d;
-      valid_q <= valid_i;
-    end
-    reached_q <= reached_d;
-  end
-
-  if (Steps == 1) begin : gen_one
-    assign {valid_o, data_o} = {valid_q, reached_q};
-  end else begin : gen_count
-    always_ff @(posedge clk_i) begin
-      if (!rst_ni) valid_o <= 1'b0;
-      else valid_o <= valid_q;
+  if (Steps > bnn_pkg::Comparators) begin : gen_search
+    if (Steps != 2 ** OutWidth - 1) begin : gen_check
+      $fatal(1, "Steps %0d: more than %0d are one less than a power of two", Steps, bnn_pkg::Comparators);
     end
     for (genvar l = 0; l < Lanes; l++) begin : gen_lane
-      logic [OutWidth-1:0] count;
-      always_comb begin
-        count = '0;
-        if (OutKind == "signed") count[OutWidth-1] = 1'b1;  // counts from -2**(OutWidth-1)
-        for (int unsigned s = 0; s < Steps; s++) count += OutWidth'(reached_q[l][s]);
+      localparam int unsigned SetWidth = bnn_pkg::index_width(Sets);
+      logic [SetWidth-1:0] set;
+      if (SelectWidth > 0) begin : gen_select
+        assign set = SetWidth'({beat_q, select_i[l*SelectWidth+:SelectWidth]});
+      end else begin : gen_one_set
+        assign set = beat_q;
       end
-      always_ff @(posedge clk_i) data_o[l] <= count;
+      bnn_search #(
+        .Levels        (OutWidth),
+        .Sets          (Sets),
+        .Width         (Width),
+        .Signed        (InKind != "unsigned"),
+        .ThresholdWidth(ThresholdWidth),
+        .File          (File),
+        .Lane          (l)
+      ) u_search (
+        .clk_i,
+        .set_i  (set),
+        .value_i(value[l]),
+        .count_o(count[l])
+      );
+    end
+  end else begin : gen_compare
+    logic [Lanes-1:0][2**SelectWidth-1:0][Steps-1:0][ThresholdWidth-1:0] sets;
+    logic [Lanes-1:0][Steps-1:0] reached_d, reached_q;
+
+    bnn_rom #(
+      .Width  (Lanes * 2 ** SelectWidth * Steps * ThresholdWidth),
+      .Depth  (Beats),
+      .Latency(1),
+      .File   (File)
+    ) u_thresholds (
+      .clk_i,
+      .addr_i(beat_d),
+      .data_o(sets)
+    );
+
+    for (genvar l = 0; l < Lanes; l++) begin : gen_lane
+      logic [Steps-1:0][ThresholdWidth-1:0] threshold;
+      if (SelectWidth > 0) begin : gen_select
+        assign threshold = sets[l][select_i[l*SelectWidth+:SelectWidth]];
+      end else begin : gen_one_set
+        assign threshold = sets[l];
+      end
+      for (genvar s = 0; s < Steps; s++) begin : gen_step
+        if (InKind == "unsigned") begin : gen_unsigned
+          assign reached_d[l][s] = value[l] >= Width'(threshold[s]);
+        end else begin : gen_signed
+          assign reached_d[l][s] = $signed(value[l]) >= Width'($signed(threshold[s]));
+        end
+      end
+    end
+
+    always_ff @(posedge clk_i) reached_q <= reached_d;
+
+    if (Steps == 1) begin : gen_one
+      assign count = reached_q;
+    end else begin : gen_count
+      for (genvar l = 0; l < Lanes; l++) begin : gen_lane
+        logic [OutWidth-1:0] sum;
+        always_comb begin
+          sum = '0;
+          for (int unsigned s = 0; s < Steps; s++) sum += OutWidth'(reached_q[l][s]);
+        end
+        always_ff @(posedge clk_i) count[l] <= sum;
+      end
     end
   end
 endmodule : bnn_steps

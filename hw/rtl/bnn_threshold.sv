@@ -11,10 +11,10 @@ module bnn_threshold #(
   parameter int unsigned Steps          = 1,
   parameter int unsigned ThresholdWidth = 8,
   parameter int unsigned OutWidth       = 1,
-  parameter string       OutKind        = "unsigned",  // of the counts; "signed": less 2**(OutWidth-1)
+  parameter string       OutKind        = "unsigned",
   parameter int unsigned SelectWidth    = 0,
-  parameter int unsigned Inverted       = 0,
   parameter              File           = "",
+  parameter              FlipFile       = "",
   localparam int unsigned Inputs        = SelectWidth > 0 ? 2 : 1
 ) (
   input  logic                                     clk_i,
@@ -51,8 +51,8 @@ module bnn_threshold #(
     .OutWidth      (OutWidth),
     .OutKind       (OutKind),
     .SelectWidth   (SelectWidth),
-    .Inverted      (Inverted),
-    .File          (File)
+    .File          (File),
+    .FlipFile      (FlipFile)
   ) u_steps (
     .clk_i,
     .rst_ni,

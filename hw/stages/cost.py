@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 Terms = Mapping[str, int]  # amount of each term of LUTS and FFS
 LUT_RAM_BITS = 2048  # largest memory that Yosys keeps in LUT-RAM; beyond, it uses block RAM
+BLOCK_RAM_LUTS = 129  # LUTs at which Yosys values a block RAM where it chooses the place of a ROM
+LUT_ROM_BITS = 64 * BLOCK_RAM_LUTS  # the largest such ROM in LUTs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,8 @@ LUTS = {  # 6-input LUTs for one unit of each term; fitted by benchmarks/estimat
     "accumulate": 0.155,  # a bit of an accumulator
     "compare": 0.486,  # a bit of a comparison with a threshold
     "rom": 0.689,  # 64 bits of a ROM in LUTs
+    "search": 0.023,  # a bit of a level of a binary search
+    "tree": 1.552,  # 64 bits of a level's ROM in LUTs, with its comparison
     "buffer": 2.307,  # a bit of the replay buffer, 32 words deep
     "fifo": 1.636,  # a bit of a stage's output FIFO
     "shift": 0.549,  # a bit of the wide side of a converter to fewer lanes
@@ -56,6 +60,8 @@ FFS = {  # flip-flops for one unit of each term; fitted likewise
     "multiply": 1.827,
     "accumulate": 2.109,
     "compare": 0.091,
+    "search": 2.912,
+    "tree": 0.372,
     "buffer": 3.902,
     "fifo": 1.614,
     "wide": 0.856,  # a bit of the wide side of a converter, or of any other register a beat wide
@@ -75,6 +81,11 @@ def resources(terms: Terms, *, bram18: int = 0) -> Resources:
     """LUTs and flip-flops of these terms, rounded up, beside the block RAMs."""
     luts, ffs = (math.ceil(sum(cost.get(term, 0.0) * amount for term, amount in terms.items())) for cost in (LUTS, FFS))
     return Resources(luts=luts, ffs=ffs, bram18=bram18)
+
+
+def summed(*parts: Terms) -> Terms:
+    """The terms of several parts."""
+    return {term: sum(part.get(term, 0) for part in parts) for term in dict.fromkeys(t for part in parts for t in part)}
 
 
 def rom_luts(width: int, depth: int) -> int:

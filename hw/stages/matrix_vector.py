@@ -15,11 +15,12 @@ import numpy as np
 from adiabit.errors import UserError
 from adiabit.hw.stages.accumulator import accumulator_range, accumulators, is_xnor
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Lanes, Memory, Parameter
-from adiabit.hw.stages.cost import Terms, block_rams, rom_luts
+from adiabit.hw.stages.cost import Terms, block_rams, rom_luts, summed
 from adiabit.hw.stages.integers import Array, Ints, divisors, signed_bits
 from adiabit.hw.stages.matrix_vector_timing import Timing, sum_latency
 from adiabit.hw.stages.memory_file import memory_file, rom, rom_words
 from adiabit.hw.stages.schedule import Schedule
+from adiabit.hw.stages.search import steps_latency
 from adiabit.hw.stages.stream import Kind, Stream
 from adiabit.hw.stages.thresholds import Thresholding
 
@@ -149,7 +150,7 @@ class MatrixVector(Thresholding):
     def rtl(self) -> Instance:
         """`bnn_mvu`."""
         rows, columns = self.weights.shape
-        weights, thresholds = f"{self.name}_weights.mem", f"{self.name}_thresholds.mem"
+        weights = f"{self.name}_weights.mem"
         memories = {weights: memory_file(self._weight_rows().reshape(self.fold, -1), self.weight_bits)}
         parameters: dict[str, Parameter] = {
             "Columns": columns,
@@ -165,9 +166,9 @@ class MatrixVector(Thresholding):
             "WeightFile": weights,
         }
         if self.thresholds is not None:
-            more, text = self._threshold_parameters()
-            parameters |= {**more, "ThresholdFile": thresholds}
-            memories[thresholds] = text
+            more, files = self._threshold_parameters("ThresholdFile")
+            parameters |= more
+            memories |= files
         return Instance(module="bnn_mvu", parameters=parameters, memories=memories)
 
     def hls(self) -> Call:
@@ -223,8 +224,7 @@ class MatrixVector(Thresholding):
         width = self.weight_bits + self.input.bits if wide else self.input.bits
         total = read + int(wide or shallow) + sum_latency(self.simd, width)
         total += int(self.input.words > 1) + int(masked)
-        steps = 0 if self.thresholds is None else self.thresholds.shape[-1]
-        return total + (0 if steps == 0 else 1 if steps == 1 else 2)
+        return total + steps_latency(self.steps)
 
     def terms(self, folding: Folding) -> Terms:
         """PE rows of SIMD synapses, each with accumulator and thresholds; the memories; the replay buffer."""
@@ -236,26 +236,21 @@ class MatrixVector(Thresholding):
             work = {"mask": synapses * self.input.bits}
         else:
             work = {"multiply": synapses * self.input.bits * self.weight_bits}
-        steps = 0 if self.thresholds is None else self.thresholds.shape[-1]
-        thresholds = folding.pe * steps * self.accumulator_bits
-        stored = rom_luts(synapses * self.weight_bits, rows * columns) if memory is Memory.LUT else 0
-        if self.selector:
-            work["mask"] = work.get("mask", 0) + thresholds // 2
-        return {
+        return summed(self._threshold_terms(folding.pe, self.accumulator_bits, rows), {
             **work,
             "accumulate": folding.pe * self.accumulator_bits if columns > 1 else 0,
-            "compare": thresholds,
-            "rom": stored + rom_luts(thresholds, rows * self.codes),  # the selector is part of the address
+            "rom": rom_luts(synapses * self.weight_bits, rows * columns) if memory is Memory.LUT else 0,
             "buffer": folding.simd * self.input.bits * math.ceil(columns / 32) if rows > 1 else 0,
             "fifo": folding.pe * self.output.bits,
             "product": 1,
-        }
+        })  # fmt: skip
 
     def block_rams(self, folding: Folding) -> int:
-        """Block RAMs of the weights."""
+        """Block RAMs of weights and thresholds."""
+        thresholds = self._threshold_blocks(folding.pe, len(self.weights) // folding.pe)
         if self.memory_at(folding) is not Memory.BLOCK:
-            return 0
-        return block_rams(folding.pe * folding.simd * self.weight_bits, self._fold_at(folding))
+            return thresholds
+        return thresholds + block_rams(folding.pe * folding.simd * self.weight_bits, self._fold_at(folding))
 
     @property
     def folding(self) -> Folding:

@@ -9,9 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance
-from adiabit.hw.stages.cost import Terms, rom_luts
+from adiabit.hw.stages.cost import Terms
 from adiabit.hw.stages.integers import Array, Ints
 from adiabit.hw.stages.schedule import Schedule, joining, passing
+from adiabit.hw.stages.search import COMPARATORS, steps_latency
 from adiabit.hw.stages.thresholds import Thresholding
 
 
@@ -38,6 +39,16 @@ class Threshold(Thresholding):
     def _signed(self) -> bool:
         return self.input.range[0] < 0
 
+    @property
+    def _uniform(self) -> bool:
+        """Whether all channels have the same thresholds, like those of an input quantizer."""
+        return self.inverted is None and not np.ptp(self.thresholds, axis=0).any()
+
+    @property
+    def threshold_rows(self) -> Ints:
+        """One row if it is the same for all beats."""
+        return super().threshold_rows[: 1 if self._uniform else None]
+
     def golden(self, *values: Array) -> tuple[Array, ...]:
         """Number of thresholds reached (F, *shape)."""
         return (self._activate(values[0], values[1] if self.selector else None),)
@@ -45,20 +56,18 @@ class Threshold(Thresholding):
     def rtl(self) -> Instance:
         """`bnn_threshold`."""
         a, b = self.input, self.output
-        parameters, text = self._threshold_parameters()
-        name = f"{self.name}_thresholds.mem"
+        parameters, memories = self._threshold_parameters("File")
         return Instance(
             module="bnn_threshold",
             parameters={
                 "Lanes": a.lanes,
-                "Beats": a.words,
+                "Beats": len(self.threshold_rows),
                 "InWidth": a.bits,
                 "InKind": a.kind.value,
                 **parameters,
                 "OutWidth": b.bits,
-                "File": name,
             },
-            memories={name: text},
+            memories=memories,
         )
 
     def hls(self) -> Call:
@@ -72,27 +81,28 @@ class Threshold(Thresholding):
         )
 
     def schedule(self) -> Schedule:
-        """A pipeline that never stalls: the comparison, then the count if there are several thresholds."""
-        steps = self.thresholds.shape[-1]
-        latency = 2 if steps > 1 else 1
+        """A pipeline that never stalls."""
+        latency = steps_latency(self.steps)
         if self.selector is None:
             return passing(self.input.beats, depth=latency + 3, latency=latency + 1)
         turns = dict.fromkeys(range(2), np.arange(self.input.beats))
         return joining(turns, self.input.beats, depth=latency + 3, latency=latency + 1)
 
     def terms(self, folding: Folding) -> Terms:
-        """A comparator for each threshold and lane; a ROM if the thresholds differ by channel."""
-        lanes, steps = folding.pe, self.thresholds.shape[-1]
-        if not np.ptp(self.thresholds, axis=0).any() and not self.selector:
-            return {"fifo": lanes * self.output.bits, "stage": 1}
-        bits = lanes * steps * self.input.bits
-        return {
-            "compare": bits,
-            "rom": rom_luts(bits, self.input.channels // lanes * self.codes),  # the selector is part of the address
-            "mask": bits // 2 if self.selector else 0,
-            "fifo": lanes * self.output.bits,
-            "stage": 1,
-        }
+        """Comparisons in each lane, with a ROM if the thresholds differ by channel; few constants cost little."""
+        lanes = folding.pe
+        rest = {"fifo": lanes * self.output.bits, "stage": 1}
+        if self._uniform and not self.selector and self.steps <= COMPARATORS:
+            return rest
+        return {**self._threshold_terms(lanes, self.input.bits, self._words(lanes)), **rest}
+
+    def block_rams(self, folding: Folding) -> int:
+        """Block RAMs of the thresholds."""
+        return self._threshold_blocks(folding.pe, self._words(folding.pe))
+
+    def _words(self, lanes: int) -> int:
+        """Beats of the thresholds."""
+        return 1 if self._uniform else self.input.channels // lanes
 
     def caption(self) -> Caption:
         """Channels and PE."""

@@ -120,7 +120,7 @@ def test_a_replay_writes_waveforms(sources: tuple[Path, Path], tmp_path: Path) -
 
 
 def test_greater_for_greater_or_equal_is_seen(sources: tuple[Path, Path], tmp_path: Path) -> None:
-    mutant = mutate(sources, tmp_path, "bnn_steps.sv", lambda t: t.replace("(value >= Width", "(value > Width"))
+    mutant = mutate(sources, tmp_path, "bnn_steps.sv", lambda t: t.replace("value[l] >= Width", "value[l] > Width"))
     rung, _ = run(mutant, tmp_path / "out", first=3)
     frame, channel = (int(i) for i in np.argwhere(frames()[3:] == 128)[0])
     assert rung.status == "DIFFERS"

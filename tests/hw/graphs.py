@@ -11,7 +11,8 @@ from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.stages import Memory, Stream, divisors
 from tests.hw.rtl.chain import B, Chain, S, U
 
-COUNTS = st.sampled_from([(1, B), (2, U), (3, S)])
+FEW = [(1, B), (2, U), (3, S)]
+COUNTS = st.sampled_from([*FEW * 5, (5, U), (6, S), (8, S)])  # bits and kind of what thresholds make, seldom many bits
 
 
 def regroup(chain: Chain, draw: st.DrawFn) -> Chain:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -15,6 +16,7 @@ from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit import rtl as emit_rtl
 from adiabit.hw.stages import Kind, LabelSelect, MatrixVector, Memory, Stream, Threshold
 from adiabit.hw.stages.base import RTL
+from tests.hw.rtl.chain import Chain
 
 X = Stream(name="x", shape=(4,), bits=3, kind=Kind.UNSIGNED, lanes=2)
 BITS = Stream(name="bits", shape=(4,), bits=1, kind=Kind.BIPOLAR, lanes=2)
@@ -103,6 +105,32 @@ def test_thresholds_are_clipped_to_what_can_be_told_apart(tmp_path: Path) -> Non
     files = emitted(network(), tmp_path / "rtl")
     assert ".ThresholdWidth(4)" in files["net.sv"].decode()  # 8 never fires on 0...7: a bit more than the input has
     assert files["t_thresholds.mem"].decode().split() == ["30", "08"]  # -5 always fires, as 0 does
+
+
+def test_the_levels_of_a_search_lie_in_files_by_lane(tmp_path: Path) -> None:
+    """Walked as `bnn_search` does, they count the thresholds reached."""
+    x = Stream(name="x", shape=(6,), bits=8, kind=Kind.UNSIGNED, lanes=2)
+    y = Stream(name="y", shape=(6,), bits=5, kind=Kind.UNSIGNED, lanes=2)
+    thresholds = np.sort(np.random.default_rng(0).integers(0, 256, (6, 31)), axis=1)
+    stage = Threshold(name="t", inputs=(x,), outputs=(y,), thresholds=thresholds)
+    files = emitted(Accelerator(name="one", stages=(stage,)), tmp_path / "rtl")
+    names = [f"t_thresholds_{lane}_{level}.mem" for lane in range(2) for level in range(5)]
+    assert json.loads(files["design.json"])["memories"] == names
+    assert '.File("t_thresholds")' in files["one.sv"].decode()
+    words = {name: [int(word, 16) for word in files[name].split()] for name in names}
+    for channel, value in itertools.product(range(6), range(0, 256, 5)):
+        beat, lane = divmod(channel, 2)
+        node = beat
+        for level in range(5):
+            node = 2 * node + (value >= words[f"t_thresholds_{lane}_{level}.mem"][node])
+        assert node - beat * 32 == (value >= thresholds[channel]).sum()
+
+
+def test_equal_thresholds_of_all_channels_are_stored_once(tmp_path: Path) -> None:
+    equal = Chain("equal", (6,), 8, Kind.UNSIGNED, 2).threshold(5, Kind.UNSIGNED, uniform=True).end()
+    files = emitted(equal, tmp_path / "rtl")
+    assert ".Beats(1)" in files["equal.sv"].decode()
+    assert len(files["equal_0_thresholds_1_4.mem"].split()) == 16
 
 
 @pytest.mark.parametrize(

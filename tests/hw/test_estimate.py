@@ -68,6 +68,18 @@ def test_a_cost_at_another_folding_is_that_of_the_folded_stage(pe: int, simd: in
     assert xnor(1, 1).cost(folding) == xnor(pe, simd).cost()
 
 
+@pytest.mark.parametrize(("bits", "blocks"), [(4, 0), (5, 0), (8, 3)])
+def test_deep_levels_of_a_search_are_block_rams(bits: int, blocks: int) -> None:
+    sums = stream("a", 64, 4, bits=12, kind=Kind.SIGNED)
+    counts = stream("b", 64, 4, bits=bits, kind=Kind.SIGNED)
+    drawn = np.sort(np.random.default_rng(0).integers(-2048, 2048, (64, 2**bits - 1)), axis=1)
+    stage = Threshold(name="t", inputs=(sums,), outputs=(counts,), thresholds=drawn)
+    assert stage.cost().bram18 == 4 * blocks  # 1024 and 2048 words of 12 bits a lane
+    uniform = dataclasses.replace(stage, thresholds=np.tile(drawn[0], (64, 1)))
+    assert uniform.cost().bram18 == 0
+    assert uniform.cost().luts < stage.cost().luts
+
+
 def test_more_parallel_costs_more() -> None:
     stage = xnor(1, 1, Memory.BLOCK)
     by_pe = [stage.cost(Folding(pe=pe, simd=28)).luts for pe in (1, 2, 4, 8, 16, 32)]

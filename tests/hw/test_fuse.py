@@ -56,6 +56,14 @@ def test_an_inverted_sign_of_the_sum() -> None:
     np.testing.assert_array_equal(golden.run(after, frames), golden.run(before, frames))
 
 
+def test_tables_of_many_codes_are_no_cheaper_than_a_sum() -> None:
+    chain = Chain("fuse", (3, 2, 4), 3, S, 1)
+    left, right = chain.fork(2)
+    shortcut = chain.at(right).threshold(6, U).here
+    before = chain.at(left).threshold(6, U).add(shortcut).threshold(6, U).end()
+    assert fused(before) == before  # 63 thresholds for each of 64 codes would fill block RAMs
+
+
 def test_a_sum_that_has_other_readers_stays() -> None:
     chain = Chain("fuse", (3, 2, 4), 3, S, 1)
     left, right = chain.fork(2)
@@ -69,9 +77,9 @@ def test_a_sum_that_has_other_readers_stays() -> None:
 
 def test_a_dearer_selection_stays_a_sum(monkeypatch: pytest.MonkeyPatch) -> None:
     accelerator = joined(1, B, product=True)
-    monkeypatch.setattr("adiabit.hw.fuse._luts", lambda stage: 9.0 if len(stage.inputs) > 1 else 1.0)
+    monkeypatch.setattr("adiabit.hw.fuse._price", lambda stage: 9.0 if len(stage.inputs) > 1 else 1.0)
     assert kinds(fused(accelerator)) == [Fork, Threshold, MatrixVector]  # 9 against 11
-    monkeypatch.setattr("adiabit.hw.fuse._luts", lambda stage: 12.0 if len(stage.inputs) > 1 and stage.arrays else 1.0)
+    monkeypatch.setattr("adiabit.hw.fuse._price", lambda stage: 12.0 if len(stage.inputs) > 1 and stage.arrays else 1.0)
     assert fused(accelerator) == accelerator
 
 

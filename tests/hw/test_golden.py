@@ -66,6 +66,35 @@ def test_multi_step_thresholds_count() -> None:
     assert alone(stage, np.array([[-6, 0], [-5, 1], [5, 9]])).tolist() == [[0, 0], [1, 2], [3, 3]]
 
 
+@pytest.mark.parametrize(("bits", "counts"), [(1, [-1, 0, 0]), (2, [-2, -1, 1])])
+def test_a_signed_count_starts_from_the_least_value(bits: int, counts: list[int]) -> None:
+    inputs, outputs = ends(1, 1, Kind.SIGNED, Kind.SIGNED, (8, bits))
+    stage = Threshold(name="t", inputs=inputs, outputs=outputs, thresholds=np.array([[-5, 0, 5][: 2**bits - 1]]))
+    assert alone(stage, np.array([[-6], [-5], [5]])).ravel().tolist() == counts
+
+
+@pytest.mark.parametrize("steps", [15, 31, 255])
+def test_many_thresholds_that_a_selector_chooses(steps: int) -> None:
+    rng = np.random.default_rng(steps)
+    x, code = rng.integers(-128, 128, (50, 3)), rng.integers(-2, 2, (50, 3))
+    thresholds = np.sort(rng.integers(-140, 140, (3, 4, steps)), axis=-1)
+    inputs, outputs = ends(3, 3, Kind.SIGNED, Kind.SIGNED, (8, steps.bit_length()))
+    select = Stream(name="s", shape=(3,), bits=2, kind=Kind.SIGNED, lanes=1)
+    stage = Threshold(name="t", inputs=(*inputs, select), outputs=outputs, thresholds=thresholds)
+    (y,) = stage.golden(x, code)
+    counts = (x[..., None] >= thresholds[np.arange(3), code + 2]).sum(axis=-1)
+    assert np.array_equal(y, counts - (steps + 1) // 2)
+
+
+def test_sums_reach_many_thresholds() -> None:
+    rng = np.random.default_rng(0)
+    x, w, t = rng.integers(0, 256, (40, 9)), rng.choice([-1, 1], (2, 9)), rng.integers(-3000, 3000, (2, 255))
+    t.sort(axis=1)
+    inputs, outputs = ends(9, 2, Kind.UNSIGNED, Kind.UNSIGNED, (8, 8))
+    y = alone(MatrixVector(name="fc", inputs=inputs, outputs=outputs, weights=w, thresholds=t), x)
+    assert np.array_equal(y, ((x @ w.T)[..., None] >= t).sum(axis=-1))
+
+
 def test_the_lowest_index_wins_a_tie() -> None:
     inputs = (Stream(name="x", shape=(4,), bits=4, kind=Kind.SIGNED, lanes=2),)
     outputs = (Stream(name="y", shape=(1,), bits=2, kind=Kind.UNSIGNED, lanes=1),)

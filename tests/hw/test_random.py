@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.folding.buffers import Rule, buffered, depths
-from adiabit.hw.stages import divisors
+from adiabit.hw.stages import divisors, integer_type
 from tests.hw.graphs import graphs, product, regroup
 from tests.hw.hls.flock import simulate as simulate_c
 from tests.hw.rtl.chain import B, Chain, S, U
@@ -44,8 +44,9 @@ def images(draw: st.DrawFn) -> Accelerator:
         convolve(chain, rows, draw)
     rows = draw(st.integers(1, 10))
     if draw(st.booleans()):
-        most = chain.here.range[1] * (chain.here.elements // chain.here.channels)
-        chain.total(most.bit_length(), U)
+        least, most = (n * chain.here.pixels for n in chain.here.range)
+        kind, bits = integer_type(0 if chain.here.kind is B else least, most)
+        chain.total(bits, kind)
     else:
         product(regroup(chain, draw), rows, draw, flat=True)
         regroup(chain, draw)

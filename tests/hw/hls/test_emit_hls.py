@@ -104,6 +104,22 @@ def test_small_integers_and_thresholds_are_written_as_they_are_read(tmp_path: Pa
     assert row == [sum((int(w) & 7) << (3 * i) for i, w in enumerate(second.weights[pe, 3:])) for pe in range(2)]
 
 
+def test_a_tree_of_thresholds_nests_the_levels(tmp_path: Path) -> None:
+    accelerator = Chain("tree", (4,), 8, S, 2).threshold(5, U).end()
+    text = (emitted(accelerator, tmp_path) / "tree_params.hpp").read_text()
+    (stage,) = accelerator.stages
+    assert isinstance(stage, Threshold)
+    found = re.search(r"const (.*) tree_0_thresholds = (.*);", text, re.S)
+    assert found
+    assert found[1] == f"bnn::ThresholdTree<{stage.threshold_bits}, 2, 2, 5>"
+    assert found[2].startswith("{{{{{{}, {")
+    words = [int(word) for word in re.findall(r"-?\d+", found[2])]
+    sets = stage.threshold_rows.reshape(2, 2, 31)
+    assert words[:4] == [sets[beat, lane, 15] for lane in range(2) for beat in range(2)]
+    assert words[-16:] == list(sets[1, 1, ::2])
+    assert len(words) == sets.size
+
+
 def test_names_that_mean_something_else_get_an_underscore(tmp_path: Path) -> None:
     chain = Chain("clash", (4,), 1, B, 2).mvu(4, 2).mvu(3, 1, out=None).end()
     x, y, z = (dataclasses.replace(s, name=n) for s, n in zip(chain.streams, ("int", "bnn", "a_weights"), strict=True))

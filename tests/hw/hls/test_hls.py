@@ -41,7 +41,10 @@ def test_stages_and_networks_equal_the_golden_model(tmp_path: Path) -> None:
 
 
 MUTANTS = {  # design, header, text in it, text instead: each a fault of one line that the comparison must find
-    "compare": ("xnor_63", "bnn_threshold.hpp", "number >= ", "number > "),
+    "compare": ("xnor_63", "bnn_threshold.hpp", "if (number >= ", "if (number > "),
+    "compare of a search": ("threshold_search", "bnn_threshold.hpp", "+ (number >= ", "+ (number > "),
+    "other set": ("select_search", "bnn_threshold.hpp", "* Codes + code;", "* Codes + 0 * code;"),
+    "unsigned count": ("threshold_signed", "bnn_threshold.hpp", "count = Out::least", "count = 0"),
     "accumulator too narrow": ("xnor_63", "xnor_63.cpp", "ap_uint<6>", "ap_uint<5>"),
     "tie": ("label_lanes", "bnn_label_select.hpp", "|| value > best", "|| value >= best"),
     "sum carried over": ("mask_u8", "bnn_mvu.hpp", "word == 0 ? sum :", "false ? sum :"),

@@ -68,7 +68,8 @@ class Chain:
         if codes:
             sets = [self._thresholds(values, out, low, high) for _ in range(codes)]
             return np.stack(sets, axis=1)
-        thresholds = self.rng.permuted(values, axis=0)[:steps].T
+        pool = np.resize(values, (max(len(values), 4 * steps), values.shape[1]))
+        thresholds = self.rng.permuted(pool, axis=0)[:steps].T
         most = values[:, :3].max(axis=0)[-1]
         corners = np.array([low, high + 1, most, low - 7, high + 1000])[: len(thresholds)]
         thresholds[: len(corners), 0] = corners
@@ -78,12 +79,16 @@ class Chain:
         """Which channels are inverted: the first, and half of the others."""
         return np.where(np.arange(channels) == 0, 1, self.rng.integers(0, 2, channels)) if inverted else None
 
-    def threshold(self, bits: int, kind: Kind, select: Stream | None = None, *, inverted: bool = False) -> Chain:
-        """Thresholds to `bits`, which the elements of `select` choose."""
+    def threshold(
+        self, bits: int, kind: Kind, select: Stream | None = None, *, uniform: bool = False, inverted: bool = False
+    ) -> Chain:
+        """Thresholds to `bits`, which the elements of `select` choose; `uniform`: the same for all channels."""
         out = self._next(bits=bits, kind=kind)
         values = some_frames(self.here, self.rng, 64).reshape(-1, out.channels)
         codes = 2**select.bits if select else 0
         thresholds = self._thresholds(values, out, *self.here.range, codes)
+        if uniform:
+            thresholds = np.broadcast_to(thresholds[:1], thresholds.shape)
         flips = self._flips(out.channels, inverted=inverted)
         return self._add(Threshold, out, more=(select,) if select else (), thresholds=thresholds, inverted=flips)
 

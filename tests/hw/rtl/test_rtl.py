@@ -31,6 +31,12 @@ def designs() -> Iterator[Accelerator]:
     """The corners of each module, then whole networks."""
     yield Chain("threshold_u8", (12,), 8, U, 3).threshold(1, B).end()
     yield Chain("threshold_s4_steps", (5,), 4, S, 1).threshold(2, U).end()
+    yield Chain("threshold_signed", (6,), 5, S, 2).threshold(3, S).end()
+    yield Chain("threshold_signed_one", (3,), 2, U, 3).threshold(1, S).end()
+    yield Chain("threshold_search", (12,), 8, U, 3).threshold(5, U).end()
+    yield Chain("threshold_search_signed", (2, 6), 10, S, 2).threshold(8, S).end()
+    yield Chain("threshold_search_uniform", (3, 4), 8, S, 2).threshold(6, U, uniform=True).end()
+    yield Chain("threshold_search_narrow", (4,), 1, B, 4).threshold(5, U).end()  # most thresholds are equal
     yield Chain("threshold_bipolar", (2, 6), 1, B, 6).threshold(1, B).end()
     yield Chain("threshold_one", (1,), 3, U, 1).threshold(1, U).end()
 
@@ -43,10 +49,12 @@ def designs() -> Iterator[Accelerator]:
     yield Chain("xnor_one_pass", (12,), 1, B, 3).mvu(5, 5).end()
     yield Chain("xnor_one", (1,), 1, B, 1).mvu(1, 1).end()
     yield Chain("xnor_steps", (16,), 1, B, 4).mvu(5, 1, out=(2, U)).end()
+    yield Chain("xnor_search", (40,), 1, B, 8).mvu(6, 2, out=(5, S)).end()
     yield Chain("xnor_sums", (2, 31), 1, B, 31).mvu(4, 2, out=None, memory=Memory.BLOCK).end()  # 2 vectors a frame
 
     yield Chain("mask_u8", (12,), 8, U, 4).mvu(6, 2).end()
     yield Chain("mask_s8_block", (12,), 8, S, 2).mvu(6, 3, memory=Memory.BLOCK, out=(2, U)).end()
+    yield Chain("mask_signed", (12,), 4, S, 4).mvu(6, 2, out=(2, S)).mvu(4, 2, out=(1, S)).end()
     yield Chain("mask_s3_hardwired", (9,), 3, S, 9).mvu(5, 5, out=None).end()
     yield Chain("mask_u1", (10,), 1, U, 5).mvu(4, 2, out=None).end()
     yield Chain("multiply_u4", (8,), 4, U, 2).mvu(4, 2, weights=3).end()
@@ -113,10 +121,18 @@ def designs() -> Iterator[Accelerator]:
     yield buffered(chosen.at(first).threshold(2, U, select=signs).end())
     chosen = Chain("select_signed", (4,), 2, S, 2)
     first, second = chosen.fork()
-    yield buffered(chosen.at(first).threshold(1, B, select=second).end())
+    yield buffered(chosen.at(first).threshold(2, S, select=second).end())
     chosen = Chain("select_mvu", (3, 8), 1, B, 2)
     first, second = chosen.fork()
     yield buffered(chosen.at(first).mvu(8, 2, select=second).end())
+    chosen = Chain("select_search", (6,), 9, S, 2)
+    first, second = chosen.fork()
+    codes = chosen.at(second).threshold(2, S).here
+    yield buffered(chosen.at(first).threshold(8, U, select=codes).end())
+    chosen = Chain("select_mvu_search", (3, 8), 2, S, 4)
+    first, second = chosen.fork()
+    signs = chosen.at(second).threshold(1, B).lanes(1).here
+    yield buffered(chosen.at(first).mvu(8, 1, select=signs, weights=3, out=(5, U)).end())
     chosen = Chain("select_mvu_pass", (3, 8), 1, B, 2)
     first, second = chosen.fork()
     second = chosen.at(second).lanes(8).here
@@ -238,8 +254,12 @@ def test_modules_and_networks_equal_the_golden_model(half: int, tmp_path: Path, 
 
 
 MUTANTS: dict[str, tuple[str, Mutant]] = {
-    "compare": ("xnor_63", ("bnn_steps.sv", "value >= Width'(threshold", "value > Width'(threshold")),
-    "signed compare": ("mask_u8", ("bnn_steps.sv", "$signed(value) >= Width'", "$signed(value) > Width'")),
+    "compare": ("xnor_63", ("bnn_steps.sv", "value[l] >= Width'(thr", "value[l] > Width'(thr")),
+    "signed compare": ("mask_u8", ("bnn_steps.sv", "$signed(value[l]) >= W", "$signed(value[l]) > W")),
+    "compare of a search": ("threshold_search", ("bnn_search.sv", "value_q >= Width'(thr", "value_q > Width'(thr")),
+    "signed search": ("threshold_search_signed", ("bnn_search.sv", "Width'($signed(threshold))", "Width'(threshold)")),
+    "other set": ("select_search", ("bnn_steps.sv", "SetWidth'({beat_q, select_i", "SetWidth'({beat_d, select_i")),
+    "unsigned count": ("threshold_signed", ("bnn_steps.sv", "count[l] ^ Least", "count[l] | Least")),
     "stuck weight bit": ("xnor_sums", ("bnn_rom.sv", "data_o <= word_q;", "data_o <= word_q & ~Width'(1);")),
     "tie": ("label_lanes", ("bnn_label_select.sv", "value > best_q;", "value >= best_q;")),
     "tie in a beat": ("label_parallel", ("bnn_argmax.sv", "$signed(value_i[High]) > ", "$signed(value_i[High]) >= ")),

@@ -18,7 +18,7 @@ from adiabit.hw.emit import wrapper
 from adiabit.hw.emit.design import FILE
 from adiabit.hw.folding.buffers import buffered
 from adiabit.hw.stages import Fifo, Kind, LabelSelect, MatrixVector, Memory, Stream, Threshold, WidthConverter
-from tests.hw.rtl.chain import B, Chain, U
+from tests.hw.rtl.chain import B, Chain, S, U
 
 # A program of its own: pyosys prints much, and a crash of it must not take us along.
 SCRIPT = """
@@ -83,7 +83,7 @@ def graph() -> Accelerator:
     first, second, third = chain.fork(3)
     sums = chain.at(first).mvu(4, 2, out=None, memory=Memory.LUT).lanes(4).here
     pixels = chain.at(second).concat(third).lanes(4).mvu(4, 4, memory=Memory.LUT).here
-    total, shortcut = chain.at(sums).add(pixels).threshold(1, B).lanes(2).fork()
+    total, shortcut = chain.at(sums).add(pixels).threshold(5, S).threshold(1, B).lanes(2).fork()
     more = chain.at(total).mvu(4, 2, select=shortcut, memory=Memory.LUT)
     first, second = more.fork()
     return buffered(chain.at(first).concat(second).mvu(3, 1, out=None, flat=True, memory=Memory.LUT).label().end())
@@ -105,11 +105,11 @@ def synthesized(
 
 
 HOST = {"bnn_host", "bnn_registers", "bnn_registers_pkg"}
-GRAPHS = {"bnn_fork", "bnn_add", "bnn_value", "bnn_concat", "bnn_join"}
+GRAPHS = {"bnn_search", "bnn_fork", "bnn_add", "bnn_concat", "bnn_join"}
 DENSE = {
     "bnn_fifo", "bnn_credit_fifo", "bnn_delay", "bnn_lut_rom", "bnn_rom", "bnn_replay", "bnn_sum", "bnn_products",
     "bnn_accumulate", "bnn_steps", "bnn_threshold", "bnn_mvu", "bnn_argmax", "bnn_label_select", "bnn_width_converter",
-    "bnn_last",
+    "bnn_last", "bnn_value",
 }  # fmt: skip
 IMAGES = {"bnn_pad", "bnn_raster", "bnn_reduce", "bnn_window", "bnn_window_parallel"}
 
