@@ -59,9 +59,9 @@ def test_an_inverted_sign_of_the_sum() -> None:
 def test_tables_of_many_codes_are_no_cheaper_than_a_sum() -> None:
     chain = Chain("fuse", (3, 2, 4), 3, S, 1)
     left, right = chain.fork(2)
-    shortcut = chain.at(right).threshold(6, U).here
-    before = chain.at(left).threshold(6, U).add(shortcut).threshold(6, U).end()
-    assert fused(before) == before  # 63 thresholds for each of 64 codes would fill block RAMs
+    shortcut = chain.at(right).threshold(8, U).here
+    before = chain.at(left).threshold(8, U).add(shortcut).threshold(8, U).end()
+    assert fused(before) == before  # 255 thresholds for each of 256 codes would fill block RAMs
 
 
 def test_a_sum_that_has_other_readers_stays() -> None:
