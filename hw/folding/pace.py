@@ -23,7 +23,8 @@ from adiabit.hw.folding.events import Events, Moves, deadlines, linger
 from adiabit.hw.stages import Ints
 
 FRAMES = (4, 8, 16, 32)  # tried until the last two are alike; an execution that spreads beats is given up early
-WORK = 8_000_000  # turns of all stages in the trials of single edges; a trial of a large network takes seconds
+WORK = 8_000_000  # turns of all stages in the trials of single edges; a trial of a large network takes a second
+PACES = 4  # trials that an execution which keeps the pace is worth
 SPREADS = (0.0, 0.5)  # of a stage's beats over the frame: 0 makes each as soon as it can, 1 evenly
 
 
@@ -35,11 +36,12 @@ def full_rate(accelerator: Accelerator) -> dict[str, int]:
     if late.keeps(fewest) or _Trial.of(events, even=True).keeps(fewest):
         return fewest
     widths = {s.name: s.width for s in accelerator.streams}
-    paces = [_Pace(events, spread, even) for spread, even in itertools.product(SPREADS, (False, True))]
-    found = [depths for pace in paces if (depths := pace.depths()) is not None]
-    ample = min(found, key=lambda depths: sum(widths[name] * places for name, places in depths.items()))
-    turns = sum(intake.turns for stage in accelerator.stages for intake in stage.actor.intakes)
-    return _trimmed(late, ample, fewest, WORK // turns)
+    trials = WORK // sum(intake.turns for stage in accelerator.stages for intake in stage.actor.intakes)
+    paces = (_Pace(events, spread, even) for spread, even in itertools.product(SPREADS, (False, True)))
+    found = (depths for pace in paces if (depths := pace.depths()) is not None)
+    some = itertools.islice(found, max(1, trials // PACES))
+    ample = min(some, key=lambda depths: sum(widths[name] * places for name, places in depths.items()))
+    return _trimmed(late, ample, fewest, trials)
 
 
 def _trimmed(trial: _Trial, ample: dict[str, int], fewest: dict[str, int], trials: int) -> dict[str, int]:

@@ -297,24 +297,29 @@ def shim(top: str, word: int) -> str:
     )
 
 
-def test_the_driver_classifies_on_our_rtl(
-    tmp_path: Path, tool_environment: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def drives(accelerator: Accelerator, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver classifies 20 frames on the RTL of the IP core."""
     monkeypatch.syspath_prepend(str(HERE))  # the runner hands it to the simulator's Python
-    accelerator, rtl = network(), tmp_path / "rtl"
+    rtl = folder / "rtl"
     rtl.mkdir()
     core = emit_ip.emit(accelerator, rtl, word_bytes=4)
     design = block_design(catalog.load("pynq-z2"), 100.0, core["top"], 4)
     (rtl / "shim.sv").write_text(shim(core["top"], 32))
-    (tmp_path / "core.hwh").write_text(hwh(design, core["top"], f"{core['top']}_sim"))
-    (tmp_path / "core.json").write_text(json.dumps(describe(core, design)))
+    (folder / "core.hwh").write_text(hwh(design, core["top"], f"{core['top']}_sim"))
+    (folder / "core.json").write_text(json.dumps(describe(core, design)))
     frames = some_frames(accelerator.input, np.random.default_rng(0), 20)
-    np.savez(tmp_path / "vectors.npz", frames=frames, outputs=golden.run(accelerator, frames))
+    np.savez(folder / "vectors.npz", frames=frames, outputs=golden.run(accelerator, frames))
     environment = {
-        "HWH_LOCATION_DIR": str(tmp_path),
-        "DRIVER_FOLDER": str(tmp_path),
+        "HWH_LOCATION_DIR": str(folder),
+        "DRIVER_FOLDER": str(folder),
         "DRIVER_PACKAGE": str(Path(adiabit_driver.__file__).parent.parent),
     }
     sources = [RTL / "bnn_registers.vlt", *(rtl / s for s in core["sources"]), rtl / "shim.sv"]
     top = f"{core['top']}_sim"
-    assert_passes("bench_driver", top, sources, tmp_path, environment, tests=3, build_args=["-Wno-fatal"])
+    assert_passes("bench_driver", top, sources, folder, environment, tests=3, build_args=["-Wno-fatal"])
+
+
+def test_the_driver_classifies_on_our_rtl(
+    tmp_path: Path, tool_environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drives(network(), tmp_path, monkeypatch)
