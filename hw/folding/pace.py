@@ -23,8 +23,8 @@ from adiabit.hw.folding.events import Events, Moves, deadlines, linger
 from adiabit.hw.stages import Ints
 
 FRAMES = (4, 8, 16, 32)  # tried until the last two are alike; an execution that spreads beats is given up early
-WORK = 8_000_000  # turns of all stages in the trials of single edges; a trial of a large network takes a second
-PACES = 4  # trials that an execution which keeps the pace is worth
+WORK = 3_000_000  # turns of all stages in the trials of single edges; a trial of a large network takes a second
+PACES = 8  # trials that an execution which keeps the pace is worth
 SPREADS = (0.0, 0.5)  # of a stage's beats over the frame: 0 makes each as soon as it can, 1 evenly
 
 
