@@ -11,7 +11,21 @@ from typing import Any
 from adiabit.errors import UserError
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.folding.fold import foldable, folding_of
-from adiabit.hw.stages import Folding, LabelSelect, MatrixVector, Memory, Pad, Pool, Stage, SumPool, Threshold, Window
+from adiabit.hw.stages import (
+    Add,
+    Concat,
+    Folding,
+    Fork,
+    LabelSelect,
+    MatrixVector,
+    Memory,
+    Pad,
+    Pool,
+    Stage,
+    SumPool,
+    Threshold,
+    Window,
+)
 
 FINN_KINDS: dict[type[Stage], str] = {
     MatrixVector: "MVAU_hls",
@@ -21,6 +35,9 @@ FINN_KINDS: dict[type[Stage], str] = {
     Pad: "FMPadding_rtl",
     Pool: "Pool_hls",
     SumPool: "GlobalAccPool_hls",
+    Fork: "DuplicateStreams_hls",
+    Add: "ElementwiseAdd_hls",
+    Concat: "StreamingConcat_hls",
 }
 _FINN_NAMES: dict[str, type[Stage]] = {
     "MVAU": MatrixVector,
@@ -39,8 +56,11 @@ _FINN_NAMES: dict[str, type[Stage]] = {
     "Pool_Batch": Pool,
     "GlobalAccPool": SumPool,
     "GlobalAccPool_Batch": SumPool,
+    "DuplicateStreams": Fork,
+    "ElementwiseAdd": Add,
+    "StreamingConcat": Concat,
 }
-_SIMD_ONLY = (Window, Pad)  # FINN calls the lanes of these SIMD; of all other stages but products, PE
+_SIMD_ONLY = (Window, Pad, Concat)  # FINN calls the lanes of these SIMD; of all other stages but products, PE
 _FINN_NODE = re.compile(r"(?P<kind>[A-Za-z_]+?)(?:_hls|_rtl)?_(?P<index>\d+)")
 _RAM_STYLES = {"auto": Memory.AUTO, "block": Memory.BLOCK, "distributed": Memory.LUT, "ultra": Memory.BLOCK}
 _OURS = ("StreamingDataWidthConverter", "StreamingFIFO")  # ignored, because we place these ourselves

@@ -20,6 +20,7 @@ from adiabit.flows.finn.folding_json import to_finn_json
 from adiabit.hw import storage
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.stages import Kind, Pad, divisors
+from adiabit.hw.stages.thresholds import Thresholding
 
 HLS_WORDS = 1024  # most words per input vector in FINN's HLS products: SIMD >= MW / 1024
 LOG = "finn.log"
@@ -37,6 +38,7 @@ def hand_over(compiled: Path, board: Board, clock_mhz: float, out: Path) -> list
         raise UserError(f"{out}: exists and is not empty; --for-finn needs a new folder; give another")
     accelerator = storage.load(compiled)
     _check_pads(accelerator)
+    _check_selectors(accelerator)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         beside = tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-")
@@ -66,6 +68,15 @@ def _check_pads(accelerator: Accelerator) -> None:
             raise UserError(
                 f"stage {stage.name}: pads with {stage.value:+d}; FINN can only pad with the code 0, which is "
                 f"{'-1' if stage.input.kind is Kind.BIPOLAR else '0'} here; train the network with that padding"
+            )
+
+
+def _check_selectors(accelerator: Accelerator) -> None:
+    """Refuse stages into which a sum is fused: FINN's graph has three layers there, whose folding is not ours."""
+    for stage in accelerator.stages:
+        if isinstance(stage, Thresholding) and stage.selector:
+            raise UserError(
+                f"stage {stage.name}: a shortcut selects its thresholds; FINN has no such layer; use our back ends"
             )
 
 

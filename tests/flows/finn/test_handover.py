@@ -22,6 +22,8 @@ from adiabit.flows.finn.finn_setup import finn
 from adiabit.flows.finn.handover import STEPS, hand_over
 from adiabit.flows.finn.stage import compile_model
 from adiabit.flows.frontend.config import CompileConfig
+from adiabit.hw import storage
+from adiabit.hw.stages import MatrixVector
 
 PART = "xc7z020clg400-1"
 
@@ -128,6 +130,46 @@ def test_a_pad_that_finn_cannot_write_is_refused(net: Callable[..., Any], tmp_pa
         "padding"
     )
     assert not (tmp_path / "finn").exists()
+
+
+def residual(net: Callable[..., Any], folder: Path, *, shortcut: int) -> Path:
+    """A compiled network with a shortcut of so many bits."""
+    chain = net(1, 2, 6, 6).conv(signs(4, 2, 3, 3))
+    quantize = chain.sign if shortcut == 1 else lambda: chain.quant(shortcut, 8.0, signed=1)
+    left = quantize().tensor
+    chain.sign().pad([0, 0, 1, 1, 0, 0, 1, 1], -1.0).conv(signs(4, 4, 3, 3))
+    if shortcut > 1:
+        quantize()
+    chain.node("Add", [chain.tensor, left])
+    quantize()
+    chain.conv(signs(6, 4, 1, 1)).sign().op("Flatten").dense(signs(3, 96))
+    folder.mkdir()
+    compile_model(chain.save(folder / "net.onnx"), None, folder, CompileConfig.model_validate({"fold": {"fps": 1e6}}))
+    return folder
+
+
+def test_a_residual_network_is_folded_layer_by_layer(net: Callable[..., Any], tmp_path: Path) -> None:
+    compiled = residual(net, tmp_path / "compiled", shortcut=8)  # for which selected thresholds would be dear
+    hand_over(compiled, catalog.load("pynq-z2"), 100.0, tmp_path / "finn")
+    folding = json.loads((tmp_path / "finn" / "folding.json").read_text())
+    model = ModelWrapper(str(tmp_path / "finn" / "dataflow.onnx"))
+    stages = iter([s for s in storage.load(compiled).stages if isinstance(s, MatrixVector)])
+    for node in model.get_nodes_by_op_type("MVAU"):
+        stage, op = next(stages), getCustomOp(node)
+        assert stage.weights.shape == (op.get_nodeattr("MH"), op.get_nodeattr("MW"))
+        name = node.name.replace("MVAU", "MVAU_hls")
+        assert (folding[name]["PE"], folding[name]["SIMD"]) == (stage.folding.pe, stage.folding.simd)
+    for kind in ("DuplicateStreams_hls_0", "ElementwiseAdd_hls_0"):
+        assert (tmp_path / "finn" / "sources" / kind).is_dir()
+        assert 4 % folding[kind]["PE"] == 0
+
+
+def test_thresholds_that_a_shortcut_selects_are_refused(net: Callable[..., Any], tmp_path: Path) -> None:
+    compiled = residual(net, tmp_path / "compiled", shortcut=1)
+    with pytest.raises(
+        UserError, match=r"^stage \w+: a shortcut selects its thresholds; FINN has no such layer; use our back ends$"
+    ):
+        hand_over(compiled, catalog.load("pynq-z2"), 100.0, tmp_path / "finn")
 
 
 def test_a_folder_that_holds_something_is_left_alone(compiled: Path, tmp_path: Path) -> None:
