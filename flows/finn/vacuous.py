@@ -73,7 +73,7 @@ def unfit_input(network: Network, config: CompileConfig) -> tuple[str, ...]:
 def _example(network: Network, head: Activation, config: CompileConfig) -> str:
     """The scale and offset that spread the host's integers over the quantizer's range, if known."""
     chain = head.edge.chain
-    if len(chain.linear.steps) < len(chain.steps):
+    if not chain.straight:
         return ""
     factor, addend = (values[0] for values in chain.affine(network.channels))
     if not factor:  # the input has no effect

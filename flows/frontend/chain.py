@@ -89,6 +89,11 @@ class Chain:
         return x
 
     @property
+    def straight(self) -> bool:
+        """Whether it is affine: without Relus and PRelus."""
+        return len(self.linear.steps) == len(self.steps)
+
+    @property
     def linear(self) -> Chain:
         """The chain without its Relus and PRelus: an affine function that rises and falls like the chain."""
         return Chain(steps=tuple(step for step in self.steps if step.node.op_type not in RISING), opset=self.opset)

@@ -62,7 +62,7 @@ def resolve_joins(network: Network, config: CompileConfig) -> Network:
 def _equal(network: Network, join: Join, levels: Mapping[str, Levels]) -> bool:
     """Whether a sum adds integers of one scale, none of them the sums of a product."""
     a, b = (edge_levels(edge, levels) for edge in join.inputs)
-    affine = all(len(edge.chain.linear.steps) == len(edge.chain.steps) for edge in join.inputs)
+    affine = all(edge.chain.straight for edge in join.inputs)
     products = any(isinstance(root(network, edge.source), Product) for edge in join.inputs)
     return affine and not products and not np.ptp(a.scale) and not np.ptp(b.scale) and a.scale[0] == b.scale[0]
 
@@ -73,7 +73,7 @@ def _check_concat(concat: Concat, levels: Mapping[str, Levels]) -> None:
     first = read[0]
     for edge, other in zip(concat.inputs, read, strict=True):
         same = other.uniform and first.uniform and _meaning(other) == _meaning(first)
-        if not same or len(edge.chain.linear.steps) != len(edge.chain.steps):
+        if not same or not edge.chain.straight:
             concat.place.refuse(
                 f"joins {concat.inputs[0].source!r} and {edge.source!r}, whose integers stand for different values; "
                 "their types and scales must be equal; quantize them by one shared quantizer before"
@@ -119,14 +119,13 @@ def _thresholds(join: Join, sign: Activation, branch: Edge, selects: tuple[Edge,
         quantizer=Quantizer(kind=Kind.UNSIGNED, bits=bits, scale=1.0, high=(1 << bits) - 1),
         shortcut=reals, repeats=repeats, after=sign.edge.chain, sign=sign.quantizer,
     )  # fmt: skip
-    plain = Chain(steps=(), opset=branch.chain.opset)
-    edges = (Edge(source=counts.name, chain=plain), Edge(source=shortcut.source, chain=plain))
+    edges = (branch.bare(counts.name), branch.bare(shortcut.source))
     added = Join(name=f"{sign.name}/sum", place=join.place, inputs=edges, shape=sign.shape, plain=True)
     rising = sign.edge.chain.signs(channels) >= 0
     limit = constant(np.where(rising, -values[0] - 1, values[0] + 0.5))
     turn = constant(np.where(rising, 1, -1))
     steps = [_step(join, "Mul", turn)] if not rising.all() else []
-    last = Chain(steps=(*steps, _step(join, "Add", limit)), opset=plain.opset)
+    last = Chain(steps=(*steps, _step(join, "Add", limit)), opset=branch.chain.opset)
     return [counts, added, dataclasses.replace(sign, inputs=(Edge(source=added.name, chain=last),))]
 
 

@@ -112,6 +112,10 @@ class Edge:
     source: str
     chain: Chain
 
+    def bare(self, source: str | None = None) -> Edge:
+        """An edge from `source`, by default the same, without float operations."""
+        return Edge(source=source or self.source, chain=Chain(steps=(), opset=self.chain.opset))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Node:

@@ -81,14 +81,9 @@ def _resolve_pads(network: Network, config: CompileConfig) -> Network:
     levels, nodes = levels_of(network, config), []
     for node in network.nodes:
         if isinstance(node, Pad):
-            node = dataclasses.replace(node, level=_level(network, node, levels), inputs=(_plain(node.edge),))
+            node = dataclasses.replace(node, level=_level(network, node, levels), inputs=(node.edge.bare(),))
         nodes.append(node)
     return dataclasses.replace(network, nodes=tuple(nodes))
-
-
-def _plain(edge: Edge) -> Edge:
-    """The edge without its float operations."""
-    return dataclasses.replace(edge, chain=Chain(steps=(), opset=edge.chain.opset))
 
 
 def _level(network: Network, pad: Pad, found: Mapping[str, Levels]) -> int:
@@ -178,8 +173,9 @@ def _move_average(network: Network, config: CompileConfig) -> Network:
         last, inputs=(Edge(source=average.edge.source, chain=chain),), filter=Filter(kernel=(1, 1)),
         shape=(*grid, last.channels), tensor=None,
     )  # fmt: skip
-    plain = Edge(source=last.name, chain=Chain(steps=(), opset=output.chain.opset))
-    mean = dataclasses.replace(average, inputs=(plain,), shape=(1, 1, last.channels), tensor=None, total=False)
+    mean = dataclasses.replace(
+        average, inputs=(output.bare(last.name),), shape=(1, 1, last.channels), tensor=None, total=False
+    )
     nodes = [node for node in network.nodes if node not in (average, last)]
     return dataclasses.replace(
         network, nodes=(*nodes, product, mean), output=dataclasses.replace(output, source=mean.name)

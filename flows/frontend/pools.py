@@ -13,7 +13,6 @@ import dataclasses
 
 import numpy as np
 
-from adiabit.flows.frontend.chain import Chain
 from adiabit.flows.frontend.network import Activation, Edge, Filter, Network, Node, Pad, Pool, Product, Quantizer
 from adiabit.flows.frontend.read_checks import root
 from adiabit.hw.stages import Ints, Kind
@@ -77,7 +76,7 @@ def _behind(network: Network, pooling: tuple[Pad | None, Pool], activation: Acti
         activation, name=name, inputs=(dataclasses.replace(activation.edge, source=source),), tensor=None,
         shape=network.shape_of(source), inverted=falling if falling.any() else None,
     )  # fmt: skip
-    plain = Edge(source=name, chain=Chain(steps=(), opset=activation.edge.chain.opset))
+    plain = activation.edge.bare(name)
     found: list[Node] = [first]
     if pad is not None:
         found.append(dataclasses.replace(pad, name=f"{name}/pad", inputs=(plain,), level=quantizer.levels.low))
@@ -117,11 +116,10 @@ def _negated(product: Product, signs: Ints) -> Product:
 
 def _restoring(pool: Pool, name: str, signs: Ints) -> list[Node]:
     """A 1 x 1 product with `signs` on its diagonal, and the signs of its sums."""
-    plain = Chain(steps=(), opset=pool.edge.chain.opset)
     product = Product(
-        name=f"{name}/sums", place=pool.place, inputs=(Edge(source=pool.name, chain=plain),), shape=pool.shape,
+        name=f"{name}/sums", place=pool.place, inputs=(pool.edge.bare(pool.name),), shape=pool.shape,
         weights=np.diag(signs), scale=np.ones(len(signs)), filter=Filter(kernel=(1, 1)),
     )  # fmt: skip
     bits = Quantizer(kind=Kind.BIPOLAR, bits=1, scale=1.0)
-    edge = Edge(source=product.name, chain=plain)
+    edge = pool.edge.bare(product.name)
     return [product, Activation(name=name, place=pool.place, inputs=(edge,), shape=pool.shape, quantizer=bits)]

@@ -83,7 +83,7 @@ class _Reader:
             input_shape=self.input_shape,
             frame=frame,
             nodes=tuple(self.nodes),
-            output=self._edge(result) if result is not None else Edge(source="", chain=Chain(steps=(), opset=1)),
+            output=result.edge(self.opset) if result is not None else Edge(source="", chain=Chain(steps=(), opset=1)),
         )
         read_checks.check(network, result)
         return network
@@ -96,9 +96,6 @@ class _Reader:
                 return
         refuse_kind(self.source.place(node))
 
-    def _edge(self, value: Value) -> Edge:
-        return Edge(source=value.source, chain=Chain(steps=value.steps, opset=self.opset))
-
     def _add(self, node: onnx.NodeProto, made: Node, value: Value) -> None:
         """Append a node of the network; `value` describes the tensor that the file's node makes."""
         self.nodes.append(made)
@@ -108,7 +105,7 @@ class _Reader:
         (value,) = data
         quantizer = read_elements.quantizer(self.source, node, value)
         name = node.output[0]
-        made = Activation(name=name, place=self.source.place(node), inputs=(self._edge(value),), shape=value.frame,
+        made = Activation(name=name, place=self.source.place(node), inputs=(value.edge(self.opset),), shape=value.frame,
                           tensor=name, quantizer=quantizer)  # fmt: skip
         self._add(node, made, Value(source=name, shape=value.shape))
 
@@ -127,7 +124,7 @@ class _Reader:
             place.refuse(f"combines two branches; only Add and Concat can; {read_checks.JOIN_REMEDY}")
         shape = read_checks.joined_shape(self.source, node, data)
         kind = Join if node.op_type == "Add" else Concat
-        edges = tuple(self._edge(value) for value in data)
+        edges = tuple(value.edge(self.opset) for value in data)
         joined = Value(source=name, shape=shape)
         self._add(node, kind(name=name, place=place, inputs=edges, shape=joined.frame, tensor=name), joined)
 

@@ -8,7 +8,7 @@ from typing import NoReturn
 import numpy as np
 import onnx
 
-from adiabit.flows.frontend.chain import Chain, Place
+from adiabit.flows.frontend.chain import Place
 from adiabit.flows.frontend.network import Average, Edge, Node, Pad, Pool
 from adiabit.flows.frontend.read_products import Image, padding
 from adiabit.flows.frontend.source import Source, attribute
@@ -20,7 +20,7 @@ def moves(source: Source, node: onnx.NodeProto, value: Value, opset: int) -> tup
     place, shape = source.place(node), value.shape
     if len(shape) != 3 or len(source.shape(node.input[0])) not in (3, 4):
         place.refuse("reads a flat vector; an image (1, C, H, W) or sound (1, C, W) is needed; reshape it")
-    edge = Edge(source=value.source, chain=Chain(steps=value.steps, opset=opset))
+    edge = value.edge(opset)
     if node.op_type == "Pad":
         pad = _pad(source, node, value, edge)
         return ([], value) if pad is None else ([pad], _moved(pad, value))
@@ -108,7 +108,7 @@ def _max_pool(source: Source, node: onnx.NodeProto, value: Value, edge: Edge) ->
     if min(rows, columns) < 1:
         place.refuse(f"kernel {(kh, kw)} is larger than the image of {height} x {width}; use a smaller kernel")
     pool = Pool(
-        name=name, place=place, inputs=(Edge(source=value.source, chain=Chain(steps=(), opset=edge.chain.opset)),),
+        name=name, place=place, inputs=(edge.bare(value.source),),
         shape=(rows, columns, channels), kernel=(kh, kw), stride=(sy, sx), smallest=falling if falling.any() else None,
         tensor=None if value.steps else name,
     )  # fmt: skip

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from adiabit.flows.frontend.chain import Chain, Place, Reals, Step
+from adiabit.flows.frontend.chain import Place, Reals, Step
 from adiabit.flows.frontend.kinds import CONVOLUTIONS, QUANTIZERS
-from adiabit.flows.frontend.network import Edge, Filter, Pad, Product
+from adiabit.flows.frontend.network import Filter, Pad, Product
 from adiabit.flows.frontend.source import TINY, Source, attribute
 from adiabit.flows.frontend.value import Value
 from adiabit.hw.stages import Ints
@@ -47,13 +47,9 @@ def _dense(source: Source, node: onnx.NodeProto, tensor: str, value: Value, opse
     if len(shape) == 3:  # torch flattens (C, H, W), we flatten (H, W, C)
         weights = weights.reshape(-1, *shape).transpose(0, 2, 3, 1).reshape(-1, features)
     rows, name = len(weights), node.output[0]
-    made = Product(name=name, place=place, inputs=(_edge(value.source, value, opset),), shape=(rows,),
+    made = Product(name=name, place=place, inputs=(value.edge(opset),), shape=(rows,),
                    weights=weights, scale=np.broadcast_to(scale, rows))  # fmt: skip
     return made, Value(source=name, shape=(rows,), steps=_bias(source, node, place, rows))
-
-
-def _edge(name: str, value: Value, opset: int) -> Edge:
-    return Edge(source=name, chain=Chain(steps=value.steps, opset=opset))
 
 
 def _convolution(
@@ -87,7 +83,7 @@ def _convolution(
     made = Product(
         name=name,
         place=place,
-        inputs=(_edge(pads[0].name if pads else value.source, value, opset),),
+        inputs=(value.edge(opset, pads[0].name if pads else None),),
         shape=(*grid, rows),
         weights=weights.transpose(0, 2, 3, 1).reshape(rows, -1),
         scale=np.broadcast_to(scale, rows),
@@ -103,7 +99,7 @@ def _zero_padding(source: Source, node: onnx.NodeProto, value: Value, opset: int
         return []
     channels, height, width = value.shape
     shape = (before[0] + height + after[0], before[1] + width + after[1], channels)
-    name, edge = f"{node.output[0]}/pad", _edge(value.source, value, opset)
+    name, edge = f"{node.output[0]}/pad", value.edge(opset)
     return [
         Pad(name=name, place=source.place(node), inputs=(edge,), shape=shape, before=before, after=after, value=0.0)
     ]

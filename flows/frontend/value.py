@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from adiabit.flows.frontend.chain import Step
-from adiabit.flows.frontend.network import Shape
+from adiabit.flows.frontend.chain import Chain, Step
+from adiabit.flows.frontend.network import Edge, Shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,10 @@ class Value:
     def frame(self) -> Shape:
         """The shape with the channels last."""
         return self.shape if len(self.shape) == 1 else (*self.shape[1:], self.shape[0])
+
+    def edge(self, opset: int, source: str | None = None) -> Edge:
+        """What a node of an opset reads; from `source`, if a node without float operations is in between."""
+        return Edge(source=source or self.source, chain=Chain(steps=self.steps, opset=opset))
 
     def after(self, step: Step) -> Value:
         """The value after one more float operation."""
