@@ -175,8 +175,8 @@ class _Writer:
         factor, addend = np.abs(np.where(levels.scale == 0, 1, levels.scale)), levels.offset
         if isinstance(node, Selection):
             factor, addend = np.ones(1), np.zeros(1)
-        rows = self.signs.get(node.edge.source)
-        if rows is None or not np.array_equal(rows, signs):
+        read = self.network.by_name.get(node.edge.source)
+        if not isinstance(read, Product) or not np.array_equal(self.signs[read.name], signs):
             self._scale(signs)
         self.signs[node.name] = signs
         if quantizer.kind is Kind.BIPOLAR:

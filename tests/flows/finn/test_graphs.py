@@ -181,11 +181,18 @@ def an_addend_behind_a_total(b: Branches) -> Any:
     return b.net.op("Mul", 0.25).op("Add", -3.0)
 
 
+def channels_that_fall_twice(b: Branches) -> Any:
+    signs, zero = np.array([-1.0, 1.0, 1.0, -1.0]), np.zeros(4)
+    b.conv(4, 3).net.norm(signs, zero, zero, np.full(4, 200.0**2))
+    b.stream().net.norm(signs, zero + 0.3, zero, np.ones(4))
+    return b.sign().end()
+
+
 GRAPHS = [
     binary_shortcut, norm_after_the_sum, shared_quantizer, stream_to_the_mean, dense_bits, dense_stream,
     downsampled_by_a_convolution, downsampled_by_an_average_and_channels, downsampled_by_a_max_pool, sums_of_signs,
     one_product_two_quantizers, averages_of_bits_and_of_sums, vectors_that_join,
-    an_addend_behind_a_total,
+    an_addend_behind_a_total, channels_that_fall_twice,
 ]  # fmt: skip
 
 
