@@ -12,7 +12,7 @@ of events a frame, so this loop is compiled, by numba.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -184,7 +184,15 @@ class _Tables:
         return self.places[id(array)]
 
 
-@njit(cache=True)
+def _compiled(function: Callable[..., bool]) -> Callable[..., bool]:
+    """The function as machine code, which is kept beside this file or in the user's cache, if either can be written."""
+    try:
+        return njit(cache=True)(function)  # type: ignore[no-any-return]
+    except RuntimeError:
+        return njit(function)  # type: ignore[no-any-return]
+
+
+@_compiled
 def _perform(
     rules: Ints, firsts: Ints, table: Ints, lengths: Ints, intervals: Ints, starts: Ints, frames: int, times: Ints
 ) -> bool:
