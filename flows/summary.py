@@ -13,8 +13,9 @@ from adiabit.train.network import Network
 from adiabit.train.summary import LayerSummary, summary
 
 HEADS = (
-    Column("Layer"), Column("Weights"), Column("Output"), Column("1-bit", True), Column("float", True),
-    Column("KiB", True), Column("XNOR", True), Column("1 x 8 bit or real", True), Column("float ops", True),
+    Column("Layer"), Column("Weights"), Column("Output"), Column("1-bit", True), Column("integer", True),
+    Column("float", True), Column("KiB", True), Column("XNOR", True), Column("1 x 8 bit or real", True),
+    Column("integer ops", True), Column("float ops", True),
 )  # fmt: skip
 
 
@@ -28,7 +29,7 @@ def table(recipe: Recipe) -> RenderableType:
     source = recipe.data.source
     frame = recipe.model.frame(source.shape)
     rows = summary(Network(recipe.model, recipe.train.method, frame=frame, classes=source.classes))
-    keys = ("binary", "real", "xnor", "mixed", "full")
+    keys = ("binary", "integer", "integer_bits", "real", "xnor", "mixed", "multiply", "full")
     total = LayerSummary(name="all", shape=(), out=(), **{key: sum(getattr(row, key) for row in rows) for key in keys})
     note = (
         "Operations per frame; a multiplication and its addition count as one. In hardware the float parameters become "
@@ -41,6 +42,6 @@ def table(recipe: Recipe) -> RenderableType:
 
 def _cells(row: LayerSummary) -> tuple[Cell, ...]:
     shapes = (" x ".join(map(str, shape)) or NONE for shape in (row.shape, row.out))
-    figures = (count(n) if n else NONE for n in (row.binary, row.real))
-    operations = (count(n) if n else NONE for n in (row.xnor, row.mixed, row.full))
+    figures = (count(n) if n else NONE for n in (row.binary, row.integer, row.real))
+    operations = (count(n) if n else NONE for n in (row.xnor, row.mixed, row.multiply, row.full))
     return tuple(Cell(text) for text in (row.name, *shapes, *figures, f"{row.memory / 1024:,.1f}", *operations))

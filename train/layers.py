@@ -85,7 +85,7 @@ class IntegerQuantizer(nn.Module):
 
     def __init__(self, bits: int) -> None:
         super().__init__()
-        self.most = 2.0 ** (bits - 1) - 1
+        self.bits, self.most = bits, 2.0 ** (bits - 1) - 1
         for name, value in (("zero_point", 0.0), ("bit_width", float(bits))):
             self.register_buffer(name, torch.tensor(value), persistent=False)
 

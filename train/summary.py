@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from adiabit.train.blocks import Shape
-from adiabit.train.layers import BinaryActivation, BinaryConv2d, BinaryLinear, PixelSign, TensorNorm
+from adiabit.train.layers import BinaryActivation, BinaryConv2d, BinaryLinear, IntegerQuantizer, PixelSign, TensorNorm
 from adiabit.train.measure import pixels
 from adiabit.train.network import Network
 
@@ -26,15 +26,18 @@ class LayerSummary:
     shape: Shape  # of the weights: (O, I) or (O, I, rows, columns)
     out: Shape  # of the product's output: (O,) or (H, W, O)
     binary: int  # 1-bit parameters
-    real: int  # float parameters: weights that are not binary, scales, norms
+    real: int  # float parameters: weights that are not quantized, scales, norms
+    integer: int = 0  # weights of several bits
+    integer_bits: int = 0  # of all of these
     xnor: int = 0  # operations per frame, 1 bit by 1 bit
     mixed: int = 0  # 1-bit weights by 8-bit pixels or real activations
+    multiply: int = 0  # weights of several bits
     full: int = 0  # real weights
 
     @property
     def memory(self) -> float:
         """Bytes of the parameters."""
-        return (self.binary + REAL_BITS * self.real) / 8
+        return (self.binary + self.integer_bits + REAL_BITS * self.real) / 8
 
 
 def summary(net: Network) -> list[LayerSummary]:
@@ -59,15 +62,18 @@ def summary(net: Network) -> list[LayerSummary]:
 
 
 def _row(module: nn.Linear | nn.Conv2d, out: Shape, number: int, *, binary_input: bool) -> LayerSummary:
-    weights, binary = module.weight.numel(), isinstance(module, BinaryLinear | BinaryConv2d)
+    quantizer = module.quantizer if isinstance(module, BinaryLinear | BinaryConv2d) else None
+    weights, quantized = module.weight.numel(), quantizer is not None
+    bits = quantizer.bits if isinstance(quantizer, IntegerQuantizer) else 1
     operations = weights // module.weight.shape[0]
     for side in out:
         operations *= side
-    kind = "full" if not binary else "xnor" if binary_input else "mixed"
-    real = sum(p.numel() for p in module.parameters()) - (weights if binary else 0)
+    kind = "full" if not quantized else "multiply" if bits > 1 else "xnor" if binary_input else "mixed"
+    real = sum(p.numel() for p in module.parameters()) - (weights if quantized else 0)
     return LayerSummary(
         name=f"{'fc' if isinstance(module, nn.Linear) else 'conv'}{number}", shape=tuple(module.weight.shape), out=out,
-        binary=weights if binary else 0, real=real, **{kind: operations},
+        binary=weights if quantized and bits == 1 else 0, integer=weights if bits > 1 else 0,
+        integer_bits=bits * weights if bits > 1 else 0, real=real, **{kind: operations},
     )  # fmt: skip
 
 

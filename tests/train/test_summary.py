@@ -35,9 +35,18 @@ def test_what_is_real_is_counted_as_that() -> None:
     assert [row.real for row in scaled] == [10 + 5, 2 + 1]  # norms, and scales a filter or a layer
 
 
+def test_weights_of_several_bits_are_counted_apart() -> None:
+    config = ModelConfig.model_validate({**LAYERS, "first_bits": 8, "last_bits": 4})
+    conv, dense, last = summary(Network(config, "ste", frame=(8, 6, 3), classes=2))
+    assert (conv.binary, conv.integer, conv.multiply, conv.mixed) == (0, 4 * 27, 6 * 4 * 4 * 27, 0)
+    assert conv.memory == 4 * 27 + 8 * 4
+    assert (dense.binary, dense.integer) == (120, 0)
+    assert (last.integer, last.integer_bits, last.multiply, last.xnor) == (10, 40, 10, 0)
+
+
 def test_the_command_line_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["summary", "recipes/tfc.toml"]) == 0
     told = capsys.readouterr().out
     assert "tfc: adiabatic, 784 in, 10 classes" in told
     (line,) = (line for line in told.splitlines() if line.strip().startswith("all"))
-    assert line.split() == ["all", "—", "—", "59,008", "386", "8.7", "59,008", "—", "—"]
+    assert line.split() == ["all", "—", "—", "59,008", "—", "386", "8.7", "59,008", "—", "—", "—"]
