@@ -164,5 +164,6 @@ def check_reads(run: Pipeline, stage: StageName, tmp_path: Path) -> None:
     assert ours
     assert ours <= run.sources.closure(spec.make)
     package = [(PACKAGE / floor).resolve() for floor in FLOORS]
-    read = {path for path in map(Path, opened) if any(map(path.is_relative_to, package)) and path.suffix != ".pyc"}
+    mine = (path for path in map(Path, opened) if any(map(path.is_relative_to, package)))
+    read = {path for path in mine if "__pycache__" not in path.parts}  # made of the sources: by Python, by numba
     assert read <= {path.resolve() for path in run.sources.files(spec.make, spec.data)}
