@@ -39,7 +39,7 @@ HEAD = f"""# FIFOs of residual and dense networks
 
 Made by `python benchmarks/buffers.py`. {FRAMES} frames of each in Verilator, back to back; every beat of every stream
 equals the golden model's. Cycles a frame are those between the last two frames. *Sized in* is the time of one thread
-of x86_64 for all FIFOs of the network, once its code is loaded.
+of x86_64 for all FIFOs of the network, once its code is loaded, on a machine that did other work besides.
 
 """
 
