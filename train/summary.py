@@ -65,6 +65,7 @@ def _row(module: nn.Linear | nn.Conv2d, out: Shape, number: int, *, binary_input
     quantizer = module.quantizer if isinstance(module, BinaryLinear | BinaryConv2d) else None
     weights, quantized = module.weight.numel(), quantizer is not None
     bits = quantizer.bits if isinstance(quantizer, IntegerQuantizer) else 1
+    integer = weights if bits > 1 else 0
     operations = weights // module.weight.shape[0]
     for side in out:
         operations *= side
@@ -72,8 +73,8 @@ def _row(module: nn.Linear | nn.Conv2d, out: Shape, number: int, *, binary_input
     real = sum(p.numel() for p in module.parameters()) - (weights if quantized else 0)
     return LayerSummary(
         name=f"{'fc' if isinstance(module, nn.Linear) else 'conv'}{number}", shape=tuple(module.weight.shape), out=out,
-        binary=weights if quantized and bits == 1 else 0, integer=weights if bits > 1 else 0,
-        integer_bits=bits * weights if bits > 1 else 0, real=real, **{kind: operations},
+        binary=weights - integer if quantized else 0, integer=integer, integer_bits=bits * integer, real=real,
+        **{kind: operations},
     )  # fmt: skip
 
 

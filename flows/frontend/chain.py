@@ -51,6 +51,11 @@ class Step:
     data: int  # the index of the input that carries the data
     constants: dict[int, npt.NDArray[np.float32]]  # the other inputs by index
 
+    @classmethod
+    def by(cls, op: str, value: npt.NDArray[np.float32], place: Place) -> Step:
+        """The data Mul or Add a constant, for messages at a place of the file."""
+        return cls(place=place, node=onnx.helper.make_node(op, ["", "value"], [""]), data=0, constants={1: value})
+
     def affine(self, channels: int) -> tuple[Reals, Reals]:
         """Factor and addend of each channel (C,), in float64; `UserError` if the step is not affine."""
         one, zero = np.ones(channels), np.zeros(channels)

@@ -21,8 +21,6 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 import numpy as np
-import numpy.typing as npt
-import onnx
 
 from adiabit.flows.frontend.chain import Chain, Step, constant
 from adiabit.flows.frontend.config import CompileConfig
@@ -124,13 +122,9 @@ def _thresholds(join: Join, sign: Activation, branch: Edge, selects: tuple[Edge,
     rising = sign.edge.chain.signs(channels) >= 0
     limit = constant(np.where(rising, -values[0] - 1, values[0] + 0.5))
     turn = constant(np.where(rising, 1, -1))
-    steps = [_step(join, "Mul", turn)] if not rising.all() else []
-    last = Chain(steps=(*steps, _step(join, "Add", limit)), opset=branch.chain.opset)
+    steps = [Step.by("Mul", turn, join.place)] if not rising.all() else []
+    last = Chain(steps=(*steps, Step.by("Add", limit, join.place)), opset=branch.chain.opset)
     return [counts, added, dataclasses.replace(sign, inputs=(Edge(source=added.name, chain=last),))]
-
-
-def _step(join: Join, op: str, value: npt.NDArray[np.float32]) -> Step:
-    return Step(place=join.place, node=onnx.helper.make_node(op, ["", "value"], [""]), data=0, constants={1: value})
 
 
 def _refuse(join: Join, levels: Mapping[str, Levels]) -> NoReturn:

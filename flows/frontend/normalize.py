@@ -17,7 +17,6 @@ from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 
 from adiabit.flows.frontend.chain import Chain, Step
 from adiabit.flows.frontend.config import CompileConfig
@@ -167,7 +166,8 @@ def _move_average(network: Network, config: CompileConfig) -> Network:
     if output.source != last.name:
         network.by_name[output.source].place.refuse("follows a global average, which leaves one pixel; remove it")
     grid = network.shape_of(average.edge.source)[:-1]
-    times = (_multiplied(average),) if average.total else ()  # addends that follow are not summed
+    count = np.array([average.count], np.float32)
+    times = (Step.by("Mul", count, average.place),) if average.total else ()  # addends that follow are not summed
     chain = Chain(steps=(*average.edge.chain.steps, *times, *last.edge.chain.steps), opset=output.chain.opset)
     product = dataclasses.replace(
         last, inputs=(Edge(source=average.edge.source, chain=chain),), filter=Filter(kernel=(1, 1)),
@@ -180,9 +180,3 @@ def _move_average(network: Network, config: CompileConfig) -> Network:
     return dataclasses.replace(
         network, nodes=(*nodes, product, mean), output=dataclasses.replace(output, source=mean.name)
     )
-
-
-def _multiplied(average: Average) -> Step:
-    """The operation that makes the total of a mean."""
-    node = onnx.helper.make_node("Mul", ["", "count"], [""])
-    return Step(place=average.place, node=node, data=0, constants={1: np.array([average.count], np.float32)})

@@ -154,11 +154,10 @@ def _grid(place: Place, filter_: Filter, sides: tuple[int, int]) -> tuple[int, i
 def _bias(source: Source, node: onnx.NodeProto, place: Place, channels: int) -> tuple[Step, ...]:
     if len(node.input) < 3 or not node.input[2]:
         return ()
-    add = onnx.helper.make_node("Add", ["", node.input[2]], [""])
     value = source.constant(node, 2)
     if value.size not in (1, channels):
         place.refuse(f"bias has shape {value.shape}; {channels} numbers are needed; check the model")
-    return (Step(place=place, node=add, data=0, constants={1: value.reshape(-1)}),)
+    return (Step.by("Add", value.reshape(-1), place),)
 
 
 def _weights(source: Source, node: onnx.NodeProto, *, outputs_first: bool) -> tuple[Ints, Reals]:

@@ -105,13 +105,18 @@ class _Pace:
             fifos |= more
 
     @property
+    def accelerator(self) -> Accelerator:
+        """The accelerator whose beats it spreads."""
+        return self.events.accelerator
+
+    @property
     def _edges(self) -> list[str]:
         """Streams from stage to stage."""
-        return [name for name in self.events.accelerator.producers if name in self.events.accelerator.consumers]
+        return [name for name in self.accelerator.producers if name in self.accelerator.consumers]
 
     def _settled(self, delays: dict[str, int]) -> tuple[int, dict[str, Moves]] | None:
         """An execution whose last two frames are alike, and its number of frames; None where it never is."""
-        period = self.events.accelerator.cycles
+        period = self.accelerator.cycles
         for frames in FRAMES[:2] if self.spread else FRAMES:
             source = self.evenly(frames) if self.even else self.late(frames)
             moves = self.events.free(source, frames, delays, int(self.spread * period))
@@ -123,22 +128,22 @@ class _Pace:
 
     def evenly(self, frames: int) -> Ints:
         """When the host sends its beats, evenly."""
-        beats, period = self.events.accelerator.input.beats, self.events.accelerator.cycles
+        beats, period = self.accelerator.input.beats, self.accelerator.cycles
         times: Ints = (np.arange(beats) * period // beats + period * np.arange(frames)[:, None]).ravel()
         return times
 
     def late(self, frames: int) -> Ints:
         """When the host sends its beats: as late as the results allow, the same in each frame."""
-        beats, period = self.events.accelerator.output.beats, self.events.accelerator.cycles
+        beats, period = self.accelerator.output.beats, self.accelerator.cycles
         due = ((np.arange(frames)[:, None] + 1) * period - beats + np.arange(beats)).ravel()
-        first = deadlines(self.events.accelerator, due, frames)[: self.events.accelerator.input.beats]
+        first = deadlines(self.accelerator, due, frames)[: self.accelerator.input.beats]
         last = first[0] + period - len(first) + np.arange(len(first))  # the next frame's beats come behind
         times: Ints = (np.minimum(first, last) - first[0] + period * np.arange(frames)[:, None]).ravel()
         return times
 
     def _edge(self, stream: str, moves: dict[str, Moves], frames: int, delay: int) -> tuple[Ints, Ints]:
         """When the beats of a stream leave its writer, at the latest, and when its reader takes them."""
-        writer, reader = self.events.accelerator.producers[stream], self.events.accelerator.consumers[stream]
+        writer, reader = self.accelerator.producers[stream], self.accelerator.consumers[stream]
         output, number = ([s.name for s in streams].index(stream) for streams in (writer.outputs, reader.inputs))
         read = moves[reader.name].taken[number]
         return linger(writer, moves[writer.name], output, read - delay, frames), read
