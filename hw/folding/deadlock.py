@@ -2,9 +2,9 @@
 """How many beats must fit on each edge so that the circuit cannot deadlock.
 
 Only a stage that joins streams can wait for a beat that never comes: while it waits for one input, the other must
-hold what a fork upstream sends meanwhile. Times do not matter for it, only counts. For each turn of a join, `demand`
-counts the beats that must move on every stream before it, and `_held` follows those that no stage on the way can hold
-while the join stands still. They are the places of the FIFO before it; with one place less, that turn never comes.
+hold what a fork upstream sends meanwhile. Times do not matter for it, only counts. For each turn of a join, `_work`
+counts what every stage before it must do, and `_held` the beats of this that no stage can hold while the join stands
+still. They are the places of the FIFO before it; with one place less, that turn never comes.
 """
 
 from __future__ import annotations
@@ -147,20 +147,11 @@ def _wanted(schedule: Schedule, made: Mapping[int, Ints]) -> list[Ints]:
 
 def _with_others(schedule: Schedule, turns: Sequence[Ints]) -> list[Ints]:
     """Turns of each intake, with those that turns of the others need."""
-    return [
-        np.max(
-            [
-                mine,
-                *(
-                    _before(theirs.after.get(n), turns[k], intake.turns)
-                    for k, theirs in enumerate(schedule.intakes)
-                    if k != n
-                ),
-            ],
-            axis=0,
-        )
-        for n, (mine, intake) in enumerate(zip(turns, schedule.intakes, strict=True))
-    ]
+    needed = list(turns)
+    for theirs, count in zip(schedule.intakes, turns, strict=True):
+        for n, wait in theirs.after.items():
+            needed[n] = np.maximum(needed[n], _before(wait, count, schedule.intakes[n].turns))
+    return needed
 
 
 def _before(wait: Wait | None, events: Ints, theirs: int) -> Ints:
