@@ -64,7 +64,8 @@ class Vectors:
 
     `frames` (F, *input shape) are integers as the host sends them, `labels` (F,) are -1 for corner inputs. `logits`
     (F, classes) in float32 and `predictions` (F,) come from torch (eval, hard). A third party's model has no torch
-    rung; both then come from exact execution of the QONNX model, with logits in float64.
+    rung; both then come from exact execution of the QONNX model, with logits in float64. If it outputs an image, they
+    are (F, H, W, classes) and (F, H * W).
     """
 
     frames: npt.NDArray[Any]
@@ -97,11 +98,10 @@ class Vectors:
 
 
 def predicted(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
-    """Labels (F,) of logits (F, classes): the argmax, ties to the lowest index; 1 where a single logit is positive."""
-    if logits.shape[1] == 1:
-        return np.asarray(logits[:, 0] > 0, np.int64)
-    labels: npt.NDArray[np.int64] = logits.argmax(axis=1).astype(np.int64)
-    return labels
+    """Labels of logits as :class:`Vectors` has them: the argmax, ties to the lowest index; 1 if a single one is > 0."""
+    labels = logits[..., 0] > 0 if logits.shape[-1] == 1 else logits.argmax(axis=-1)
+    shape = logits.shape[:1] if logits.ndim == 2 else (len(logits), -1)
+    return labels.reshape(shape).astype(np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from adiabit.errors import UserError
-from adiabit.hw.stages import Stage, Stream
+from adiabit.hw.stages import Array, Stage, Stream
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meaning:
+    """What integers stand for: scale * integer + offset, each of them by channel."""
+
+    scale: tuple[float, ...]
+    offset: tuple[float, ...]
+
+    def reals(self, values: Array) -> Array:
+        """The reals for integers (..., C), in float64."""
+        reals: Array = np.asarray(self.scale) * values + np.asarray(self.offset)
+        return reals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,10 +31,12 @@ class Accelerator:
     """Stages in topological order; each stream joins the stage that writes it to the one stage that reads it.
 
     There is one input, which the host writes, and one output, which it reads. `UserError` if the graph is malformed.
+    `meaning` is that of the output, for the host; None if it is a label, or not known.
     """
 
     name: str
     stages: tuple[Stage, ...]
+    meaning: Meaning | None = None
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
@@ -42,6 +59,9 @@ class Accelerator:
                 if stream.name in made or stream.name in used:
                     raise UserError(f"stage {stage.name}: stream {stream.name} is written twice, or before it is read")
                 made[stream.name] = stream
+        channels = self.stages[-1].outputs[0].channels
+        if self.meaning and (len(self.meaning.scale), len(self.meaning.offset)) != (channels, channels):
+            raise UserError(f"accelerator {self.name}: the meaning of the output needs {channels} scales and offsets")
         sources = [s for stage in self.stages for s in stage.inputs if s.name not in made]
         sinks = [s for s in made.values() if s.name not in used]
         if len(sources) != 1 or len(sinks) != 1:

@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 import numpy as np
 
 from adiabit.errors import UserError
-from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.accelerator import Accelerator, Meaning
 from adiabit.hw.stages import KINDS, Kind, Stage, Stream
 
 VERSION = 2
@@ -51,7 +51,8 @@ def _document(accelerator: Accelerator) -> tuple[dict[str, Any], dict[str, Any]]
             if (value := getattr(stage, field)) is not None:
                 arrays[f"{stage.name}.{field}"] = value
     streams = [dataclasses.asdict(s) for s in accelerator.streams]
-    return {"version": VERSION, "name": accelerator.name, "streams": streams, "stages": stages}, arrays
+    meaning = {"meaning": dataclasses.asdict(accelerator.meaning)} if accelerator.meaning else {}
+    return {"version": VERSION, "name": accelerator.name, "streams": streams, "stages": stages, **meaning}, arrays
 
 
 def load(folder: Path) -> Accelerator:
@@ -64,13 +65,18 @@ def load(folder: Path) -> Accelerator:
         with np.load(folder / NPZ, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
         streams = {s["name"]: _stream(s) for s in document["streams"]}
-        return Accelerator(name=document["name"], stages=tuple(_stage(s, streams, arrays) for s in document["stages"]))
+        stages = tuple(_stage(s, streams, arrays) for s in document["stages"])
+        return Accelerator(name=document["name"], stages=stages, meaning=_meaning(document.get("meaning")))
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: not found; `adiabit compile` makes it") from error
     except UserError as error:
         raise error if str(path) in str(error) else UserError(f"{path}: {error}") from error
     except Exception as error:  # json, zipfile, zlib and numpy raise whatever they meet
         raise UserError(f"{folder}: {JSON} or {NPZ} is damaged ({error!r}); compile it anew") from error
+
+
+def _meaning(fields: dict[str, list[float]] | None) -> Meaning | None:
+    return None if fields is None else Meaning(**{name: tuple(map(float, row)) for name, row in fields.items()})
 
 
 def _stream(fields: dict[str, Any]) -> Stream:

@@ -73,6 +73,7 @@ class _Writer:
 
     def __init__(self, network: Network, levels: dict[str, Levels]) -> None:
         self.network, self.levels = network, levels
+        self.logits = edge_levels(network.output, levels)
         self.tensors = {network.input_name: "image"}
         self.signs: dict[str, Ints] = {}
         self.nodes: list[onnx.NodeProto] = []
@@ -140,7 +141,8 @@ class _Writer:
         """
         signs = np.ones(product.channels, np.int64)
         readers = self.network.readers[product.name]
-        if product is self.network.last and np.all(edge_levels(self.network.output, self.levels).scale < 0):
+        ranked = self.network.ranking is not None
+        if product is self.network.last and not ranked and np.all(self.logits.scale < 0):
             signs = -signs  # the largest sum must be the largest logit
         if len(readers) == 1 and isinstance(readers[0], Activation):
             signs = _negations(readers[0], self.levels[product.name])
@@ -200,18 +202,20 @@ class _Writer:
                 self._append(op, [constant(value if np.ptp(value) else value[:1])])
 
     def model(self) -> ModelWrapper:
-        """The model; its logits are the sums of the last product, or their sums over an image, as a vector."""
+        """The model; its logits are the sums of the last product, or their sums over an image."""
         output = self.network.output
-        levels = edge_levels(output, self.levels)
         self.tensor, self.shape = self.tensors[output.source], self.network.shape_of(output.source)
-        self._flatten()
-        self._affine(np.abs(levels.scale[:1]), levels.offset[:1])
+        if len(self.shape) == 1 or self.shape[:2] == (1, 1):
+            self._flatten()
+            self.shape = (self.shape[-1],)
+        if self.network.ranking is None and self.logits.uniform:
+            self._affine(np.abs(self.logits.scale), self.logits.offset)
         float32 = onnx.TensorProto.FLOAT
         graph = helper.make_graph(
             self.nodes,
             "network",
             [helper.make_tensor_value_info("image", float32, [1, *self.network.frame])],
-            [helper.make_tensor_value_info(self.tensor, float32, [1, self.network.last.channels])],
+            [helper.make_tensor_value_info(self.tensor, float32, [1, *self.shape])],
         )
         model = ModelWrapper(qonnx_make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)]))
         for name, value in self.constants.items():

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,7 @@ from adiabit.flows.finn.streamline import Streamlined
 from adiabit.flows.finn.vacuous import Changes
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.frontend.levels import edge_levels, levels_of
-from adiabit.flows.frontend.network import Activation, Concat, Join, Network, Pool
+from adiabit.flows.frontend.network import Activation, Average, Concat, Join, Network, Pool
 from adiabit.flows.frontend.trace import trace
 from adiabit.flows.ladder import Rung, RungName, Vectors
 from adiabit.hw import golden
@@ -32,9 +31,9 @@ GOLDEN_ELEMENTS = 1 << 24  # in the largest stream of a block of frames
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The result of one rung: labels (F,), and the last layer's accumulators (F, classes) where known.
+    """The result of one rung: labels (F, pixels), and the last layer's accumulators (F, pixels * classes) where known.
 
-    With a single class there is no label, only its accumulator.
+    The output has one pixel, unless it is an image. With a single class there is no label, only its accumulator.
     """
 
     labels: Array | None
@@ -42,9 +41,10 @@ class Outcome:
 
     def equal(self, before: Outcome) -> npt.NDArray[np.bool_]:
         """Which frames (F,) agree with the rung before in every integer that both have."""
-        same = [np.asarray(self.labels == before.labels)] if self._both("labels", before) else []
+        same = [np.all(self.labels == before.labels, axis=1)] if self._both("labels", before) else []
         if self._both("accumulators", before):
-            same.append(np.all(self.accumulators == before.accumulators, axis=1))
+            known = np.asarray(before.accumulators)
+            same.append(np.all((self.accumulators == known) | np.isnan(known), axis=1))
         return np.asarray(np.logical_and.reduce(same))
 
     def _both(self, what: str, before: Outcome) -> bool:
@@ -63,8 +63,12 @@ class Comparison:
     network: Network
     config: CompileConfig
     streamlined: Streamlined
-    accelerator: Accelerator
-    theirs: Lowered  # maps the accelerator's streams to tensors of FINN's graph
+    theirs: Lowered  # the accelerator, whose streams it maps to tensors of FINN's graph
+
+    @property
+    def accelerator(self) -> Accelerator:
+        """The accelerator, not folded."""
+        return self.theirs.accelerator
 
     def rungs(self, vectors: Vectors) -> list[Rung]:
         """Run FINN's graph and the golden model on all frames, and compare each with the rung before."""
@@ -80,13 +84,15 @@ class Comparison:
             if not same.all():
                 k = int(np.argmin(same))
                 here = self._golden_streams(frames[k]) if name is RungName.GOLDEN else self._finn_streams(frames[k])
-                text = _difference(name, here, stages(frames[k]), k, makers) or _labels(name, outcome, before, k)
+                text = _difference(name, here, stages(frames[k]), k, makers) or _labels(
+                    name, outcome, before, k, self.network.classes
+                )
             found.append(
                 Rung(
                     name=name,
                     frames=len(frames),
                     equal=int(same.sum()),
-                    accuracy=None if outcome.labels is None else vectors.accuracy(outcome.labels),
+                    accuracy=None if outcome.labels is None else vectors.accuracy(outcome.labels[:, 0]),
                     compared=outcome.compared(before),
                     difference=text,
                 )
@@ -95,36 +101,47 @@ class Comparison:
         return [found[0], dataclasses.replace(found[1], warnings=vacuous)]
 
     def _expected(self, vectors: Vectors) -> Outcome:
-        """The last accumulators, recovered from the model's logits by inverting logit = factor * product + addend.
+        """The last accumulators or levels, recovered from the model's logits by inverting logit = factor * n + addend.
 
-        The sum of integers is an integer, so rounding recovers it exactly from float32 logits.
+        The sum of integers is an integer, so rounding recovers it exactly from float32 logits. A factor of 0 leaves it
+        unknown: NaN.
         """
-        last, output = self.network.last, self.network.output
-        levels = edge_levels(output, levels_of(self.network, self.config))
-        labels = vectors.predictions if last.channels > 1 else None
-        sums = np.rint((vectors.logits.astype(float) - levels.offset) / levels.scale)
-        sums *= self.streamlined.signs[last.name]
-        stage = self.theirs.product
-        pixels = math.prod(self.network.shape_of(last.name)[:-1])
-        if stage.xnor:
-            sums = (sums + pixels * stage.weights.shape[1]) / 2
-        return Outcome(labels=labels, accumulators=sums)
+        last, count = self.network.last, len(vectors.frames)
+        levels = edge_levels(self.network.output, levels_of(self.network, self.config))
+        labels = vectors.predictions.reshape(count, -1) if self.network.classes > 1 else None
+        scale = np.where(levels.scale == 0, np.nan, levels.scale)
+        sums = np.rint((vectors.logits.astype(float) - levels.offset) / scale)
+        if last is not None:
+            sums *= self.streamlined.signs[last.name]
+            stage = self.theirs.product
+            end = self.network.by_name[self.network.output.source]
+            if stage.xnor:
+                sums = (sums + (end.count if isinstance(end, Average) else 1) * stage.weights.shape[1]) / 2
+        return Outcome(labels=labels, accumulators=sums.reshape(count, -1))
 
     def _run_finn(self, frames: Array) -> Outcome:
-        tensors = self.theirs.tensors
-        last, end = tensors[self.theirs.sums.outputs[0].name], tensors[self.accelerator.output.name]
-        sums, labels = [], []
+        tensors, labels, sums = self.theirs.tensors, list[Array](), list[Array]()
+        name = self.theirs.sums.outputs[0].name
+        last, (factor, addend) = tensors[name], self.theirs.maps[name]
+        end = tensors.get(self.accelerator.output.name, last)
         for _, results in run_finn(self.streamlined.model, frames, {last, end}):
-            sums.append(results[last])
-            labels.append(results[end])
+            sums.append(factor * results[last] + addend)
+            labels.append(results[end] if end != last else self._label(sums[-1]))
         return self._outcome(labels, sums)
 
     def _outcome(self, results: list[Array], sums: list[Array]) -> Outcome:
-        """The outcome from blocks of outputs, (F, 1) labels or (F, classes) accumulators, and of last accumulators."""
-        out = np.concatenate(results)
-        single = out.shape[1] == 1
-        labels = out[:, 0] if self.accelerator.labels else None if single else out.argmax(axis=1)
+        """The outcome from blocks of outputs, labels or accumulators (F, elements), and of last accumulators."""
+        out, classes = np.concatenate(results), self.network.classes
+        if (meaning := self.accelerator.meaning) is not None:
+            out = meaning.reals(out.reshape(len(out), -1, classes)).argmax(axis=2)
+        labels = out if classes > 1 else None
         return Outcome(labels=labels, accumulators=np.concatenate(sums))
+
+    def _label(self, sums: Array) -> Array:
+        """The labels (F, pixels) of the last sums, by the stages that FINN's graph lacks."""
+        for stage in self.theirs.ends:
+            (sums,) = stage.golden(sums.reshape(len(sums), *stage.inputs[0].shape))
+        return sums.reshape(len(sums), -1)
 
     def _run_golden(self, frames: Array, changes: Changes) -> Outcome:
         sums, labels, name = [], [], self.theirs.sums.outputs[0].name
@@ -186,13 +203,15 @@ def _difference(
     return ""
 
 
-def _labels(name: str, here: Outcome, before: Outcome, k: int) -> str:
+def _labels(name: str, here: Outcome, before: Outcome, k: int, channels: int) -> str:
     """The difference of two outcomes whose common stages all agree."""
     if here.accumulators is not None and before.accumulators is not None:
         unequal = np.flatnonzero(here.accumulators[k] != before.accumulators[k])
         if len(unequal):
             c = int(unequal[0])
             values = f"{name} has {here.accumulators[k, c]:g}, the rung before {before.accumulators[k, c]:g}"
-            return f"last layer, frame {k}, position 0, channel {c}: {values}"
+            return f"last layer, frame {k}, position {c // channels}, channel {c % channels}: {values}"
     assert here.labels is not None and before.labels is not None  # noqa: S101, PT018  # only labels are left to differ
-    return f"label, frame {k}: {name} has {here.labels[k]:g}, the rung before {before.labels[k]:g}"
+    p = int(np.argmax(here.labels[k] != before.labels[k]))
+    where = f"label, frame {k}" + (f", position {p}" if here.labels.shape[1] > 1 else "")
+    return f"{where}: {name} has {here.labels[k, p]:g}, the rung before {before.labels[k, p]:g}"

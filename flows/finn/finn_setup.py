@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import random
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -19,7 +20,8 @@ def finn(log: Path) -> Iterator[None]:
     FINN needs a folder in FINN_BUILD_DIR and a settings file (otherwise it creates ~/.finn). Both are temporary and
     next to the log.
     """
-    before = dict(os.environ)
+    before, state = dict(os.environ), random.getstate()
+    random.seed(0)  # qonnx draws the names of tensors; equal models must give equal files
     with (
         tempfile.TemporaryDirectory(prefix="finn-", dir=log.parent) as folder,
         log.open("a") as sink,
@@ -39,6 +41,7 @@ def finn(log: Path) -> Iterator[None]:
             initialize_dummy_settings()
             yield
         finally:
+            random.setstate(state)
             logging.getLogger().removeHandler(handler)
             for key in os.environ.keys() - before.keys():
                 del os.environ[key]

@@ -22,11 +22,15 @@ from qonnx.util.basic import get_by_name
 
 from adiabit.errors import UserError
 from adiabit.flows.finn.order import by_reader, in_order
+from adiabit.flows.finn.streamline import Streamlined
 from adiabit.flows.frontend.config import CompileConfig
-from adiabit.hw.accelerator import Accelerator
+from adiabit.flows.frontend.levels import edge_levels, levels_of
+from adiabit.flows.frontend.network import Network, Ranking
+from adiabit.hw.accelerator import Accelerator, Meaning
 from adiabit.hw.fuse import fused
 from adiabit.hw.stages import (
     Add,
+    Affine,
     Concat,
     Fork,
     Ints,
@@ -42,6 +46,7 @@ from adiabit.hw.stages import (
     Window,
     integer_type,
 )
+from adiabit.hw.stages.stream import BITS
 
 Map = tuple[float, float]  # from FINN's values to ours: ours = factor * theirs + addend
 SAME: Map = (1.0, 0.0)
@@ -63,8 +68,12 @@ class Lowered:
     @property
     def sums(self) -> Stage:
         """The stage whose output becomes the logits: the last product, or the sum after it."""
-        *_, last = (s for s in self.accelerator.stages if not isinstance(s, LabelSelect))
-        return last
+        return self.accelerator.stages[-1 - len(self.ends)]
+
+    @property
+    def ends(self) -> list[Stage]:
+        """The stages behind it."""
+        return [s for s in self.accelerator.stages if isinstance(s, LabelSelect | Affine)]
 
 
 def hardware_nodes(model: ModelWrapper) -> list[onnx.NodeProto]:
@@ -72,13 +81,13 @@ def hardware_nodes(model: ModelWrapper) -> list[onnx.NodeProto]:
     return [n for n in model.graph.node if n.op_type in _LOWER]
 
 
-def lower(model: ModelWrapper, config: CompileConfig, file: Path) -> Accelerator:
-    """The accelerator of a streamlined graph; `UserError` if FINN left another operation among the layers."""
-    return lowered(model, config, file).accelerator
+def lower(streamlined: Streamlined, config: CompileConfig, network: Network) -> Lowered:
+    """The accelerator of a streamlined graph; `UserError` if FINN left another operation among the layers.
 
-
-def lowered(model: ModelWrapper, config: CompileConfig, file: Path) -> Lowered:
-    """The accelerator as by `lower`, with FINN's tensor for each stream."""
+    Classes that are ranked by scores get these, and their label, behind FINN's last layer: FINN computes in float32,
+    whose integers end at 24 bits.
+    """
+    model, file = streamlined.model, network.file
     left = next((n for n in model.graph.node if n.op_type not in _LOWER), None)
     if left is not None:
         raise UserError(f"{file}: FINN left {left.op_type} {left.name!r} among the layers; "
@@ -86,10 +95,24 @@ def lowered(model: ModelWrapper, config: CompileConfig, file: Path) -> Lowered:
     work = _Lowering(model, file, _host_stream(model, config))
     for node in in_order(model):
         _LOWER[node.op_type](work, node)
-    accelerator = fused(Accelerator(name=config.name, stages=tuple(work.stages)))
+    if config.label_select and network.ranking is not None:
+        work.scores(model.graph.output[0].name, network.ranking)
+    end = work.reads[model.graph.output[0].name].map
+    meaning = None if config.label_select else _meaning(end, streamlined, network, config)
+    accelerator = fused(Accelerator(name=config.name, stages=tuple(work.stages), meaning=meaning))
     kept = {stream.name for stream in accelerator.streams}
     tensors = {stream: tensor for stream, tensor in work.tensors.items() if stream in kept}
     return Lowered(accelerator=accelerator, tensors=tensors, maps=work.maps)
+
+
+def _meaning(mapped: Map, streamlined: Streamlined, network: Network, config: CompileConfig) -> Meaning:
+    """What the sums stand for in the model, given their map from FINN's values."""
+    factor, addend = mapped
+    logits = edge_levels(network.output, levels_of(network, config))
+    signs = 1 if network.last is None else streamlined.signs[network.last.name]
+    scale = np.ones(network.classes) * logits.scale * signs / factor
+    offset = logits.offset - addend * scale
+    return Meaning(scale=tuple(scale.tolist()), offset=tuple(offset.tolist()))
 
 
 def _host_stream(model: ModelWrapper, config: CompileConfig) -> Stream:
@@ -158,12 +181,30 @@ class _Lowering:
         out = Stream(name=f"{name}_out", shape=shape, bits=bits, kind=kind, lanes=1)
         self._add(node, dataclasses.replace(probe, outputs=(out,)), (factor, 0.0))
 
+    def scores(self, tensor: str, ranking: Ranking) -> None:
+        """Scores of what FINN's output holds, and the label."""
+        read = self.reads[tensor]
+        stream, (factor, addend) = read.stream, read.map
+        factors = np.rint(ranking.factors / factor).astype(np.int64)
+        addends = np.rint(ranking.addends - ranking.factors * (addend / factor)).astype(np.int64)
+        bare = Stream(name="scores_out", shape=stream.shape, bits=BITS, kind=Kind.SIGNED, lanes=1)
+        stage = Affine(name="scores", inputs=(stream,), outputs=(bare,), factors=factors, addends=addends)
+        kind, bits = integer_type(*stage.results)
+        out = dataclasses.replace(bare, kind=kind, bits=bits)
+        self.stages.append(dataclasses.replace(stage, outputs=(out,)))
+        self._select(out)
+
     def label_select(self, node: onnx.NodeProto) -> None:
         """The label."""
-        stream = self._plain(node).stream
-        bits = max(1, (stream.elements - 1).bit_length())
-        out = Stream(name="label_out", shape=(1,), bits=bits, kind=Kind.UNSIGNED, lanes=1)
-        self._add(node, LabelSelect(name="label", inputs=(stream,), outputs=(out,)))
+        out = self._select(self._plain(node).stream)
+        self._kept(node, out, None)
+
+    def _select(self, stream: Stream) -> Stream:
+        bits = max(1, (stream.channels - 1).bit_length())
+        shape = (*stream.shape[:-1], 1) if stream.pixels > 1 else (1,)
+        out = Stream(name="label_out", shape=shape, bits=bits, kind=Kind.UNSIGNED, lanes=1)
+        self.stages.append(LabelSelect(name="label", inputs=(stream,), outputs=(out,)))
+        return out
 
     def window(self, node: onnx.NodeProto) -> None:
         """A window generator; one for a pool belongs to the pool, which makes its own if necessary."""
@@ -313,6 +354,10 @@ class _Lowering:
     def _add(self, node: onnx.NodeProto, stage: Stage, mapped: Map | None = None) -> None:
         self.stages.append(stage)
         (stream,) = stage.outputs
+        self._kept(node, stream, mapped)
+
+    def _kept(self, node: onnx.NodeProto, stream: Stream, mapped: Map | None) -> None:
+        """Remember the stream that carries what a node makes."""
         tensor = node.output[0]
         if mapped is None:
             binary = self.model.get_tensor_datatype(tensor) == DataType["BINARY"]

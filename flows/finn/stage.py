@@ -21,16 +21,16 @@ from adiabit.flows.finn.execute import run_model
 from adiabit.flows.finn.finn_setup import finn
 from adiabit.flows.finn.folding import folded
 from adiabit.flows.finn.folding_json import to_finn_json
-from adiabit.flows.finn.lower import lower, lowered
+from adiabit.flows.finn.lower import lower
 from adiabit.flows.finn.streamline import Streamlined, streamline
 from adiabit.flows.finn.vacuous import unfit_input
 from adiabit.flows.frontend.config import CompileConfig
-from adiabit.flows.frontend.levels import host_levels
+from adiabit.flows.frontend.levels import edge_levels, host_levels, levels_of
 from adiabit.flows.frontend.model_file import load
 from adiabit.flows.frontend.network import Network
 from adiabit.flows.frontend.normalize import normalize
 from adiabit.flows.frontend.read import read
-from adiabit.flows.frontend.trace import frames_for, logits, model_input
+from adiabit.flows.frontend.trace import channels_last, frames_for, logits, model_input
 from adiabit.flows.ladder import Rung, RungName, Vectors, predicted, save_rungs
 from adiabit.flows.toolchain import ToolError
 from adiabit.hw import storage
@@ -68,19 +68,18 @@ def compile_model(
         if len(network.frame) == 3:
             vectors = dataclasses.replace(vectors, frames=vectors.frames.reshape(-1, *network.frame))
         streamlined = _streamlined(network, config, model)
-        accelerator = lower(streamlined.model, config, model)
+        theirs = lower(streamlined, config, network)
         compared = Comparison(
             source=source,
             network=network,
             config=config,
             streamlined=streamlined,
-            accelerator=accelerator,
-            theirs=lowered(streamlined.model, config, model),
+            theirs=theirs,
         )
         rungs = [*([_reference(vectors, source, network, config)] if foreign else []), *compared.rungs(vectors)]
         rungs[0] = dataclasses.replace(rungs[0], warnings=unfit_input(given, config))
         streamlined.model.save(str(out / "dataflow.onnx"))
-    result = folded(accelerator, config.fold, board or catalog.load(catalog.DEFAULT), clock_mhz)
+    result = folded(theirs.accelerator, config.fold, board or catalog.load(catalog.DEFAULT), clock_mhz)
     vectors.save(out)
     storage.save(result, out)
     _write(out / "folding.json", to_finn_json(result))
@@ -122,16 +121,21 @@ def _vectors(network: Network, config: CompileConfig, source: ModelWrapper, test
 
 
 def _with_label(config: CompileConfig, network: Network) -> CompileConfig:
-    """The configuration without label selection for a single output, whose accumulator is the result."""
-    several = network.last.channels > 1
-    return config.model_copy(update={"label_select": config.label_select and several})
+    """The configuration without label selection where the sums themselves must be the result.
+
+    They are for a single output, and where no integers have the order of the logits.
+    """
+    logits = edge_levels(network.output, levels_of(network, config))
+    ordered = network.ranking is not None or (logits.uniform and bool(logits.scale[0]))
+    select = config.label_select and ordered and network.classes > 1
+    return config.model_copy(update={"label_select": select})
 
 
 def _reference(vectors: Vectors, source: ModelWrapper, network: Network, config: CompileConfig) -> Rung:
     """The first rung of a third party's model: exact execution, and how many labels float32 sums would keep."""
     count = len(vectors.frames)
-    rounded = predicted(run_model(source, model_input(vectors.frames, network, config)).reshape(count, -1))
-    alike = int(np.sum(rounded == vectors.predictions))
+    rounded = predicted(channels_last(run_model(source, model_input(vectors.frames, network, config))))
+    alike = int(np.sum(np.all((rounded == vectors.predictions).reshape(count, -1), axis=1)))
     return Rung(
         name=RungName.QONNX, frames=count, equal=count, accuracy=vectors.accuracy(vectors.predictions),
         compared=f"the reference, exact; in float32 the same label for {alike:,}",

@@ -62,10 +62,12 @@ def streamline(network: Network, config: CompileConfig) -> Streamlined:
     given = canonical(network, config)
     model = _tidy(given.model.transform(ConvertQONNXtoFINN()))
     model.set_tensor_datatype(model.graph.input[0].name, DataType[input_type(config)])
-    if config.label_select:
+    if config.label_select and network.ranking is None:
         model = _tidy(model.transform(InsertTopK(k=1)))
+    _guard_end(model)
     for step in (LowerConvsToMatMul(), AbsorbConsecutiveTransposes(), MakeMaxPoolNHWC(), AbsorbConsecutiveTransposes()):
         model = model.transform(step)
+    _drop_guard(model)
     _full_products(model)
     model = _absorbed(_tidy(model))
     _set_exact_thresholds(model, network, given, config)
@@ -166,6 +168,23 @@ def _full_products(model: ModelWrapper) -> None:
         kept = [p for p in annotation.quant_parameter_tensor_names if p.key != "tensor_sparsity"]
         del annotation.quant_parameter_tensor_names[:]
         annotation.quant_parameter_tensor_names.extend(kept)
+
+
+def _guard_end(model: ModelWrapper) -> None:
+    """Put an Identity behind a Transpose that ends the graph: FINN's AbsorbConsecutiveTransposes fails on the end."""
+    (output,) = model.graph.output
+    end = model.find_producer(output.name)
+    if end.op_type == "Transpose":
+        end.output[0] = model.make_new_valueinfo_name()
+        model.set_tensor_shape(end.output[0], model.get_tensor_shape(output.name))
+        model.graph.node.append(helper.make_node("Identity", [end.output[0]], [output.name]))
+
+
+def _drop_guard(model: ModelWrapper) -> None:
+    """Remove the Identity behind the end."""
+    for node in model.get_nodes_by_op_type("Identity"):
+        model.find_producer(node.input[0]).output[0] = node.output[0]
+        model.graph.node.remove(node)
 
 
 def _mark_channels_last(model: ModelWrapper) -> None:

@@ -41,7 +41,7 @@ class Changes:
         constant = [s.name for s in accelerator.stages if not s.labels and self._constant(s)]
         found = [f"stage {constant[0]} outputs the same for all {frames:,} frames"] if constant else []
         if labels is not None and not np.ptp(labels):
-            found.append(f"the label is {labels[0]:g} for all {frames:,} frames")
+            found.append(f"the label is {labels.flat[0]:g} for all {frames:,} frames")
         return tuple(f"{what}, so equality shows little; {REMEDY}" for what in found)
 
     def _constant(self, stage: Stage) -> bool:

@@ -32,7 +32,7 @@ def to_xnor(model: ModelWrapper) -> ModelWrapper:
             _to_bits(node)
         if node.op_type == "Pad" and node.output[0] in bits:
             model.set_initializer(node.input[2], (model.get_initializer(node.input[2]) + 1) / 2)
-    for name in bits:
+    for name in sorted(bits):
         model.set_tensor_datatype(name, DataType["BINARY"])
         _decode(model, name, bits)
     return model

@@ -6,22 +6,20 @@ Shapes: N rows, C channels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
-from onnx import helper
 
 from adiabit.errors import UserError
+from adiabit.flows.frontend.nodes import run_node
 
 Reals = npt.NDArray[np.float64]
-RISING = ("PRelu", "Relu")  # not affine, but never falling
+RISING = ("Clip", "HardSigmoid", "LeakyRelu", "PRelu", "Relu", "Sigmoid", "Tanh")  # not affine, but never falling
+POSITIVE = ("HardSigmoid", "Relu", "Sigmoid")  # never below 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +53,15 @@ class Step:
     def by(cls, op: str, value: npt.NDArray[np.float32], place: Place) -> Step:
         """The data Mul or Add a constant, for messages at a place of the file."""
         return cls(place=place, node=onnx.helper.make_node(op, ["", "value"], [""]), data=0, constants={1: value})
+
+    @property
+    def never_negative(self) -> bool:
+        """Whether its result is at least 0."""
+        if self.node.op_type != "Clip":
+            return self.node.op_type in POSITIVE
+        limits = [*([float(self.constants[1])] if 1 in self.constants else ()),
+                  *(a.f for a in self.node.attribute if a.name == "min")]  # fmt: skip
+        return any(limit >= 0 for limit in limits)
 
     def affine(self, channels: int) -> tuple[Reals, Reals]:
         """Factor and addend of each channel (C,), in float64; `UserError` if the step is not affine."""
@@ -95,12 +102,12 @@ class Chain:
 
     @property
     def straight(self) -> bool:
-        """Whether it is affine: without Relus and PRelus."""
+        """Whether it is affine."""
         return len(self.linear.steps) == len(self.steps)
 
     @property
     def linear(self) -> Chain:
-        """The chain without its Relus and PRelus: an affine function that rises and falls like the chain."""
+        """The chain without what only rises: an affine function that rises and falls like the chain."""
         return Chain(steps=tuple(step for step in self.steps if step.node.op_type not in RISING), opset=self.opset)
 
     def signs(self, channels: int) -> Reals:
@@ -117,31 +124,6 @@ class Chain:
             a, b = step.affine(channels)
             factor, addend = factor * a, addend * a + b
         return factor, addend
-
-
-def run_node(node: onnx.NodeProto, inputs: Sequence[npt.NDArray[Any]], opset: int) -> npt.NDArray[Any]:
-    """A node's first output, computed by onnxruntime from its inputs; run alone, it is not fused with other nodes."""
-    session = _session(node.SerializeToString(), opset, tuple((str(x.dtype), x.ndim) for x in inputs))
-    made = session.run(None, {f"x{k}": np.ascontiguousarray(x) for k, x in enumerate(inputs)})
-    return np.asarray(made[0])
-
-
-@lru_cache(maxsize=512)
-def _session(content: bytes, opset: int, kinds: tuple[tuple[str, int], ...]) -> onnxruntime.InferenceSession:
-    node = onnx.NodeProto.FromString(content)
-    names = iter(f"x{k}" for k in range(len(kinds)))
-    for i, name in enumerate(node.input):
-        node.input[i] = next(names) if name or len(node.input) == len(kinds) else ""
-    del node.output[1:]
-    node.output[0] = "y"
-    types = [helper.np_dtype_to_tensor_dtype(np.dtype(kind)) for kind, _ in kinds]
-    sources = [
-        helper.make_tensor_value_info(f"x{k}", kind, [None] * rank)
-        for k, (kind, (_, rank)) in enumerate(zip(types, kinds, strict=True))
-    ]
-    graph = helper.make_graph([node], "node", sources, [helper.make_tensor_value_info("y", types[0], None)])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
 def constant(value: Any) -> npt.NDArray[np.float32]:

@@ -22,12 +22,10 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.custom_op.general.bipolar_quant import binary_quant
-from qonnx.custom_op.general.quant import quant
 
-from adiabit.flows.frontend.chain import Reals, run_node
+from adiabit.flows.frontend.chain import Reals
 from adiabit.flows.frontend.kinds import CONVOLUTIONS, PRODUCTS, QUANTIZERS, SHAPES
-from adiabit.flows.frontend.source import attribute
+from adiabit.flows.frontend.nodes import attribute, quantized, run_node
 
 Array = npt.NDArray[Any]
 ONE, ZERO = np.ones(()), np.zeros(())
@@ -73,14 +71,8 @@ def _float(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
 
 
 def _quantize(node: onnx.NodeProto, inputs: list[Tensor], _: int) -> Tensor:
-    x, scale, *rest = (t.real for t in inputs)
-    if node.op_type == "BipolarQuant":
-        real = np.asarray(binary_quant(x, scale))
-    else:
-        signed, narrow = attribute(node, "signed", 1), attribute(node, "narrow", 0)
-        real = np.asarray(quant(x, scale, *rest, signed, narrow, attribute(node, "rounding_mode", "ROUND")))
-    step = scale.astype(float)
-    return Tensor(real=real.astype(np.float32), integers=np.rint(real / step), scale=step, level=True)
+    real, step = quantized(node, [t.real for t in inputs]), inputs[1].real.astype(float)
+    return Tensor(real=real, integers=np.rint(real / step), scale=step, level=True)
 
 
 def _move(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:

@@ -12,14 +12,17 @@ BREVITAS = (DOMAIN, "onnx.brevitas", "finn.custom_op.general", "")  # domains th
 STANDARD = ("", "ai.onnx")
 ALIASES = {"IntQuant": "Quant"}  # qonnx's newer name
 QUANTIZERS = ("BipolarQuant", "Quant")
-ELEMENTWISE = ("Add", "BatchNormalization", "Div", "Mul", "PRelu", "Relu", "Sub")
+ELEMENTWISE = ("Add", "BatchNormalization", "Clip", "Div", "HardSigmoid", "LeakyRelu", "Mul", "PRelu", "Relu",
+               "Sigmoid", "Sub", "Tanh")  # fmt: skip
 JOINS = ("Add", "Concat")  # of two or more branches
 SHAPES = ("Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")  # they keep the order of elements
 PRODUCTS = ("Gemm", "MatMul")
 CONVOLUTIONS = ("Conv",)
 MOVES = ("AveragePool", "GlobalAveragePool", "MaxPool", "Pad", "ReduceMean", "ReduceSum")
 KNOWN = sorted((*QUANTIZERS, *ELEMENTWISE, *SHAPES, *PRODUCTS, *CONVOLUTIONS, *MOVES, "Concat"))
-LABEL = "remove it: the hardware outputs the label, the argmax of the logits"
+RANKS = ("LogSoftmax", "Sigmoid", "Softmax")  # they keep the order of the classes
+LABELS = ("ArgMax", "TopK")
+LABEL = "it can only end the network, over the classes: the hardware outputs the label, the argmax of the logits"
 QDQ = "export the network with Brevitas' export_qonnx, whose quantizers are BipolarQuant and Quant"
 REMEDIES = {
     "ArgMax": LABEL,
@@ -28,7 +31,6 @@ REMEDIES = {
     "GlobalMaxPool": "use MaxPool with a kernel as large as the image",
     "LogSoftmax": LABEL,
     "QuantizeLinear": QDQ,
-    "Sigmoid": LABEL,
     "Sign": "use BipolarQuant, which has no 0",
     "Softmax": LABEL,
     "TopK": LABEL,

@@ -41,7 +41,7 @@ def levels_of(network: Network, config: CompileConfig) -> dict[str, Levels]:
 
 
 def edge_levels(edge: Edge, found: Mapping[str, Levels]) -> Levels:
-    """The levels of what an edge carries, whose float operations must be affine (Relu and PRelu are left out)."""
+    """The levels of what an edge carries, whose float operations must be affine (those that only rise are left out)."""
     return _after(edge, found[edge.source])
 
 

@@ -256,6 +256,14 @@ class Concat(Node):
 Move = Pad | Pool | Average
 
 
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """Scores `factors * n + addends` (C,), which are ordered like the logits, of the integers n of the last node."""
+
+    factors: Ints
+    addends: Ints
+
+
 @dataclass(frozen=True, kw_only=True)
 class Network:
     """Nodes in topological order, from the input to the edge that carries the logits."""
@@ -267,6 +275,7 @@ class Network:
     nodes: tuple[Node, ...]
     output: Edge
     reads: Levels | None = None  # of the host's integers, if the input's quantizer was dropped
+    ranking: Ranking | None = None  # of the classes, if their integers are not ordered like the logits
 
     @property
     def features(self) -> int:
@@ -303,9 +312,16 @@ class Network:
         return [node for node in self.nodes if isinstance(node, Activation)]
 
     @property
-    def last(self) -> Product:
-        """The product whose sums become the logits."""
-        return next(node for node in self.upstream(self.output.source) if isinstance(node, Product))
+    def classes(self) -> int:
+        """The number of logits of a frame, or of a pixel of the output."""
+        return self.shape_of(self.output.source)[-1]
+
+    @property
+    def last(self) -> Product | None:
+        """The product whose sums, or their average, become the logits; None if a quantizer ends the network."""
+        end = self.by_name[self.output.source]
+        before = self.by_name.get(end.edge.source) if isinstance(end, Average) else end
+        return before if isinstance(before, Product) else None
 
     @property
     def head(self) -> Activation | None:

@@ -7,6 +7,7 @@
 4. A global average of -1 and +1 before the last product moves after it: both are sums. Before it, each class would need
    its own addend (a count of +1 is not yet the sum of -1 and +1), which the last layer does not have.
 5. Max pools of sums move after quantizers (:mod:`adiabit.flows.frontend.pools`).
+6. Classes that differ in factor or addend are ranked by integers (:mod:`adiabit.flows.frontend.ranking`).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from adiabit.flows.frontend.network import (
     Pad,
 )
 from adiabit.flows.frontend.pools import move_pools
+from adiabit.flows.frontend.ranking import ranking
 from adiabit.flows.frontend.read_checks import root
 from adiabit.hw.stages import Ints, Kind
 
@@ -42,8 +44,10 @@ def normalize(network: Network, config: CompileConfig) -> Network:
     _check_bits(network, config)
     network = _drop_input_quantizer(_resolve_pads(network, config), config)
     network = move_pools(_move_average(resolve_joins(network, config), config))
-    _check_classes(network, config)
-    return network
+    logits = edge_levels(network.output, levels_of(network, config))
+    if not config.label_select or network.classes == 1 or (logits.uniform and logits.scale[0]):
+        return network
+    return dataclasses.replace(network, ranking=ranking(network, config))
 
 
 def _check_bits(network: Network, config: CompileConfig) -> None:
@@ -55,17 +59,6 @@ def _check_bits(network: Network, config: CompileConfig) -> None:
                     "reads an image of -1 and +1 without a quantizer before it; 1-bit images need one; quantize the "
                     "input with BipolarQuant, or send more than 1 bit"
                 )
-
-
-def _check_classes(network: Network, config: CompileConfig) -> None:
-    """Refuse a last layer in which the largest accumulator need not be the largest logit."""
-    logits = edge_levels(network.output, levels_of(network, config))
-    if not logits.uniform:
-        reads = edge_levels(network.last.edge, levels_of(network, config))
-        network.last.place.refuse(
-            f"is the last product and reads integers that stand for {reads.scale[0]:g} * integer + {reads.offset[0]:g}"
-            ", so its classes would need different addends; the last layer has none; quantize before it"
-        )
 
 
 def host_range(network: Network, config: CompileConfig) -> tuple[Ints, npt.NDArray[np.float32]]:
@@ -156,8 +149,8 @@ def renamed(network: Network, nodes: list[Node], names: Mapping[str, str]) -> Ne
 def _move_average(network: Network, config: CompileConfig) -> Network:
     """Move a global average of integers that do not stand for their own multiples to after the last product."""
     last, output = network.last, network.output
-    average = network.by_name.get(last.edge.source)
-    if not isinstance(average, Average) or average.shape[:-1] != (1, 1):
+    average = None if last is None else network.by_name.get(last.edge.source)
+    if last is None or not isinstance(average, Average) or average.shape[:-1] != (1, 1):
         return network
     levels = levels_of(network, config)
     read = edge_levels(average.edge, levels)

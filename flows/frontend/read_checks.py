@@ -9,9 +9,10 @@ import numpy as np
 import onnx
 
 from adiabit.errors import UserError
-from adiabit.flows.frontend.chain import Chain, Place, Reals
+from adiabit.flows.frontend.chain import Chain
 from adiabit.flows.frontend.network import Activation, Average, Network, Node, Pad, Product, Shape
-from adiabit.flows.frontend.source import Source, attribute
+from adiabit.flows.frontend.nodes import attribute
+from adiabit.flows.frontend.source import Source
 from adiabit.flows.frontend.value import Value
 
 JOIN_REMEDY = "add the branches, or concatenate their channels"
@@ -47,7 +48,7 @@ def joined_shape(source: Source, node: onnx.NodeProto, data: list[Value]) -> Sha
 
 
 def check(network: Network, result: Value | None) -> None:
-    """Refuse a network without a product, or one that does not end with the sums of a product."""
+    """Refuse a network without a product, or one that does not end with sums of a product or with levels."""
     if not network.products:
         raise UserError(
             f"{network.file}: has no dense layer (MatMul or Gemm); at least one is needed; end the network with one"
@@ -57,14 +58,7 @@ def check(network: Network, result: Value | None) -> None:
     for node in network.nodes:
         _check_node(network, node)
     _check_end(network)
-    last = network.last
-    chain = network.output.chain
-    check_uniform(chain, last.channels, "after the last product", last.scale, last.place)
-    if len(result.shape) == 3 and result.shape[1:] != (1, 1):
-        last.place.refuse(
-            f"ends the network with an image of {result.shape[1]} x {result.shape[2]} pixels; one number for each "
-            "class is needed; average the whole image after it, or end with a dense layer"
-        )
+    network.output.chain.affine(network.classes)  # refuses what is none
 
 
 def _check_node(network: Network, node: Node) -> None:
@@ -83,7 +77,7 @@ def _check_node(network: Network, node: Node) -> None:
             )
         if isinstance(node, Product) and edge.chain.steps:
             channels = network.shape_of(edge.source)[-1]
-            check_uniform(edge.chain, channels, "before a product")
+            check_uniform(edge.chain, channels)
 
 
 def root(network: Network, name: str) -> Node | None:
@@ -95,34 +89,26 @@ def root(network: Network, name: str) -> Node | None:
 
 
 def _check_end(network: Network) -> None:
-    """Refuse an end other than a product, with at most one average after it."""
+    """Refuse an end other than a product, with at most one average after it, and quantized data."""
     before = list(network.upstream(network.output.source))
     end = root(network, network.output.source)
-    if isinstance(end, Activation):
-        end.place.refuse(
-            "ends the network; the last layer must output logits, whose argmax is the label (the host takes the sign "
-            "of a single output); remove the quantizer"
-        )
-    if not isinstance(end, Product):
+    if end is None:
         place = before[0].place if before else network.products[-1].place
         place.refuse("ends the network; a product must, whose sums are the logits; add a dense layer after it")
     moves = before[: before.index(end)]
     for move in moves:
-        if not isinstance(move, Average) or len(moves) > 1:
-            move.place.refuse("is after the last product, where only one global average can be; remove it")
+        last = isinstance(end, Product)
+        if (len(moves) > 1 or not isinstance(move, Average)) if last else isinstance(move, Average):
+            move.place.refuse("is after the last product, where only one global average can be; remove it" if last else
+                              "ends the network behind a quantizer; average the logits instead")  # fmt: skip
 
 
-def check_uniform(
-    chain: Chain, channels: int, where: str, scale: Reals | None = None, place: Place | None = None
-) -> None:
-    """Refuse a chain that scales or shifts its channels differently."""
+def check_uniform(chain: Chain, channels: int) -> None:
+    """Refuse a chain before a product that scales or shifts its channels differently."""
     factor, addend = chain.affine(channels)
-    factor = factor if scale is None else factor * scale
-    place = chain.steps[-1].place if chain.steps else place
-    assert place is not None  # noqa: S101  # a chain without steps has the product's place
     if np.any(factor == 0) or np.ptp(factor) or np.ptp(addend):
-        place.refuse(
-            f"scales or shifts channels differently {where} (factors {factor.min():g} to {factor.max():g}, "
+        chain.steps[-1].place.refuse(
+            f"scales or shifts channels differently before a product (factors {factor.min():g} to {factor.max():g}, "
             f"addends {addend.min():g} to {addend.max():g}); all channels need the same non-zero factor and the same "
             "addend; normalize the whole tensor there"
         )

@@ -11,7 +11,8 @@ import onnx
 
 from adiabit.flows.frontend.chain import Place, Step
 from adiabit.flows.frontend.network import Quantizer
-from adiabit.flows.frontend.source import TINY, Source, attribute
+from adiabit.flows.frontend.nodes import attribute
+from adiabit.flows.frontend.source import TINY, Source
 from adiabit.flows.frontend.value import Value
 from adiabit.hw.stages import Kind
 
@@ -50,7 +51,7 @@ def step(source: Source, node: onnx.NodeProto, tensor: str, frame: tuple[int, ..
     """Read an element-wise operation on `tensor`, which carries a frame (features,) or (C, H, W)."""
     place, shape, channels = source.place(node), source.shape(tensor), frame[0]
     data = list(node.input).index(tensor)
-    constants = {i: source.constant(node, i) for i in range(len(node.input)) if i != data}
+    constants = {i: source.constant(node, i) for i, name in enumerate(node.input) if name and i != data}
     if node.op_type == "BatchNormalization":
         _check_norm(node, place, shape, constants)
     axis = 1 if len(frame) == 3 and len(shape) > 2 else None
@@ -60,11 +61,25 @@ def step(source: Source, node: onnx.NodeProto, tensor: str, frame: tuple[int, ..
                 f"constant {node.input[i]!r} has shape {value.shape}; one number, or one for each of {channels} "
                 "channels, is needed; check the model"
             )
-    if node.op_type == "PRelu" and (data != 0 or np.any(constants[1] < 0)):
-        place.refuse("has a negative slope; slopes must be at least 0, so that it never falls; clamp them in training")
+    _check_rising(node, place, data, constants)
     if node.op_type == "Div" and (data != 0 or np.any(constants[1] == 0)):
         place.refuse("divides by data or by 0; only division by non-zero constants can be compiled; check the model")
     return Step(place=place, node=node, data=data, constants={i: _flat(node, v) for i, v in constants.items()})
+
+
+def _check_rising(node: onnx.NodeProto, place: Place, data: int, constants: dict[int, npt.NDArray[np.float32]]) -> None:
+    """Refuse what falls somewhere; `data` is the index of the data."""
+    slopes = constants[1] if node.op_type == "PRelu" else np.array(attribute(node, "alpha", 0.0))
+    if node.op_type in ("HardSigmoid", "LeakyRelu", "PRelu") and (data != 0 or np.any(slopes < 0)):
+        place.refuse("has a negative slope; slopes must be at least 0, so that it never falls; clamp them in training")
+    if node.op_type == "Clip":
+        if data != 0 or any(value.size != 1 for value in constants.values()):
+            place.refuse("has limits that are data, or several; numbers are needed; clamp by constants")
+        if len(constants) == 2 and constants[1] > constants[2]:
+            place.refuse(
+                f"has the limits {constants[1].item():g} and {constants[2].item():g}; the lower must not be above the "
+                "upper; check the model"
+            )
 
 
 def _check_norm(
@@ -106,10 +121,10 @@ def quantizer(source: Source, node: onnx.NodeProto, value: Value) -> Quantizer:
         needed = "greater than 0" if scale <= 0 else f"at least {TINY:g}, where float32 keeps all its digits"
         place.refuse(f"scale is {scale:g}; it must be {needed}; export it again")
     if node.op_type == "BipolarQuant":
-        if value.steps and value.steps[-1].node.op_type == "Relu":
+        if (last := value.steps[-1:]) and last[0].never_negative:
             place.refuse(
-                "quantizes a Relu to -1 and +1, so it is always +1 (Brevitas exports a 1-bit QuantReLU this way); "
-                "use a 1-bit QuantIdentity instead"
+                f"quantizes a {last[0].node.op_type} to -1 and +1, so it is always +1 (Brevitas exports a 1-bit "
+                "QuantReLU this way); use a 1-bit QuantIdentity instead"
             )
         return Quantizer(kind=Kind.BIPOLAR, bits=1, scale=scale)
     bits, zero = source.scalar(node, 3, "bit width"), source.scalar(node, 2, "zero point")

@@ -10,8 +10,9 @@ import onnx
 
 from adiabit.flows.frontend.chain import Place
 from adiabit.flows.frontend.network import Average, Edge, Node, Pad, Pool
+from adiabit.flows.frontend.nodes import attribute
 from adiabit.flows.frontend.read_products import Image, padding
-from adiabit.flows.frontend.source import Source, attribute
+from adiabit.flows.frontend.source import Source
 from adiabit.flows.frontend.value import Value
 
 

@@ -12,7 +12,8 @@ import onnx
 from adiabit.flows.frontend.chain import Place, Reals, Step
 from adiabit.flows.frontend.kinds import CONVOLUTIONS, QUANTIZERS
 from adiabit.flows.frontend.network import Filter, Pad, Product
-from adiabit.flows.frontend.source import TINY, Source, attribute
+from adiabit.flows.frontend.nodes import attribute
+from adiabit.flows.frontend.source import TINY, Source
 from adiabit.flows.frontend.value import Value
 from adiabit.hw.stages import Ints
 

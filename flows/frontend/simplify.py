@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Simplifies a model: drops identities, folds constants, infers every shape.
+"""Simplifies a model: drops identities and what only names the largest class, folds constants, infers every shape.
 
 onnx and onnxruntime do not know quantizers, so they get a stand-in with an Identity in place of each.
 """
@@ -18,8 +18,9 @@ import onnxruntime
 from onnx import helper, numpy_helper
 
 from adiabit.errors import UserError
-from adiabit.flows.frontend.kinds import QUANTIZERS
+from adiabit.flows.frontend.kinds import CONVOLUTIONS, LABELS, PRODUCTS, QUANTIZERS, RANKS, SHAPES
 from adiabit.flows.frontend.model_check import ELEMENTS, reason
+from adiabit.flows.frontend.nodes import attribute, quantized
 
 UNFOLDED = (*QUANTIZERS, "Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
             "RandomUniformLike")  # fmt: skip
@@ -33,7 +34,11 @@ def simplified(path: Path, model: onnx.ModelProto) -> onnx.ModelProto:
     _replace(graph.input, [i for i in graph.input if i.name not in constants])
     _replace(graph.node, _without_identities(graph))
     _infer(path, model)
-    while _fold(path, model):
+    while _fold(path, model) or _fold_quantizers(graph):
+        _infer(path, model)
+    while end := _absorbable(graph):
+        graph.output[0].name = end.input[0]
+        graph.node.remove(end)
         _infer(path, model)
     described = {value.name for value in graph.value_info}
     graph.value_info.extend(
@@ -182,6 +187,59 @@ def _is_constant(node: onnx.NodeProto, constants: set[str]) -> bool:
     if node.op_type in UNFOLDED or not (node.input or node.op_type == "Constant"):
         return False
     return constants.issuperset(filter(None, node.input))
+
+
+def _fold_quantizers(graph: onnx.GraphProto) -> bool:
+    """Replace quantized constants other than weights by their values; returns whether there were any."""
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    weights = _weights(graph)
+    found = [n for n in graph.node if n.op_type in QUANTIZERS and n.output[0] not in weights
+             and constants.keys() >= set(n.input)]  # fmt: skip
+    for node in found:
+        values = quantized(node, [numpy_helper.to_array(constants[name]) for name in node.input])
+        graph.initializer.append(numpy_helper.from_array(values, node.output[0]))
+        graph.node.remove(node)
+    return bool(found)
+
+
+def _weights(graph: onnx.GraphProto) -> set[str]:
+    """The tensors that are weights of products, perhaps after moves."""
+    producers = {name: node for node in graph.node for name in node.output}
+    waiting = [node.input[1] for node in graph.node if node.op_type in (*PRODUCTS, *CONVOLUTIONS) and node.input[1:]]
+    found: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            if (node := producers.get(name)) is not None and node.op_type in ("Transpose", *SHAPES):
+                waiting.append(node.input[0])
+    return found
+
+
+def _absorbable(graph: onnx.GraphProto) -> onnx.NodeProto | None:
+    """The node that ends the network, if it only ranks the classes, or names the largest, or moves that name."""
+    producers = {name: node for node in graph.node for name in node.output}
+    end = producers.get(graph.output[0].name)
+    label = end
+    while label is not None and label.op_type in ("Cast", *SHAPES):
+        label = producers.get(label.input[0])
+    moved = label is not end and label is not None and label.op_type in LABELS
+    return end if end is not None and (moved or _ranks(graph, end)) else None
+
+
+def _ranks(graph: onnx.GraphProto, node: onnx.NodeProto) -> bool:
+    """Whether a node keeps the order of the classes, or takes the first of the largest."""
+    if node.op_type == "Sigmoid":
+        return True
+    rank = {v.name: len(v.type.tensor_type.shape.dim) for v in (*graph.value_info, *graph.input)}.get(node.input[0], 0)
+    axis = attribute(node, "axis", {"ArgMax": 0}.get(node.op_type, -1))
+    if node.op_type not in (*RANKS, *LABELS) or rank < 2 or axis % rank != 1:
+        return False
+    if node.op_type == "TopK":
+        count = next((numpy_helper.to_array(t) for t in graph.initializer if t.name == [*node.input, ""][1]), None)
+        one = count is not None and count.size == 1 and int(count.reshape(-1)[0]) == 1
+        return (one or attribute(node, "k", 0) == 1) and bool(attribute(node, "largest", 1))
+    return not attribute(node, "select_last_index", 0)
 
 
 def _shape_constant(node: onnx.NodeProto, shape: tuple[int, ...]) -> onnx.NodeProto:

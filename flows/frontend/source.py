@@ -14,7 +14,7 @@ import onnx
 from onnx import numpy_helper
 
 from adiabit.flows.frontend.chain import Place
-from adiabit.flows.frontend.kinds import QUANTIZERS
+from adiabit.flows.frontend.nodes import attribute
 from adiabit.flows.frontend.simplify import known_shape, why_unknown
 
 TINY = float(np.finfo(np.float32).tiny)  # smallest scale; float32 numbers below it lose digits
@@ -103,12 +103,6 @@ class Source:
         """Input `i` of a node, which must be a constant."""
         name = node.input[i]
         if name not in self._initializers:
-            made = self.producer(name)
-            if made is not None and made.op_type in QUANTIZERS and self.is_constant(made.input[0]):
-                self.place(node).refuse(
-                    f"input {name!r} is quantized by {made.name or made.op_type!r}; biases and factors must be float "
-                    "constants; export the network without quantizing it"
-                )
             self.place(node).refuse(
                 f"input {name!r} is not a constant; only one input may be data; precompute it before the export"
             )
@@ -159,12 +153,3 @@ class Source:
         if len(found) != count:
             self.place(node).refuse(f"attribute {name} is {found}; {count} numbers are needed; check the model")
         return found
-
-
-def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
-    """An attribute of a node, with text as str."""
-    for found in node.attribute:
-        if found.name == name:
-            value = onnx.helper.get_attribute_value(found)
-            return value.decode() if isinstance(value, bytes) else value
-    return default

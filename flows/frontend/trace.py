@@ -45,13 +45,20 @@ def _model_order(frames: Array, network: Network) -> Array:
 
 
 def logits(model: ModelWrapper, network: Network, config: CompileConfig, frames: Array) -> Reals:
-    """The model's exact output (F, classes) for frames (F, *network.frame), a block at a time."""
+    """The model's exact output for frames (F, *network.frame), in blocks: (F, classes) or (F, H, W, classes)."""
     block, made = frames_at_once(model), []
     for start in range(0, len(frames), block):
         part = frames[start : start + block]
         output = trace(model, network, config, part)[model.graph.output[0].name]
-        made.append(output.exact.reshape(len(part), -1))
+        made.append(channels_last(output.exact))
     return np.concatenate(made)
+
+
+def channels_last(output: Array) -> Array:
+    """A model's output (F, classes, ...) as (F, H, W, classes), or (F, classes) if it is no image."""
+    image = output.reshape(*output.shape[:2], *(1,) * (4 - output.ndim), *output.shape[2:])
+    image = np.moveaxis(image, 1, -1)
+    return image.reshape(len(image), -1) if image.shape[1:3] == (1, 1) else image
 
 
 def frames_at_once(model: ModelWrapper) -> int:

@@ -186,9 +186,10 @@ def rung_of(
     equal = results[0].equal.copy()
     for result in results[1:]:
         equal[: len(result.equal)] &= result.equal
-    outputs = results[0].outputs.reshape(len(equal), -1)
+    outputs = results[0].outputs.reshape(len(equal), -1, accelerator.output.channels)[:, 0]
     selected = accelerator.labels
-    predictions = outputs[:, 0] if selected else outputs.argmax(axis=1)
+    meaning = accelerator.meaning
+    predictions = outputs[:, 0] if selected else (meaning.reals(outputs) if meaning else outputs).argmax(axis=1)
     return Rung(
         name=name,
         frames=len(equal),

@@ -6,6 +6,7 @@ The output depends on the accelerator, part and clock alone: equal ones give equ
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -181,7 +182,16 @@ def _header(accelerator: Accelerator, calls: Sequence[Call]) -> str:
     wide = f"#define AP_INT_MAX_W {-(-widest // 1024) * 1024}  // bits of the widest integer\n" if widest > 1024 else ""
     headers = ["bnn.hpp", *(path.name for path in _external_headers(calls))]
     includes = "".join(f'#include "{name}"\n' for name in headers)
-    return f"{_HEAD}#pragma once\n\n{wide}{includes}\n{_signature(accelerator)};\n"
+    return f"{_HEAD}#pragma once\n\n{wide}{includes}\n{_signature(accelerator)};\n{_meaning(accelerator)}"
+
+
+def _meaning(accelerator: Accelerator) -> str:
+    """Constants for the host that reads the output."""
+    if accelerator.meaning is None:
+        return ""
+    name, rows = accelerator.name, dataclasses.asdict(accelerator.meaning)
+    lines = (f"static const double {name}_{key}[] = {{{', '.join(map(repr, row))}}};\n" for key, row in rows.items())
+    return f"\n// Channel c of the output stands for {name}_scale[c] * integer + {name}_offset[c].\n{''.join(lines)}"
 
 
 def _parameters(calls: Sequence[Call]) -> str:

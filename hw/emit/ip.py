@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.accelerator import Accelerator, Meaning
 from adiabit.hw.emit import rtl, wrapper
 from adiabit.hw.packing import beat_bytes, pack, unpack
 from adiabit.hw.stages import Stream
@@ -78,7 +78,7 @@ def emit(accelerator: Accelerator, folder: Path, *, word_bytes: int = 8) -> dict
     return wrapper.save(
         folder, design, f"{accelerator.name}_ip", _top(accelerator.name, given, result, identity),
         identity=identity, word_bytes=word_bytes, address_bits=ADDRESS_BITS,
-        input=port_row(given), output=port_row(result),
+        input=port_row(given), output=port_row(result, accelerator.meaning),
     )  # fmt: skip
 
 
@@ -108,10 +108,11 @@ def _top(name: str, given: Port, result: Port, identity: str) -> str:
     )
 
 
-def port_row(port: Port) -> dict[str, Any]:
+def port_row(port: Port, meaning: Meaning | None = None) -> dict[str, Any]:
     """A port as `ip.json` describes it: all that the driver, which runs without this package, needs to know."""
+    reals = dataclasses.asdict(meaning) if meaning else {}
     stream = dataclasses.asdict(port.stream) | {"shape": list(port.stream.shape), "kind": port.stream.kind.value}
-    return {**stream, "words": port.words, "ratio": port.ratio, "frame_bytes": port.frame_bytes}
+    return {**stream, "words": port.words, "ratio": port.ratio, "frame_bytes": port.frame_bytes, **reals}
 
 
 def _fill(result: Port) -> str:

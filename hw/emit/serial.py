@@ -49,7 +49,8 @@ def emit(
     )
     return wrapper.save(
         folder, design, f"{name}_serial", text,
-        identity=identity, baud=baud, divider=divider, input=port_row(given), output=port_row(result), word_bytes=1,
+        identity=identity, baud=baud, divider=divider, input=port_row(given),
+        output=port_row(result, accelerator.meaning), word_bytes=1,
     )  # fmt: skip
 
 

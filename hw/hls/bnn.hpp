@@ -4,6 +4,7 @@
 // The stages of an accelerator as functions that read and write streams, a header each. A call processes one frame, a
 // beat per cycle; under `#pragma HLS DATAFLOW` the functions run concurrently.
 #include "bnn_add.hpp"
+#include "bnn_affine.hpp"
 #include "bnn_axis.hpp"
 #include "bnn_concat.hpp"
 #include "bnn_fifo.hpp"

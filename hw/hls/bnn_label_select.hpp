@@ -5,12 +5,13 @@
 
 namespace bnn {
 
-/// Index of the largest of a frame's Elements; the lowest index wins a tie.
-template <int Elements, class In, class Out, int Lanes>
+/// Index of the largest of the Classes of each pixel; the lowest index wins a tie.
+template <int Pixels, int Classes, class In, class Out, int Lanes>
 void label_select(Stream<In, Lanes>& in, Stream<Out, 1>& out) {
   typename In::Value best = 0;
   typename Out::Value label = 0;
-  for (int i = 0; i < Elements / Lanes; i++) {
+  int word = 0;
+  for (int i = 0; i < Pixels * (Classes / Lanes); i++) {
 #pragma HLS PIPELINE II = 1
     const Beat<In, Lanes> beat = in.read();
     typename In::Value value = beat.get(0);
@@ -22,14 +23,16 @@ void label_select(Stream<In, Lanes>& in, Stream<Out, 1>& out) {
         lane = l;
       }
     }
-    if (i == 0 || value > best) {
+    if (word == 0 || value > best) {
       best = value;
-      label = i * Lanes + lane;
+      label = word * Lanes + lane;
+    }
+    if (wraps<Classes / Lanes>(word)) {
+      Beat<Out, 1> result;
+      result.set(0, label);
+      out.write(result);
     }
   }
-  Beat<Out, 1> result;
-  result.set(0, label);
-  out.write(result);
 }
 
 }  // namespace bnn

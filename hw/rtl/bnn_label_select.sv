@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Index of the largest element of a frame; the lowest index wins a tie. Takes one beat per cycle.
+/// Index of the largest element of a pixel; the lowest index wins a tie. Takes one beat per cycle.
 module bnn_label_select #(
   parameter int unsigned Elements = 10,
   parameter int unsigned Lanes    = 1,
@@ -27,7 +27,7 @@ module bnn_label_select #(
   localparam int unsigned BeatWidth   = bnn_pkg::index_width(Beats);
   localparam int unsigned TreeLatency = $clog2(Lanes);
 
-  // Launch: the first beat of a frame waits until there is room for the result.
+  // Launch: the first beat of a pixel waits until there is room for the result.
   logic [BeatWidth-1:0] beat_q;
   logic [OutWidth-1:0] base_q;  // index of lane 0
   logic [Lanes-1:0][OutWidth-1:0] index;
@@ -63,7 +63,7 @@ module bnn_label_select #(
     .data_o({tree_valid, tree_first, tree_last})
   );
 
-  // The largest element of the beat, then of the frame so far.
+  // The largest element of the beat, then of the pixel so far.
   logic [InWidth-1:0] value, best_q;
   logic [OutWidth-1:0] label, label_q;
   logic higher, done_q;

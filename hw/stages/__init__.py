@@ -3,6 +3,7 @@
 
 from adiabit.hw.stages.accumulator import accumulators
 from adiabit.hw.stages.add import Add
+from adiabit.hw.stages.affine import Affine
 from adiabit.hw.stages.base import KINDS, Call, Caption, Folding, Instance, Lanes, Memory, Stage, Unary
 from adiabit.hw.stages.concat import Concat
 from adiabit.hw.stages.fifo import Fifo
@@ -20,6 +21,7 @@ from adiabit.hw.stages.window import Window
 __all__ = [
     "KINDS",
     "Add",
+    "Affine",
     "Array",
     "Call",
     "Caption",

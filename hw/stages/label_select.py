@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Class labels: the index of the largest element."""
+"""Class labels: the index of the largest element of a pixel."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ from adiabit.hw.stages.stream import Kind
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LabelSelect(Unary):
-    """Index of the largest element of the frame; the lowest index wins a tie. Output: one unsigned element."""
+    """Index of the largest channel of each pixel; the lowest index wins a tie. Output: one unsigned element a pixel."""
 
     labels: ClassVar[bool] = True
 
     def check(self) -> None:
-        """Check that the output holds an index and that the input has an order."""
+        """Check that the output holds an index of each pixel."""
         super().check()
-        need = max(1, (self.input.elements - 1).bit_length())
-        if self.output.shape != (1,) or self.output.kind is not Kind.UNSIGNED or self.output.bits < need:
-            self.refuse(f"output {self.output} must be one unsigned element of at least {need} bits")
-        if self.input.kind is Kind.BIPOLAR:
-            self.refuse("a bipolar input cannot rank classes; use accumulators")
+        a, b = self.input, self.output
+        need = max(1, (a.channels - 1).bit_length())
+        if b.channels != 1 or b.elements != a.pixels or b.kind is not Kind.UNSIGNED or b.bits < need:
+            self.refuse(
+                f"output {b} must be one unsigned element of at least {need} bits for each of {a.pixels} pixels"
+            )
 
     def golden(self, *values: Array) -> tuple[Array, ...]:
-        """Labels (F, 1)."""
-        labels: Array = values[0].reshape(len(values[0]), -1).argmax(axis=1)
-        return (labels.astype(np.int32)[:, None],)
+        """Labels (F, pixels)."""
+        labels: Array = values[0].reshape(len(values[0]), self.input.pixels, -1).argmax(axis=2)
+        return (labels.astype(np.int32),)
 
     def rtl(self) -> Instance:
         """`bnn_label_select`."""
@@ -42,7 +43,7 @@ class LabelSelect(Unary):
         return Instance(
             module="bnn_label_select",
             parameters={
-                "Elements": a.elements,
+                "Elements": a.channels,
                 "Lanes": a.lanes,
                 "InWidth": a.bits,
                 "Signed": int(a.kind is Kind.SIGNED),
@@ -52,25 +53,27 @@ class LabelSelect(Unary):
 
     def hls(self) -> Call:
         """`label_select`."""
-        return Call(function="label_select", header="bnn_label_select.hpp", template=[self.input.elements])
+        return Call(
+            function="label_select", header="bnn_label_select.hpp", template=[self.input.pixels, self.input.channels]
+        )
 
     def schedule(self) -> Schedule:
-        """A tree of comparisons; the first beat of a frame waits until there is room for its label."""
-        beats, tree = self.input.beats, (self.input.lanes - 1).bit_length()
-        depth = math.ceil((tree + 3) / beats) + 1
-        room = Wait(np.full(beats, 1 - depth), 1)
-        intake = Intake(turns=beats, beats={0: np.arange(beats)}, room={0: room})
-        return Schedule(intakes=(intake,), emissions=(Emission(needs={0: Wait(np.array([beats]), tree + 2)}),))
+        """A tree of comparisons; the first beat of a pixel waits until there is room for its label."""
+        beats, words, tree = self.input.beats, self.input.words, (self.input.lanes - 1).bit_length()
+        depth, turns = math.ceil((tree + 3) / words) + 1, np.arange(beats)
+        intake = Intake(turns=beats, beats={0: turns}, room={0: Wait(turns // words + 1 - depth, 1)})
+        labelled = words * np.arange(1, self.input.pixels + 1)
+        return Schedule(intakes=(intake,), emissions=(Emission(needs={0: Wait(labelled, tree + 2)}),))
 
     def terms(self, folding: Folding) -> Terms:
         """A tree of comparisons of value and index, and the largest element so far."""
-        index = max(1, (self.input.elements - 1).bit_length())
+        index = max(1, (self.input.channels - 1).bit_length())
         return {"label": folding.pe * (self.input.bits + index), "fifo": index, "stage": 1}
 
     def lanes(self, folding: Folding) -> Lanes:
-        """One label out."""
+        """One label of a pixel out."""
         return Lanes((folding.pe,), (1,))
 
     def caption(self) -> Caption:
         """Number of elements."""
-        return Caption(tag="arg max", lines=(f"of {self.input.elements}",))
+        return Caption(tag="arg max", lines=(f"of {self.input.channels}",))

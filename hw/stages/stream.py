@@ -15,6 +15,8 @@ from enum import StrEnum
 from adiabit.errors import UserError
 from adiabit.hw.stages.integers import nearest_divisors, signed_bits
 
+BITS = 48  # of an element, at most
+
 
 class Kind(StrEnum):
     """The number format of an element."""
@@ -39,8 +41,8 @@ class Stream:
             raise UserError(f"stream {self.name!r}: the name must be an identifier, because it names signals")
         if not self.shape or min(self.shape) < 1:
             raise UserError(f"stream {self.name}: shape {self.shape} is empty; each side must be at least 1")
-        if not 1 <= self.bits <= 32 or (self.kind is Kind.BIPOLAR and self.bits != 1):
-            raise UserError(f"stream {self.name}: {self.bits} bits {self.kind}; bipolar is 1 bit, others 1 to 32")
+        if not 1 <= self.bits <= BITS or (self.kind is Kind.BIPOLAR and self.bits != 1):
+            raise UserError(f"stream {self.name}: {self.bits} bits {self.kind}; bipolar is 1 bit, others 1 to {BITS}")
         if self.lanes < 1 or self.channels % self.lanes:
             raise UserError(
                 f"stream {self.name}: lanes={self.lanes} does not divide its {self.channels} channels; "

@@ -46,11 +46,14 @@ def product(chain: Chain, rows: int, draw: st.DrawFn, **fields: Any) -> Chain:
 def branch(chain: Chain, draw: st.DrawFn) -> Chain:
     """Nothing, or stages that keep rows and columns."""
     height, width, channels = chain.here.shape
-    kind = draw(st.sampled_from(["wire", "fifo", "threshold", "product", "same window", "pool", "channels"]))
+    kind = draw(st.sampled_from(["wire", "fifo", "threshold", "product", "same window", "pool", "channels", "affine"]))
     if kind == "fifo":
         chain.fifo(draw(st.integers(2, 5)))
     elif kind == "threshold":
         regroup(chain, draw).threshold(*draw(COUNTS), inverted=draw(st.booleans()))
+    elif kind == "affine":
+        factors: int | tuple[int, int] = (-5, 6) if draw(st.booleans()) else draw(st.sampled_from([1, 4]))
+        regroup(chain, draw).affine(factors, draw(st.sampled_from([0, 9]))).threshold(*draw(COUNTS))
     elif kind == "product":
         product(regroup(chain, draw), draw(st.sampled_from([channels, 2, 4])), draw)
     elif kind == "same window" and min(height, width) > 1:

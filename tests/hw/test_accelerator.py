@@ -126,9 +126,9 @@ def test_nearest_divisors_are_a_remedy() -> None:
         ),
         (
             lambda: LabelSelect(
-                name="l", inputs=(stream("a", 2),), outputs=(stream("b", 1, bits=1, kind=Kind.UNSIGNED),)
+                name="l", inputs=(stream("a", 2),), outputs=(stream("b", 2, bits=1, kind=Kind.UNSIGNED),)
             ),
-            "stage l: a bipolar input cannot rank classes; use accumulators",
+            "must be one unsigned element of at least 1 bits for each of 1 pixels",
         ),
         (
             lambda: xnor(

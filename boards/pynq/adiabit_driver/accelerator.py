@@ -154,6 +154,10 @@ class Accelerator:
         found.append(jobs[-1].result())
         return np.concatenate(found)
 
+    def logits(self, images: Any) -> Any:
+        """The logits (F, ..., classes), in float64, of an accelerator that puts out sums; `ValueError` for labels."""
+        return self.output.reals(self.classify(images).reshape(-1, *self.output.shape))
+
     def measure(self, images: Any, repeat: int = 10) -> dict[str, float]:
         """Frames per second of `repeat` times these frames, seconds of a single one, cycles per frame (counted)."""
         values = self.input.check(images)

@@ -33,6 +33,7 @@ class Port:
         self.lanes = whole(description, "lanes")
         self.beat_bytes = whole(description, "ratio") * word_bytes  # padded to whole words
         self.frame_bytes = whole(description, "frame_bytes")
+        self.scale, self.offset = (_reals(description, key, self.shape[-1]) for key in ("scale", "offset"))
         if self.kind not in KINDS:
             raise ValueError(f"kind = {self.kind!r}, one of {', '.join(KINDS)} is needed")
         beats, rest = divmod(math.prod(self.shape), self.lanes)
@@ -48,6 +49,12 @@ class Port:
             return -1, 1
         half = 1 << (self.bits - 1)
         return (-half, half - 1) if self.kind == "signed" else (0, 2 * half - 1)
+
+    def reals(self, values: Any) -> Any:
+        """What integers (..., channels) stand for, in float64; `ValueError` where the description does not say."""
+        if self.scale is None or self.offset is None:
+            raise ValueError("the description has no scale and offset: the accelerator puts out labels, not logits")
+        return self.scale * values + self.offset
 
     def check(self, values: Any) -> Any:
         """The values as an array (F, *shape); `ValueError` where the accelerator cannot take them."""
@@ -100,6 +107,16 @@ class Port:
         elif self.kind == "signed":
             codes = codes - ((codes >> (self.bits - 1)) << self.bits)
         return codes.reshape(len(memory), *self.shape)
+
+
+def _reals(description: dict[str, Any], key: str, count: int) -> Any:
+    """The numbers of a key, one a channel; None if there are none."""
+    if key not in description:
+        return None
+    row = description[key]
+    if not isinstance(row, list) or len(row) != count or not all(isinstance(number, (int, float)) for number in row):
+        raise ValueError(f"{key} = {row!r}, {count} numbers are needed")
+    return np.array(row, float)
 
 
 def _shape(description: dict[str, Any]) -> tuple[int, ...]:

@@ -56,6 +56,10 @@ class SerialAccelerator:
         found = self.output.unpack(results)
         return found.reshape(len(values)) if self.output.shape == (1,) else found
 
+    def logits(self, images: Any) -> Any:
+        """The logits (F, ..., classes), in float64, of an accelerator that puts out sums; `ValueError` for labels."""
+        return self.output.reals(self.classify(images).reshape(-1, *self.output.shape))
+
     def verify(self, vectors: str) -> Verification:
         """Run the saved vectors (`frames`, `outputs`) and compare every integer: the last rung of the ladder."""
         return verify(self.classify, self.input, self.output, vectors)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from adiabit.flows.finn.compare import Comparison
 from adiabit.flows.finn.finn_setup import finn
-from adiabit.flows.finn.lower import lowered
+from adiabit.flows.finn.lower import lower
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.frontend.model_file import load
 from adiabit.flows.frontend.normalize import normalize
@@ -51,9 +51,9 @@ def compiled(path: Path, vectors: Vectors | None = None, **options: Any) -> Comp
             frames = frames_for(network, config)
             vectors = given_vectors(frames, logits(source, network, config, frames))
         streamlined = streamline(network, config)
-        theirs = lowered(streamlined.model, config, path)
+        theirs = lower(streamlined, config, network)
         compared = Comparison(source=source, network=network, config=config, streamlined=streamlined,
-                              accelerator=theirs.accelerator, theirs=theirs)  # fmt: skip
+                              theirs=theirs)  # fmt: skip
         return Compiled(theirs.accelerator, vectors, compared.rungs(vectors), compared)
 
 

@@ -21,7 +21,7 @@ from adiabit.boards import catalog
 from adiabit.errors import UserError
 from adiabit.flows.finn import stage as compile_stage
 from adiabit.flows.finn.folding import folded
-from adiabit.flows.finn.lower import lower
+from adiabit.flows.finn.lower import Lowered, lower
 from adiabit.flows.finn.stage import compile_model
 from adiabit.flows.frontend.config import CompileConfig, FoldConfig
 from adiabit.flows.ladder import Rung, Vectors, load_rungs, predicted
@@ -205,16 +205,16 @@ def test_the_first_difference_is_told(small: Path, tmp_path: Path, monkeypatch: 
     assert [(r.status, r.frames - r.equal) for r in rungs] == [("DIFFERS", 1), ("equal", 0)]
     assert "last layer, frame 7, position 0, channel 1: FINN graph has" in rungs[0].difference
 
-    def lowered(*arguments: Any) -> Accelerator:
-        accelerator = lower(*arguments)
-        stages = list(accelerator.stages)
+    def lowered(*arguments: Any) -> Lowered:
+        found = lower(*arguments)
+        stages = list(found.accelerator.stages)
         fc0 = stages[1]
         assert isinstance(fc0, MatrixVector)
         assert fc0.thresholds is not None
         thresholds = fc0.thresholds.copy()
         thresholds[4] = 7  # never
         stages[1] = dataclasses.replace(fc0, thresholds=thresholds)
-        return dataclasses.replace(accelerator, stages=tuple(stages))
+        return dataclasses.replace(found, accelerator=dataclasses.replace(found.accelerator, stages=tuple(stages)))
 
     monkeypatch.setattr(compile_stage, "lower", lowered)
     _, rungs = compiled(small, tmp_path / "c", vectors, input_signed=True)

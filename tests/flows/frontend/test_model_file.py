@@ -184,8 +184,6 @@ def emptied(n: Make) -> Any:
         (lambda n: n(1, 4).op("Unsqueeze", np.array([0])).sign().dense(W), "makes [1, 1, 4]; the first axis must rema"),
         (lambda n: n(1, 1, 4, 4).sign().op("MaxPool", kernel_shape=[2], strides=[2]).dense(W),
          "(MaxPool, 2 of 5): attribute kernel_shape is [2]; 2 numbers are needed; check the model"),
-        (lambda n: n(1, 1, 3, 3).sign().conv(C).sign().conv(np.ones((2, 2, 1, 1))),
-         "(Conv, 6 of 6): ends the network with an image of 2 x 2 pixels; one number for each class is needed; averag"),
         (lambda n: n(1, 4).sign().dense(W, [1.0, 2.0]),
          "(BipolarQuant, 2 of 4): scale has shape (2,); one number, or one for each output in shape (3, 1), is needed"),
         (lambda n: n(1, 4).sign().dense(W, [1.0, 2.0], bits=2), "(Quant, 2 of 4): scale has shape (2,); one number"),
@@ -206,12 +204,14 @@ def emptied(n: Make) -> Any:
           for bits in (0, 1.5, 33, -1)],
         (lambda n: n(1, 4).sign().op("Mul", [[1.0, 2.0, 1.0, 1.0]]).dense(W),
          "(Mul, 2 of 5): scales or shifts channels differently before a product (factors 1 to 2, addends 0 to 0); all"),
-        (lambda n: n(1, 4).sign().dense(W).quant(8, 0.5, signed=1),
-         "(Quant, 5 of 5): ends the network; the last layer must output logits, whose argmax is the label (the host "
-         "takes the sign of a single output); remove the quantizer"),
-        (lambda n: n(1, 1, 3, 3).sign().conv(C).sign().op("GlobalAveragePool"), "(BipolarQuant, 4 of 5): ends the net"),
-        (lambda n: n(1, 4).sign().dense(W).sign().op("Flatten"), "(BipolarQuant, 5 of 6): ends the network; the last"),
-        (lambda n: n(1, 4).sign().dense(W).op("Softmax"), "remove it: the hardware outputs the label, the argmax"),
+        (lambda n: n(1, 1, 3, 3).sign().conv(C).sign().op("GlobalAveragePool"), "ends the network behind a quantize"),
+        (lambda n: n(1, 1, 3, 3).sign().conv(C).max_pool((2, 2)), "is after the last product, where only one global"),
+        (lambda n: n(1, 4).sign().dense(W).op("Clip", 2.0, 1.0).sign().dense(V), "has the limits 2 and 1; the lower"),
+        (lambda n: n(1, 4).sign().dense(W).op("LeakyRelu", alpha=-0.5).sign().dense(V), "has a negative slope; slopes"),
+        (lambda n: n(1, 4).sign().dense(W).op("Sigmoid").sign().dense(V), "quantizes a Sigmoid to -1 and +1, so it "),
+        (lambda n: n(1, 4).sign().dense(W).op("Clip", 0.0, 6.0).sign().dense(V), "quantizes a Clip to -1 and +1, so"),
+        (lambda n: n(1, 4).sign().dense(W).op("ArgMax", axis=0), "it can only end the network, over the classes: th"),
+        (lambda n: n(1, 4).sign().op("Softmax").dense(W), "it can only end the network, over the classes: the hardwa"),
         (lambda n: n(1, 4).sign().dense(W).op("Dropout", 0.5, np.array(True)), "drops elements at run time, or its ma"),
         (lambda n: n(1, 4).sign().dense(W).norm([1] * 2, [0] * 2, [0] * 2, [1] * 2), "has shape (2,); one number for"),
         (lambda n: n(1, 0x10000, 0x10000).sign().op("Flatten").dense(W), "tensor 'x' has shape [1, 65536, 65536]; at"),
@@ -234,16 +234,23 @@ def test_an_axis_that_is_padded_twice(net: Make, tmp_path: Path) -> None:
     assert told(path).endswith("(Pad, 1 of 4): pads axes [2, 2]; each may be given only once; check the model")
 
 
+def test_the_largest_of_several(net: Make, tmp_path: Path) -> None:
+    model = net(1, 4).sign().dense(W)
+    model.nodes.append(helper.make_node("TopK", [model.tensor, model.constant(np.array([2]))], ["top", "which"]))
+    assert "it can only end the network, over the classes: the hardware" in told(
+        model.save(tmp_path / "n.onnx", ["which"])
+    )
+
+
 def test_a_quantized_bias(net: Make, tmp_path: Path) -> None:
     model = net(1, 4).sign().dense(W)
     data = model.tensor
     inputs = [model.constant(v) for v in (np.ones(3), 0.5, 0.0, 8.0)]
     bias = model.node("Quant", inputs, model.domain, signed=1, narrow=0, rounding_mode="ROUND")
     model.node("Add", [data, bias])
-    assert told(model.save(tmp_path / "n.onnx")).startswith(
-        "node 'add_5' (Add, 6 of 6): input 't4' is quantized by 'quant_4'; biases and factors must be float constants; "
-        "export the network without quantizing it"
-    )
+    network = read(model.save(tmp_path / "n.onnx"))
+    (step,) = network.output.chain.steps
+    np.testing.assert_array_equal(step.constants[1], [1.0, 1.0, 1.0])
 
 
 def test_nodes_behind_the_output(net: Make, tmp_path: Path) -> None:
@@ -394,5 +401,5 @@ def test_thousands_of_nodes(net: Make, tmp_path: Path) -> None:
         model.dense(np.eye(4) * 2 - 1).op("Mul", 0.5).op("Dropout").sign()
     network = read(model.dense(W).save(tmp_path / "n.onnx"))
     assert len(network.products) == 301
-    assert str(network.last.place).endswith("n.onnx: node 'matmul_4803' (MatMul, 4804 of 4804)")
+    assert str(network.products[-1].place).endswith("n.onnx: node 'matmul_4803' (MatMul, 4804 of 4804)")
     assert model_file.load(tmp_path / "n.onnx").graph.node[0].op_type == "BipolarQuant"

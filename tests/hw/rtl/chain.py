@@ -11,6 +11,7 @@ import numpy as np
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.stages import (
     Add,
+    Affine,
     Concat,
     Fifo,
     Fork,
@@ -131,6 +132,23 @@ class Chain:
         more, fields = (select,) if select else (), {**fields, "inverted": self._flips(rows, inverted=inverted)}
         return self._add(MatrixVector, result, more=more, weights=values, thresholds=thresholds, **fields)
 
+    def affine(self, factors: int | tuple[int, int], addends: int) -> Chain:
+        """A factor and an addend for each channel: from a range, or one factor; addends up to so much."""
+        channels = self.here.channels
+        drawn = [factors] * channels if isinstance(factors, int) else self.rng.integers(*factors, channels)
+        given = np.asarray(drawn)
+        more = self.rng.integers(-addends, addends, channels, endpoint=True)
+        ends = np.stack([given * end + more for end in self.here.range])
+        kind, bits = integer_type(int(ends.min()), int(ends.max()))
+        return self._add(Affine, self._next(bits=bits, kind=kind), factors=given, addends=more)
+
+    def label(self) -> Chain:
+        """The largest channel of each pixel."""
+        channels, shape = self.here.channels, self.here.shape
+        shape = (*shape[:-1], 1) if len(shape) > 1 else (1,)
+        out = self._next(shape=shape, bits=max(1, (channels - 1).bit_length()), kind=U, lanes=1)
+        return self._add(LabelSelect, out)
+
     def at(self, here: Stream) -> Chain:
         """Go on at this stream."""
         self.here = here
@@ -203,11 +221,6 @@ class Chain:
         kind, bits = integer_type(math.prod(kernel) * low, math.prod(kernel) * high)
         out = self._next(shape=(height // kernel[0], width // kernel[1], channels), bits=bits, kind=kind)
         return self._add(SumPool, out, kernel=kernel)
-
-    def label(self) -> Chain:
-        """The label."""
-        bits = max(1, (self.here.elements - 1).bit_length())
-        return self._add(LabelSelect, self._next(shape=(1,), bits=bits, kind=U, lanes=1))
 
     def end(self) -> Accelerator:
         """What was built."""

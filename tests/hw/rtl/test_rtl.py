@@ -68,6 +68,17 @@ def designs() -> Iterator[Accelerator]:
     yield Chain("label_lanes", (15,), 2, U, 5).label().end()
     yield Chain("label_parallel", (10,), 2, S, 10).label().end()
     yield Chain("label_one", (1,), 4, U, 1).label().end()
+    yield Chain("label_pixels", (3, 2, 6), 3, S, 3).label().end()
+    yield Chain("label_pixels_parallel", (5, 4), 2, U, 4).label().end()  # a label a cycle
+    yield Chain("label_bipolar", (2, 9), 1, B, 3).label().end()
+
+    yield Chain("affine_signed", (12,), 5, S, 3).affine((-9, 9), 40).end()
+    yield Chain("affine_unsigned", (2, 6), 3, U, 2).affine((-2, 5), 3000).end()
+    yield Chain("affine_bipolar", (3, 4), 1, B, 4).affine((-7, 7), 5).end()
+    yield Chain("affine_shift", (10,), 6, S, 1).affine(16, 15).end()
+    yield Chain("affine_add", (5,), 4, U, 5).affine(1, 9).end()
+    yield Chain("affine_wide", (6,), 16, S, 2).affine((-(1 << 29), 1 << 29), 1 << 40).label().end()
+    yield Chain("affine_none", (4,), 3, S, 2).affine(0, 0).end()
 
     yield Chain("lanes_up", (12,), 3, U, 2).lanes(6).end()
     yield Chain("lanes_down", (12,), 3, U, 6).lanes(2).end()
@@ -261,6 +272,10 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
     "other set": ("select_search", ("bnn_steps.sv", "SetWidth'({beat_q, select_i", "SetWidth'({beat_d, select_i")),
     "unsigned count": ("threshold_signed", ("bnn_steps.sv", "count[l] ^ Least", "count[l] | Least")),
     "stuck weight bit": ("xnor_sums", ("bnn_rom.sv", "data_o <= word_q;", "data_o <= word_q & ~Width'(1);")),
+    "unsigned factor": ("affine_signed", ("bnn_affine.sv", "$signed(words[l][F", "(words[l][F")),
+    "early constants": ("affine_signed", ("bnn_affine.sv", ".addr_i(beat_d)", ".addr_i(beat_q)")),
+    "late addend": ("affine_shift", ("bnn_affine.sv", " + addend_q", " + words[l][FactorWidth+:OutWidth]")),
+    "label of the frame": ("label_pixels", ("bnn_label_select.sv", "base_q <= last ? '0 :", "base_q <= '0 + ")),
     "tie": ("label_lanes", ("bnn_label_select.sv", "value > best_q;", "value >= best_q;")),
     "tie in a beat": ("label_parallel", ("bnn_argmax.sv", "$signed(value_i[High]) > ", "$signed(value_i[High]) >= ")),
     "unheld beat": ("fifo_2", ("bnn_fifo.sv", "if (load) data_o <=", "data_o <=")),

@@ -47,6 +47,6 @@ void conv(hls::stream<bnn::AxisIn<24>>& s_axis, hls::stream<bnn::AxisOut<8>>& m_
   bnn::mvu<2, ap_int<7>>(y9, y10, conv_10_weights, conv_10_thresholds);
   bnn::sum_pool<bnn::Image<2, 1, 4>, bnn::Kernel<2, 1>>(y10, y11);
   bnn::mvu<1, ap_int<7>>(y11, y12, conv_12_weights);
-  bnn::label_select<5>(y12, y13);
+  bnn::label_select<1, 5>(y12, y13);
   bnn::to_axis<1>(y13, m_axis);
 }

@@ -34,6 +34,6 @@ void tfc(hls::stream<bnn::AxisIn<128>>& s_axis, hls::stream<bnn::AxisOut<8>>& m_
   bnn::width_converter<64>(y3, y4);
   bnn::mvu<1, ap_uint<7>>(y4, y5, tfc_5_weights, tfc_5_thresholds);
   bnn::mvu<1, ap_uint<7>>(y5, y6, tfc_6_weights);
-  bnn::label_select<10>(y6, y7);
+  bnn::label_select<1, 10>(y6, y7);
   bnn::to_axis<1>(y7, m_axis);
 }

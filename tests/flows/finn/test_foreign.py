@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks by others, in plain Brevitas, are equal at every rung, HLS and RTL included."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adiabit.flows.finn.stage import compile_model
+from adiabit.flows.frontend.config import CompileConfig, FoldConfig
+from adiabit.flows.ladder import Vectors, load_rungs
+from adiabit.hw import storage
+from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.stages import Affine, LabelSelect
+from tests.flows.finn.foreign_models import MODELS, export
+from tests.flows.finn.test_residual import simulated
+
+LARGE = ("tfc_w1a2", "tfc_w2a2", "cnv_w1a2")
+SMALL = [name for name in MODELS if name not in LARGE]
+BATCHES = 4
+
+
+def compiled(name: str, folder: Path, *, label_select: bool = True) -> Accelerator:
+    """The accelerator of a model; its rungs are equal, and its logits differ from frame to frame."""
+    folder.mkdir(exist_ok=True)
+    config = CompileConfig(fold=FoldConfig(stages={}), label_select=label_select)
+    compile_model(export(name, folder / "net.onnx"), None, folder, config)
+    rungs = [(r.name, r.status) for r in load_rungs(folder)]
+    assert rungs == [("QONNX", "equal"), ("FINN graph", "equal"), ("golden", "equal")], name
+    logits = Vectors.load(folder).logits
+    assert len(np.unique(logits.reshape(len(logits), -1), axis=0)) > 9, name
+    return storage.load(folder)
+
+
+def agree(names: list[str], folder: Path) -> None:
+    simulated([compiled(name, folder / name) for name in names], folder)
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_models_by_others(batch: int, tmp_path: Path) -> None:
+    agree(SMALL[batch::BATCHES], tmp_path)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", LARGE)
+def test_large_models_by_others(name: str, tmp_path: Path) -> None:
+    agree([name], tmp_path)
+
+
+def test_classes_with_biases_are_ranked_by_integers(tmp_path: Path) -> None:
+    *_, scores, label = compiled("bias", tmp_path).stages
+    assert isinstance(scores, Affine)
+    assert isinstance(label, LabelSelect)
+    assert scores.shift == 4  # twice the popcount, and the ranks of five fractions below
+    assert len(set(scores.addends.tolist())) == 5
+
+
+def test_a_segmentation_has_a_label_for_each_pixel(tmp_path: Path) -> None:
+    accelerator = compiled("segmentation_labels", tmp_path)
+    assert accelerator.output.shape == (8, 8, 1)
+    vectors = Vectors.load(tmp_path)
+    assert vectors.logits.shape == (len(vectors.frames), 8, 8, 4)
+    np.testing.assert_array_equal(vectors.predictions, vectors.logits.reshape(-1, 64, 4).argmax(axis=2))
+    assert len(np.unique(vectors.predictions)) == 4
+
+
+def test_sums_come_out_where_no_label_is_wanted(tmp_path: Path) -> None:
+    assert compiled("segmentation", tmp_path, label_select=False).output.shape == (8, 8, 4)
