@@ -10,6 +10,7 @@ from adiabit.flows.cli import (
     compile,  # noqa: A004  # a verb
     doctor,
     emit,
+    explain,
     run,
     simulate,
     stages,
@@ -19,6 +20,6 @@ from adiabit.flows.cli import (
 from adiabit.flows.cli.app import invoke, main
 
 __all__ = [
-    "bitstream", "boards", "compare", "compile", "doctor", "emit", "invoke", "main", "run", "simulate", "stages",
-    "summary", "train",
+    "bitstream", "boards", "compare", "compile", "doctor", "emit", "explain", "invoke", "main", "run", "simulate",
+    "stages", "summary", "train",
 ]  # fmt: skip

@@ -23,7 +23,7 @@ from adiabit.flows.toolchain import ToolError
 
 ORDER = (
     "run", "train", "export", "compile", "emit", "simulate", "synthesize", "report", "bitstream", "package", "summary",
-    "compare", "boards", "doctor",
+    "explain", "compare", "boards", "doctor",
 )  # fmt: skip
 
 

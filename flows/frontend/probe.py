@@ -20,8 +20,11 @@ ADDRESSES = 8 << 30  # bytes that the libraries may reserve even on a machine wi
 SECONDS = 120  # a network that compiles in minutes is read in a few seconds
 
 
-def probe(path: Path) -> None:
-    """Raise `UserError` if the process refuses the model, crashes or hangs; a bug shows again in our own process."""
+def probe(path: Path, *, refusals: bool = True) -> None:
+    """Raise `UserError` if the process crashes, hangs, or refuses the model; a bug shows again in our own process.
+
+    Without `refusals`, a model that the process refuses is left to our own process.
+    """
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-P", "-m", __name__, str(path)]
     try:
@@ -36,7 +39,7 @@ def probe(path: Path) -> None:
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
         raise UserError(f"{path}: onnx crashed ({name}) on this model; its nodes do not fit together; export it again")
-    if done.returncode == 2:
+    if done.returncode == 2 and refusals:
         raise UserError(os.fsdecode(done.stdout).rstrip("\n").rpartition("\n")[2])
 
 

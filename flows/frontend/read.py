@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import onnx
 from adiabit import files
 from adiabit.flows.frontend import read_checks, read_elements, read_moves, read_products
 from adiabit.flows.frontend.chain import Chain
+from adiabit.flows.frontend.faults import Faults, First
 from adiabit.flows.frontend.kinds import (
     CONVOLUTIONS,
     ELEMENTWISE,
@@ -24,11 +26,12 @@ from adiabit.flows.frontend.kinds import (
     refuse_kind,
 )
 from adiabit.flows.frontend.model_file import GIVE, open_model, places
-from adiabit.flows.frontend.network import Activation, Concat, Edge, Join, Network, Node, Shape
+from adiabit.flows.frontend.network import Activation, Concat, Edge, Join, Network, Node, Quantizer, Shape
 from adiabit.flows.frontend.probe import probe
 from adiabit.flows.frontend.simplify import simplified
 from adiabit.flows.frontend.source import Source
 from adiabit.flows.frontend.value import Value
+from adiabit.hw.stages import Kind
 
 
 def read(path: Path, *, trusted: bool = False) -> Network:
@@ -39,19 +42,30 @@ def read(path: Path, *, trusted: bool = False) -> Network:
     """
     if not trusted:
         probe(files.regular(path, GIVE))
+    return network_of(path, First())
+
+
+def network_of(path: Path, faults: Faults) -> Network:
+    """The network of a file, whose faults are collected or raised; after a collected one, reading goes on behind it."""
     model = open_model(path)
     found = {node.output[0]: place for place, node in zip(places(path, model), model.graph.node, strict=True)}
     source = Source(path=path, model=simplified(path, model), places=found)
-    network = _Reader(source).read()
-    source.check_shapes()
+    network = _Reader(source, faults).read()
+    with faults.collected():
+        source.check_shapes()
     return network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unread(Activation):
+    """A node that cannot be compiled; behind it, reading goes on as behind a quantizer."""
 
 
 class _Reader:
     """Turns the nodes of the file one by one into nodes of the network, and what lies between them into edges."""
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
+    def __init__(self, source: Source, faults: Faults) -> None:
+        self.source, self.faults = source, faults
         self.opset = next(o.version for o in source.model.opset_import if not o.domain)
         self.input: str = source.model.graph.input[0].name
         self.input_shape = source.shape(self.input)
@@ -70,11 +84,16 @@ class _Reader:
         return Value(source=self.input, shape=shape)
 
     def read(self) -> Network:
-        read_checks.check_ends(self.source)
+        with self.faults.collected():
+            read_checks.check_ends(self.source)
         for node in self.source.live_nodes:
             data = [name for name in node.input if name in self.values]
+            before = len(self.faults.lines)
             if data:
-                self._read(node, data)
+                with self.faults.collected():
+                    self._read(node, data)
+            if len(self.faults.lines) > before:
+                self._skip(node, data)
         result = self.values.get(self.source.output)
         frame = self.values[self.input].frame
         network = Network(
@@ -85,8 +104,21 @@ class _Reader:
             nodes=tuple(self.nodes),
             output=result.edge(self.opset) if result is not None else Edge(source="", chain=Chain(steps=(), opset=1)),
         )
-        read_checks.check(network, result)
+        read_checks.check(network, result, self.faults)
         return network
+
+    def _skip(self, node: onnx.NodeProto, data: list[str]) -> None:
+        """Go on behind a node that cannot be read."""
+        value = self.values[data[0]]
+        made = self.source.known(node.output[0]) or ()
+        shape = {2: made[1:], 3: (*made[1:2], 1, *made[2:]), 4: made[1:]}.get(len(made), value.shape)
+        bits = Quantizer(kind=Kind.SIGNED, bits=8, scale=1.0, low=-128, high=127)
+        self._add(
+            node,
+            Unread(name=node.output[0], place=self.source.place(node), inputs=(value.edge(self.opset),),
+                   shape=Value(source="", shape=shape).frame, quantizer=bits),
+            Value(source=node.output[0], shape=shape),
+        )  # fmt: skip
 
     def _read(self, node: onnx.NodeProto, data: list[str]) -> None:
         """Read a node whose inputs `data` depend on the network's input."""

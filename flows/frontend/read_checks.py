@@ -10,6 +10,7 @@ import onnx
 
 from adiabit.errors import UserError
 from adiabit.flows.frontend.chain import Chain
+from adiabit.flows.frontend.faults import Faults
 from adiabit.flows.frontend.network import Activation, Average, Network, Node, Pad, Product, Shape
 from adiabit.flows.frontend.nodes import attribute
 from adiabit.flows.frontend.source import Source
@@ -47,7 +48,7 @@ def joined_shape(source: Source, node: onnx.NodeProto, data: list[Value]) -> Sha
     return (sum(shape[0] for shape in shapes), *shapes[0][1:])
 
 
-def check(network: Network, result: Value | None) -> None:
+def check(network: Network, result: Value | None, faults: Faults) -> None:
     """Refuse a network without a product, or one that does not end with sums of a product or with levels."""
     if not network.products:
         raise UserError(
@@ -56,9 +57,11 @@ def check(network: Network, result: Value | None) -> None:
     if result is None:
         raise UserError(f"{network.file}: the output does not depend on the input; it must; export the network again")
     for node in network.nodes:
-        _check_node(network, node)
-    _check_end(network)
-    network.output.chain.affine(network.classes)  # refuses what is none
+        with faults.collected():
+            _check_node(network, node)
+    with faults.collected():
+        _check_end(network)
+        network.output.chain.affine(network.classes)  # refuses what is none
 
 
 def _check_node(network: Network, node: Node) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from adiabit.flows.frontend.explain import Layer
 from adiabit.flows.ladder import RUNGS, Rung, RungState
 from adiabit.flows.report.figures import Figures, StageFigures
 from adiabit.flows.resources import RESOURCES, Resources
@@ -67,6 +68,21 @@ def ladder(figures: Figures) -> Table:
              Column("Compared with the rung before", wraps=True, label=""))  # fmt: skip
     warnings = tuple(f"{', '.join(names)}: {warning}" for warning, names in figures.warnings.items())
     return Table(title="Ladder of exactness", columns=heads, rows=tuple(rows), warnings=warnings)
+
+
+def layers(found: Sequence[Layer]) -> Table:
+    """The layers of a QONNX model, and their operations in all."""
+    rows: list[tuple[Cell, ...]] = [
+        (Cell(layer.name), Cell(layer.kind), Cell(" x ".join(map(str, layer.shape))), Cell(layer.data),
+         Cell(layer.weights), Cell(count(layer.xnor) if layer.xnor else ""),
+         Cell(count(layer.multiply) if layer.multiply else ""))
+        for layer in found
+    ]  # fmt: skip
+    totals = (count(sum(layer.xnor for layer in found)), count(sum(layer.multiply for layer in found)))
+    rows.append((Cell("in all"), *[Cell("")] * 4, *map(Cell, totals)))
+    heads = (Column("Node"), Column("Kind"), Column("Shape"), Column("Makes"), Column("Weights"),
+             Column("XNOR", True), Column("Multiply", True))  # fmt: skip
+    return Table(title="Layers", columns=heads, rows=tuple(rows))
 
 
 def _reference(rung: Rung) -> str:
