@@ -125,13 +125,13 @@ class _Writer:
         self._append("Transpose", [], perm=TO_NHWC)
 
     def _average(self, average: Average) -> None:
-        if average.kernel == self.shape[:2]:
+        if average.kernel == self.shape[:2]:  # a whole image
             self._append("ReduceSum", [np.array([1, 2])], keepdims=1)
             return
-        side, levels = average.kernel[0], self.levels[average.edge.source]
+        levels = self.levels[average.edge.source]
         bits = signed_bits(levels.low, levels.high)
-        self._append("QuantAvgPool2d", [], QONNX, kernel=side, stride=side, ibits=bits, obits=32,
-                     signed=int(levels.low < 0), data_layout="NHWC")  # fmt: skip
+        self._append("QuantAvgPool2d", [], QONNX, kernel=average.kernel[0], stride=average.stride[0], ibits=bits,
+                     obits=32, signed=int(levels.low < 0), data_layout="NHWC")  # fmt: skip
 
     def _product(self, product: Product) -> None:
         """Append a product.
@@ -157,7 +157,7 @@ class _Writer:
             self._append("Transpose", [], perm=TO_NCHW)
             made = self._convolve(product.filter, weights)
             self._append("Transpose", [], perm=TO_NHWC)
-        self.types[made.input[1]] = DataType["BIPOLAR" if product.bipolar else f"INT{bits}"]
+        self.types[made.input[1]] = DataType["BIPOLAR" if product.bipolar and product.groups == 1 else f"INT{bits}"]
 
     def _convolve(self, geometry: Filter, weights: Ints) -> onnx.NodeProto:
         (kh, kw), channels = geometry.kernel, self.shape[2]

@@ -16,6 +16,7 @@ from adiabit.hw.stages import (
     Concat,
     Folding,
     Fork,
+    GroupedMatrixVector,
     LabelSelect,
     MatrixVector,
     Memory,
@@ -82,7 +83,8 @@ def _numbered(accelerator: Accelerator, *, pool_windows: bool) -> Nodes:
         blocks = isinstance(stage, SumPool) and stage.kernel != stage.input.shape[:2]  # else FINN's GlobalAccPool
         pools = isinstance(stage, Pool) or blocks
         own_window = pool_windows and pools and not isinstance(before, Window)
-        for kind in ([Window] if own_window else []) + [Pool if blocks else type(stage)]:
+        mine = Pool if blocks else MatrixVector if isinstance(stage, GroupedMatrixVector) else type(stage)
+        for kind in ([Window] if own_window else []) + [mine]:
             found[kind, counts.get(kind, 0)] = stage
             counts[kind] = counts.get(kind, 0) + 1
         before = stage
@@ -98,8 +100,9 @@ def to_finn_json(accelerator: Accelerator) -> dict[str, dict[str, Any]]:
         if kind in FINN_KINDS:
             chosen = folding[stage.name]
             attributes: dict[str, Any] = {"SIMD" if kind in _SIMD_ONLY else "PE": stage.inputs[0].lanes}
-            if isinstance(stage, MatrixVector):
-                attributes = {"PE": chosen.pe, "SIMD": chosen.simd, "ram_style": styles[stage.memory]}
+            if isinstance(stage, MatrixVector | GroupedMatrixVector):
+                style = styles[stage.memory] if isinstance(stage, MatrixVector) else "auto"
+                attributes = {"PE": chosen.pe, "SIMD": chosen.simd, "ram_style": style}
             elif kind is Window:
                 attributes["parallel_window"] = int(isinstance(stage, Window) and stage.parallel)
             document[f"{FINN_KINDS[kind]}_{k}"] = attributes

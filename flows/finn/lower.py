@@ -9,7 +9,8 @@ single stage here.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -22,10 +23,10 @@ from qonnx.util.basic import get_by_name
 
 from adiabit.errors import UserError
 from adiabit.flows.finn.order import by_reader, in_order
-from adiabit.flows.finn.streamline import Streamlined
+from adiabit.flows.finn.streamline import Content, Streamlined, content
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.frontend.levels import edge_levels, levels_of
-from adiabit.flows.frontend.network import Network, Ranking
+from adiabit.flows.frontend.network import Network, Product, Ranking
 from adiabit.hw.accelerator import Accelerator, Meaning
 from adiabit.hw.fuse import fused
 from adiabit.hw.stages import (
@@ -33,6 +34,7 @@ from adiabit.hw.stages import (
     Affine,
     Concat,
     Fork,
+    GroupedMatrixVector,
     Ints,
     Kind,
     LabelSelect,
@@ -61,9 +63,9 @@ class Lowered:
     maps: dict[str, Map]  # by stream
 
     @property
-    def product(self) -> MatrixVector:
+    def product(self) -> MatrixVector | GroupedMatrixVector:
         """The last product."""
-        return [s for s in self.accelerator.stages if isinstance(s, MatrixVector)][-1]
+        return [s for s in self.accelerator.stages if isinstance(s, MatrixVector | GroupedMatrixVector)][-1]
 
     @property
     def sums(self) -> Stage:
@@ -92,7 +94,12 @@ def lower(streamlined: Streamlined, config: CompileConfig, network: Network) -> 
     if left is not None:
         raise UserError(f"{file}: FINN left {left.op_type} {left.name!r} among the layers; "
                         f"only {', '.join(_LOWER)} can be lowered; please report this model")  # fmt: skip
-    work = _Lowering(model, file, _host_stream(model, config))
+    grouped = {
+        content(streamlined.signs[product.name][:, None] * product.weights): product
+        for product in network.products
+        if product.groups > 1
+    }
+    work = _Lowering(model, file, _host_stream(model, config), grouped)
     for node in in_order(model):
         _LOWER[node.op_type](work, node)
     if config.label_select and network.ranking is not None:
@@ -133,8 +140,8 @@ class _Read:
 class _Lowering:
     """The stages so far, and what each tensor of FINN's holds of their streams."""
 
-    def __init__(self, model: ModelWrapper, file: Path, host: Stream) -> None:
-        self.model, self.file = model, file
+    def __init__(self, model: ModelWrapper, file: Path, host: Stream, grouped: Mapping[Content, Product]) -> None:
+        self.model, self.file, self.grouped = model, file, grouped
         self.stages: list[Stage] = []
         self.counts: dict[str, int] = {}
         self.reads = {model.graph.input[0].name: _Read(host)}
@@ -166,6 +173,9 @@ class _Lowering:
         name = self._name("conv" if len(shape) > 1 else "fc")
         bare = Stream(name=f"{name}_out", shape=shape, bits=32, kind=Kind.SIGNED, lanes=1)
         probe = MatrixVector(name=name, inputs=(stream,), outputs=(bare,), weights=weights)
+        if (grouped := self.grouped.get(content(weights))) is not None:
+            self._grouped(node, read, probe, grouped)
+            return
         low, high = probe.accumulator_range
         factor, addend = SAME if probe.xnor else read.map  # popcounts are the same here and there
         shift = addend * weights.sum(axis=1)[:, None]
@@ -193,6 +203,30 @@ class _Lowering:
         out = dataclasses.replace(bare, kind=kind, bits=bits)
         self.stages.append(dataclasses.replace(stage, outputs=(out,)))
         self._select(out)
+
+    def _grouped(self, node: onnx.NodeProto, read: _Read, probe: MatrixVector, product: Product) -> None:
+        """A grouped product, which FINN has as a matrix with zeros; its sums are those of -1 and +1 there."""
+        assert product.filter is not None  # noqa: S101  # a dense layer has no groups
+        own = dataclasses.replace(product, weights=probe.weights).own
+        bare = dataclasses.replace(probe.output, lanes=1)
+        stage = GroupedMatrixVector(
+            name=probe.name, inputs=probe.inputs, outputs=(bare,), weights=own, groups=product.groups,
+            kernel=math.prod(product.filter.kernel),
+        )  # fmt: skip
+        low, high = stage.value_range
+        (factor, addend), half = read.map, 0.5 if stage.xnor else 1.0
+        shift = half * (addend * own.sum(axis=1) + (own.shape[1] if stage.xnor else 0))[:, None]
+        if len(node.input) == 3:
+            given = np.broadcast_to(self.model.get_initializer(node.input[2]), (len(own), self._steps(node)))
+            steps = np.clip(np.ceil(half * factor * given.astype(float) + shift), low, high + 1).astype(np.int64)
+            out = self._levels(node, probe.name)
+            self._add(node, dataclasses.replace(stage, outputs=(out,), thresholds=steps))
+            return
+        if np.ptp(shift):
+            self._refuse(node, "reads counts, so that each of its sums needs its own addend")
+        kind, bits = integer_type(low, high)
+        out = dataclasses.replace(bare, bits=bits, kind=kind)
+        self._add(node, dataclasses.replace(stage, outputs=(out,)), (half * factor, float(shift[0, 0])))
 
     def label_select(self, node: onnx.NodeProto) -> None:
         """The label."""
@@ -225,7 +259,7 @@ class _Lowering:
             geometry = self.model.find_producer(node.input[0])
             kernel, stride = _pair(geometry, "ConvKernelDim"), _pair(geometry, "Stride")
             if _text(node, "Function") != "MaxPool":
-                self._sum(node, read, kernel)
+                self._sum(node, read, kernel, stride)
                 return
         else:
             kernel, stride = _pair(node, "kernel_shape"), _pair(node, "strides")
@@ -233,16 +267,23 @@ class _Lowering:
         if kernel == (1, 1) and stride == (1, 1):
             self.reads[node.output[0]] = read
             return
-        if kernel != stride:
-            rows, columns, channels = shape
-            wide = (rows, columns * kernel[0] * kernel[1], channels)
-            name = self._name("window")
-            made = self._same(stream, name, wide)
-            self.stages.append(Window(name=name, inputs=(stream,), outputs=(made,), kernel=kernel, stride=stride))
-            stream, kernel = made, (1, kernel[0] * kernel[1])
+        stream, kernel = self._apart(stream, kernel, stride, shape)
         name = self._name("pool")
         self._add(node, Pool(name=name, inputs=(stream,), outputs=(self._same(stream, name, shape),),
                              kernel=kernel), read.map)  # fmt: skip
+
+    def _apart(
+        self, stream: Stream, kernel: tuple[int, ...], stride: tuple[int, ...], shape: tuple[int, ...]
+    ) -> tuple[Stream, tuple[int, int]]:
+        """Windows that lie side by side, each in a row if they overlap or leave gaps, and their kernel."""
+        (kh, kw), (sy, sx) = kernel, stride
+        if (kh, kw) == (sy, sx):
+            return stream, (kh, kw)
+        rows, columns, channels = shape
+        name = self._name("window")
+        made = self._same(stream, name, (rows, columns * kh * kw, channels))
+        self.stages.append(Window(name=name, inputs=(stream,), outputs=(made,), kernel=(kh, kw), stride=(sy, sx)))
+        return made, (1, kh * kw)
 
     def pad(self, node: onnx.NodeProto) -> None:
         """Rows, columns and channels around an image."""
@@ -273,16 +314,18 @@ class _Lowering:
     def global_sum(self, node: onnx.NodeProto) -> None:
         """The sum of a whole image."""
         read = self._plain(node)
-        self._sum(node, read, read.stream.shape[:2])
+        whole = read.stream.shape[:2]
+        self._sum(node, read, whole, whole)
 
-    def _sum(self, node: onnx.NodeProto, read: _Read, kernel: tuple[int, ...]) -> None:
-        """Sums of windows side by side."""
-        name, stream = self._name("sum"), read.stream
+    def _sum(self, node: onnx.NodeProto, read: _Read, kernel: tuple[int, ...], stride: tuple[int, ...]) -> None:
+        """Sums of windows."""
+        stream, (kh, kw) = self._apart(read.stream, kernel, stride, self._shape(node))
+        name = self._name("sum")
         bare = Stream(name=f"{name}_out", shape=self._shape(node), bits=32, kind=Kind.SIGNED, lanes=1)
-        stage = SumPool(name=name, inputs=(stream,), outputs=(bare,), kernel=(kernel[0], kernel[1]))
+        stage = SumPool(name=name, inputs=(stream,), outputs=(bare,), kernel=(kh, kw))
         low, high = stage.sums
         kind, bits = integer_type(low, high)
-        (factor, addend), pixels = read.map, kernel[0] * kernel[1]
+        (factor, addend), pixels = read.map, kh * kw
         if stream.kind is Kind.BIPOLAR:  # our sum counts the +1
             factor, addend = factor / 2, (addend + 1) / 2
         out = dataclasses.replace(bare, bits=bits, kind=kind)

@@ -34,6 +34,7 @@ from adiabit.hw.stages import Ints
 
 FINN = "finn.custom_op.fpgadataflow"
 Floats = npt.NDArray[np.float32]
+Content = tuple[tuple[int, ...], bytes]  # shape and values of weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,8 +269,8 @@ def _set_exact_thresholds(model: ModelWrapper, network: Network, given: Canonica
         _check_signs(model, node, activation, signs)
         exact = thresholds.of_activation(activation, levels[activation.edge.source], signs)
         _set(model, node, exact if np.ptp(exact, axis=0).any() else exact[:1])
-    expected = sorted(_content(given.signs[p.name][:, None] * p.weights) for p in network.products)
-    found = sorted(_content(model.get_initializer(n.input[1]).T) for n in model.get_nodes_by_op_type("MatMul"))
+    expected = sorted(content(given.signs[p.name][:, None] * p.weights) for p in network.products)
+    found = sorted(content(model.get_initializer(n.input[1]).T) for n in model.get_nodes_by_op_type("MatMul"))
     if found != expected:
         raise UserError(f"{network.file}: FINN changed the weights of a product; please report this model")
 
@@ -285,7 +286,7 @@ def _check_signs(model: ModelWrapper, node: onnx.NodeProto, activation: Activati
         )
 
 
-def _content(weights: Ints | Floats) -> tuple[tuple[int, ...], bytes]:
+def content(weights: Ints | Floats) -> Content:
     """Shape and values of weights (MH, MW), to compare them."""
     return weights.shape, np.ascontiguousarray(weights).astype(np.int8).tobytes()
 

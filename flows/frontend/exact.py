@@ -71,7 +71,8 @@ def _float(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
 
 
 def _quantize(node: onnx.NodeProto, inputs: list[Tensor], _: int) -> Tensor:
-    real, step = quantized(node, [t.real for t in inputs]), inputs[1].real.astype(float)
+    real, made = quantized(node, [t.real for t in inputs]), inputs[4 if node.op_type == "Trunc" else 1]
+    step = made.real.astype(float)
     return Tensor(real=real, integers=np.rint(real / step), scale=step, level=True)
 
 
@@ -109,12 +110,11 @@ def _known(integers: Reals, scale: Reals, offset: Reals) -> Tensor:
 
 
 def _average(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
-    """Means of windows side by side, or their sums: sums of integers, for means with the scale divided."""
+    """Means of windows, or their sums: sums of integers, for means with the scale divided."""
     made, x = _float(node, inputs, opset), inputs[0]
     channels, *sides = x.real.shape[1:]
     if x.integers is None or not sides:
         return made
-    grid = made.real.shape[2:] if made.real.ndim == x.real.ndim else (1,) * len(sides)
     kernel = attribute(node, "kernel_shape", None) if node.op_type == "AveragePool" else None
     kernel = tuple(kernel or sides)
     if not (_uniform_over_pixels(x.scale, x.real) and _uniform_over_pixels(x.offset, x.real)):
@@ -125,19 +125,25 @@ def _average(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
         v.reshape(()) if v.size == 1 else np.broadcast_to(v, (1, channels, *sides))[first].reshape(shape)
         for v in (x.scale, x.offset)
     )
-    total = _window_sums(x.integers, kernel, grid).reshape(made.real.shape)
+    steps, pads = (attribute(node, name, None) for name in ("strides", "pads"))
+    image = x.integers
+    if any(pads or ()):
+        if x.scale.size > 1 or np.any(x.offset) or not attribute(node, "count_include_pad", 0):
+            return made
+        image = np.pad(image, ((0, 0), (0, 0), *zip(pads[: len(sides)], pads[len(sides) :], strict=True)))
+    total = _window_sums(image, kernel, tuple(steps or (1,) * len(sides))).reshape(made.real.shape)
     pixels = math.prod(kernel)
     if node.op_type == "ReduceSum":
         return replace(_known(total, scale, offset * pixels), level=x.level)
     return replace(_known(total, scale / pixels, offset), level=x.level)
 
 
-def _window_sums(image: Reals, kernel: tuple[int, ...], grid: tuple[int, ...]) -> Reals:
-    """Sums of windows side by side of images (N, C, *sides): (N, C, *grid)."""
-    inside = tuple(slice(0, k * n) for k, n in zip(kernel, grid, strict=True))
-    sides = [side for pair in zip(grid, kernel, strict=True) for side in pair]
-    blocks = image[(slice(None), slice(None), *inside)].reshape(*image.shape[:2], *sides)
-    return np.asarray(blocks.sum(axis=tuple(range(3, blocks.ndim, 2))))
+def _window_sums(image: Reals, kernel: tuple[int, ...], steps: tuple[int, ...]) -> Reals:
+    """Sums of windows of images (N, C, *sides): (N, C, *grid)."""
+    axes = tuple(range(2, image.ndim))
+    windows = np.lib.stride_tricks.sliding_window_view(image, kernel, axis=axes)
+    every = (slice(None), slice(None), *(slice(None, None, step) for step in steps))
+    return np.asarray(windows[every].sum(axis=tuple(range(-len(kernel), 0))))
 
 
 def _uniform_over_pixels(value: Reals, image: Array) -> bool:
@@ -232,6 +238,13 @@ def _convolve(node: onnx.NodeProto) -> Callable[[Reals, Reals], Reals]:
     """The convolution of a node, x (N, C, *sides) by weights (OC, C, *kernel), with its zero padding."""
 
     def convolve(x: Reals, weights: Reals) -> Reals:
+        groups = attribute(node, "group", 1)
+        if groups > 1:
+            parts = zip(np.split(x, groups, axis=1), np.split(weights, groups), strict=True)
+            return np.concatenate([one(*part) for part in parts], axis=1)
+        return one(x, weights)
+
+    def one(x: Reals, weights: Reals) -> Reals:
         kernel = weights.shape[2:]
         rank = len(kernel)
         strides, dilations = (attribute(node, name, None) or [1] * rank for name in ("strides", "dilations"))

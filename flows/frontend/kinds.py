@@ -11,7 +11,7 @@ DOMAIN = "qonnx.custom_op.general"
 BREVITAS = (DOMAIN, "onnx.brevitas", "finn.custom_op.general", "")  # domains that Brevitas and qonnx have used
 STANDARD = ("", "ai.onnx")
 ALIASES = {"IntQuant": "Quant"}  # qonnx's newer name
-QUANTIZERS = ("BipolarQuant", "Quant")
+QUANTIZERS = ("BipolarQuant", "Quant", "Trunc")
 ELEMENTWISE = ("Add", "BatchNormalization", "Clip", "Div", "HardSigmoid", "LeakyRelu", "Mul", "PRelu", "Relu",
                "Sigmoid", "Sub", "Tanh")  # fmt: skip
 JOINS = ("Add", "Concat")  # of two or more branches

@@ -64,6 +64,7 @@ RULES: dict[str, dict[str, Rule]] = {
     "Quant": {"narrow": FLAG, "rounding_mode": TEXT, "signed": FLAG},
     "ReduceMean": {"axes": AXIS_LIST, "keepdims": FLAG},
     "Squeeze": {"axes": AXIS_LIST},
+    "Trunc": {"narrow": FLAG, "rounding_mode": TEXT, "signed": FLAG},
     "Transpose": {"perm": Rule(AttributeProto.INTS, 0, AXES)},
     "Unsqueeze": {"axes": AXIS_LIST},
 }
@@ -82,7 +83,8 @@ NUMBERS = (
     "uint32",
     "uint64",
 )
-INPUTS = {"BipolarQuant": ("data", "scale"), "Quant": ("data", "scale", "zero point", "bit width")}
+INPUTS = {"BipolarQuant": ("data", "scale"), "Quant": ("data", "scale", "zero point", "bit width"),
+          "Trunc": ("data", "scale", "zero point", "bit width", "output scale", "output bit width")}  # fmt: skip
 
 
 def reason(error: Exception) -> str:

@@ -127,8 +127,9 @@ def _fix_opsets(path: Path, model: onnx.ModelProto) -> None:
             f"{path}: imports opset {sorted(versions) or 'none'} of ONNX; one of {OPSETS[0]} to {OPSETS[-1]} is "
             "needed; export it with opset_version=13"
         )
+    ours = 2 if any(node.op_type == "Trunc" for node in model.graph.node) else 1  # the first with a Trunc of six inputs
     del model.opset_import[:]
-    model.opset_import.extend([onnx.helper.make_opsetid("", versions.pop()), onnx.helper.make_opsetid(DOMAIN, 1)])
+    model.opset_import.extend([onnx.helper.make_opsetid("", versions.pop()), onnx.helper.make_opsetid(DOMAIN, ours)])
 
 
 def _fix_shape(path: Path, given: onnx.ValueInfoProto) -> None:

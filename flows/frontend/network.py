@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adiabit.flows.frontend.chain import Chain, Place, Reals
+from adiabit.flows.frontend.nodes import rounded
 from adiabit.hw.stages import Ints, Kind
 
 Mask = npt.NDArray[np.bool_]
@@ -78,6 +79,8 @@ class Quantizer:
     scale: float  # value of one step (of +1 for bipolar)
     low: int = 0
     high: int = 1
+    rounding: str = "ROUND"  # qonnx's mode
+    within: float | None = None  # of a Trunc, the step to which it rounds before
 
     @property
     def steps(self) -> int:
@@ -90,10 +93,14 @@ class Quantizer:
         return -(1 << (self.bits - 1)) if self.kind is Kind.SIGNED else 0
 
     def reached(self, x: npt.NDArray[np.float32]) -> Ints:
-        """The number of thresholds that each x reaches, 0...steps, with QONNX's rounding (half to even)."""
+        """The number of thresholds that each x reaches, 0...steps, with QONNX's rounding (ROUND: half to even)."""
         if self.kind is Kind.BIPOLAR:
             return (x >= 0).astype(np.int64)
-        levels: Ints = np.clip(np.rint(x / np.float32(self.scale)), self.low, self.high).astype(np.int64)
+        steps = x / np.float32(self.scale)
+        if self.within is not None:
+            within = np.float32(self.within)
+            steps = np.rint(x / within) / np.float32(2 ** np.rint(np.log2(np.float32(self.scale) / within)))
+        levels: Ints = np.clip(rounded(steps, self.rounding), self.low, self.high).astype(np.int64)
         return levels - self.base
 
     @property
@@ -161,11 +168,23 @@ class Product(Node):
     weights: Ints  # (MH, MW); MW is (H, W, C) of a flat image, (KH, KW, C) of a window
     scale: Reals  # (MH,)
     filter: Filter | None = None
+    groups: int = 1  # of channels; the weights of other groups are 0
+
+    @property
+    def own(self) -> Ints:
+        """The weights (MH, MW / groups) of each row's group."""
+        if self.groups == 1:
+            return self.weights
+        assert self.filter is not None  # noqa: S101  # a dense layer has no groups
+        rows, pixels = len(self.weights), math.prod(self.filter.kernel)
+        split = self.weights.reshape(rows, pixels, self.groups, -1)
+        group = np.arange(rows) // (rows // self.groups)
+        return split[np.arange(rows), :, group].reshape(rows, -1)
 
     @property
     def bipolar(self) -> bool:
         """Whether all weights are -1 or +1."""
-        return bool(np.all(np.abs(self.weights) == 1))
+        return bool(np.all(np.abs(self.own) == 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,9 +246,10 @@ class Pool(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Average(Node):
-    """The mean of each channel over windows that do not overlap, or their total: the sum of the window's integers."""
+    """The mean of each channel over windows, or their total: the sum of the window's integers."""
 
     kernel: tuple[int, int]
+    stride: tuple[int, int]
     total: bool = False
 
     @property

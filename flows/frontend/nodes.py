@@ -13,9 +13,11 @@ import onnx
 import onnxruntime
 from onnx import helper
 from qonnx.custom_op.general.bipolar_quant import binary_quant
-from qonnx.custom_op.general.quant import quant
+from qonnx.custom_op.general.quant import quant, resolve_rounding_mode
+from qonnx.custom_op.general.trunc import trunc_v2
 
 Reals = npt.NDArray[np.float64]
+ROUNDINGS = ("CEIL", "DOWN", "FLOOR", "HALF_DOWN", "HALF_EVEN", "HALF_UP", "ROUND", "UP")  # qonnx's modes
 SMOOTH: dict[str, Callable[[Reals], Reals]] = {  # computed in float64, because onnxruntime's float32 ones may fall
     "Sigmoid": lambda x: np.exp(-np.logaddexp(0, -x)),
     "Tanh": np.tanh,
@@ -58,8 +60,16 @@ def quantized(node: onnx.NodeProto, inputs: list[npt.NDArray[Any]]) -> npt.NDArr
     if node.op_type == "BipolarQuant":
         return np.asarray(binary_quant(x, scale)).astype(np.float32)
     signed, narrow = attribute(node, "signed", 1), attribute(node, "narrow", 0)
-    rounding = attribute(node, "rounding_mode", "ROUND")
+    rounding = attribute(node, "rounding_mode", "FLOOR" if node.op_type == "Trunc" else "ROUND")
+    if node.op_type == "Trunc":
+        zero, bits, made, made_bits = rest
+        return np.asarray(trunc_v2(x, scale, zero, bits, narrow, signed, made, made_bits, rounding)).astype(np.float32)
     return np.asarray(quant(x, scale, *rest, signed, narrow, rounding)).astype(np.float32)
+
+
+def rounded(x: npt.NDArray[Any], mode: str) -> npt.NDArray[np.float32]:
+    """Numbers rounded to integers by one of qonnx's modes."""
+    return np.asarray(resolve_rounding_mode(mode)(x), np.float32)
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:

@@ -11,7 +11,7 @@ import onnx
 
 from adiabit.flows.frontend.chain import Place, Step
 from adiabit.flows.frontend.network import Quantizer
-from adiabit.flows.frontend.nodes import attribute
+from adiabit.flows.frontend.nodes import ROUNDINGS, attribute
 from adiabit.flows.frontend.source import TINY, Source
 from adiabit.flows.frontend.value import Value
 from adiabit.hw.stages import Kind
@@ -127,16 +127,20 @@ def quantizer(source: Source, node: onnx.NodeProto, value: Value) -> Quantizer:
                 "QuantReLU this way); use a 1-bit QuantIdentity instead"
             )
         return Quantizer(kind=Kind.BIPOLAR, bits=1, scale=scale)
-    bits, zero = source.scalar(node, 3, "bit width"), source.scalar(node, 2, "zero point")
-    signed, rounding = attribute(node, "signed", 1), attribute(node, "rounding_mode", "ROUND")
-    narrow = attribute(node, "narrow", 0)
-    if zero or rounding != "ROUND" or bits not in range(2, BITS + 1):
+    trunc = node.op_type == "Trunc"
+    bits, zero = source.scalar(node, 5 if trunc else 3, "bit width"), source.scalar(node, 2, "zero point")
+    signed, narrow = attribute(node, "signed", 1), attribute(node, "narrow", 0)
+    rounding = attribute(node, "rounding_mode", "FLOOR" if trunc else "ROUND")
+    if zero or rounding.upper() not in ROUNDINGS or bits not in range(2, BITS + 1):
         place.refuse(
             f"signed={signed}, narrow={narrow}, zero point {zero:g}, {bits:g} bits, rounding {rounding}; a quantizer "
-            f"must be bipolar, or signed or unsigned with 2 to {BITS} bits, zero point 0 and rounding ROUND; choose "
-            "such a quantizer"
+            f"must be bipolar, or signed or unsigned with 2 to {BITS} bits, zero point 0 and a rounding of "
+            f"{', '.join(ROUNDINGS)}; choose such a quantizer"
         )
+    within = scale if trunc else None
+    if trunc and (scale := source.scalar(node, 4, "output scale")) < TINY:
+        place.refuse(f"output scale is {scale:g}; it must be at least {TINY:g}; export it again")
     low = -(2 ** (int(bits) - 1)) + bool(narrow) if signed else 0
     high = 2 ** (int(bits) - 1) - 1 if signed else 2 ** int(bits) - 1 - bool(narrow)
     kind = Kind.SIGNED if signed else Kind.UNSIGNED
-    return Quantizer(kind=kind, bits=int(bits), scale=scale, low=low, high=high)
+    return Quantizer(kind=kind, bits=int(bits), scale=scale, low=low, high=high, rounding=rounding, within=within)

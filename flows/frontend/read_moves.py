@@ -27,14 +27,20 @@ def moves(source: Source, node: onnx.NodeProto, value: Value, opset: int) -> tup
         return ([], value) if pad is None else ([pad], _moved(pad, value))
     if node.op_type == "MaxPool":
         return _max_pool(source, node, value, edge)
-    kernel = _kernel(source, node, place, shape)
-    if kernel == (1, 1):
+    kernel, stride, (before, after) = _windows(source, node, place, shape)
+    found, source_name = list[Node](), value.source
+    height, width = (side + b + c for side, b, c in zip(shape[1:], before, after, strict=True))
+    if kernel == stride == (1, 1):
         return [], value
-    channels, grid = shape[0], (shape[1] // kernel[0], shape[2] // kernel[1])
-    name = node.output[0]
-    average = Average(name=name, place=place, inputs=(edge,), shape=(*grid, channels), tensor=name, kernel=kernel,
-                      total=node.op_type == "ReduceSum")  # fmt: skip
-    return [average], Value(source=name, shape=(channels, *grid))
+    name, channels = node.output[0], shape[0]
+    if any((*before, *after)):
+        pad = Pad(name=f"{name}/pad", place=place, inputs=(edge,), shape=(height, width, channels), before=before,
+                  after=after, value=0.0)  # fmt: skip
+        found, source_name = [pad], pad.name
+    grid = ((height - kernel[0]) // stride[0] + 1, (width - kernel[1]) // stride[1] + 1)
+    average = Average(name=name, place=place, inputs=(value.edge(opset, source_name),), shape=(*grid, channels),
+                      tensor=name, kernel=kernel, stride=stride, total=node.op_type == "ReduceSum")  # fmt: skip
+    return [*found, average], Value(source=name, shape=(channels, *grid))
 
 
 def _moved(made: Node, value: Value) -> Value:
@@ -116,29 +122,37 @@ def _max_pool(source: Source, node: onnx.NodeProto, value: Value, edge: Edge) ->
     return [*found, pool], _moved(pool, value)
 
 
-def _kernel(source: Source, node: onnx.NodeProto, place: Place, shape: tuple[int, ...]) -> tuple[int, int]:
-    """The window of an average, which must be the whole image or windows side by side."""
-    rank, whole = len(source.shape(node.input[0])), (shape[1], shape[2])
+Pair = tuple[int, int]
+
+
+def _windows(
+    source: Source, node: onnx.NodeProto, place: Place, shape: tuple[int, ...]
+) -> tuple[Pair, Pair, tuple[Pair, Pair]]:
+    """Kernel and stride of an average, and the padding before and after: the whole image, or square windows."""
+    rank, whole, none = len(source.shape(node.input[0])), (shape[1], shape[2]), ((0, 0), (0, 0))
     if node.op_type in ("ReduceMean", "ReduceSum"):
         axes = attribute(node, "axes", None) or source.optional(node, 1) or range(rank)
         if {a % rank for a in axes} != set(range(2, rank)):
             _refuse_average(place, f"averages axes {list(axes)}", shape)
     if node.op_type != "AveragePool":
-        return whole
+        return whole, whole, none
     given = source.integers(node, "kernel_shape", rank - 2, 1)
     kernel, stride = [1, *given][-2:], [1, *source.integers(node, "strides", rank - 2, 1)][-2:]
     before, after = padding(source, node, rank - 2)
+    if tuple(kernel) == whole and not any((*before, *after)):
+        return whole, whole, none
     dilated = set(source.integers(node, "dilations", rank - 2, 1)) != {1}
-    apart = (tuple(kernel) == tuple(stride) and kernel[0] == kernel[1]) or tuple(kernel) == whole
-    small = kernel[0] <= whole[0] and kernel[1] <= whole[1]
-    if not apart or not small or any((*before, *after)) or dilated or attribute(node, "ceil_mode", 0):
+    square = kernel[0] == kernel[1] and stride[0] == stride[1]
+    small = all(k <= b + side + c for k, side, b, c in zip(kernel, whole, before, after, strict=True))
+    counted = attribute(node, "count_include_pad", 0) or not any((*before, *after))
+    if not square or not small or not counted or dilated or attribute(node, "ceil_mode", 0):
         what = f"averages windows of {kernel[0]} x {kernel[1]} in steps of {stride[0]} x {stride[1]}"
         _refuse_average(place, what, shape)
-    return kernel[0], kernel[1]
+    return (kernel[0], kernel[1]), (stride[0], stride[1]), (before, after)
 
 
 def _refuse_average(place: Place, what: str, shape: Image | tuple[int, ...]) -> NoReturn:
     place.refuse(
-        f"{what} of an image of {shape[1]} x {shape[2]}; only a global average, or square windows side by side without "
-        "pads and dilations, can be compiled; use a max pool, or such windows"
+        f"{what} of an image of {shape[1]} x {shape[2]}; only a global average, or square windows with square steps, "
+        "without dilations and with count_include_pad, can be compiled; use a max pool, or such windows"
     )

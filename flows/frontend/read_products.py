@@ -12,7 +12,7 @@ import onnx
 from adiabit.flows.frontend.chain import Place, Reals, Step
 from adiabit.flows.frontend.kinds import CONVOLUTIONS, QUANTIZERS
 from adiabit.flows.frontend.network import Filter, Pad, Product
-from adiabit.flows.frontend.nodes import attribute
+from adiabit.flows.frontend.nodes import ROUNDINGS, attribute, rounded
 from adiabit.flows.frontend.source import TINY, Source
 from adiabit.flows.frontend.value import Value
 from adiabit.hw.stages import Ints
@@ -64,14 +64,15 @@ def _convolution(
     if len(shape) != 3 or spatial not in (1, 2):
         place.refuse(f"reads a flat vector of {math.prod(shape)} elements; an image (1, C, H, W) or sound (1, C, W) "
                      "is needed; reshape it")  # fmt: skip
-    group = attribute(node, "group", 1)
-    if group != 1:
-        kind = "depthwise" if group == shape[0] else "grouped"
-        place.refuse(f"is a {kind} convolution (group={group}); only group=1 can be compiled; use a full convolution")
+    groups = attribute(node, "group", 1)
     weights, scale = _weights(source, node, outputs_first=True)
-    _check_filters(place, node, weights, (shape[0], spatial))
+    if shape[0] % groups or len(weights) % groups:
+        place.refuse(f"has {groups} groups of {shape[0]} inputs and {len(weights)} outputs; both must be multiples of "
+                     "the groups; check the model")  # fmt: skip
+    _check_filters(place, node, weights, (shape[0] // groups, spatial))
     if weights.ndim == 3:
         weights = weights[:, :, None, :]
+    weights = _ungrouped(weights, groups)
     filter_ = Filter(
         kernel=(weights.shape[2], weights.shape[3]),
         stride=_pair(source.integers(node, "strides", spatial, 1)),
@@ -89,8 +90,18 @@ def _convolution(
         weights=weights.transpose(0, 2, 3, 1).reshape(rows, -1),
         scale=np.broadcast_to(scale, rows),
         filter=filter_,
+        groups=groups,
     )
     return pads, made, Value(source=name, shape=(rows, *grid), steps=_bias(source, node, place, rows))
+
+
+def _ungrouped(weights: Ints, groups: int) -> Ints:
+    """Weights (OC, C / groups, KH, KW) as (OC, C, KH, KW), with 0 for the channels of other groups."""
+    outputs, inputs = weights.shape[:2]
+    whole = np.zeros((outputs, groups, inputs, *weights.shape[2:]), weights.dtype)
+    rows = np.arange(outputs)
+    whole[rows, rows // (outputs // groups)] = weights
+    return whole.reshape(outputs, groups * inputs, *weights.shape[2:])
 
 
 def _zero_padding(source: Source, node: onnx.NodeProto, value: Value, opset: int) -> list[Pad]:
@@ -211,11 +222,12 @@ def _small_ints(
 ) -> Ints:
     bits, zero = source.scalar(quant, 3, "bit width"), source.scalar(quant, 2, "zero point")
     signed, rounding = attribute(quant, "signed", 1), attribute(quant, "rounding_mode", "ROUND")
-    if zero or bits not in range(2, 9) or not signed or rounding != "ROUND":
+    if zero or bits not in range(2, 9) or not signed or rounding.upper() not in ROUNDINGS:
         place.refuse(
             f"weights of {bits:g} bits, signed={signed}, zero point {zero:g}, rounding {rounding}; signed, 2 to 8 "
-            "bits, zero point 0 and rounding ROUND are needed; choose such a quantizer, or BipolarQuant for 1 bit"
+            f"bits, zero point 0 and a rounding of {', '.join(ROUNDINGS)} are needed; choose such a quantizer, or "
+            "BipolarQuant for 1 bit"
         )
     high = 2 ** (int(bits) - 1) - 1
     low = -high if attribute(quant, "narrow", 0) else -high - 1
-    return np.clip(np.rint(values / scale.astype(np.float32)), low, high).astype(np.int64)
+    return np.clip(rounded(values / scale.astype(np.float32), rounding), low, high).astype(np.int64)

@@ -9,6 +9,7 @@
 #include "bnn_concat.hpp"
 #include "bnn_fifo.hpp"
 #include "bnn_fork.hpp"
+#include "bnn_grouped.hpp"
 #include "bnn_label_select.hpp"
 #include "bnn_mvu.hpp"
 #include "bnn_pad.hpp"

@@ -8,6 +8,7 @@ from adiabit.hw.stages.base import KINDS, Call, Caption, Folding, Instance, Lane
 from adiabit.hw.stages.concat import Concat
 from adiabit.hw.stages.fifo import Fifo
 from adiabit.hw.stages.fork import Fork
+from adiabit.hw.stages.grouped import GroupedMatrixVector
 from adiabit.hw.stages.integers import Array, Ints, divisors, nearest_divisors, signed_bits
 from adiabit.hw.stages.label_select import LabelSelect
 from adiabit.hw.stages.matrix_vector import MatrixVector
@@ -29,6 +30,7 @@ __all__ = [
     "Fifo",
     "Folding",
     "Fork",
+    "GroupedMatrixVector",
     "Instance",
     "Ints",
     "Kind",

@@ -46,11 +46,28 @@ def product(chain: Chain, rows: int, draw: st.DrawFn, **fields: Any) -> Chain:
 def branch(chain: Chain, draw: st.DrawFn) -> Chain:
     """Nothing, or stages that keep rows and columns."""
     height, width, channels = chain.here.shape
-    kind = draw(st.sampled_from(["wire", "fifo", "threshold", "product", "same window", "pool", "channels", "affine"]))
+    kind = draw(
+        st.sampled_from(
+            ["wire", "fifo", "threshold", "product", "same window", "pool", "channels", "affine", "grouped"]
+        )
+    )
     if kind == "fifo":
         chain.fifo(draw(st.integers(2, 5)))
     elif kind == "threshold":
         regroup(chain, draw).threshold(*draw(COUNTS), inverted=draw(st.booleans()))
+    elif kind == "grouped":
+        groups = draw(st.sampled_from(divisors(channels)))
+        rows, inputs = draw(st.sampled_from([1, 2, 4])), channels // groups
+        whole = draw(st.sampled_from(divisors(groups)))
+        pe, simd = whole * rows, whole * inputs
+        if whole == 1:
+            pe, simd = draw(st.sampled_from(divisors(rows))), draw(st.sampled_from(divisors(inputs)))
+        weights = 1 if chain.here.kind is B and draw(st.booleans()) else 3
+        kernel = (2, 2) if min(height, width) > 1 else (1, 1)
+        value = draw(st.sampled_from([-1, 1] if chain.here.kind is B else [0, 1]))
+        if kernel == (2, 2):
+            to_lanes(chain.pad((1, 0), (0, 1), value if chain.here.range[0] <= value else 0), simd).window(kernel)
+        to_lanes(chain, simd).grouped(groups, rows, pe, kernel[0] * kernel[1], weights=weights, out=draw(COUNTS))
     elif kind == "affine":
         factors: int | tuple[int, int] = (-5, 6) if draw(st.booleans()) else draw(st.sampled_from([1, 4]))
         regroup(chain, draw).affine(factors, draw(st.sampled_from([0, 9]))).threshold(*draw(COUNTS))

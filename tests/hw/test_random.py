@@ -133,7 +133,7 @@ def agree(accelerators: list[Accelerator], folder: Path, short: list[Accelerator
 
 def test_random_networks_and_graphs(tmp_path: Path) -> None:
     accelerators = [*drawn(graphs(), 20, 1), *drawn(dense(), 2, 1), *drawn(images(), 2, 1)]
-    short = [*shorter(accelerators), *shorter(drawn(graphs(), 60, 5))][:12]
+    short = [*shorter(accelerators), *shorter(drawn(graphs(), 90, 5))][:12]
     assert len(short) >= 10
     agree(accelerators, tmp_path, short)
 

@@ -70,6 +70,17 @@ def grouped(bits: int = 4) -> nn.Sequential:
     )  # fmt: skip
 
 
+def binary_grouped() -> nn.Sequential:
+    """Depthwise and grouped convolutions of signs and 1-bit weights, one of them at the end."""
+    signs, bits = {"act_quant": SignedBinaryActPerTensorConst}, {"weight_quant": SignedBinaryWeightPerTensorConst}
+    return nn.Sequential(
+        qnn.QuantConv2d(2, 6, 3, bias=False, **bits), nn.BatchNorm2d(6), qnn.QuantIdentity(**signs),
+        qnn.QuantConv2d(6, 12, 3, groups=6, bias=False, **bits), nn.BatchNorm2d(12), qnn.QuantIdentity(**signs),
+        qnn.QuantConv2d(12, 8, 1, groups=4, bias=False, **bits), nn.BatchNorm2d(8), qnn.QuantIdentity(**signs),
+        qnn.QuantConv2d(8, 4, 4, groups=2, bias=True, **bits), nn.Flatten(),
+    )  # fmt: skip
+
+
 def audio() -> nn.Sequential:
     """Keyword spotting by one-dimensional convolutions of 8 bits."""
     layers: list[nn.Module] = [qnn.QuantIdentity(bit_width=8)]
@@ -150,13 +161,26 @@ class LeNet(nn.Module):
         return self.fc(self.pool(self.relu(self.conv(self.image(x)))).value.flatten(1))  # type: ignore[no-any-return]
 
 
-SIGN = qnn.QuantIdentity
+def averages() -> nn.Sequential:
+    """Averages of windows that overlap, or are padded, and quantizers behind them."""
+    return nn.Sequential(
+        qnn.QuantConv2d(2, 6, 2, bias=True, weight_bit_width=4), nn.BatchNorm2d(6), qnn.QuantReLU(bit_width=4),
+        nn.AvgPool2d(3, stride=2, padding=1), qnn.QuantIdentity(bit_width=5),
+        nn.AvgPool2d(2, stride=1), qnn.QuantIdentity(bit_width=5),
+        qnn.QuantConv2d(6, 8, 2, bias=True, weight_bit_width=4), nn.ReLU(), qnn.QuantReLU(bit_width=4),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), qnn.QuantLinear(8, 5, bias=True, weight_bit_width=4),
+    )  # fmt: skip
+
+
 MODELS: dict[str, tuple[Shape, Callable[[], nn.Module]]] = {
     "tfc_w1a2": ((784,), lambda: fully_connected([64, 64, 64], 1, 2)),
     "tfc_w2a2": ((784,), lambda: fully_connected([64, 64, 64], 2, 2)),
     "tiny_w1a3": ((32,), lambda: fully_connected([16, 16], 1, 3, inputs=32)),
     "cnv_w1a2": ((3, 32, 32), lambda: CNV(10, 1, 2, 8, 3)),
     "jets": ((16,), jets),
+    "separable": ((3, 32, 32), separable),
+    "grouped": ((2, 8, 8), grouped),
+    "binary_grouped": ((2, 8, 8), binary_grouped),
     "audio": ((4, 16), audio),
     "bias": ((16,), lambda: binary_with_ends(nn.Identity())),
     "norm_end": ((16,), lambda: binary_with_ends(nn.BatchNorm1d(5))),
@@ -178,6 +202,8 @@ MODELS: dict[str, tuple[Shape, Callable[[], nn.Module]]] = {
     "quantized_bias": ((16,), quantized_bias),
     "segmentation": ((3, 8, 8), lambda: segmentation(select=False)),
     "segmentation_labels": ((3, 8, 8), lambda: segmentation(select=True)),
+    "lenet": ((1, 8, 8), LeNet),
+    "averages": ((2, 9, 9), averages),
     "per_channel": ((16,), lambda: nn.Sequential(qnn.QuantLinear(
         16, 5, bias=False, weight_bit_width=4, weight_quant=Int8WeightPerChannelFloat))),
 }  # fmt: skip
@@ -189,9 +215,12 @@ def calibrated(net: nn.Module, shape: Shape, seed: int = 0) -> nn.Module:
     generator = torch.Generator().manual_seed(seed)
     pixels = torch.randint(0, 256, (64, *shape), generator=generator).float()
     net.train()
+    norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = None  # the average of all steps
     for _ in range(4):
         net(pixels)
-    for norm in (m for m in net.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)):
+    for norm in norms:
         norm.weight.copy_(torch.randn(norm.weight.shape, generator=generator))
         norm.bias.copy_(torch.randn(norm.bias.shape, generator=generator))
         norm.weight[-1] = 0

@@ -197,7 +197,7 @@ def emptied(n: Make) -> Any:
         (lambda n: n(1, 4).sign(1e-45).dense(W), "scale is 1.4013e-45; it must be at least 1.17549e-38, where float32"),
         (lambda n: n(1, 4).sign(0.0).dense(W), "scale is 0; it must be greater than 0; export it again"),
         *[(lambda n, bits=bits: n(1, 4).sign().dense(W, 0.5, bits=bits),
-           f"weights of {bits:g} bits, signed=1, zero point 0, rounding ROUND; signed, 2 to 8 bits, zero point 0 and r")
+           f"weights of {bits:g} bits, signed=1, zero point 0, rounding ROUND; signed, 2 to 8 bits, zero point 0 and a ")
           for bits in (0, 1.5, 33, -1)],
         *[(lambda n, bits=bits: n(1, 4).quant(bits, 0.5).dense(W),
            f"{bits:g} bits, rounding ROUND; a quantizer must be bipolar, or signed or unsigned with 2 to 8 bits, zero")

@@ -15,6 +15,7 @@ from adiabit.hw.stages import (
     Concat,
     Fifo,
     Fork,
+    GroupedMatrixVector,
     Kind,
     LabelSelect,
     MatrixVector,
@@ -141,6 +142,27 @@ class Chain:
         ends = np.stack([given * end + more for end in self.here.range])
         kind, bits = integer_type(int(ends.min()), int(ends.max()))
         return self._add(Affine, self._next(bits=bits, kind=kind), factors=given, addends=more)
+
+    def grouped(
+        self, groups: int, rows: int, pe: int, kernel: int = 1, *, weights: int = 1,
+        out: tuple[int, Kind] | None = (1, B), inverted: bool = False,
+    ) -> Chain:  # fmt: skip
+        """Products of groups of channels of windows of `kernel` pixels; `rows` of each group."""
+        columns, mh, half = self.here.channels // groups, groups * rows, 2 ** (weights - 1)
+        values = self.rng.choice((-1, 1) if weights == 1 else range(-half, half), (mh, columns))
+        low, high = accumulator_range(values, self.here)
+        fields: dict[str, Any] = {"weights": values, "groups": groups, "kernel": kernel}
+        shape = (*self.here.shape[:-1], mh)
+        bare_kind, bits = integer_type(low, high)
+        bare = self._next(shape=shape, bits=bits, kind=bare_kind, lanes=pe)
+        if out is None:
+            return self._add(GroupedMatrixVector, bare, **fields)
+        probe = GroupedMatrixVector(name="probe", inputs=(self.here,), outputs=(bare,), **fields)
+        (sums,) = probe.golden(some_frames(self.here, self.rng, 64))
+        made = self._next(shape=shape, bits=out[0], kind=out[1], lanes=pe)
+        thresholds = self._thresholds(sums.reshape(-1, mh).astype(np.int64), made, low, high)
+        return self._add(GroupedMatrixVector, made, thresholds=thresholds, inverted=self._flips(mh, inverted=inverted),
+                         **fields)  # fmt: skip
 
     def label(self) -> Chain:
         """The largest channel of each pixel."""

@@ -52,6 +52,16 @@ def designs() -> Iterator[Accelerator]:
     yield Chain("xnor_search", (40,), 1, B, 8).mvu(6, 2, out=(5, S)).end()
     yield Chain("xnor_sums", (2, 31), 1, B, 31).mvu(4, 2, out=None, memory=Memory.BLOCK).end()  # 2 vectors a frame
 
+    yield Chain("depthwise", (3, 9 * 6), 1, B, 2).grouped(6, 1, 2, 9).end()
+    yield Chain("depthwise_parallel", (5, 4 * 3), 3, U, 3).grouped(3, 1, 3, 4, weights=4, out=(3, U)).end()
+    yield Chain("depthwise_serial", (2, 4 * 3), 4, S, 1).grouped(3, 1, 1, 4, weights=3, out=None).end()
+    yield Chain("depthwise_rows", (2, 4 * 3), 2, U, 1).grouped(3, 4, 2, 4, weights=1, inverted=True).end()
+    yield Chain("grouped_whole", (3, 2 * 8), 2, U, 4).grouped(4, 3, 6, 2, weights=2, out=(6, S)).end()
+    yield Chain("grouped_part", (3, 4 * 12), 1, B, 2).grouped(3, 4, 2, 4, out=None).end()
+    yield Chain("grouped_one", (4, 6), 1, B, 3).grouped(1, 5, 1, 2, out=(2, U)).end()
+    yield Chain("grouped_dense", (7, 6), 3, S, 6).grouped(2, 2, 4, 1, weights=3, out=(2, S)).end()  # a result a cycle
+    yield Chain("grouped_block", (2, 9 * 64), 4, U, 1).grouped(64, 2, 1, 9, weights=8, out=(4, U)).end()
+
     yield Chain("mask_u8", (12,), 8, U, 4).mvu(6, 2).end()
     yield Chain("mask_s8_block", (12,), 8, S, 2).mvu(6, 3, memory=Memory.BLOCK, out=(2, U)).end()
     yield Chain("mask_signed", (12,), 4, S, 4).mvu(6, 2, out=(2, S)).mvu(4, 2, out=(1, S)).end()
@@ -272,6 +282,10 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
     "other set": ("select_search", ("bnn_steps.sv", "SetWidth'({beat_q, select_i", "SetWidth'({beat_d, select_i")),
     "unsigned count": ("threshold_signed", ("bnn_steps.sv", "count[l] ^ Least", "count[l] | Least")),
     "stuck weight bit": ("xnor_sums", ("bnn_rom.sv", "data_o <= word_q;", "data_o <= word_q & ~Width'(1);")),
+    "sum of the last window": ("depthwise", ("bnn_grouped.sv", "(sum_first ? '0 : so_far[p])", "so_far[p]")),
+    "held beat": ("depthwise_rows", ("bnn_grouped.sv", "fresh ? data_i : beat_q", "data_i")),
+    "other group": ("grouped_whole", ("bnn_grouped.sv", "delayed[p*Whole/Pe]", "delayed[0]")),
+    "place of the last": ("grouped_part", ("bnn_grouped.sv", "start_q <= last_fold ? '0 : ", "start_q <= ")),
     "unsigned factor": ("affine_signed", ("bnn_affine.sv", "$signed(words[l][F", "(words[l][F")),
     "early constants": ("affine_signed", ("bnn_affine.sv", ".addr_i(beat_d)", ".addr_i(beat_q)")),
     "late addend": ("affine_shift", ("bnn_affine.sv", " + addend_q", " + words[l][FactorWidth+:OutWidth]")),

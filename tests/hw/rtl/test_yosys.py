@@ -73,6 +73,7 @@ def network() -> Accelerator:
 def images() -> Accelerator:
     """A pad, windows of both kinds, a pool and a sum."""
     chain = Chain("net", (10, 9, 4), 8, U, 2).pad((1, 1), (1, 1), 0).window((3, 3)).mvu(8, 4, memory=Memory.LUT)
+    chain.grouped(4, 2, 4)
     chain.pool((2, 2)).lanes(8).window((2, 2), parallel=True).mvu(6, 3, memory=Memory.LUT).total(4, U)
     return chain.mvu(3, 1, out=None, memory=Memory.LUT).label().end()
 
@@ -111,7 +112,7 @@ DENSE = {
     "bnn_accumulate", "bnn_steps", "bnn_threshold", "bnn_mvu", "bnn_argmax", "bnn_label_select", "bnn_width_converter",
     "bnn_last", "bnn_value",
 }  # fmt: skip
-IMAGES = {"bnn_pad", "bnn_raster", "bnn_reduce", "bnn_window", "bnn_window_parallel"}
+IMAGES = {"bnn_grouped", "bnn_pad", "bnn_raster", "bnn_reduce", "bnn_window", "bnn_window_parallel"}
 
 
 def test_a_network_of_every_dense_module_is_synthesized(tmp_path: Path) -> None:
