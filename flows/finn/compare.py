@@ -177,7 +177,8 @@ class Comparison:
                 continue
             integers = tensors[node.tensor].integers
             assert integers is not None  # noqa: S101  # quantized tensors, and what is made of them, have integers
-            values = np.moveaxis(integers[0].astype(np.int64), 0, -1)
+            values = integers[0].astype(np.int64)
+            values = values if node.last else np.moveaxis(values, 0, -1)
             yield stream, np.where(node.inversions, -values, values).reshape(-1)
 
 

@@ -134,7 +134,7 @@ def _with_label(config: CompileConfig, network: Network) -> CompileConfig:
 def _reference(vectors: Vectors, source: ModelWrapper, network: Network, config: CompileConfig) -> Rung:
     """The first rung of a third party's model: exact execution, and how many labels float32 sums would keep."""
     count = len(vectors.frames)
-    rounded = predicted(channels_last(run_model(source, model_input(vectors.frames, network, config))))
+    rounded = predicted(channels_last(run_model(source, model_input(vectors.frames, network, config)), network))
     alike = int(np.sum(np.all((rounded == vectors.predictions).reshape(count, -1), axis=1)))
     return Rung(
         name=RungName.QONNX, frames=count, equal=count, accuracy=vectors.accuracy(vectors.predictions),

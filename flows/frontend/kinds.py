@@ -15,34 +15,36 @@ QUANTIZERS = ("BipolarQuant", "Quant", "Trunc")
 ELEMENTWISE = ("Add", "BatchNormalization", "Clip", "Div", "HardSigmoid", "LeakyRelu", "Mul", "PRelu", "Relu",
                "Sigmoid", "Sub", "Tanh")  # fmt: skip
 JOINS = ("Add", "Concat")  # of two or more branches
+TRANSPOSES = ("Transpose",)  # from channels first to channels last, and back
 SHAPES = ("Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")  # they keep the order of elements
 PRODUCTS = ("Gemm", "MatMul")
 CONVOLUTIONS = ("Conv",)
 MOVES = ("AveragePool", "GlobalAveragePool", "MaxPool", "Pad", "ReduceMean", "ReduceSum")
-KNOWN = sorted((*QUANTIZERS, *ELEMENTWISE, *SHAPES, *PRODUCTS, *CONVOLUTIONS, *MOVES, "Concat"))
+KNOWN = sorted((*QUANTIZERS, *ELEMENTWISE, *SHAPES, *PRODUCTS, *CONVOLUTIONS, *MOVES, *TRANSPOSES, "Concat"))
 RANKS = ("LogSoftmax", "Sigmoid", "Softmax")  # they keep the order of the classes
 LABELS = ("ArgMax", "TopK")
 LABEL = "it can only end the network, over the classes: the hardware outputs the label, the argmax of the logits"
-QDQ = "export the network with Brevitas' export_qonnx, whose quantizers are BipolarQuant and Quant"
+QDQ = ("QuantizeLinear", "DequantizeLinear")  # converted to Quant where they come in pairs of one scale
+UNPAIRED = "it has no partner of the same constant scale; export the network with Brevitas' export_qonnx"
 REMEDIES = {
     "ArgMax": LABEL,
-    "ConvTranspose": "use Conv on an upsampled input instead of a transposed convolution",
-    "DequantizeLinear": QDQ,
+    "ConvTranspose": "end the network with Conv, whose label or sums for each pixel are scaled up by the host",
+    "DepthToSpace": "give the channels out as they are, and let the host rearrange them",
+    "Resize": "end the network at the lower resolution; the host scales its labels or sums up",
+    "Upsample": "end the network at the lower resolution; the host scales its labels or sums up",
+    "DequantizeLinear": UNPAIRED,
     "GlobalMaxPool": "use MaxPool with a kernel as large as the image",
     "LogSoftmax": LABEL,
-    "QuantizeLinear": QDQ,
+    "QuantizeLinear": UNPAIRED,
     "Sign": "use BipolarQuant, which has no 0",
     "Softmax": LABEL,
     "TopK": LABEL,
 }
 FINN = "belongs to FINN-ONNX, FINN's internal dialect; QONNX is needed; give the file from before FINN's steps"
-CHANNELS_LAST = (
-    "belongs to qonnx's channels-last form; channels must come first; give the file from before ConvertToChannelsLast"
-)
+CHANNELS_LAST = "qonnx.custom_op.channels_last"
 DIALECTS = {  # by prefix of the domain
     "finn.": FINN,
     "qonnx.custom_op.fpgadataflow": FINN,
-    "qonnx.custom_op.channels_last": CHANNELS_LAST,
 }
 
 

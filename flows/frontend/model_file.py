@@ -15,7 +15,7 @@ from adiabit import files
 from adiabit.errors import UserError
 from adiabit.flows.frontend import model_check
 from adiabit.flows.frontend.chain import Place
-from adiabit.flows.frontend.kinds import ALIASES, BREVITAS, DOMAIN, QUANTIZERS, STANDARD, refuse_kind
+from adiabit.flows.frontend.kinds import ALIASES, BREVITAS, CHANNELS_LAST, DOMAIN, QUANTIZERS, STANDARD, refuse_kind
 from adiabit.flows.frontend.simplify import simplified
 
 SIZE = 2 << 30  # bytes, protobuf's limit
@@ -57,6 +57,7 @@ def open_model(path: Path) -> onnx.ModelProto:
     if graph.output[0].name not in {name for node in graph.node for name in node.output}:
         raise UserError(f"{path}: no node computes the output {graph.output[0].name!r}; one must; export it again")
     _fix_shape(path, inputs[0])
+    _channels_first(model)
     for place, node in zip(places(path, model), graph.node, strict=True):
         _modernize(place, node)
         model_check.check_node(place, node)
@@ -106,6 +107,34 @@ def _check_graph(path: Path, model: onnx.ModelProto) -> None:
             raise UserError(f"{path}: has {name}; only plain nodes and constants can be read; export it without them")
     # FINN and qonnx evaluate the text of annotations as Python, and nothing here needs them
     del model.graph.quantization_annotation[:]
+
+
+def _channels_first(model: onnx.ModelProto) -> None:
+    """Replace qonnx's nodes for channels last by those of ONNX between two transposes, which they stand for."""
+    nodes = list(model.graph.node)
+    if not any(node.domain == CHANNELS_LAST for node in nodes):
+        return
+    kernels = [a.ints for node in nodes for a in node.attribute if a.name == "kernel_shape"]
+    axes = list(range(2 + (len(kernels[0]) if kernels else 2)))
+    to_first, to_last = [0, axes[-1], *axes[1:-1]], [0, *axes[2:], 1]
+    made: list[onnx.NodeProto] = []
+
+    def transpose(name: str, source: str, result: str, perm: list[int]) -> onnx.NodeProto:
+        return onnx.helper.make_node("Transpose", [source], [result], name, perm=perm)
+
+    for node in nodes:
+        if node.domain != CHANNELS_LAST or not node.input or not node.output:
+            made.append(node)
+            continue
+        source, result = node.input[0], node.output[0]
+        node.domain, node.input[0], node.output[0] = "", f"{result}/first", f"{result}/made"
+        if node.op_type == "Conv" and len(node.input) > 1:  # its weights have the channels last, too
+            made.append(transpose(f"{node.name}/weights", node.input[1], f"{result}/weights", to_first))
+            node.input[1] = f"{result}/weights"
+        made += [transpose(f"{node.name}/first", source, node.input[0], to_first), node,
+                 transpose(f"{node.name}/last", node.output[0], result, to_last)]  # fmt: skip
+    del model.graph.node[:]
+    model.graph.node.extend(made)
 
 
 def _modernize(place: Place, node: onnx.NodeProto) -> None:

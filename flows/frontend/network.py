@@ -133,6 +133,7 @@ class Node:
     inputs: tuple[Edge, ...]
     shape: Shape  # of its integers: (features,) or (H, W, C)
     tensor: str | None = None  # the tensor of the file that its integers stand for, if it is there
+    last: bool = False  # whether that tensor has the channels last
     inverted: Mask | None = None  # (C,): the channels whose bits are the inverse of the tensor's
 
     @property
@@ -294,6 +295,8 @@ class Network:
     frame: Shape  # from the host: (features,) or (H, W, C)
     nodes: tuple[Node, ...]
     output: Edge
+    input_last: bool = False  # whether the file's input has the channels last
+    output_last: bool = False
     reads: Levels | None = None  # of the host's integers, if the input's quantizer was dropped
     ranking: Ranking | None = None  # of the classes, if their integers are not ordered like the logits
 

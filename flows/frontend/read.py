@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from adiabit.flows.frontend.kinds import (
     PRODUCTS,
     QUANTIZERS,
     SHAPES,
+    TRANSPOSES,
     refuse_kind,
 )
 from adiabit.flows.frontend.model_file import GIVE, open_model, places
@@ -70,16 +71,24 @@ class _Reader:
         self.input: str = source.model.graph.input[0].name
         self.input_shape = source.shape(self.input)
         self.values = {self.input: self._host()}
+        self.input_last = self.values[self.input].last
         self.nodes: list[Node] = []
 
     def _host(self) -> Value:
         """The input: (C, H, W), as the first node that needs an image reads it, else (features,)."""
         shape: Shape = (math.prod(self.input_shape),)
+        reached, last = {self.input}, False
         for node in self.source.model.graph.node:
+            if reached.isdisjoint(node.input):
+                continue
+            reached.update(node.output)
+            if node.op_type in TRANSPOSES:
+                last = not last
             if node.op_type in (*CONVOLUTIONS, *MOVES):
                 found = self.source.known(node.input[0]) or ()
                 if len(found) in (3, 4) and math.prod(found) == math.prod(self.input_shape):
-                    shape = (found[1], 1, found[2]) if len(found) == 3 else found[1:]
+                    return Value(source=self.input, last=last,
+                                 shape=(found[1], 1, found[2]) if len(found) == 3 else found[1:])  # fmt: skip
                 break
         return Value(source=self.input, shape=shape)
 
@@ -102,6 +111,8 @@ class _Reader:
             input_shape=self.input_shape,
             frame=frame,
             nodes=tuple(self.nodes),
+            input_last=self.input_last,
+            output_last=result is not None and result.last and len(self.source.shape(self.source.output)) > 2,
             output=result.edge(self.opset) if result is not None else Edge(source="", chain=Chain(steps=(), opset=1)),
         )
         read_checks.check(network, result, self.faults)
@@ -128,6 +139,11 @@ class _Reader:
                 return
         refuse_kind(self.source.place(node))
 
+    def _first(self, node: onnx.NodeProto, value: Value) -> None:
+        """Refuse channels that come last."""
+        if value.last:
+            self.source.place(node).refuse("reads an image with the channels last; they must come first; transpose it")
+
     def _add(self, node: onnx.NodeProto, made: Node, value: Value) -> None:
         """Append a node of the network; `value` describes the tensor that the file's node makes."""
         self.nodes.append(made)
@@ -138,8 +154,8 @@ class _Reader:
         quantizer = read_elements.quantizer(self.source, node, value)
         name = node.output[0]
         made = Activation(name=name, place=self.source.place(node), inputs=(value.edge(self.opset),), shape=value.frame,
-                          tensor=name, quantizer=quantizer)  # fmt: skip
-        self._add(node, made, Value(source=name, shape=value.shape))
+                          tensor=name, quantizer=quantizer, last=value.last)  # fmt: skip
+        self._add(node, made, Value(source=name, shape=value.shape, last=value.last))
 
     def _element(self, node: onnx.NodeProto, data: list[Value]) -> None:
         if len(data) > 1:
@@ -147,7 +163,7 @@ class _Reader:
             return
         (value,) = data
         tensor = next(name for name in node.input if name in self.values)
-        step = read_elements.step(self.source, node, tensor, value.shape)
+        step = read_elements.step(self.source, node, tensor, value.shape, last=value.last)
         self.values[node.output[0]] = value.after(step)
 
     def _join(self, node: onnx.NodeProto, data: list[Value]) -> None:
@@ -157,22 +173,32 @@ class _Reader:
         shape = read_checks.joined_shape(self.source, node, data)
         kind = Join if node.op_type == "Add" else Concat
         edges = tuple(value.edge(self.opset) for value in data)
-        joined = Value(source=name, shape=shape)
-        self._add(node, kind(name=name, place=place, inputs=edges, shape=joined.frame, tensor=name), joined)
+        last = data[0].last
+        if any(value.last != last for value in data) or (last and node.op_type != "Add"):
+            place.refuse("joins tensors with the channels first and last; transpose one of them")
+        joined = Value(source=name, shape=shape, last=last)
+        self._add(node, kind(name=name, place=place, inputs=edges, shape=joined.frame, tensor=name, last=last), joined)
+
+    def _transpose(self, node: onnx.NodeProto, data: list[Value]) -> None:
+        (value,) = data
+        self.values[node.output[0]] = replace(value, last=read_moves.transposed(self.source, node, value))
 
     def _move(self, node: onnx.NodeProto, data: list[Value]) -> None:
         (value,) = data
+        self._first(node, value)
         made, result = read_moves.moves(self.source, node, value, self.opset)
         self.nodes += made
         self.values[node.output[0]] = result
 
     def _reshape(self, node: onnx.NodeProto, data: list[Value]) -> None:
         (value,) = data
-        read_elements.reshape(self.source, node, value.shape)
+        read_elements.reshape(self.source, node, value.shape, last=value.last)
         self.values[node.output[0]] = value
 
     def _product(self, node: onnx.NodeProto, data: list[Value]) -> None:
         tensor = next(name for name in node.input if name in self.values)
+        if node.op_type in CONVOLUTIONS:
+            self._first(node, data[0])
         pads, product, value = read_products.product(self.source, node, tensor, data[0], self.opset)
         self.nodes += pads
         self._add(node, product, value)
@@ -184,5 +210,6 @@ _READ: tuple[tuple[tuple[str, ...], Callable[[_Reader, onnx.NodeProto, list[Valu
     (ELEMENTWISE, _Reader._element),
     (MOVES, _Reader._move),
     (SHAPES, _Reader._reshape),
+    (TRANSPOSES, _Reader._transpose),
     ((*PRODUCTS, *CONVOLUTIONS), _Reader._product),
 )

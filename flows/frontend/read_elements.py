@@ -19,8 +19,11 @@ from adiabit.hw.stages import Kind
 BITS = 8  # of a quantizer at most
 
 
-def reshape(source: Source, node: onnx.NodeProto, shape: tuple[int, ...]) -> None:
-    """Check a node that may change a frame's shape, (features,) or (C, H, W), but not the order of its elements."""
+def reshape(source: Source, node: onnx.NodeProto, shape: tuple[int, ...], *, last: bool = False) -> None:
+    """Check a node that may change a frame's shape, (features,) or (C, H, W), but not the order of its elements.
+
+    `last`: the tensor has the channels last.
+    """
     place, made, elements = source.place(node), source.shape(node.output[0]), math.prod(shape)
     if math.prod(made) != elements:
         place.refuse(f"makes {list(made)} of {elements} elements; their number must not change; check the model")
@@ -28,7 +31,8 @@ def reshape(source: Source, node: onnx.NodeProto, shape: tuple[int, ...]) -> Non
         place.refuse(f"makes {list(made)}; the first axis must remain the batch; reshape only the axes after it")
     if node.op_type == "Dropout":
         place.refuse("drops elements at run time, or its mask is used; export the network in eval mode")
-    image = (made[1], 1, made[2]) if len(made) == 3 else made[1:]
+    given = (made[0], made[-1], *made[1:-1]) if last else made
+    image = (given[1], 1, given[2]) if len(given) == 3 else given[1:]
     if len(shape) == 3 and len(made) in (3, 4) and image != shape:
         place.refuse(
             f"makes an image {list(made[1:])} of one of {list(shape)} (C, H, W); channels, rows and columns must not "
@@ -47,14 +51,20 @@ def _moves_batch(source: Source, node: onnx.NodeProto) -> bool:
     return False
 
 
-def step(source: Source, node: onnx.NodeProto, tensor: str, frame: tuple[int, ...]) -> Step:
-    """Read an element-wise operation on `tensor`, which carries a frame (features,) or (C, H, W)."""
+def step(source: Source, node: onnx.NodeProto, tensor: str, frame: tuple[int, ...], *, last: bool = False) -> Step:
+    """Read an element-wise operation on `tensor`, which carries a frame (features,) or (C, H, W).
+
+    `last`: the tensor has the channels last.
+    """
     place, shape, channels = source.place(node), source.shape(tensor), frame[0]
     data = list(node.input).index(tensor)
     constants = {i: source.constant(node, i) for i, name in enumerate(node.input) if name and i != data}
+    image = len(frame) == 3 and len(shape) > 2
     if node.op_type == "BatchNormalization":
+        if last and image:
+            place.refuse("reads an image with the channels last; they must come first; transpose it")
         _check_norm(node, place, shape, constants)
-    axis = 1 if len(frame) == 3 and len(shape) > 2 else None
+    axis = (len(shape) - 1 if last else 1) if image else None
     for i, value in constants.items():
         if node.op_type != "BatchNormalization" and not _fits(value, shape, channels, axis):
             place.refuse(

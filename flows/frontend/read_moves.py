@@ -43,6 +43,19 @@ def moves(source: Source, node: onnx.NodeProto, value: Value, opset: int) -> tup
     return [*found, average], Value(source=name, shape=(channels, *grid))
 
 
+def transposed(source: Source, node: onnx.NodeProto, value: Value) -> bool:
+    """Whether a Transpose leaves the channels of an image last; refuses any other."""
+    rank = len(source.shape(node.input[0]))
+    perm = [int(axis) for axis in attribute(node, "perm", range(rank)[::-1])]
+    to_last, to_first = [0, *range(2, rank), 1], [0, rank - 1, *range(1, rank - 1)]
+    if len(value.shape) != 3 or rank not in (3, 4) or perm != (to_first if value.last else to_last):
+        source.place(node).refuse(
+            f"transposes axes {perm}; only an image can be transposed, from channels first to channels last or back; "
+            "remove it"
+        )
+    return not value.last
+
+
 def _moved(made: Node, value: Value) -> Value:
     """The value after a move, with the same float operations since its integers."""
     return Value(source=made.name, shape=(made.shape[-1], *made.shape[:-1]), steps=value.steps)

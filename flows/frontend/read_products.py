@@ -45,7 +45,7 @@ def _dense(source: Source, node: onnx.NodeProto, tensor: str, value: Value, opse
         )
     if attribute(node, "alpha", 1.0) != 1 or attribute(node, "beta", 1.0) != 1:
         place.refuse("has alpha or beta other than 1; both must be 1; export it as MatMul and Add")
-    if len(shape) == 3:  # torch flattens (C, H, W), we flatten (H, W, C)
+    if len(shape) == 3 and not value.last:  # torch flattens (C, H, W), we flatten (H, W, C)
         weights = weights.reshape(-1, *shape).transpose(0, 2, 3, 1).reshape(-1, features)
     rows, name = len(weights), node.output[0]
     made = Product(name=name, place=place, inputs=(value.edge(opset),), shape=(rows,),
@@ -178,10 +178,15 @@ def _weights(source: Source, node: onnx.NodeProto, *, outputs_first: bool) -> tu
     `outputs_first` is the order in which the node reads its weights.
     """
     producer = source.producer(node.input[1])
-    transposed = node.op_type != "Conv" and producer is not None and producer.op_type == "Transpose"
-    if producer is not None and transposed and list(attribute(producer, "perm", [1, 0])) != [1, 0]:
-        source.place(producer).refuse(f"transposes weights by {list(attribute(producer, 'perm', []))}; only [1, 0] can "
-                                      "be compiled; check the model")  # fmt: skip
+    transposed = producer is not None and producer.op_type == "Transpose"
+    perm = list(range(len(source.shape(node.input[1]))))
+    if producer is not None and transposed:
+        given = list(attribute(producer, "perm", perm[::-1]))
+        allowed = [0, perm[-1], *perm[1:-1]] if node.op_type in CONVOLUTIONS else [1, 0]
+        if given != allowed:
+            source.place(producer).refuse(f"transposes weights by {given}; only {allowed} can be compiled; check the "
+                                          "model")  # fmt: skip
+        perm = given
     quant = source.producer(producer.input[0]) if producer is not None and transposed else producer
     if quant is None or quant.op_type not in QUANTIZERS:
         between = f"; they come from {quant.name or quant.op_type!r} ({quant.op_type})" if quant is not None else ""
@@ -196,12 +201,13 @@ def _weights(source: Source, node: onnx.NodeProto, *, outputs_first: bool) -> tu
             f"has weights that are all 0, or a scale less than {TINY:g}; such a layer computes nothing; train it "
             "before compiling"
         )
-    outputs = 0 if transposed != outputs_first else 1
-    rows = _row_scale(place, scale, values, outputs)
+    outputs = 0 if outputs_first else 1
+    rows = _row_scale(place, scale, values, perm[outputs] if values.ndim == len(perm) else outputs)
     if quant.op_type == "BipolarQuant":
         ints = np.where(values >= 0, 1, -1).astype(np.int64)
     else:
         ints = _small_ints(source, quant, place, values, scale)
+    ints = ints.transpose(perm) if ints.ndim == len(perm) else ints
     return ints if outputs == 0 else ints.T, rows
 
 

@@ -18,12 +18,13 @@ import onnxruntime
 from onnx import helper, numpy_helper
 
 from adiabit.errors import UserError
-from adiabit.flows.frontend.kinds import CONVOLUTIONS, LABELS, PRODUCTS, QUANTIZERS, RANKS, SHAPES
+from adiabit.flows.frontend.kinds import CONVOLUTIONS, LABELS, PRODUCTS, QDQ, QUANTIZERS, RANKS, SHAPES
 from adiabit.flows.frontend.model_check import ELEMENTS, reason
 from adiabit.flows.frontend.nodes import attribute, quantized
+from adiabit.flows.frontend.qdq import to_quant
 
-UNFOLDED = (*QUANTIZERS, "Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
-            "RandomUniformLike")  # fmt: skip
+UNFOLDED = (*QUANTIZERS, *QDQ, "Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike",
+            "RandomUniform", "RandomUniformLike")  # fmt: skip
 IR_VERSION = 8  # of the models for onnxruntime; from 4 on, constants need not be inputs
 
 
@@ -34,7 +35,7 @@ def simplified(path: Path, model: onnx.ModelProto) -> onnx.ModelProto:
     _replace(graph.input, [i for i in graph.input if i.name not in constants])
     _replace(graph.node, _without_identities(graph))
     _infer(path, model)
-    while _fold(path, model) or _fold_quantizers(graph):
+    while _fold(path, model) or to_quant(path, model) or _fold_quantizers(graph):
         _infer(path, model)
     while end := _absorbable(graph):
         graph.output[0].name = end.input[0]

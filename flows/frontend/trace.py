@@ -37,9 +37,9 @@ def model_input(frames: Array, network: Network, config: CompileConfig) -> npt.N
 
 
 def _model_order(frames: Array, network: Network) -> Array:
-    """The host's integers (F, H, W, C) or (F, features) in the model's layout, channels first."""
+    """The host's integers (F, H, W, C) or (F, features) in the model's layout."""
     frames = frames.reshape(len(frames), *network.frame)
-    if frames.ndim == 4:
+    if frames.ndim == 4 and not network.input_last:
         frames = frames.transpose(0, 3, 1, 2)
     return np.ascontiguousarray(frames).reshape(len(frames), *network.input_shape[1:])
 
@@ -50,12 +50,14 @@ def logits(model: ModelWrapper, network: Network, config: CompileConfig, frames:
     for start in range(0, len(frames), block):
         part = frames[start : start + block]
         output = trace(model, network, config, part)[model.graph.output[0].name]
-        made.append(channels_last(output.exact))
+        made.append(channels_last(output.exact, network))
     return np.concatenate(made)
 
 
-def channels_last(output: Array) -> Array:
+def channels_last(output: Array, network: Network) -> Array:
     """A model's output (F, classes, ...) as (F, H, W, classes), or (F, classes) if it is no image."""
+    if network.output_last:
+        output = np.moveaxis(output, -1, 1)
     image = output.reshape(*output.shape[:2], *(1,) * (4 - output.ndim), *output.shape[2:])
     image = np.moveaxis(image, 1, -1)
     return image.reshape(len(image), -1) if image.shape[1:3] == (1, 1) else image

@@ -16,6 +16,7 @@ class Value:
     source: str  # the node, or the input
     shape: Shape  # of a frame: (features,), or (C, H, W), even for an image that is flattened
     steps: tuple[Step, ...] = ()
+    last: bool = False  # whether the tensor itself has the channels last, or had them when it was flattened
 
     @property
     def frame(self) -> Shape:

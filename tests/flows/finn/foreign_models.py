@@ -9,7 +9,7 @@ from pathlib import Path
 
 import brevitas.nn as qnn
 import torch
-from brevitas.export import export_qonnx
+from brevitas.export import export_onnx_qcdq, export_qonnx
 from brevitas.quant import (
     Int8Bias,
     Int8WeightPerChannelFloat,
@@ -19,6 +19,10 @@ from brevitas.quant import (
 )
 from brevitas_examples.bnn_pynq.models.CNV import CNV
 from brevitas_examples.bnn_pynq.models.FC import FC
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.channels_last import ConvertToChannelsLastAndClean
+from qonnx.transformation.general import GiveReadableTensorNames
+from qonnx.transformation.infer_shapes import InferShapes
 from torch import Tensor, nn
 
 Shape = tuple[int, ...]
@@ -233,4 +237,29 @@ def export(name: str, path: Path, seed: int = 0) -> Path:
     shape, make = MODELS[name]
     net = calibrated(make(), shape, seed)
     export_qonnx(net, torch.zeros(1, *shape), str(path), dynamo=False)
+    return path
+
+
+def export_channels_last(name: str, path: Path, *, input_last: bool) -> Path:
+    """A model in qonnx's channels-last form."""
+    steps = [
+        InferShapes(),
+        GiveReadableTensorNames(),
+        ConvertToChannelsLastAndClean(make_input_channels_last=input_last),
+    ]
+    model = ModelWrapper(str(export(name, path)))
+    for step in steps:
+        model = model.transform(step)
+    model.save(str(path))
+    return path
+
+
+def export_qdq(path: Path) -> Path:
+    """A model of QuantizeLinear, Clip and DequantizeLinear, by Brevitas."""
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        qnn.QuantIdentity(bit_width=8), qnn.QuantLinear(16, 24, bias=False, weight_bit_width=4), nn.BatchNorm1d(24),
+        qnn.QuantReLU(bit_width=4), qnn.QuantLinear(24, 5, bias=True, weight_bit_width=4),
+    )  # fmt: skip
+    export_onnx_qcdq(calibrated(net, (16,)), torch.zeros(1, 16), str(path), dynamo=False)
     return path

@@ -13,8 +13,8 @@ from adiabit.flows.frontend.config import CompileConfig, FoldConfig
 from adiabit.flows.ladder import Vectors, load_rungs
 from adiabit.hw import storage
 from adiabit.hw.accelerator import Accelerator
-from adiabit.hw.stages import Affine, LabelSelect
-from tests.flows.finn.foreign_models import MODELS, export
+from adiabit.hw.stages import Affine, LabelSelect, MatrixVector
+from tests.flows.finn.foreign_models import MODELS, export, export_channels_last, export_qdq
 from tests.flows.finn.test_residual import simulated
 
 LARGE = ("tfc_w1a2", "tfc_w2a2", "cnv_w1a2")
@@ -23,10 +23,15 @@ BATCHES = 4
 
 
 def compiled(name: str, folder: Path, *, label_select: bool = True) -> Accelerator:
-    """The accelerator of a model; its rungs are equal, and its logits differ from frame to frame."""
+    """The accelerator of a model of the table."""
     folder.mkdir(exist_ok=True)
-    config = CompileConfig(fold=FoldConfig(stages={}), label_select=label_select)
-    compile_model(export(name, folder / "net.onnx"), None, folder, config)
+    return of_file(export(name, folder / "net.onnx"), label_select=label_select)
+
+
+def of_file(path: Path, *, label_select: bool = True) -> Accelerator:
+    """The accelerator of a model; its rungs are equal, and its logits differ from frame to frame."""
+    folder, name = path.parent, path.parent.name
+    compile_model(path, None, folder, CompileConfig(fold=FoldConfig(stages={}), label_select=label_select))
     rungs = [(r.name, r.status) for r in load_rungs(folder)]
     assert rungs == [("QONNX", "equal"), ("FINN graph", "equal"), ("golden", "equal")], name
     logits = Vectors.load(folder).logits
@@ -41,6 +46,22 @@ def agree(names: list[str], folder: Path) -> None:
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_models_by_others(batch: int, tmp_path: Path) -> None:
     agree(SMALL[batch::BATCHES], tmp_path)
+
+
+@pytest.mark.parametrize("input_last", [False, True])
+@pytest.mark.parametrize("name", ["separable", "audio", "segmentation"])
+def test_channels_last(name: str, input_last: bool, tmp_path: Path) -> None:
+    """The form with channels last is the same accelerator."""
+    for which in ("first", "last"):
+        (tmp_path / which).mkdir()
+    first = compiled(name, tmp_path / "first")
+    last = of_file(export_channels_last(name, tmp_path / "last" / "net.onnx", input_last=input_last))
+    assert last == first
+
+
+def test_onnx_with_quantize_linear(tmp_path: Path) -> None:
+    accelerator = of_file(export_qdq(tmp_path / "net.onnx"))
+    assert [s.weight_bits for s in accelerator.stages if isinstance(s, MatrixVector)] == [4, 4]
 
 
 @pytest.mark.full

@@ -98,7 +98,7 @@ def test_what_is_damaged_here_can_be_read(net: Make, tmp_path: Path) -> None:
         (lambda m: kind(m, 3, "MVAU", "qonnx.custom_op.fpgadataflow"), "has domain 'qonnx.custom_op.fpgadataflow', wh"),
         (lambda m: kind(m, 4, "MultiThreshold", GENERAL), "(MultiThreshold, 5 of 8): belongs to FINN-ONNX, FINN's"),
         (lambda m: kind(m, 3, "Conv", "qonnx.custom_op.channels_last"),
-         "has domain 'qonnx.custom_op.channels_last', which belongs to qonnx's channels-last form; channels must come"),
+         "node 'matmul_3/first' (Transpose, 5 of 11): transposes axes [0, 3, 1, 2]; only an image can be transposed, "),
         (lambda m: kind(m, 3, "MatMul", "com.microsoft"), "has domain 'com.microsoft' and cannot be compiled; expecte"),
         (lambda m: kind(m, 3, "Sigmoid", ""), "violates the ONNX standard (Node(matmul_3) with schema"),
         (lambda m: m.functions.add(name="f", domain="x"), "has functions of its own; only plain nodes and constants c"),
@@ -197,7 +197,7 @@ def emptied(n: Make) -> Any:
         (lambda n: n(1, 4).sign(1e-45).dense(W), "scale is 1.4013e-45; it must be at least 1.17549e-38, where float32"),
         (lambda n: n(1, 4).sign(0.0).dense(W), "scale is 0; it must be greater than 0; export it again"),
         *[(lambda n, bits=bits: n(1, 4).sign().dense(W, 0.5, bits=bits),
-           f"weights of {bits:g} bits, signed=1, zero point 0, rounding ROUND; signed, 2 to 8 bits, zero point 0 and a ")
+           f"weights of {bits:g} bits, signed=1, zero point 0, rounding ROUND; signed, 2 to 8 bits, zero point 0 and")
           for bits in (0, 1.5, 33, -1)],
         *[(lambda n, bits=bits: n(1, 4).quant(bits, 0.5).dense(W),
            f"{bits:g} bits, rounding ROUND; a quantizer must be bipolar, or signed or unsigned with 2 to 8 bits, zero")
