@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -17,6 +18,7 @@ from tests.hw.hls.flock import simulate as simulate_c
 from tests.hw.rtl.chain import B, Chain, S, U
 from tests.hw.rtl.flock import expected_times, settled_cycles, simulate
 
+Drawn = TypeVar("Drawn")
 side = st.integers(2, 9)
 
 
@@ -79,16 +81,16 @@ def convolve(chain: Chain, rows: int, draw: st.DrawFn) -> None:
         regroup(chain, draw).pool((draw(st.integers(1, min(3, height))), draw(st.integers(1, min(3, width)))))
 
 
-def drawn(strategy: st.SearchStrategy[Accelerator], count: int, number: int) -> list[Accelerator]:
+def drawn(strategy: st.SearchStrategy[Drawn], count: int, number: int) -> list[Drawn]:
     """So many examples, the same for the same number."""
-    found: list[Accelerator] = []
+    found: list[Drawn] = []
 
     @settings(max_examples=count, database=None, deadline=None, suppress_health_check=list(HealthCheck),
               phases=[Phase.generate])  # fmt: skip
     @seed(number)
     @given(strategy)
-    def collect(accelerator: Accelerator) -> None:
-        found.append(accelerator)
+    def collect(example: Drawn) -> None:
+        found.append(example)
 
     collect()
     return found[:count]

@@ -235,8 +235,12 @@ def export(name: str, path: Path, seed: int = 0) -> Path:
     """Write a model of the table as QONNX."""
     torch.manual_seed(seed)
     shape, make = MODELS[name]
-    net = calibrated(make(), shape, seed)
-    export_qonnx(net, torch.zeros(1, *shape), str(path), dynamo=False)
+    return write(make(), shape, path, seed)
+
+
+def write(net: nn.Module, shape: Shape, path: Path, seed: int = 0) -> Path:
+    """Write a network, once it is calibrated, as QONNX."""
+    export_qonnx(calibrated(net, shape, seed), torch.zeros(1, *shape), str(path), dynamo=False)
     return path
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from adiabit.flows.finn.stage import compile_model
 from adiabit.flows.frontend.config import CompileConfig, FoldConfig
@@ -14,8 +15,10 @@ from adiabit.flows.ladder import Vectors, load_rungs
 from adiabit.hw import storage
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.stages import Affine, LabelSelect, MatrixVector
-from tests.flows.finn.foreign_models import MODELS, export, export_channels_last, export_qdq
+from tests.flows.finn.foreign_models import MODELS, export, export_channels_last, export_qdq, write
+from tests.flows.finn.foreign_networks import networks
 from tests.flows.finn.test_residual import simulated
+from tests.hw.test_random import drawn
 
 LARGE = ("tfc_w1a2", "tfc_w2a2", "cnv_w1a2")
 SMALL = [name for name in MODELS if name not in LARGE]
@@ -28,15 +31,25 @@ def compiled(name: str, folder: Path, *, label_select: bool = True) -> Accelerat
     return of_file(export(name, folder / "net.onnx"), label_select=label_select)
 
 
-def of_file(path: Path, *, label_select: bool = True) -> Accelerator:
-    """The accelerator of a model; its rungs are equal, and its logits differ from frame to frame."""
+def of_file(path: Path, *, label_select: bool = True, lively: bool = True) -> Accelerator:
+    """The accelerator of a model; its rungs are equal, and its logits differ from frame to frame if it is `lively`."""
     folder, name = path.parent, path.parent.name
     compile_model(path, None, folder, CompileConfig(fold=FoldConfig(stages={}), label_select=label_select))
     rungs = [(r.name, r.status) for r in load_rungs(folder)]
     assert rungs == [("QONNX", "equal"), ("FINN graph", "equal"), ("golden", "equal")], name
     logits = Vectors.load(folder).logits
-    assert len(np.unique(logits.reshape(len(logits), -1), axis=0)) > 9, name
+    assert not lively or len(np.unique(logits.reshape(len(logits), -1), axis=0)) > 9, name
     return storage.load(folder)
+
+
+def random_networks(count: int, number: int, folder: Path) -> None:
+    """So many random networks agree at every rung, HLS and RTL included."""
+    torch.manual_seed(number)
+    accelerators = []
+    for k, (shape, net) in enumerate(drawn(networks(), count, number)):
+        (folder / str(k)).mkdir()
+        accelerators.append(of_file(write(net, shape, folder / str(k) / "net.onnx", k), lively=False))
+    simulated(accelerators, folder)
 
 
 def agree(names: list[str], folder: Path) -> None:
@@ -46,6 +59,17 @@ def agree(names: list[str], folder: Path) -> None:
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_models_by_others(batch: int, tmp_path: Path) -> None:
     agree(SMALL[batch::BATCHES], tmp_path)
+
+
+def test_random_networks(tmp_path: Path) -> None:
+    random_networks(8, 1, tmp_path)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("number", range(2, 22))
+def test_two_hundred_random_networks(number: int, tmp_path: Path) -> None:
+    random_networks(10, number, tmp_path)
 
 
 @pytest.mark.parametrize("input_last", [False, True])
