@@ -51,7 +51,7 @@ def hand_over(compiled: Path, board: Board, clock_mhz: float, out: Path) -> list
         with finn(folder / LOG):
             nodes = _write_model(compiled / "dataflow.onnx", board, clock_mhz, folding, folder)
         _write_json(folder / "folding.json", folding)
-        _write_json(folder / "specialize_layers.json", _styles(nodes))
+        _write_json(folder / "specialize_layers.json", styles(nodes))
         (folder / "build.yaml").write_text(_config(board, clock_mhz))
         notes = "".join(f"- {change}\n" for change in changes) or "- nothing\n"
         (folder / "README.md").write_text(_README.format(name=accelerator.name, changes=notes))
@@ -115,7 +115,7 @@ def _write_model(
     parent = model.transform(CreateDataflowPartition())
     (partition,) = parent.get_nodes_by_op_type("StreamingDataflowPartition")
     child = ModelWrapper(getCustomOp(partition).get_nodeattr("model"))
-    child = child.transform(GiveUniqueNodeNames()).transform(ApplyConfig(_styles(nodes)))
+    child = child.transform(GiveUniqueNodeNames()).transform(ApplyConfig(styles(nodes)))
     child = child.transform(SpecializeLayers(board.part)).transform(GiveUniqueNodeNames())
     names = [node.name for node in child.graph.node]
     if unmatched := sorted(set(names) ^ (folding.keys() - {"Defaults"})):
@@ -129,7 +129,7 @@ def _write_model(
     return nodes
 
 
-def _styles(nodes: list[tuple[str, str]]) -> dict[str, dict[str, Any]]:
+def styles(nodes: list[tuple[str, str]]) -> dict[str, dict[str, Any]]:
     """FINN's implementation style for each layer: RTL for the kinds whose RTL fits ours, HLS for all others."""
     rtl = ("Thresholding", "ConvolutionInputGenerator", "FMPadding")
     return {

@@ -36,6 +36,10 @@ from adiabit.flows.toolchain import ToolError
 from adiabit.hw import storage
 
 LOG = "finn.log"
+UNRANKED = (
+    "the factors and addends of the classes have no integers of few bits with the order of the logits, so the sums "
+    "come out and the host selects the label"
+)
 Labelled = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]  # frames (F, ...), labels (F,)
 
 
@@ -60,7 +64,8 @@ def compile_model(
     with finn(out / LOG):
         given, source = read(model, trusted=vectors is not None), load(model)
         network = normalize(given, config)
-        config = _with_label(config, network)
+        wanted, config = config, _with_label(config, network)
+        unranked = [UNRANKED] * (wanted.label_select > config.label_select and network.classes > 1)
         foreign = vectors is None
         if vectors is None:
             vectors = _vectors(network, config, source, test)
@@ -77,7 +82,8 @@ def compile_model(
             theirs=theirs,
         )
         rungs = [*([_reference(vectors, source, network, config)] if foreign else []), *compared.rungs(vectors)]
-        rungs[0] = dataclasses.replace(rungs[0], warnings=unfit_input(given, config))
+        warnings = (*unfit_input(given, config), *unranked)
+        rungs[0] = dataclasses.replace(rungs[0], warnings=warnings)
         streamlined.model.save(str(out / "dataflow.onnx"))
     result = folded(theirs.accelerator, config.fold, board or catalog.load(catalog.DEFAULT), clock_mhz)
     vectors.save(out)

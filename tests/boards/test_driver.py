@@ -19,7 +19,7 @@ from adiabit.boards.pynq.adiabit_driver.accelerator import REGISTERS as DRIVERS
 from adiabit.boards.pynq.block_design import block_design
 from adiabit.boards.pynq.describe import describe
 from adiabit.hw import golden
-from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.accelerator import Accelerator, Meaning
 from adiabit.hw.emit import ip as emit_ip
 from adiabit.hw.stages.base import RTL
 from tests.boards.hwh import AXI_LITE, STREAM, hwh
@@ -68,6 +68,19 @@ def test_frames_that_do_not_fit_are_refused(frames: Any, text: str) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
         adiabit_driver.Port(emit_ip.port_row(port), 4).check(frames)
     assert str(caught.value).startswith(text)
+
+
+def test_the_driver_knows_what_sums_stand_for() -> None:
+    row = emit_ip.port_row(emit_ip.Port(stream=Chain("x", (2, 2, 3), 6, S, 1).here, word_bytes=4),
+                           Meaning(scale=(0.5, 1.0, -2.0), offset=(1.0, 0.0, 3.0)))  # fmt: skip
+    port = adiabit_driver.Port(json.loads(json.dumps(row)), 4)
+    sums = np.arange(-6, 6).reshape(1, 2, 2, 3)
+    np.testing.assert_array_equal(port.reals(sums), sums * [0.5, 1.0, -2.0] + [1.0, 0.0, 3.0])
+    with pytest.raises(ValueError, match=r"scale = \[1\], 3 numbers are needed"):
+        adiabit_driver.Port({**row, "scale": [1]}, 4)
+    labels = adiabit_driver.Port({k: v for k, v in row.items() if k not in ("scale", "offset")}, 4)
+    with pytest.raises(ValueError, match="the accelerator puts out labels, not logits"):
+        labels.reals(sums)
 
 
 def test_the_driver_knows_the_registers() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from adiabit.errors import UserError
 from adiabit.hw import storage
-from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.accelerator import Accelerator, Meaning
 from adiabit.hw.stages import Fifo, Kind, LabelSelect, MatrixVector, Stream, Threshold
 
 
@@ -39,6 +39,14 @@ def test_round_trip(tmp_path: Path) -> None:
     before = (tmp_path / storage.JSON).read_bytes()
     storage.save(net(), tmp_path)
     assert (tmp_path / storage.JSON).read_bytes() == before
+
+
+def test_the_meaning_of_sums_is_kept(tmp_path: Path) -> None:
+    sums = Accelerator(name="net", stages=net().stages[:-1], meaning=Meaning(scale=(0.1, 2.0, -3.0), offset=(0, 1, 2)))
+    storage.save(sums, tmp_path)
+    assert storage.load(tmp_path) == sums
+    with pytest.raises(UserError, match="accelerator net: the meaning of the output needs 3 scales and offsets"):
+        Accelerator(name="net", stages=net().stages[:-1], meaning=Meaning(scale=(1.0,), offset=(0.0,)))
 
 
 def test_missing_damaged_and_foreign_files_are_named(tmp_path: Path) -> None:

@@ -179,6 +179,11 @@ def averages() -> nn.Sequential:
 MODELS: dict[str, tuple[Shape, Callable[[], nn.Module]]] = {
     "tfc_w1a2": ((784,), lambda: fully_connected([64, 64, 64], 1, 2)),
     "tfc_w2a2": ((784,), lambda: fully_connected([64, 64, 64], 2, 2)),
+    "sfc_w1a2": ((784,), lambda: fully_connected([256, 256, 256], 1, 2)),
+    "sfc_w2a2": ((784,), lambda: fully_connected([256, 256, 256], 2, 2)),
+    "lfc_w1a2": ((784,), lambda: fully_connected([1024, 1024, 1024], 1, 2)),
+    "lfc_w2a2": ((784,), lambda: fully_connected([1024, 1024, 1024], 2, 2)),
+    "cnv_w2a2": ((3, 32, 32), lambda: CNV(10, 2, 2, 8, 3)),
     "tiny_w1a3": ((32,), lambda: fully_connected([16, 16], 1, 3, inputs=32)),
     "cnv_w1a2": ((3, 32, 32), lambda: CNV(10, 1, 2, 8, 3)),
     "jets": ((16,), jets),

@@ -20,7 +20,7 @@ from tests.flows.finn.foreign_networks import networks
 from tests.flows.finn.test_residual import simulated
 from tests.hw.test_random import drawn
 
-LARGE = ("tfc_w1a2", "tfc_w2a2", "cnv_w1a2")
+LARGE = [name for name in MODELS if name.startswith(("tfc", "sfc", "lfc", "cnv"))]
 SMALL = [name for name in MODELS if name not in LARGE]
 BATCHES = 4
 

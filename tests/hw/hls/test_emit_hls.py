@@ -19,7 +19,7 @@ import pytest
 
 from adiabit.errors import UserError
 from adiabit.flows import toolchain
-from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.accelerator import Accelerator, Meaning
 from adiabit.hw.emit import hls as emit_hls
 from adiabit.hw.stages import MatrixVector, Memory, Threshold
 from adiabit.hw.stages.base import HLS
@@ -154,6 +154,15 @@ def test_the_scripts_name_part_clock_top_and_files(tmp_path: Path) -> None:
     assert [s["name"] for s in design["streams"]] == [s.name for s in tfc().streams]
     for name in re.findall(r"\w+\.(?:cpp|hpp)", tcl + config):
         assert (folder / name).exists()
+
+
+def test_the_host_learns_what_sums_stand_for(tmp_path: Path) -> None:
+    sums = dataclasses.replace(
+        tfc(), stages=tfc().stages[:-1], meaning=Meaning(scale=(0.5,) * 10, offset=(-1.25,) * 10)
+    )
+    header = (emitted(sums, tmp_path) / f"{sums.name}.hpp").read_text()
+    assert f"static const double {sums.name}_scale[] = {{0.5, 0.5," in header
+    assert f"static const double {sums.name}_offset[] = {{-1.25, -1.25," in header
 
 
 def test_integers_beyond_1024_bits_are_asked_for(tmp_path: Path) -> None:
