@@ -71,6 +71,11 @@ def _float(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
 
 
 def _quantize(node: onnx.NodeProto, inputs: list[Tensor], _: int) -> Tensor:
+    if node.op_type == "MultiThreshold":
+        real, factor = quantized(node, [t.real for t in inputs]), np.array(attribute(node, "out_scale", 1.0), float)
+        if inputs[1].real.shape[1] == 1 and attribute(node, "out_bias", 0.0) == -factor / 2:  # -1 and +1
+            factor = factor / 2
+        return Tensor(real=real, integers=np.rint(real / factor), scale=factor, level=True)
     real, made = quantized(node, [t.real for t in inputs]), inputs[4 if node.op_type == "Trunc" else 1]
     step = made.real.astype(float)
     return Tensor(real=real, integers=np.rint(real / step), scale=step, level=True)
@@ -201,6 +206,8 @@ def _factors(node: onnx.NodeProto, inputs: list[Tensor], data: int) -> tuple[Rea
 def _product(node: onnx.NodeProto, inputs: list[Tensor], opset: int) -> Tensor:
     """A product: a sum of integers, then its scales, then the bias, if any, in float32."""
     x, weights, *bias = inputs
+    if weights.constant and weights.integers is None and np.array_equal(weights.real, np.rint(weights.real)):
+        weights = replace(weights, integers=weights.real.astype(float))
     rows = _rows(weights, transposed=node.op_type != "Conv" and not attribute(node, "transB", 0))
     if x.integers is None or x.scale.size > 1 or x.offset.size > 1 or rows is None:
         return _float(node, inputs, opset)

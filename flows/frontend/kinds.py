@@ -11,7 +11,7 @@ DOMAIN = "qonnx.custom_op.general"
 BREVITAS = (DOMAIN, "onnx.brevitas", "finn.custom_op.general", "")  # domains that Brevitas and qonnx have used
 STANDARD = ("", "ai.onnx")
 ALIASES = {"IntQuant": "Quant"}  # qonnx's newer name
-QUANTIZERS = ("BipolarQuant", "Quant", "Trunc")
+QUANTIZERS = ("BipolarQuant", "MultiThreshold", "Quant", "Trunc")
 ELEMENTWISE = ("Add", "BatchNormalization", "Clip", "Div", "HardSigmoid", "LeakyRelu", "Mul", "PRelu", "Relu",
                "Sigmoid", "Sub", "Tanh")  # fmt: skip
 JOINS = ("Add", "Concat")  # of two or more branches
@@ -53,7 +53,5 @@ def refuse_kind(place: Place, domain: str = "") -> NoReturn:
     for prefix, why in DIALECTS.items():
         if domain.startswith(prefix):
             place.refuse(f"has domain {domain!r}, which {why}")
-    if place.op == "MultiThreshold":
-        place.refuse(FINN)
     known = f"cannot be compiled; expected one of {', '.join(KNOWN)}; {REMEDIES.get(place.op, 'use those instead')}"
     place.refuse(f"has domain {domain!r} and {known}" if domain else known)

@@ -60,6 +60,7 @@ RULES: dict[str, dict[str, Rule]] = {
     "Flatten": {"axis": AXIS},
     "Gemm": {"alpha": NUMBER, "beta": NUMBER, "transA": FLAG, "transB": FLAG},
     "MaxPool": WINDOW,
+    "MultiThreshold": {"data_layout": TEXT, "out_bias": NUMBER, "out_dtype": TEXT, "out_scale": NUMBER},
     "Pad": {"mode": TEXT, "pads": PADS, "value": NUMBER},
     "Quant": {"narrow": FLAG, "rounding_mode": TEXT, "signed": FLAG},
     "ReduceMean": {"axes": AXIS_LIST, "keepdims": FLAG},
@@ -83,8 +84,12 @@ NUMBERS = (
     "uint32",
     "uint64",
 )
-INPUTS = {"BipolarQuant": ("data", "scale"), "Quant": ("data", "scale", "zero point", "bit width"),
-          "Trunc": ("data", "scale", "zero point", "bit width", "output scale", "output bit width")}  # fmt: skip
+INPUTS = {
+    "BipolarQuant": ("data", "scale"),
+    "MultiThreshold": ("data", "thresholds"),
+    "Quant": ("data", "scale", "zero point", "bit width"),
+    "Trunc": ("data", "scale", "zero point", "bit width", "output scale", "output bit width"),
+}
 
 
 def reason(error: Exception) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adiabit.flows.frontend.chain import Chain, Place, Reals
-from adiabit.flows.frontend.nodes import rounded
+from adiabit.flows.frontend.nodes import counted, rounded
 from adiabit.hw.stages import Ints, Kind
 
 Mask = npt.NDArray[np.bool_]
@@ -110,6 +110,18 @@ class Quantizer:
         if self.kind is Kind.BIPOLAR:
             return Levels(low=-1, high=1, step=2, scale=scale)
         return Levels(low=self.low, high=self.high, scale=scale)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Staircase(Quantizer):
+    """A MultiThreshold: counts the thresholds that a channel reaches, from `low` on."""
+
+    thresholds: npt.NDArray[np.float32]  # (C, steps) or (1, steps)
+
+    def reached(self, x: npt.NDArray[np.float32]) -> Ints:
+        """The number of thresholds that each x reaches, 0...steps; those below `low` always."""
+        below = 0 if self.kind is Kind.BIPOLAR else self.low - self.base
+        return counted(x, self.thresholds, x.ndim - 1) + below
 
 
 @dataclass(frozen=True, kw_only=True)

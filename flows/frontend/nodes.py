@@ -17,6 +17,7 @@ from qonnx.custom_op.general.quant import quant, resolve_rounding_mode
 from qonnx.custom_op.general.trunc import trunc_v2
 
 Reals = npt.NDArray[np.float64]
+CHANNELS_LAST = ("NHWC", "NWC")  # layouts of qonnx
 ROUNDINGS = ("CEIL", "DOWN", "FLOOR", "HALF_DOWN", "HALF_EVEN", "HALF_UP", "ROUND", "UP")  # qonnx's modes
 SMOOTH: dict[str, Callable[[Reals], Reals]] = {  # computed in float64, because onnxruntime's float32 ones may fall
     "Sigmoid": lambda x: np.exp(-np.logaddexp(0, -x)),
@@ -57,6 +58,10 @@ def _session(content: bytes, opset: int, kinds: tuple[tuple[str, int], ...]) -> 
 def quantized(node: onnx.NodeProto, inputs: list[npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
     """What a quantizer makes of its inputs, in float32."""
     x, scale, *rest = inputs
+    if node.op_type == "MultiThreshold":
+        last = attribute(node, "data_layout", "") in CHANNELS_LAST
+        factor, bias, axis = staircase(node, x.ndim, last=last)
+        return (factor * counted(x, scale, axis) + bias).astype(np.float32)
     if node.op_type == "BipolarQuant":
         return np.asarray(binary_quant(x, scale)).astype(np.float32)
     signed, narrow = attribute(node, "signed", 1), attribute(node, "narrow", 0)
@@ -65,6 +70,21 @@ def quantized(node: onnx.NodeProto, inputs: list[npt.NDArray[Any]]) -> npt.NDArr
         zero, bits, made, made_bits = rest
         return np.asarray(trunc_v2(x, scale, zero, bits, narrow, signed, made, made_bits, rounding)).astype(np.float32)
     return np.asarray(quant(x, scale, *rest, signed, narrow, rounding)).astype(np.float32)
+
+
+def staircase(node: onnx.NodeProto, rank: int, *, last: bool) -> tuple[float, float, int]:
+    """Scale and bias of a MultiThreshold's counts, and the axis of the channels in data of so many axes."""
+    scale, bias = attribute(node, "out_scale", 1.0), attribute(node, "out_bias", 0.0)
+    return float(scale), float(bias), rank - 1 if last or rank < 3 else 1
+
+
+def counted(x: npt.NDArray[Any], thresholds: npt.NDArray[Any], axis: int) -> npt.NDArray[np.int64]:
+    """How many thresholds (C, steps), or (1, steps), each x reaches (T <= x); `axis`: of its channels."""
+    moved = np.moveaxis(x, axis, -1)
+    count = np.zeros(moved.shape, np.int64)
+    for step in thresholds.T:
+        count += moved >= step
+    return np.moveaxis(count, -1, axis)
 
 
 def rounded(x: npt.NDArray[Any], mode: str) -> npt.NDArray[np.float32]:

@@ -21,6 +21,7 @@ from adiabit.flows.frontend.chain import Reals
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.frontend.levels import edge_levels, levels_of
 from adiabit.flows.frontend.network import Average, Levels, Network, Product, Ranking
+from adiabit.flows.frontend.trace import KEPT, settled
 from adiabit.hw.stages import Ints
 from adiabit.hw.stages.stream import BITS
 
@@ -35,7 +36,7 @@ def ranking(network: Network, config: CompileConfig) -> Ranking | None:
     scale, offset = (np.broadcast_to(v, classes).astype(float) for v in (logits.scale, logits.offset))
     lows, highs, step = _reachable(network, found)
     if np.ptp(scale) == 0 and scale[0] != 0:
-        made = _by_parts(scale[0], offset)
+        made = _by_parts(scale[0], offset, int(np.abs([lows, highs]).max()))
     else:
         made = _by_search(scale, offset, [np.arange(a, b + 1, step) for a, b in zip(lows, highs, strict=True)])
     if made is None:
@@ -59,9 +60,14 @@ def _reachable(network: Network, found: dict[str, Levels]) -> tuple[Ints, Ints, 
     return pixels * lows, pixels * highs, levels.step
 
 
-def _by_parts(scale: float, offset: Reals) -> Ranking | None:
-    """Scores where all classes have one factor: the integer part of n + b / |a|, then the rank of its fraction."""
-    addends = [Fraction(float(b)) / abs(Fraction(float(scale))) for b in offset]
+def _by_parts(scale: float, offset: Reals, largest: int) -> Ranking | None:
+    """Scores where all classes have one factor: the integer part of n + b / |a|, then the rank of its fraction.
+
+    Addends are rounded to where float64 has noise beside the `largest` sum.
+    """
+    exact = [Fraction(float(b)) / abs(Fraction(float(scale))) for b in offset]
+    fine = 2 ** max(0, KEPT - 1 - int(largest + max(map(abs, exact))).bit_length())
+    addends = [Fraction(round(b * fine), fine) for b in exact]
     whole = [floor(b) for b in addends]
     fractions = [b - n for b, n in zip(addends, whole, strict=True)]
     ranks = {b: rank for rank, b in enumerate(sorted(set(fractions)))}
@@ -82,7 +88,7 @@ def _by_search(scale: Reals, offset: Reals, sums: list[Ints]) -> Ranking | None:
     logits = scale[classes] * n + offset[classes]
     order = np.argsort(logits, kind="stable")
     classes, n = classes[order], n[order]
-    rises = np.diff(logits[order]) > 0
+    rises = np.diff(settled(logits[order])) > 0
     unit = float(np.abs(scale).max()) or 1.0
     for bits in range(BITS):
         factors, addends = (np.rint(value / unit * 2.0**bits) for value in (scale, offset))

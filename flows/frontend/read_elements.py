@@ -10,11 +10,11 @@ import numpy.typing as npt
 import onnx
 
 from adiabit.flows.frontend.chain import Place, Step
-from adiabit.flows.frontend.network import Quantizer
-from adiabit.flows.frontend.nodes import ROUNDINGS, attribute
+from adiabit.flows.frontend.network import Quantizer, Staircase
+from adiabit.flows.frontend.nodes import CHANNELS_LAST, ROUNDINGS, attribute
 from adiabit.flows.frontend.source import TINY, Source
 from adiabit.flows.frontend.value import Value
-from adiabit.hw.stages import Kind
+from adiabit.hw.stages import Kind, signed_bits
 
 BITS = 8  # of a quantizer at most
 
@@ -126,6 +126,8 @@ def _flat(node: onnx.NodeProto, value: npt.NDArray[np.float32]) -> npt.NDArray[n
 def quantizer(source: Source, node: onnx.NodeProto, value: Value) -> Quantizer:
     """Read a quantizer of `value`."""
     place = source.place(node)
+    if node.op_type == "MultiThreshold":
+        return _staircase(source, node, value)
     scale = source.scalar(node, 1, "scale")
     if scale < TINY:
         needed = "greater than 0" if scale <= 0 else f"at least {TINY:g}, where float32 keeps all its digits"
@@ -154,3 +156,33 @@ def quantizer(source: Source, node: onnx.NodeProto, value: Value) -> Quantizer:
     high = 2 ** (int(bits) - 1) - 1 if signed else 2 ** int(bits) - 1 - bool(narrow)
     kind = Kind.SIGNED if signed else Kind.UNSIGNED
     return Quantizer(kind=kind, bits=int(bits), scale=scale, low=low, high=high, rounding=rounding, within=within)
+
+
+def _staircase(source: Source, node: onnx.NodeProto, value: Value) -> Staircase:
+    """Read a MultiThreshold of FINN-ONNX."""
+    place, thresholds = source.place(node), source.constant(node, 1)
+    channels = value.shape[0] if len(value.shape) == 3 else math.prod(value.shape)
+    layout, image = attribute(node, "data_layout", ""), len(value.shape) == 3 and len(source.shape(node.input[0])) > 2
+    if thresholds.ndim != 2 or len(thresholds) not in (1, channels):
+        place.refuse(f"thresholds have shape {thresholds.shape}; a row for each of {channels} channels is needed; "
+                     "check the model")  # fmt: skip
+    if len(thresholds) > 1 and image and layout and (layout in CHANNELS_LAST) != value.last:
+        place.refuse(f"has data_layout {layout}, which its data do not have; check the model")
+    if np.any(np.diff(thresholds, axis=1) < 0):
+        place.refuse("has thresholds that decrease along a row; they must not; sort them")
+    scale, bias = (float(attribute(node, name, default)) for name, default in (("out_scale", 1.0), ("out_bias", 0.0)))
+    steps = thresholds.shape[1]
+    low = np.float64(bias) / scale if scale >= TINY else np.nan
+    if steps == 1 and low == -0.5:
+        return Staircase(kind=Kind.BIPOLAR, bits=1, scale=scale / 2, thresholds=thresholds)
+    signed, whole = low < 0, bool(low == np.rint(low))
+    bits = steps.bit_length() if low == 0 else 0
+    if signed and whole:
+        bits = max(2, signed_bits(int(low), int(low) + steps))
+    if not 1 <= bits <= BITS:
+        place.refuse(
+            f"has {steps} thresholds, out_scale {scale:g} and out_bias {bias:g}; the levels must be whole multiples of "
+            f"a positive scale from 0 or below, of at most {BITS} bits, or -1 and +1; choose such a quantizer"
+        )
+    return Staircase(kind=Kind.SIGNED if signed else Kind.UNSIGNED, bits=bits, scale=scale, low=int(low),
+                     high=int(low) + steps, thresholds=thresholds)  # fmt: skip

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx
 
 from adiabit.flows.frontend.chain import Place, Reals, Step
-from adiabit.flows.frontend.kinds import CONVOLUTIONS, QUANTIZERS
+from adiabit.flows.frontend.kinds import CONVOLUTIONS
 from adiabit.flows.frontend.network import Filter, Pad, Product
 from adiabit.flows.frontend.nodes import ROUNDINGS, attribute, rounded
 from adiabit.flows.frontend.source import TINY, Source
@@ -188,7 +188,9 @@ def _weights(source: Source, node: onnx.NodeProto, *, outputs_first: bool) -> tu
                                           "model")  # fmt: skip
         perm = given
     quant = source.producer(producer.input[0]) if producer is not None and transposed else producer
-    if quant is None or quant.op_type not in QUANTIZERS:
+    if quant is None and source.is_constant(node.input[1]):
+        return _plain(source, node, outputs_first=outputs_first)
+    if quant is None or quant.op_type not in ("BipolarQuant", "Quant"):
         between = f"; they come from {quant.name or quant.op_type!r} ({quant.op_type})" if quant is not None else ""
         source.place(node).refuse(
             f"weights are not quantized; BipolarQuant or Quant is expected before them{between}; train a quantized "
@@ -209,6 +211,16 @@ def _weights(source: Source, node: onnx.NodeProto, *, outputs_first: bool) -> tu
         ints = _small_ints(source, quant, place, values, scale)
     ints = ints.transpose(perm) if ints.ndim == len(perm) else ints
     return ints if outputs == 0 else ints.T, rows
+
+
+def _plain(source: Source, node: onnx.NodeProto, *, outputs_first: bool) -> tuple[Ints, Reals]:
+    """Integers that are constants without a quantizer, as in FINN-ONNX."""
+    values = source.constant(node, 1)
+    if not np.array_equal(values, np.rint(values)) or values.min() < -128 or values.max() > 127 or not np.any(values):
+        source.place(node).refuse("weights are not quantized; BipolarQuant or Quant is expected before them, or "
+                                  "integers of 8 bits; train a quantized layer")  # fmt: skip
+    ints = values.astype(np.int64)
+    return ints if outputs_first else ints.T, np.ones(1)
 
 
 def _row_scale(place: Place, scale: Reals, values: npt.NDArray[np.float32], outputs: int) -> Reals:

@@ -23,7 +23,10 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.channels_last import ConvertToChannelsLastAndClean
 from qonnx.transformation.general import GiveReadableTensorNames
 from qonnx.transformation.infer_shapes import InferShapes
+from qonnx.util.cleanup import cleanup_model
 from torch import Tensor, nn
+
+from adiabit.flows.finn.finn_setup import finn
 
 Shape = tuple[int, ...]
 
@@ -260,6 +263,16 @@ def export_channels_last(name: str, path: Path, *, input_last: bool) -> Path:
     for step in steps:
         model = model.transform(step)
     model.save(str(path))
+    return path
+
+
+def export_finn(name: str, path: Path) -> Path:
+    """A model in FINN-ONNX: MultiThresholds, integer weights, scales behind them."""
+    with finn(path.with_suffix(".log")):
+        from finn.transformation.qonnx.convert_qonnx_to_finn import ConvertQONNXtoFINN
+
+        model = cleanup_model(ModelWrapper(str(export(name, path)))).transform(ConvertQONNXtoFINN())
+        model.save(str(path))
     return path
 
 

@@ -15,7 +15,7 @@ from adiabit.flows.ladder import Vectors, load_rungs
 from adiabit.hw import storage
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.stages import Affine, LabelSelect, MatrixVector
-from tests.flows.finn.foreign_models import MODELS, export, export_channels_last, export_qdq, write
+from tests.flows.finn.foreign_models import MODELS, export, export_channels_last, export_finn, export_qdq, write
 from tests.flows.finn.foreign_networks import networks
 from tests.flows.finn.test_residual import simulated
 from tests.hw.test_random import drawn
@@ -81,6 +81,12 @@ def test_channels_last(name: str, input_last: bool, tmp_path: Path) -> None:
     first = compiled(name, tmp_path / "first")
     last = of_file(export_channels_last(name, tmp_path / "last" / "net.onnx", input_last=input_last))
     assert last == first
+
+
+@pytest.mark.parametrize("name", ["bias", "hardtanh", "segmentation", "tiny_w1a3", "audio", "binary_grouped"])
+def test_finn_onnx(name: str, tmp_path: Path) -> None:
+    """A model after FINN's ConvertQONNXtoFINN."""
+    simulated([of_file(export_finn(name, tmp_path / "net.onnx"))], tmp_path)
 
 
 def test_onnx_with_quantize_linear(tmp_path: Path) -> None:
