@@ -66,6 +66,7 @@ def finn_estimate(folder: Path, part: str) -> Row | None:
         return {
             "lut": int(sum(cost["LUT"] for cost in costs.values())),
             "bram18": int(sum(cost["BRAM_18K"] for cost in costs.values())),
+            "dsp": int(sum(cost["DSP"] for cost in costs.values())),
             "cycles": int(max(cycles.values())),
         }
 
@@ -115,17 +116,17 @@ def table(rows: dict[str, Row]) -> str:
     """The rows as Markdown."""
     lines = [
         "| network | XNOR | multiply | every rung | cycles | FINN's cycles | LUT, Yosys | our estimate | FINN's "
-        "| ours to FINN's | DSP, Yosys | BRAM18, Yosys | FINN's |",
-        "| --- | ---: | ---: | --- " + "| ---: " * 9 + "|",
+        "| ours to FINN's | DSP, Yosys | FINN's | BRAM18, Yosys | FINN's |",
+        "| --- | ---: | ---: | --- " + "| ---: " * 10 + "|",
     ]
     for name, row in rows.items():
         total, theirs = row["total"], row["finn"]
-        shown = [f"{theirs[key]:,}" if theirs else "—" for key in ("cycles", "lut", "bram18")]
+        shown = [f"{theirs[key]:,}" if theirs else "—" for key in ("cycles", "lut", "dsp", "bram18")]
         ratio = f"{total['lut'] / theirs['lut']:.2f}" if theirs else "—"
         lines.append(
             f"| {name} | {row['xnor']:,} | {row['multiply']:,} | {'equal' if row['equal'] else 'DIFFERS'}, "
             f"{row['frames']} frames | {row['cycles']:,} | {shown[0]} | {total['lut']:,} | {row['estimate']:,} "
-            f"| {shown[1]} | {ratio} | {total['dsp']} | {total['bram18']} | {shown[2]} |"
+            f"| {shown[1]} | {ratio} | {total['dsp']} | {shown[2]} | {total['bram18']} | {shown[3]} |"
         )
     return "\n".join(lines)
 

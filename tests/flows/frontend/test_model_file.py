@@ -96,7 +96,7 @@ def test_what_is_damaged_here_can_be_read(net: Make, tmp_path: Path) -> None:
          "node 'matmul_3' (MVAU, 4 of 8): has domain 'finn.custom_op.fpgadataflow', which belongs to FINN-ONNX, "
          "FINN's internal dialect; QONNX is needed; give the file from before FINN's steps"),
         (lambda m: kind(m, 3, "MVAU", "qonnx.custom_op.fpgadataflow"), "has domain 'qonnx.custom_op.fpgadataflow', wh"),
-        (lambda m: kind(m, 4, "MultiThreshold", GENERAL), "(MultiThreshold, 5 of 8): has inputs ['t3', 'c3', 'c4', 'c5']; data, thres"),
+        (lambda m: kind(m, 4, "MultiThreshold", GENERAL), "(MultiThreshold, 5 of 8): has inputs ["),
         (lambda m: kind(m, 3, "Conv", "qonnx.custom_op.channels_last"),
          "node 'matmul_3/first' (Transpose, 5 of 11): transposes axes [0, 3, 1, 2]; only an image can be transposed, "),
         (lambda m: kind(m, 3, "MatMul", "com.microsoft"), "has domain 'com.microsoft' and cannot be compiled; expecte"),
