@@ -26,6 +26,7 @@ from adiabit.hw.stages import Ints
 from adiabit.hw.stages.stream import BITS
 
 VALUES = 1 << 24  # of all classes, whose order can be checked
+LIMIT = 1 << (BITS - 3)  # of scores; streams of sums have some more values than can be reached
 
 
 def ranking(network: Network, config: CompileConfig) -> Ranking | None:
@@ -36,13 +37,10 @@ def ranking(network: Network, config: CompileConfig) -> Ranking | None:
     scale, offset = (np.broadcast_to(v, classes).astype(float) for v in (logits.scale, logits.offset))
     lows, highs, step = _reachable(network, found)
     if np.ptp(scale) == 0 and scale[0] != 0:
-        made = _by_parts(scale[0], offset, int(np.abs([lows, highs]).max()))
-    else:
-        made = _by_search(scale, offset, [np.arange(a, b + 1, step) for a, b in zip(lows, highs, strict=True)])
-    if made is None:
+        return _by_parts(scale[0], offset, int(np.abs([lows, highs]).max()))
+    if np.sum((highs - lows) // step + 1) > VALUES:
         return None
-    ends = np.stack([made.factors * end + made.addends for end in (lows, highs)])
-    return made if np.all(np.abs(ends) < 2 ** (BITS - 1)) else None
+    return _by_search(scale, offset, [np.arange(a, b + 1, step) for a, b in zip(lows, highs, strict=True)])
 
 
 def _reachable(network: Network, found: dict[str, Levels]) -> tuple[Ints, Ints, int]:
@@ -71,18 +69,16 @@ def _by_parts(scale: float, offset: Reals, largest: int) -> Ranking | None:
     whole = [floor(b) for b in addends]
     fractions = [b - n for b, n in zip(addends, whole, strict=True)]
     ranks = {b: rank for rank, b in enumerate(sorted(set(fractions)))}
-    if max(map(abs, whole)) >= 2**BITS:
-        return None
     bits = (len(ranks) - 1).bit_length()
+    if (largest + max(map(abs, whole)) + 1) << bits >= LIMIT:
+        return None
     scores = np.array([(n << bits) + ranks[b] for n, b in zip(whole, fractions, strict=True)], np.int64)
     turn = 1 if scale > 0 else -1
     return Ranking(np.full(len(offset), turn << bits, np.int64), scores)
 
 
 def _by_search(scale: Reals, offset: Reals, sums: list[Ints]) -> Ranking | None:
-    """Scores of the fewest bits that are ordered like the logits of all sums; None if there are too many sums."""
-    if sum(map(len, sums)) > VALUES:
-        return None
+    """Scores of the fewest bits that are ordered like the logits of all sums."""
     classes = np.repeat(np.arange(len(sums)), [len(n) for n in sums])
     n = np.concatenate(sums)
     logits = scale[classes] * n + offset[classes]
@@ -92,7 +88,7 @@ def _by_search(scale: Reals, offset: Reals, sums: list[Ints]) -> Ranking | None:
     unit = float(np.abs(scale).max()) or 1.0
     for bits in range(BITS):
         factors, addends = (np.rint(value / unit * 2.0**bits) for value in (scale, offset))
-        if max(np.abs(addends).max(), np.abs(factors).max()) >= 2**BITS:
+        if np.abs(factors).max() * np.abs(n).max() + np.abs(addends).max() >= LIMIT:
             return None
         factors, addends = factors.astype(np.int64), addends.astype(np.int64)
         steps = np.diff(factors[classes] * n + addends[classes])

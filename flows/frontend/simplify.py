@@ -238,7 +238,7 @@ def _ranks(graph: onnx.GraphProto, node: onnx.NodeProto) -> bool:
         return False
     if node.op_type == "TopK":
         count = next((numpy_helper.to_array(t) for t in graph.initializer if t.name == [*node.input, ""][1]), None)
-        one = count is not None and count.size == 1 and int(count.reshape(-1)[0]) == 1
+        one = count is not None and count.size == 1 and bool(count.reshape(-1)[0] == 1)
         return (one or attribute(node, "k", 0) == 1) and bool(attribute(node, "largest", 1))
     return not attribute(node, "select_last_index", 0)
 

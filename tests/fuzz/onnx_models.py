@@ -19,16 +19,20 @@ INTEGERS = (-(1 << 63), -(1 << 31), -3, -1, 0, 1, 2, 3, 5, 99, 1 << 16, 1 << 31,
 FLOATS = (float("nan"), float("inf"), -1.0, 0.0, 1e-45, 0.3, 1.5, 33.0, 3e38)
 TEXTS = ("", "x", "t0", "t3", "c0", "c1", "SAME_UPPER", "VALID", "FLOOR", "reflect", "../../etc/passwd", "a\nb", "\0")
 KINDS = (
-    "Abs", "Add", "ArgMax", "AveragePool", "BatchNormalization", "BipolarQuant", "Cast", "Clip", "Concat", "Constant",
-    "Conv", "ConvTranspose", "Div", "Dropout", "Expand", "Flatten", "Gather", "Gemm", "GlobalAveragePool", "Identity",
-    "If", "LSTM", "LpPool", "MatMul", "MaxPool", "Mul", "MultiThreshold", "Pad", "Quant", "RandomNormalLike",
-    "ReduceMean", "Relu", "Reshape", "Resize", "SequenceConstruct", "Shape", "Sign", "Slice", "Softmax", "Squeeze",
-    "Sub", "Tile", "Transpose", "Unsqueeze",
+    "Abs", "Add", "ArgMax", "AveragePool", "BatchNormalization", "BipolarQuant", "Cast", "Clip", "Concat",
+    "Constant", "Conv", "ConvTranspose", "Div", "Dropout", "Expand", "Flatten", "Gather", "Gemm",
+    "GlobalAveragePool", "Identity", "If", "HardSigmoid", "LSTM", "LeakyRelu", "LogSoftmax", "LpPool", "MatMul",
+    "MaxPool", "Mul", "MultiThreshold", "Pad", "Quant", "RandomNormalLike", "ReduceMean", "Relu", "Reshape",
+    "Resize", "SequenceConstruct", "Shape", "Sigmoid", "Sign", "Slice", "Softmax", "Squeeze", "Sub", "Tanh",
+    "Tile", "TopK", "Transpose", "Trunc", "Unsqueeze",
 )  # fmt: skip
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "finn.custom_op.fpgadataflow", "finn.custom_op.general",
            "onnx.brevitas", "qonnx.custom_op.channels_last", "qonnx.custom_op.general", "none")  # fmt: skip
-NAMES = ("auto_pad", "axes", "axis", "ceil_mode", "dilations", "epsilon", "group", "kernel_shape", "mode",
-         "narrow", "pads", "perm", "rounding_mode", "signed", "strides", "training_mode", "value")  # fmt: skip
+NAMES = (
+    "alpha", "auto_pad", "axes", "axis", "count_include_pad", "ceil_mode", "dilations", "epsilon", "group",
+    "kernel_shape", "mode", "narrow", "pads", "perm", "rounding_mode", "signed", "strides", "training_mode",
+    "value",
+)  # fmt: skip
 TYPES = (TensorProto.DOUBLE, TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64, TensorProto.INT8,
          TensorProto.STRING, TensorProto.UNDEFINED, 99)  # fmt: skip
 Change = Callable[[random.Random, onnx.ModelProto], None]
