@@ -29,7 +29,6 @@ from adiabit.flows.frontend.network import (
     Concat,
     Filter,
     Join,
-    Levels,
     Network,
     Node,
     Pad,
@@ -37,6 +36,7 @@ from adiabit.flows.frontend.network import (
     Product,
     Selection,
 )
+from adiabit.flows.frontend.quantizer import Levels
 from adiabit.hw.stages import Ints, Kind, signed_bits
 
 Constant = npt.NDArray[np.float32] | npt.NDArray[np.int64]

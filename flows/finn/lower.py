@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 import onnx
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.util.basic import get_by_name
 
 from adiabit.errors import UserError
+from adiabit.flows.finn.lower_base import SAME, Map, Read, text
+from adiabit.flows.finn.lower_images import ImageLowering
 from adiabit.flows.finn.order import by_reader, in_order
-from adiabit.flows.finn.streamline import Content, Streamlined, content
+from adiabit.flows.finn.streamline import Streamlined, content
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.frontend.levels import edge_levels, levels_of
 from adiabit.flows.frontend.network import Network, Product, Ranking
@@ -35,23 +34,15 @@ from adiabit.hw.stages import (
     Concat,
     Fork,
     GroupedMatrixVector,
-    Ints,
     Kind,
     LabelSelect,
     MatrixVector,
-    Pad,
-    Pool,
     Stage,
     Stream,
-    SumPool,
     Threshold,
-    Window,
     integer_type,
 )
 from adiabit.hw.stages.stream import BITS
-
-Map = tuple[float, float]  # from FINN's values to ours: ours = factor * theirs + addend
-SAME: Map = (1.0, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,49 +119,32 @@ def _host_stream(model: ModelWrapper, config: CompileConfig) -> Stream:
     return Stream(name="image", shape=shape, bits=config.input_bits, kind=kind, lanes=1)
 
 
-@dataclass(frozen=True)
-class _Read:
-    """What a tensor of FINN's holds of a stream: theirs = (ours - addend) / factor, then times `signs`."""
-
-    stream: Stream
-    map: Map = SAME
-    signs: Ints | None = None  # (C,) of -1 and +1
-
-
-class _Lowering:
-    """The stages so far, and what each tensor of FINN's holds of their streams."""
-
-    def __init__(self, model: ModelWrapper, file: Path, host: Stream, grouped: Mapping[Content, Product]) -> None:
-        self.model, self.file, self.grouped = model, file, grouped
-        self.stages: list[Stage] = []
-        self.counts: dict[str, int] = {}
-        self.reads = {model.graph.input[0].name: _Read(host)}
-        self.tensors: dict[str, str] = {}
-        self.maps: dict[str, Map] = {}
+class _Lowering(ImageLowering):
+    """Lowers all nodes."""
 
     def threshold(self, node: onnx.NodeProto) -> None:
         """Thresholds T <= signs * (x - addend) / factor on our x; where that falls with x, the output is inverted."""
-        read, name = self.reads[node.input[0]], self._name("threshold")
+        read, name = self.reads[node.input[0]], self.name("threshold")
         stream, (factor, addend) = read.stream, read.map
         low, high = stream.range
         signs = np.ones(stream.channels, np.int64) if read.signs is None else read.signs
-        given = np.broadcast_to(self.model.get_initializer(node.input[1]), (stream.channels, self._steps(node)))
+        given = np.broadcast_to(self.model.get_initializer(node.input[1]), (stream.channels, self.steps(node)))
         rising = np.ceil(factor * given.astype(float) + addend)
         falling = np.floor(addend - factor * given.astype(float))[:, ::-1] + 1
         steps = np.clip(np.where(signs[:, None] > 0, rising, falling), low, high + 1).astype(np.int64)
         inverted = {"inverted": (signs < 0).astype(np.int64)} if np.any(signs < 0) else {}
-        self._add(node, Threshold(name=name, inputs=(stream,), outputs=(self._levels(node, name),),
+        self.append(node, Threshold(name=name, inputs=(stream,), outputs=(self.levels(node, name),),
                                   thresholds=steps, **inverted))  # fmt: skip
 
     def matrix_vector(self, node: onnx.NodeProto) -> None:
         """A product; with thresholds, these are mapped to our accumulators."""
-        read = self._plain(node)
+        read = self.plain(node)
         stream = read.stream
         weights = self.model.get_initializer(node.input[1]).T.astype(np.int64)
-        if DataType[_text(node, "weightDataType")] == DataType["BINARY"]:
+        if DataType[text(node, "weightDataType")] == DataType["BINARY"]:
             weights = 2 * weights - 1
-        shape = self._shape(node)
-        name = self._name("conv" if len(shape) > 1 else "fc")
+        shape = self.shape(node)
+        name = self.name("conv" if len(shape) > 1 else "fc")
         bare = Stream(name=f"{name}_out", shape=shape, bits=32, kind=Kind.SIGNED, lanes=1)
         probe = MatrixVector(name=name, inputs=(stream,), outputs=(bare,), weights=weights)
         if (grouped := self.grouped.get(content(weights))) is not None:
@@ -180,16 +154,16 @@ class _Lowering:
         factor, addend = SAME if probe.xnor else read.map  # popcounts are the same here and there
         shift = addend * weights.sum(axis=1)[:, None]
         if len(node.input) == 3:
-            given = np.broadcast_to(self.model.get_initializer(node.input[2]), (len(weights), self._steps(node)))
+            given = np.broadcast_to(self.model.get_initializer(node.input[2]), (len(weights), self.steps(node)))
             steps = np.clip(np.ceil(factor * given.astype(float) + shift), low, high + 1).astype(np.int64)
-            out = self._levels(node, name)
-            self._add(node, dataclasses.replace(probe, outputs=(out,), thresholds=steps))
+            out = self.levels(node, name)
+            self.append(node, dataclasses.replace(probe, outputs=(out,), thresholds=steps))
             return
         if np.ptp(shift) or (shift.size and shift[0, 0]):
-            self._refuse(node, "reads counts, so that each of its sums needs its own addend")
+            self.refuse(node, "reads counts, so that each of its sums needs its own addend")
         kind, bits = integer_type(low, high)
         out = Stream(name=f"{name}_out", shape=shape, bits=bits, kind=kind, lanes=1)
-        self._add(node, dataclasses.replace(probe, outputs=(out,)), (factor, 0.0))
+        self.append(node, dataclasses.replace(probe, outputs=(out,)), (factor, 0.0))
 
     def scores(self, tensor: str, ranking: Ranking) -> None:
         """Scores of what FINN's output holds, and the label."""
@@ -204,7 +178,7 @@ class _Lowering:
         self.stages.append(dataclasses.replace(stage, outputs=(out,)))
         self._select(out)
 
-    def _grouped(self, node: onnx.NodeProto, read: _Read, probe: MatrixVector, product: Product) -> None:
+    def _grouped(self, node: onnx.NodeProto, read: Read, probe: MatrixVector, product: Product) -> None:
         """A grouped product, which FINN has as a matrix with zeros; its sums are those of -1 and +1 there."""
         assert product.filter is not None  # noqa: S101  # a dense layer has no groups
         own = dataclasses.replace(product, weights=probe.weights).own
@@ -217,21 +191,21 @@ class _Lowering:
         (factor, addend), half = read.map, 0.5 if stage.xnor else 1.0
         shift = half * (addend * own.sum(axis=1) + (own.shape[1] if stage.xnor else 0))[:, None]
         if len(node.input) == 3:
-            given = np.broadcast_to(self.model.get_initializer(node.input[2]), (len(own), self._steps(node)))
+            given = np.broadcast_to(self.model.get_initializer(node.input[2]), (len(own), self.steps(node)))
             steps = np.clip(np.ceil(half * factor * given.astype(float) + shift), low, high + 1).astype(np.int64)
-            out = self._levels(node, probe.name)
-            self._add(node, dataclasses.replace(stage, outputs=(out,), thresholds=steps))
+            out = self.levels(node, probe.name)
+            self.append(node, dataclasses.replace(stage, outputs=(out,), thresholds=steps))
             return
         if np.ptp(shift):
-            self._refuse(node, "reads counts, so that each of its sums needs its own addend")
+            self.refuse(node, "reads counts, so that each of its sums needs its own addend")
         kind, bits = integer_type(low, high)
         out = dataclasses.replace(bare, bits=bits, kind=kind)
-        self._add(node, dataclasses.replace(stage, outputs=(out,)), (half * factor, float(shift[0, 0])))
+        self.append(node, dataclasses.replace(stage, outputs=(out,)), (half * factor, float(shift[0, 0])))
 
     def label_select(self, node: onnx.NodeProto) -> None:
         """The label."""
-        out = self._select(self._plain(node).stream)
-        self._kept(node, out, None)
+        out = self._select(self.plain(node).stream)
+        self.kept(node, out, None)
 
     def _select(self, stream: Stream) -> Stream:
         bits = max(1, (stream.channels - 1).bit_length())
@@ -240,100 +214,9 @@ class _Lowering:
         self.stages.append(LabelSelect(name="label", inputs=(stream,), outputs=(out,)))
         return out
 
-    def window(self, node: onnx.NodeProto) -> None:
-        """A window generator; one for a pool belongs to the pool, which makes its own if necessary."""
-        read = self._plain(node)
-        if _number(node, "depthwise"):
-            self.reads[node.output[0]] = read
-            return
-        kernel, stride = _pair(node, "ConvKernelDim"), _pair(node, "Stride")
-        name = self._name("window")
-        out = self._same(read.stream, name, self._shape(node))
-        self._add(node, Window(name=name, inputs=(read.stream,), outputs=(out,), kernel=kernel, stride=stride,
-                               dilation=_pair(node, "Dilation")), read.map)  # fmt: skip
-
-    def pool(self, node: onnx.NodeProto) -> None:
-        """FINN's `Pool` after its depthwise window, or a `MaxPoolNHWC` whose windows leave gaps."""
-        read, geometry = self._plain(node), node
-        if node.op_type == "Pool":
-            geometry = self.model.find_producer(node.input[0])
-            kernel, stride = _pair(geometry, "ConvKernelDim"), _pair(geometry, "Stride")
-            if _text(node, "Function") != "MaxPool":
-                self._sum(node, read, kernel, stride)
-                return
-        else:
-            kernel, stride = _pair(node, "kernel_shape"), _pair(node, "strides")
-        stream, shape = read.stream, self._shape(node)
-        if kernel == (1, 1) and stride == (1, 1):
-            self.reads[node.output[0]] = read
-            return
-        stream, kernel = self._apart(stream, kernel, stride, shape)
-        name = self._name("pool")
-        self._add(node, Pool(name=name, inputs=(stream,), outputs=(self._same(stream, name, shape),),
-                             kernel=kernel), read.map)  # fmt: skip
-
-    def _apart(
-        self, stream: Stream, kernel: tuple[int, ...], stride: tuple[int, ...], shape: tuple[int, ...]
-    ) -> tuple[Stream, tuple[int, int]]:
-        """Windows that lie side by side, each in a row if they overlap or leave gaps, and their kernel."""
-        (kh, kw), (sy, sx) = kernel, stride
-        if (kh, kw) == (sy, sx):
-            return stream, (kh, kw)
-        rows, columns, channels = shape
-        name = self._name("window")
-        made = self._same(stream, name, (rows, columns * kh * kw, channels))
-        self.stages.append(Window(name=name, inputs=(stream,), outputs=(made,), kernel=(kh, kw), stride=(sy, sx)))
-        return made, (1, kh * kw)
-
-    def pad(self, node: onnx.NodeProto) -> None:
-        """Rows, columns and channels around an image."""
-        read, theirs = self._plain(node), 0.0
-        front = back = 0
-        if node.op_type == "FMPadding":
-            top, left, bottom, right = get_by_name(node.attribute, "Padding").ints
-        else:
-            sides = [int(n) for n in self.model.get_initializer(node.input[1])]
-            top, left, front, bottom, right, back = sides if len(sides) == 6 else (*sides[:2], 0, *sides[2:], 0)
-            theirs = float(self.model.get_initializer(node.input[2]))
-        factor, addend = read.map
-        value, stream = round(factor * theirs + addend), read.stream
-        height, width, channels = stream.shape
-        if top or left or bottom or right:
-            name = self._name("pad")
-            shape = (top + height + bottom, left + width + right, channels)
-            out = self._same(stream, name, tuple(map(int, shape)))
-            self._add(node, Pad(name=name, inputs=(stream,), outputs=(out,), before=(int(top), int(left)),
-                                after=(int(bottom), int(right)), value=value), read.map)  # fmt: skip
-            stream = out
-        if front or back:
-            name = self._name("pad")
-            out = self._same(stream, name, self._shape(node))
-            self._add(node, Pad(name=name, inputs=(stream,), outputs=(out,), before=(0, 0), after=(0, 0),
-                                channels=(int(front), int(back)), value=value), read.map)  # fmt: skip
-
-    def global_sum(self, node: onnx.NodeProto) -> None:
-        """The sum of a whole image."""
-        read = self._plain(node)
-        whole = read.stream.shape[:2]
-        self._sum(node, read, whole, whole)
-
-    def _sum(self, node: onnx.NodeProto, read: _Read, kernel: tuple[int, ...], stride: tuple[int, ...]) -> None:
-        """Sums of windows."""
-        stream, (kh, kw) = self._apart(read.stream, kernel, stride, self._shape(node))
-        name = self._name("sum")
-        bare = Stream(name=f"{name}_out", shape=self._shape(node), bits=32, kind=Kind.SIGNED, lanes=1)
-        stage = SumPool(name=name, inputs=(stream,), outputs=(bare,), kernel=(kh, kw))
-        low, high = stage.sums
-        kind, bits = integer_type(low, high)
-        (factor, addend), pixels = read.map, kh * kw
-        if stream.kind is Kind.BIPOLAR:  # our sum counts the +1
-            factor, addend = factor / 2, (addend + 1) / 2
-        out = dataclasses.replace(bare, bits=bits, kind=kind)
-        self._add(node, dataclasses.replace(stage, outputs=(out,)), (factor, addend * pixels))
-
     def fork(self, node: onnx.NodeProto) -> None:
         """One stream for several readers."""
-        read, name = self.reads[node.input[0]], self._name("fork")
+        read, name = self.reads[node.input[0]], self.name("fork")
         outputs = tuple(dataclasses.replace(read.stream, name=f"{name}_out{k}") for k in range(len(node.output)))
         self.stages.append(Fork(name=name, inputs=(read.stream,), outputs=outputs))
         for tensor, out in zip(by_reader(self.model, node.output), outputs, strict=True):
@@ -343,28 +226,28 @@ class _Lowering:
         """The sum of two streams."""
         a, b = (self.reads[name] for name in node.input)
         if a.signs is not None or b.signs is not None or a.map[0] != b.map[0]:
-            self._refuse(node, "adds streams of different scales")
-        name = self._name("add")
-        bare = Stream(name=f"{name}_out", shape=self._shape(node), bits=32, kind=Kind.SIGNED, lanes=1)
+            self.refuse(node, "adds streams of different scales")
+        name = self.name("add")
+        bare = Stream(name=f"{name}_out", shape=self.shape(node), bits=32, kind=Kind.SIGNED, lanes=1)
         stage = Add(name=name, inputs=(a.stream, b.stream), outputs=(bare,))
         kind, bits = integer_type(*stage.sums)
         out = dataclasses.replace(bare, bits=bits, kind=kind)
-        self._add(node, dataclasses.replace(stage, outputs=(out,)), (a.map[0], a.map[1] + b.map[1]))
+        self.append(node, dataclasses.replace(stage, outputs=(out,)), (a.map[0], a.map[1] + b.map[1]))
 
     def concat(self, node: onnx.NodeProto) -> None:
         """The channels of several streams."""
         reads = [self.reads[name] for name in node.input]
         first = reads[0]
         if any(read.signs is not None or read.map != first.map for read in reads):
-            self._refuse(node, "joins streams of different scales")
-        name = self._name("concat")
-        out = self._same(first.stream, name, self._shape(node))
-        self._add(node, Concat(name=name, inputs=tuple(r.stream for r in reads), outputs=(out,)), first.map)
+            self.refuse(node, "joins streams of different scales")
+        name = self.name("concat")
+        out = self.same(first.stream, name, self.shape(node))
+        self.append(node, Concat(name=name, inputs=tuple(r.stream for r in reads), outputs=(out,)), first.map)
 
     def flatten(self, node: onnx.NodeProto) -> None:
         """Give the stage before its output in the new shape; the order of its elements is the same."""
-        read = self._plain(node)
-        stream = dataclasses.replace(read.stream, shape=self._shape(node))
+        read = self.plain(node)
+        stream = dataclasses.replace(read.stream, shape=self.shape(node))
         for k, stage in enumerate(self.stages):
             if read.stream in stage.outputs:
                 outputs = tuple(stream if out == read.stream else out for out in stage.outputs)
@@ -379,56 +262,10 @@ class _Lowering:
             self.reads[node.output[0]] = dataclasses.replace(read, signs=value.reshape(-1).astype(np.int64))
             return
         if read.signs is not None or np.ptp(value) or (node.op_type == "Mul" and value.flat[0] <= 0):
-            self._refuse(node, "scales or shifts channels differently before a layer that cannot")
+            self.refuse(node, "scales or shifts channels differently before a layer that cannot")
         number = float(value.flat[0])
         mapped = (factor / number, addend) if node.op_type == "Mul" else (factor, addend - factor * number)
         self.reads[node.output[0]] = dataclasses.replace(read, map=mapped)
-
-    def _plain(self, node: onnx.NodeProto) -> _Read:
-        """What the first input holds, which must not be negated."""
-        read = self.reads[node.input[0]]
-        if read.signs is not None:
-            self._refuse(node, "reads negated channels")
-        return read
-
-    def _refuse(self, node: onnx.NodeProto, why: str) -> NoReturn:
-        raise UserError(f"{self.file}: FINN's {node.op_type} {node.name!r} {why}; please report this model")
-
-    def _add(self, node: onnx.NodeProto, stage: Stage, mapped: Map | None = None) -> None:
-        self.stages.append(stage)
-        (stream,) = stage.outputs
-        self._kept(node, stream, mapped)
-
-    def _kept(self, node: onnx.NodeProto, stream: Stream, mapped: Map | None) -> None:
-        """Remember the stream that carries what a node makes."""
-        tensor = node.output[0]
-        if mapped is None:
-            binary = self.model.get_tensor_datatype(tensor) == DataType["BINARY"]
-            mapped = (2.0, -1.0) if binary and stream.kind is Kind.BIPOLAR else SAME
-        self.reads[tensor] = _Read(stream, mapped)
-        self.maps[stream.name], self.tensors[stream.name] = mapped, tensor
-
-    def _name(self, kind: str) -> str:
-        k = self.counts.get(kind, 0)
-        self.counts[kind] = k + 1
-        return f"{kind}{k}"
-
-    def _shape(self, node: onnx.NodeProto) -> tuple[int, ...]:
-        return tuple(self.model.get_tensor_shape(node.output[0])[1:])
-
-    def _same(self, stream: Stream, name: str, shape: tuple[int, ...]) -> Stream:
-        return dataclasses.replace(stream, name=f"{name}_out", shape=shape, lanes=1)
-
-    def _steps(self, node: onnx.NodeProto) -> int:
-        """The number of thresholds of a channel."""
-        return int(self.model.get_initializer(node.input[-1]).shape[1])
-
-    def _levels(self, node: onnx.NodeProto, name: str) -> Stream:
-        """The stream of a stage with thresholds."""
-        datatype = DataType[_text(node, "outputDataType")]
-        bits = datatype.bitwidth()
-        kind = Kind.BIPOLAR if bits == 1 else Kind.SIGNED if datatype.signed() else Kind.UNSIGNED
-        return Stream(name=f"{name}_out", shape=self._shape(node), bits=bits, kind=kind, lanes=1)
 
 
 _LOWER: dict[str, Callable[[_Lowering, onnx.NodeProto], None]] = {
@@ -448,16 +285,3 @@ _LOWER: dict[str, Callable[[_Lowering, onnx.NodeProto], None]] = {
     "Mul": _Lowering.scale,
     "Add": _Lowering.scale,
 }
-
-
-def _text(node: onnx.NodeProto, name: str) -> str:
-    return str(get_by_name(node.attribute, name).s.decode())
-
-
-def _number(node: onnx.NodeProto, name: str) -> int:
-    return int(get_by_name(node.attribute, name).i)
-
-
-def _pair(node: onnx.NodeProto, name: str) -> tuple[int, int]:
-    first, second = get_by_name(node.attribute, name).ints
-    return int(first), int(second)

@@ -13,21 +13,10 @@ from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.frontend.faults import Faults
 from adiabit.flows.frontend.levels import edge_levels, host_levels, levels_of
 from adiabit.flows.frontend.model_file import GIVE
-from adiabit.flows.frontend.network import (
-    Activation,
-    Average,
-    Concat,
-    Join,
-    Levels,
-    Network,
-    Node,
-    Pad,
-    Pool,
-    Product,
-    Shape,
-)
+from adiabit.flows.frontend.network import Activation, Average, Concat, Join, Network, Node, Pad, Pool, Product, Shape
 from adiabit.flows.frontend.normalize import normalize
 from adiabit.flows.frontend.probe import probe
+from adiabit.flows.frontend.quantizer import Levels
 from adiabit.flows.frontend.read import Unread, network_of
 from adiabit.hw.stages import integer_type, signed_bits
 

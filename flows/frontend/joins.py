@@ -25,18 +25,8 @@ import numpy as np
 from adiabit.flows.frontend.chain import Chain, Step, constant
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.frontend.levels import edge_levels, levels_of
-from adiabit.flows.frontend.network import (
-    Activation,
-    Concat,
-    Edge,
-    Join,
-    Levels,
-    Network,
-    Node,
-    Product,
-    Quantizer,
-    Selection,
-)
+from adiabit.flows.frontend.network import Activation, Concat, Edge, Join, Network, Node, Product, Selection
+from adiabit.flows.frontend.quantizer import Levels, Quantizer
 from adiabit.flows.frontend.read_checks import root
 from adiabit.hw.stages import Kind
 

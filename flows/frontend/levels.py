@@ -10,16 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from adiabit.flows.frontend.config import CompileConfig
-from adiabit.flows.frontend.network import (
-    Activation,
-    Average,
-    Edge,
-    Join,
-    Levels,
-    Network,
-    Node,
-    Product,
-)
+from adiabit.flows.frontend.network import Activation, Average, Edge, Join, Network, Node, Product
+from adiabit.flows.frontend.quantizer import Levels
 
 
 def host_levels(config: CompileConfig) -> Levels:

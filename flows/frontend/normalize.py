@@ -23,17 +23,9 @@ from adiabit.flows.frontend.chain import Chain, Step
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.frontend.joins import resolve_joins
 from adiabit.flows.frontend.levels import edge_levels, host_levels, levels_of
-from adiabit.flows.frontend.network import (
-    Activation,
-    Average,
-    Edge,
-    Filter,
-    Levels,
-    Network,
-    Node,
-    Pad,
-)
+from adiabit.flows.frontend.network import Activation, Average, Edge, Filter, Network, Node, Pad
 from adiabit.flows.frontend.pools import move_pools
+from adiabit.flows.frontend.quantizer import Levels
 from adiabit.flows.frontend.ranking import ranking
 from adiabit.flows.frontend.read_checks import root
 from adiabit.hw.stages import Ints, Kind

@@ -13,7 +13,8 @@ import dataclasses
 
 import numpy as np
 
-from adiabit.flows.frontend.network import Activation, Edge, Filter, Network, Node, Pad, Pool, Product, Quantizer
+from adiabit.flows.frontend.network import Activation, Edge, Filter, Network, Node, Pad, Pool, Product
+from adiabit.flows.frontend.quantizer import Quantizer
 from adiabit.flows.frontend.read_checks import root
 from adiabit.hw.stages import Ints, Kind
 

@@ -20,7 +20,8 @@ import numpy as np
 from adiabit.flows.frontend.chain import Reals
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.frontend.levels import edge_levels, levels_of
-from adiabit.flows.frontend.network import Average, Levels, Network, Product, Ranking
+from adiabit.flows.frontend.network import Average, Network, Product, Ranking
+from adiabit.flows.frontend.quantizer import Levels
 from adiabit.flows.frontend.trace import KEPT, settled
 from adiabit.hw.stages import Ints
 from adiabit.hw.stages.stream import BITS

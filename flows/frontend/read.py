@@ -27,8 +27,9 @@ from adiabit.flows.frontend.kinds import (
     refuse_kind,
 )
 from adiabit.flows.frontend.model_file import GIVE, open_model, places
-from adiabit.flows.frontend.network import Activation, Concat, Edge, Join, Network, Node, Quantizer, Shape
+from adiabit.flows.frontend.network import Activation, Concat, Edge, Join, Network, Node, Shape
 from adiabit.flows.frontend.probe import probe
+from adiabit.flows.frontend.quantizer import Quantizer
 from adiabit.flows.frontend.simplify import simplified
 from adiabit.flows.frontend.source import Source
 from adiabit.flows.frontend.value import Value

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import onnx
 
 from adiabit.flows.frontend.chain import Place, Step
-from adiabit.flows.frontend.network import Quantizer, Staircase
 from adiabit.flows.frontend.nodes import CHANNELS_LAST, ROUNDINGS, attribute
+from adiabit.flows.frontend.quantizer import Quantizer, Staircase
 from adiabit.flows.frontend.source import TINY, Source
 from adiabit.flows.frontend.value import Value
 from adiabit.hw.stages import Kind, signed_bits

@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from adiabit.flows.frontend.network import Activation, Levels
+from adiabit.flows.frontend.network import Activation
+from adiabit.flows.frontend.quantizer import Levels
 from adiabit.hw.stages import Ints
 
 

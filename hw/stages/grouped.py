@@ -14,13 +14,12 @@ from adiabit.hw.stages.accumulator import accumulator_range, is_xnor
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Lanes, Memory, Parameter
 from adiabit.hw.stages.cost import Terms, block_rams, ram_luts, rom_luts, summed
 from adiabit.hw.stages.integers import Array, Ints, divisors, signed_bits
+from adiabit.hw.stages.matrix_vector import BLOCK_BITS, BLOCK_DEPTH
 from adiabit.hw.stages.matrix_vector_timing import sum_latency
 from adiabit.hw.stages.memory_file import memory_file, rom, rom_words
 from adiabit.hw.stages.schedule import Emission, Intake, Schedule, Wait
 from adiabit.hw.stages.search import steps_latency
 from adiabit.hw.stages.thresholds import Thresholding
-
-BLOCK_DEPTH, BLOCK_BITS = 128, 16 * 1024  # as of a matrix-vector unit
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
