@@ -46,12 +46,7 @@ MUTANTS = {  # design, header, text in it, text instead: each a fault of one lin
     "other set": ("select_search", "bnn_threshold.hpp", "* Codes + code;", "* Codes + 0 * code;"),
     "unsigned count": ("threshold_signed", "bnn_threshold.hpp", "count = Out::least", "count = 0"),
     "accumulator too narrow": ("xnor_63", "xnor_63.cpp", "ap_uint<6>", "ap_uint<5>"),
-    "held beat": (
-        "depthwise_rows",
-        "bnn_grouped.hpp",
-        "if (pass == 0) x = in.read();",
-        "if (pass != 1) x = in.read();",
-    ),
+    "held beat": ("depthwise_rows", "bnn_grouped.hpp", "if (pass == 0) x = in", "x = in"),
     "other group": ("grouped_whole", "bnn_grouped.hpp", "pe / (Pe / whole) * Share", "0 * Share"),
     "other lane": ("affine_signed", "bnn_affine.hpp", "rom[beat][2 * lane];", "rom[beat][2];"),
     "one beat": ("affine_unsigned", "bnn_affine.hpp", "wraps<Beats>(beat);", ""),
