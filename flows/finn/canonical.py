@@ -208,7 +208,7 @@ class _Writer:
         if len(self.shape) == 1 or self.shape[:2] == (1, 1):
             self._flatten()
             self.shape = (self.shape[-1],)
-        if self.network.ranking is None and self.logits.uniform and self.logits.scale[0]:
+        if self.network.ranking is None and self.logits.ordered:
             self._affine(np.abs(self.logits.scale), self.logits.offset)
         float32 = onnx.TensorProto.FLOAT
         graph = helper.make_graph(

@@ -132,7 +132,7 @@ def _with_label(config: CompileConfig, network: Network) -> CompileConfig:
     They are for a single output, and where no integers have the order of the logits.
     """
     logits = edge_levels(network.output, levels_of(network, config))
-    ordered = network.ranking is not None or (logits.uniform and bool(logits.scale[0]))
+    ordered = network.ranking is not None or logits.ordered
     select = config.label_select and ordered and network.classes > 1
     return config.model_copy(update={"label_select": select})
 

@@ -73,14 +73,14 @@ def _layer(node: Node, found: dict[str, Levels]) -> Layer:
     if isinstance(node, Unread):
         return dataclasses.replace(layer, kind=f"{node.place.op}: not compiled", data="")
     if isinstance(node, Product):
-        rows, columns = node.weights.shape
-        work = rows * columns * math.prod(node.shape[:-1])
+        own = node.own
+        work = own.size * math.prod(node.shape[:-1])
         kind = "dense" if node.filter is None else f"convolution {node.filter.kernel[0]} x {node.filter.kernel[1]}"
-        low, high = int(node.weights.min()), int(node.weights.max())
+        low, high = int(own.min()), int(own.max())
         width = "1 bit" if node.bipolar else f"{signed_bits(low, high)} bits"
         xnor = node.bipolar and node.name in found and edge_levels(node.edge, found).bipolar
-        counts = {"xnor" if xnor else "multiply": work}
-        return dataclasses.replace(layer, kind=kind, weights=width, **counts)
+        counted = (work, 0) if xnor else (0, work)
+        return dataclasses.replace(layer, kind=kind, weights=width, xnor=counted[0], multiply=counted[1])
     if isinstance(node, Activation):
         quantizer = node.quantizer
         kind = "sign" if quantizer.levels.bipolar else "quantizer"

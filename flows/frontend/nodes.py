@@ -59,9 +59,9 @@ def quantized(node: onnx.NodeProto, inputs: list[npt.NDArray[Any]]) -> npt.NDArr
     """What a quantizer makes of its inputs, in float32."""
     x, scale, *rest = inputs
     if node.op_type == "MultiThreshold":
-        last = attribute(node, "data_layout", "") in CHANNELS_LAST
-        factor, bias, axis = staircase(node, x.ndim, last=last)
-        return (factor * counted(x, scale, axis) + bias).astype(np.float32)
+        factor, bias = float(attribute(node, "out_scale", 1.0)), float(attribute(node, "out_bias", 0.0))
+        last = x.ndim < 3 or attribute(node, "data_layout", "") in CHANNELS_LAST
+        return (factor * counted(x, scale, x.ndim - 1 if last else 1) + bias).astype(np.float32)
     if node.op_type == "BipolarQuant":
         return np.asarray(binary_quant(x, scale)).astype(np.float32)
     signed, narrow = attribute(node, "signed", 1), attribute(node, "narrow", 0)
@@ -70,12 +70,6 @@ def quantized(node: onnx.NodeProto, inputs: list[npt.NDArray[Any]]) -> npt.NDArr
         zero, bits, made, made_bits = rest
         return np.asarray(trunc_v2(x, scale, zero, bits, narrow, signed, made, made_bits, rounding)).astype(np.float32)
     return np.asarray(quant(x, scale, *rest, signed, narrow, rounding)).astype(np.float32)
-
-
-def staircase(node: onnx.NodeProto, rank: int, *, last: bool) -> tuple[float, float, int]:
-    """Scale and bias of a MultiThreshold's counts, and the axis of the channels in data of so many axes."""
-    scale, bias = attribute(node, "out_scale", 1.0), attribute(node, "out_bias", 0.0)
-    return float(scale), float(bias), rank - 1 if last or rank < 3 else 1
 
 
 def counted(x: npt.NDArray[Any], thresholds: npt.NDArray[Any], axis: int) -> npt.NDArray[np.int64]:

@@ -37,7 +37,7 @@ def normalize(network: Network, config: CompileConfig) -> Network:
     network = _drop_input_quantizer(_resolve_pads(network, config), config)
     network = move_pools(_move_average(resolve_joins(network, config), config))
     logits = edge_levels(network.output, levels_of(network, config))
-    if not config.label_select or network.classes == 1 or (logits.uniform and logits.scale[0]):
+    if not config.label_select or network.classes == 1 or logits.ordered:
         return network
     return dataclasses.replace(network, ranking=ranking(network, config))
 

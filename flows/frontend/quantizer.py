@@ -45,6 +45,11 @@ class Levels:
         """Whether all channels have one scale and one offset."""
         return not np.ptp(self.scale) and not np.ptp(self.offset)
 
+    @property
+    def ordered(self) -> bool:
+        """Whether the integers of all channels are ordered like what they stand for, or all the other way round."""
+        return self.uniform and bool(self.scale[0])
+
     def reals(self, integers: Ints) -> npt.NDArray[np.float32]:
         """What integers (..., C) stand for, rounded once to float32."""
         return (self.scale * integers + self.offset).astype(np.float32)

@@ -34,8 +34,7 @@ def ranking(network: Network, config: CompileConfig) -> Ranking | None:
     """The scores of a network; None if no scores of few bits are found."""
     found = levels_of(network, config)
     logits = edge_levels(network.output, found)
-    classes = network.shape_of(network.output.source)[-1]
-    scale, offset = (np.broadcast_to(v, classes).astype(float) for v in (logits.scale, logits.offset))
+    scale, offset = (np.broadcast_to(v, network.classes).astype(float) for v in (logits.scale, logits.offset))
     lows, highs, step = _reachable(network, found)
     if np.ptp(scale) == 0 and scale[0] != 0:
         return _by_parts(scale[0], offset, int(np.abs([lows, highs]).max()))

@@ -36,6 +36,15 @@ def test_each_layer_has_its_formats_and_operations(net: Make, tmp_path: Path) ->
     ]
 
 
+def test_a_grouped_convolution_has_the_operations_of_its_groups(net: Make, tmp_path: Path) -> None:
+    weights = np.random.default_rng(0).choice([-1.0, 1.0], (8, 2, 3, 3))
+    model = net(1, 4, 5, 5).op("Sub", 127.5).sign().conv(weights, group=2).op("GlobalAveragePool")
+    found = explain(model.save(tmp_path / "n.onnx"), CompileConfig())
+    (layer,) = (layer for layer in found.layers if layer.kind.startswith("convolution"))
+    assert found.faults == ()
+    assert (layer.weights, layer.xnor, layer.multiply) == ("1 bit", 8 * 2 * 9 * 9, 0)
+
+
 def test_all_faults_are_told_at_once(net: Make, tmp_path: Path) -> None:
     model = net(1, 4).sign().dense(W).op("Abs").op("Add", np.ones(3, int)).quant(9, 0.5).dense(V).op("Relu")
     path = model.save(tmp_path / "net.onnx")
