@@ -22,6 +22,7 @@ from adiabit.hw.stages import (
     Memory,
     Pad,
     Pool,
+    Product,
     Stage,
     SumPool,
     Threshold,
@@ -100,7 +101,7 @@ def to_finn_json(accelerator: Accelerator) -> dict[str, dict[str, Any]]:
         if kind in FINN_KINDS:
             chosen = folding[stage.name]
             attributes: dict[str, Any] = {"SIMD" if kind in _SIMD_ONLY else "PE": stage.inputs[0].lanes}
-            if isinstance(stage, MatrixVector | GroupedMatrixVector):
+            if isinstance(stage, Product):
                 style = styles[stage.memory] if isinstance(stage, MatrixVector) else "auto"
                 attributes = {"PE": chosen.pe, "SIMD": chosen.simd, "ram_style": style}
             elif kind is Window:

@@ -13,6 +13,7 @@ from adiabit.hw.stages.integers import Array, Ints, divisors, nearest_divisors, 
 from adiabit.hw.stages.label_select import LabelSelect
 from adiabit.hw.stages.matrix_vector import MatrixVector
 from adiabit.hw.stages.pad import Pad
+from adiabit.hw.stages.product import Product
 from adiabit.hw.stages.reduce import Pool, SumPool
 from adiabit.hw.stages.stream import Kind, Stream, integer_type
 from adiabit.hw.stages.threshold import Threshold
@@ -40,6 +41,7 @@ __all__ = [
     "Memory",
     "Pad",
     "Pool",
+    "Product",
     "Stage",
     "Stream",
     "SumPool",

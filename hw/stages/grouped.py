@@ -10,20 +10,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from adiabit.hw.stages.accumulator import accumulator_range, is_xnor
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Lanes, Memory, Parameter
 from adiabit.hw.stages.cost import Terms, block_rams, ram_luts, rom_luts, summed
 from adiabit.hw.stages.integers import Array, Ints, divisors, signed_bits
-from adiabit.hw.stages.matrix_vector import BLOCK_BITS, BLOCK_DEPTH
 from adiabit.hw.stages.matrix_vector_timing import sum_latency
 from adiabit.hw.stages.memory_file import memory_file, rom, rom_words
+from adiabit.hw.stages.product import Product
 from adiabit.hw.stages.schedule import Emission, Intake, Schedule, Wait
 from adiabit.hw.stages.search import steps_latency
-from adiabit.hw.stages.thresholds import Thresholding
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class GroupedMatrixVector(Thresholding):
+class GroupedMatrixVector(Product):
     """Products of each group of channels with its own small matrix, with or without thresholds.
 
     `weights`: (MH, K * I) for windows of K pixels (`kernel`), whose `groups` have I channels each; the O = MH / groups
@@ -34,10 +32,8 @@ class GroupedMatrixVector(Thresholding):
     A beat has whole groups (SIMD = q * I, then PE = q * O), or a part of one (SIMD divides I, PE divides O).
     """
 
-    weights: Ints
     groups: int
     kernel: int  # K
-    thresholds: Ints | None = None
     arrays: ClassVar[tuple[str, ...]] = ("weights", "thresholds", "inverted")
 
     def check(self) -> None:
@@ -55,9 +51,7 @@ class GroupedMatrixVector(Thresholding):
             self.refuse(f"PE {self.output.lanes} and SIMD {self.input.lanes} do not fit {self.groups} groups of "
                         f"{self.inputs_of_group} inputs and {self.rows_of_group} rows")  # fmt: skip
         self._check_thresholds(mh)
-        low, high = self.value_range
-        if self.thresholds is None and not self.output.holds(low, high):
-            self.refuse(f"accumulators from {low} to {high} do not fit the output {self.output}")
+        self._check_accumulators()
 
     @property
     def inputs_of_group(self) -> int:
@@ -69,30 +63,10 @@ class GroupedMatrixVector(Thresholding):
         """Rows of a group, O."""
         return len(self.weights) // self.groups
 
-    @property
-    def value_range(self) -> tuple[int, int]:
-        """The accumulator's range."""
-        return accumulator_range(self.weights, self.input)
-
-    @property
-    def _signed(self) -> bool:
-        return not self.xnor
-
-    @cached_property
-    def xnor(self) -> bool:
-        """Whether the product is XNOR and popcount."""
-        return is_xnor(self.weights, self.input)
-
     @cached_property
     def weight_bits(self) -> int:
         """Bits of one weight: 1 if the product is XNOR, else two's complement of at least 2."""
         return 1 if self.xnor else max(2, signed_bits(int(self.weights.min()), int(self.weights.max())))
-
-    @property
-    def accumulator_bits(self) -> int:
-        """Bits of the accumulator."""
-        low, high = self.value_range
-        return max(1, high.bit_length()) if self.xnor else signed_bits(low, high)
 
     @property
     def folding(self) -> Folding:
@@ -129,8 +103,7 @@ class GroupedMatrixVector(Thresholding):
 
     def memory_at(self, folding: Folding) -> Memory:
         """Where the weights lie: block RAM if deep and large, else LUT-ROM."""
-        large = self._fold_at(folding) >= BLOCK_DEPTH and self.weights.size * self.weight_bits >= BLOCK_BITS
-        return Memory.BLOCK if large else Memory.LUT
+        return self._rom(self._fold_at(folding), self.weight_bits)
 
     def golden(self, *values: Array) -> tuple[Array, ...]:
         """Accumulators, or the number of thresholds that they reach (F, ..., MH)."""

@@ -13,26 +13,24 @@ from typing import ClassVar, Self
 import numpy as np
 
 from adiabit.errors import UserError
-from adiabit.hw.stages.accumulator import accumulator_range, accumulators, is_xnor
+from adiabit.hw.stages.accumulator import accumulators
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Lanes, Memory, Parameter
 from adiabit.hw.stages.cost import Terms, block_rams, rom_luts, summed
 from adiabit.hw.stages.integers import Array, Ints, divisors, signed_bits
 from adiabit.hw.stages.matrix_vector_timing import Timing, sum_latency
 from adiabit.hw.stages.memory_file import memory_file, rom, rom_words
+from adiabit.hw.stages.product import Product
 from adiabit.hw.stages.schedule import Schedule
 from adiabit.hw.stages.search import steps_latency
 from adiabit.hw.stages.stream import Kind, Stream
-from adiabit.hw.stages.thresholds import Thresholding
 
-BLOCK_DEPTH = 128  # words from which on a LUT-ROM takes two LUT6 or more per bit of the word
-BLOCK_BITS = 16 * 1024  # a RAMB18 holds 18 Kbit: a smaller ROM would leave most of it idle
 SHALLOW = 32  # words per bit that a LUT6 holds together with the XNOR after them, as in bnn_mvu.sv
 HLS_ROMS = {Memory.BLOCK: "bram", Memory.LUT: "lutram"}  # in the words of Vitis HLS; hard-wired weights need none
 MEMORIES = {Memory.LUT: "LUT ROM", Memory.BLOCK: "block RAM", Memory.HARDWIRED: "hard-wired"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class MatrixVector(Thresholding):
+class MatrixVector(Product):
     """The product of a matrix and each vector of the input's last axis, with or without thresholds.
 
     `weights`: (MH, MW), all -1 or +1 (*bipolar*), or small integers. The *accumulator* of a row is the popcount of
@@ -40,8 +38,6 @@ class MatrixVector(Thresholding):
     `thresholds` apply to the accumulator; with None the accumulator itself is the output.
     """
 
-    weights: Ints
-    thresholds: Ints | None = None
     memory: Memory = Memory.AUTO
     arrays: ClassVar[tuple[str, ...]] = ("weights", "thresholds", "inverted")
 
@@ -57,18 +53,7 @@ class MatrixVector(Thresholding):
         if self.memory is Memory.HARDWIRED and self.fold != 1:
             self.refuse(f"hard-wired weights need a fold of 1, not {self.fold}; use PE={mh} and SIMD={mw}")
         self._check_thresholds(mh)
-        low, high = self.accumulator_range
-        if self.thresholds is None and not self.output.holds(low, high):
-            self.refuse(f"accumulators from {low} to {high} do not fit the output {self.output}")
-
-    @property
-    def value_range(self) -> tuple[int, int]:
-        """The accumulator's range."""
-        return self.accumulator_range
-
-    @property
-    def _signed(self) -> bool:
-        return not self.xnor
+        self._check_accumulators()
 
     @cached_property
     def bipolar_weights(self) -> bool:
@@ -76,25 +61,9 @@ class MatrixVector(Thresholding):
         return bool(np.all(np.abs(self.weights) == 1))
 
     @cached_property
-    def xnor(self) -> bool:
-        """Whether the product is XNOR and popcount."""
-        return is_xnor(self.weights, self.input)
-
-    @cached_property
     def weight_bits(self) -> int:
         """Bits of one weight: 1 if bipolar, else two's complement of at least 2, because one bit means -1 or +1."""
         return 1 if self.bipolar_weights else max(2, signed_bits(int(self.weights.min()), int(self.weights.max())))
-
-    @cached_property
-    def accumulator_range(self) -> tuple[int, int]:
-        """Smallest and largest accumulator over all inputs; 0...MW for a popcount."""
-        return accumulator_range(self.weights, self.input)
-
-    @property
-    def accumulator_bits(self) -> int:
-        """Bits of the accumulator: ceil(log2(MW + 1)) for a popcount, two's complement of its range otherwise."""
-        low, high = self.accumulator_range
-        return max(1, high.bit_length()) if self.xnor else signed_bits(low, high)
 
     @property
     def pe(self) -> int:
@@ -128,8 +97,7 @@ class MatrixVector(Thresholding):
         fold = self._fold_at(folding)
         if fold == 1:
             return Memory.HARDWIRED
-        large = fold >= BLOCK_DEPTH and self.weights.size * self.weight_bits >= BLOCK_BITS
-        return Memory.BLOCK if large else Memory.LUT
+        return self._rom(fold, self.weight_bits)
 
     @property
     def resolved_memory(self) -> Memory:

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all products with constant weights share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from adiabit.hw.stages.accumulator import accumulator_range, is_xnor
+from adiabit.hw.stages.base import Memory
+from adiabit.hw.stages.integers import Ints, signed_bits
+from adiabit.hw.stages.thresholds import Thresholding
+
+BLOCK_DEPTH = 128  # words from which on a LUT-ROM takes two LUT6 or more per bit of the word
+BLOCK_BITS = 16 * 1024  # a RAMB18 holds 18 Kbit: a smaller ROM would leave most of it idle
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Product(Thresholding):
+    """Sums of inputs times weights, with or without thresholds.
+
+    `weights`: (MH, MW), of the MW inputs that a row reads. The *accumulator* of a row is the popcount of agreeing bits,
+    0...MW, if input and weights are bipolar (dot product = 2 * popcount - MW), else the dot product.
+    """
+
+    weights: Ints
+    thresholds: Ints | None = None
+
+    @cached_property
+    def xnor(self) -> bool:
+        """Whether the product is XNOR and popcount."""
+        return is_xnor(self.weights, self.input)
+
+    @cached_property
+    def accumulator_range(self) -> tuple[int, int]:
+        """Smallest and largest accumulator over all inputs; 0...MW for a popcount."""
+        return accumulator_range(self.weights, self.input)
+
+    @property
+    def value_range(self) -> tuple[int, int]:
+        """The accumulator's range."""
+        return self.accumulator_range
+
+    @property
+    def _signed(self) -> bool:
+        return not self.xnor
+
+    @property
+    def accumulator_bits(self) -> int:
+        """Bits of the accumulator: ceil(log2(MW + 1)) for a popcount, two's complement of its range otherwise."""
+        low, high = self.accumulator_range
+        return max(1, high.bit_length()) if self.xnor else signed_bits(low, high)
+
+    def _check_accumulators(self) -> None:
+        """Refuse an output that does not hold the accumulators, where there are no thresholds."""
+        low, high = self.accumulator_range
+        if self.thresholds is None and not self.output.holds(low, high):
+            self.refuse(f"accumulators from {low} to {high} do not fit the output {self.output}")
+
+    def _rom(self, fold: int, weight_bits: int) -> Memory:
+        """Where weights of so many words lie: block RAM if deep and large, else LUT-ROM."""
+        large = fold >= BLOCK_DEPTH and self.weights.size * weight_bits >= BLOCK_BITS
+        return Memory.BLOCK if large else Memory.LUT
