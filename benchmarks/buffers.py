@@ -74,7 +74,7 @@ def simulated(accelerator: Accelerator, places: Mapping[str, int]) -> tuple[str,
 def kept(name: str, accelerator: Accelerator, places: Mapping[str, int]) -> tuple[str, int | None]:
     """As :func:`simulated`, from the cache if that was done before."""
     cache = json.loads(CACHE.read_text()) if CACHE.exists() else {}
-    key = f"{name} {json.dumps(places, sort_keys=True)} {Sources().digest(simulated, ['hw/rtl'])}"
+    key = f"{name} {json.dumps(places, sort_keys=True)} {Sources().digest(simulated, ['flows/simulate', 'hw'])}"
     if key not in cache:
         cache[key] = simulated(accelerator, places)
         CACHE.parent.mkdir(exist_ok=True)
