@@ -103,7 +103,7 @@ def measured(name: str) -> Row:
 def kept(name: str) -> Row:
     """As :func:`measured`, from the cache if that was done before."""
     cache = json.loads(CACHE.read_text()) if CACHE.exists() else {}
-    key = f"{name} {FPS[name]} {Sources().digest(measured, ['hw/rtl'])}"
+    key = f"{name} {FPS[name]} {Sources().digest(measured, ['boards', 'flows', 'hw'])}"
     if key not in cache:
         cache[key] = measured(name)
         CACHE.parent.mkdir(exist_ok=True)
