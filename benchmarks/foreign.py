@@ -5,8 +5,7 @@ Usage: python benchmarks/foreign.py [NAME ...]
 Models and their calibration are those of tests/flows/finn/foreign_models.py; parameters are random, because resources
 hardly depend on them. Each is folded for a frame rate, compared at every rung up to RTL, and mapped by Yosys. FINN's
 side is its own analysis of the same graph at the same folding for the same part, without FIFOs, before place and route.
-Grouped convolutions are matrices with zeros in that graph, where FINN itself has a layer for depthwise ones (VVAU): its
-figures are left out for such networks. Results are kept in build/foreign.json; writes benchmarks/foreign.md.
+Results are kept in build/foreign.json; writes benchmarks/foreign.md.
 """
 
 from __future__ import annotations
@@ -33,7 +32,6 @@ from adiabit.flows.synthesize.stage import synthesize
 from adiabit.hw import storage
 from adiabit.hw.emit import rtl
 from adiabit.hw.estimate import estimate
-from adiabit.hw.stages import GroupedMatrixVector
 from tests.flows.finn.foreign_models import export
 
 FPS = {  # of the folding
@@ -44,7 +42,7 @@ CACHE, BOARD, FRAMES = Path("build/foreign.json"), "pynq-z2", 40
 Row = dict[str, Any]
 
 
-def finn_estimate(folder: Path, part: str) -> Row | None:
+def finn_estimate(folder: Path, part: str) -> Row:
     """FINN's LUTs, block RAMs and slowest layer, at the folding of `folding.json`."""
     with finn(folder / "finn.log"):
         from finn.analysis.fpgadataflow.exp_cycles_per_layer import exp_cycles_per_layer
@@ -86,7 +84,6 @@ def measured(name: str) -> Row:
         simulate(folders["compile"], folders["rtl"], Vectors.load(folders["compile"]), folders["simulate"])
         rungs = [*load_rungs(folders["compile"]), *load_rungs(folders["simulate"])]
         synthesize(folders["rtl"], board, folders["synthesize"])
-        grouped = any(isinstance(stage, GroupedMatrixVector) for stage in accelerator.stages)
         layers = explain(path, config, trusted=True).layers
         return {
             "xnor": sum(layer.xnor for layer in layers),
@@ -96,7 +93,7 @@ def measured(name: str) -> Row:
             "cycles": figures.load(folders["simulate"]).cycles_per_frame,
             "estimate": estimate(accelerator).resources.luts,
             "total": json.loads((folders["synthesize"] / "synthesis.json").read_text())["total"],
-            "finn": None if grouped else finn_estimate(folders["compile"], board.part),
+            "finn": finn_estimate(folders["compile"], board.part),
         }
 
 
@@ -121,8 +118,8 @@ def table(rows: dict[str, Row]) -> str:
     ]
     for name, row in rows.items():
         total, theirs = row["total"], row["finn"]
-        shown = [f"{theirs[key]:,}" if theirs else "—" for key in ("cycles", "lut", "dsp", "bram18")]
-        ratio = f"{total['lut'] / theirs['lut']:.2f}" if theirs else "—"
+        shown = [f"{theirs[key]:,}" for key in ("cycles", "lut", "dsp", "bram18")]
+        ratio = f"{total['lut'] / theirs['lut']:.2f}"
         lines.append(
             f"| {name} | {row['xnor']:,} | {row['multiply']:,} | {'equal' if row['equal'] else 'DIFFERS'}, "
             f"{row['frames']} frames | {row['cycles']:,} | {shown[0]} | {total['lut']:,} | {row['estimate']:,} "

@@ -13,10 +13,12 @@ from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.folding.fold import foldable, folding_of
 from adiabit.hw.stages import (
     Add,
+    Affine,
     Concat,
     Folding,
     Fork,
     GroupedMatrixVector,
+    Kind,
     LabelSelect,
     MatrixVector,
     Memory,
@@ -31,6 +33,7 @@ from adiabit.hw.stages import (
 
 FINN_KINDS: dict[type[Stage], str] = {
     MatrixVector: "MVAU_hls",
+    GroupedMatrixVector: "VVAU_hls",
     Threshold: "Thresholding_rtl",
     LabelSelect: "LabelSelect_hls",
     Window: "ConvolutionInputGenerator_rtl",
@@ -45,6 +48,9 @@ _FINN_NAMES: dict[str, type[Stage]] = {
     "MVAU": MatrixVector,
     "MatrixVectorActivation": MatrixVector,
     "StreamingFCLayer_Batch": MatrixVector,
+    "VVAU": GroupedMatrixVector,
+    "VectorVectorActivation": GroupedMatrixVector,
+    "Vector_Vector_Activate_Batch": GroupedMatrixVector,
     "Thresholding": Threshold,
     "Thresholding_Batch": Threshold,
     "LabelSelect": LabelSelect,
@@ -84,7 +90,8 @@ def _numbered(accelerator: Accelerator, *, pool_windows: bool) -> Nodes:
         blocks = isinstance(stage, SumPool) and stage.kernel != stage.input.shape[:2]  # else FINN's GlobalAccPool
         pools = isinstance(stage, Pool) or blocks
         own_window = pool_windows and pools and not isinstance(before, Window)
-        mine = Pool if blocks else MatrixVector if isinstance(stage, GroupedMatrixVector) else type(stage)
+        dense = isinstance(stage, GroupedMatrixVector) and not _vector_vector(stage)
+        mine = Pool if blocks else MatrixVector if dense else type(stage)
         for kind in ([Window] if own_window else []) + [mine]:
             found[kind, counts.get(kind, 0)] = stage
             counts[kind] = counts.get(kind, 0) + 1
@@ -92,21 +99,46 @@ def _numbered(accelerator: Accelerator, *, pool_windows: bool) -> Nodes:
     return found
 
 
+def _vector_vector(stage: Stage | None) -> bool:
+    """Whether FINN has this stage as a VVAU: a depthwise product, unless its outputs are signs."""
+    return (
+        isinstance(stage, GroupedMatrixVector)
+        and stage.groups == len(stage.weights)
+        and stage.inputs_of_group == 1
+        and stage.output.kind is not Kind.BIPOLAR
+    )
+
+
+def finn_nodes(accelerator: Accelerator) -> dict[str, Stage]:
+    """The stages by the names of FINN+ 1.6's nodes; scores and their label stand behind FINN's graph."""
+    numbered = _numbered(accelerator, pool_windows=True)
+    left = [LabelSelect] if any(isinstance(stage, Affine) for stage in accelerator.stages) else []
+    kinds = {kind: name for kind, name in FINN_KINDS.items() if kind not in left}
+    return {f"{kinds[kind]}_{k}": stage for (kind, k), stage in numbered.items() if kind in kinds}
+
+
 def to_finn_json(accelerator: Accelerator) -> dict[str, dict[str, Any]]:
     """FINN's folding configuration of the accelerator, for FINN+ 1.6."""
     styles = {Memory.AUTO: "auto", Memory.BLOCK: "block", Memory.LUT: "distributed", Memory.HARDWIRED: "auto"}
     document: dict[str, dict[str, Any]] = {"Defaults": {}}
     folding = folding_of(accelerator)
-    for (kind, k), stage in _numbered(accelerator, pool_windows=True).items():
-        if kind in FINN_KINDS:
-            chosen = folding[stage.name]
-            attributes: dict[str, Any] = {"SIMD" if kind in _SIMD_ONLY else "PE": stage.inputs[0].lanes}
-            if isinstance(stage, Product):
-                style = styles[stage.memory] if isinstance(stage, MatrixVector) else "auto"
-                attributes = {"PE": chosen.pe, "SIMD": chosen.simd, "ram_style": style}
-            elif kind is Window:
-                attributes["parallel_window"] = int(isinstance(stage, Window) and stage.parallel)
-            document[f"{FINN_KINDS[kind]}_{k}"] = attributes
+    for node, stage in finn_nodes(accelerator).items():
+        chosen, kind = folding[stage.name], _FINN_NAMES[node.split("_")[0]]
+        attributes: dict[str, Any] = {"SIMD" if kind in _SIMD_ONLY else "PE": stage.inputs[0].lanes}
+        if isinstance(stage, Product):
+            style = styles[stage.memory] if isinstance(stage, MatrixVector) else "auto"
+            simd = 1 if kind is GroupedMatrixVector else chosen.simd  # of a VVAU, SIMD counts pixels of the window
+            attributes = {"PE": chosen.pe, "SIMD": simd, "ram_style": style}
+        elif isinstance(stage, Window):
+            reader = accelerator.consumers.get(stage.output.name)
+            while reader is not None and reader.plumbing:
+                reader = accelerator.consumers.get(reader.outputs[0].name)
+            if reader is not None and _vector_vector(reader):  # FINN's depthwise windows have its reader's lanes
+                attributes["SIMD"] = reader.inputs[0].lanes
+            attributes["parallel_window"] = int(stage.parallel)
+        elif kind is Window:
+            attributes["parallel_window"] = 0
+        document[node] = attributes
     return document
 
 
@@ -126,10 +158,8 @@ def from_finn_json(accelerator: Accelerator, document: Mapping[str, Any]) -> dic
             else None
         )
         if stage is None or not isinstance(attributes, Mapping):
-            names = [f"{FINN_KINDS[kind]}_{k}" for kind, k in numbered if kind in FINN_KINDS]
-            raise UserError(
-                f"folding: {node!r}: no such node in this accelerator, or not an object; use one of {names}"
-            )
+            raise UserError(f"folding: {node!r}: no such node in this accelerator, or not an object; use one of "
+                            f"{list(finn_nodes(accelerator))}")  # fmt: skip
         if isinstance(stage, Pool | SumPool) and match and _FINN_NAMES[match["kind"]] is Window:
             continue  # its lanes are those of the pool
         folding[stage.name] = _of_stage(stage, _from_attributes(node, attributes), attributes)
@@ -140,6 +170,11 @@ def _of_stage(stage: Stage, found: Folding, attributes: Mapping[str, Any]) -> Fo
     """A stage's folding from FINN's values: lanes are SIMD for window generators and pads."""
     if isinstance(stage, Window) and attributes.get("parallel_window"):
         return Folding(pe=math.prod(stage.kernel) * stage.input.channels)
+    if _vector_vector(stage):
+        if found.simd != 1:
+            raise UserError(f"folding: {stage.name}: SIMD={found.simd}; a depthwise layer takes one pixel of its "
+                            "window a cycle; SIMD must be 1")  # fmt: skip
+        return Folding(pe=found.pe, simd=found.pe)
     return Folding(pe=found.simd) if isinstance(stage, _SIMD_ONLY) else found
 
 

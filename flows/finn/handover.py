@@ -16,10 +16,10 @@ from qonnx.transformation.general import GiveUniqueNodeNames
 from adiabit.boards.catalog import Board
 from adiabit.errors import UserError
 from adiabit.flows.finn.finn_setup import finn
-from adiabit.flows.finn.folding_json import to_finn_json
+from adiabit.flows.finn.folding_json import finn_nodes, to_finn_json
 from adiabit.hw import storage
 from adiabit.hw.accelerator import Accelerator
-from adiabit.hw.stages import Kind, Pad, divisors
+from adiabit.hw.stages import Affine, Kind, Pad, divisors
 from adiabit.hw.stages.thresholds import Thresholding
 
 HLS_WORDS = 1024  # most words per input vector in FINN's HLS products: SIMD >= MW / 1024
@@ -83,14 +83,15 @@ def _check_selectors(accelerator: Accelerator) -> None:
 def _folding(accelerator: Accelerator) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Our folding in FINN's form, with SIMD raised to what FINN's HLS products need, and these changes."""
     folding, changes = to_finn_json(accelerator), []
-    widths = iter([s.weights.shape[1] for s in accelerator.stages if hasattr(s, "weights")])
-    for node, attributes in folding.items():
+    for node, stage in finn_nodes(accelerator).items():
         if node.startswith("MVAU"):
-            columns = next(widths)
+            attributes, columns = folding[node], stage.inputs[0].channels
             simd = next(d for d in divisors(columns) if d >= attributes["SIMD"] and d * HLS_WORDS >= columns)
             if simd != attributes["SIMD"]:
                 changes.append(f"{node}: SIMD {attributes['SIMD']} to {simd}: FINN needs SIMD >= MW / {HLS_WORDS}")
                 attributes["SIMD"] = simd
+    if any(isinstance(stage, Affine) for stage in accelerator.stages):
+        changes.append("the sums come out: classes have factors or addends of their own, so the host ranks them")
     return folding, changes
 
 

@@ -34,6 +34,7 @@ from adiabit.hw.stages import (
     Concat,
     Fork,
     GroupedMatrixVector,
+    Ints,
     Kind,
     LabelSelect,
     MatrixVector,
@@ -85,12 +86,7 @@ def lower(streamlined: Streamlined, config: CompileConfig, network: Network) -> 
     if left is not None:
         raise UserError(f"{file}: FINN left {left.op_type} {left.name!r} among the layers; "
                         f"only {', '.join(_LOWER)} can be lowered; please report this model")  # fmt: skip
-    grouped = {
-        content(streamlined.signs[product.name][:, None] * product.weights): product
-        for product in network.products
-        if product.groups > 1
-    }
-    work = _Lowering(model, file, _host_stream(model, config), grouped)
+    work = _Lowering(model, file, _host_stream(model, config), streamlined.grouped)
     for node in in_order(model):
         _LOWER[node.op_type](work, node)
     if config.label_select and network.ranking is not None:
@@ -140,7 +136,7 @@ class _Lowering(ImageLowering):
         """A product; with thresholds, these are mapped to our accumulators."""
         read = self.plain(node)
         stream = read.stream
-        weights = self.model.get_initializer(node.input[1]).T.astype(np.int64)
+        weights = self._weights(node)
         if DataType[text(node, "weightDataType")] == DataType["BINARY"]:
             weights = 2 * weights - 1
         shape = self.shape(node)
@@ -165,6 +161,17 @@ class _Lowering(ImageLowering):
         out = Stream(name=f"{name}_out", shape=shape, bits=bits, kind=kind, lanes=1)
         self.append(node, dataclasses.replace(probe, outputs=(out,)), (factor, 0.0))
 
+    def _weights(self, node: onnx.NodeProto) -> Ints:
+        """Weights (MH, MW) of a product; those of a VVAU, (C, 1, KH, KW), with the zeros of the other channels."""
+        given: Ints = self.model.get_initializer(node.input[1]).astype(np.int64)
+        if node.op_type == "MVAU":
+            return given.T
+        channels, pixels = len(given), math.prod(given.shape[2:])
+        whole = np.zeros((channels, pixels, channels), np.int64)
+        each = np.arange(channels)
+        whole[each, :, each] = given.reshape(channels, pixels)
+        return whole.reshape(channels, -1)
+
     def scores(self, tensor: str, ranking: Ranking) -> None:
         """Scores of what FINN's output holds, and the label."""
         read = self.reads[tensor]
@@ -179,7 +186,7 @@ class _Lowering(ImageLowering):
         self._select(out)
 
     def _grouped(self, node: onnx.NodeProto, read: Read, probe: MatrixVector, product: Product) -> None:
-        """A grouped product, which FINN has as a matrix with zeros; its sums are those of -1 and +1 there."""
+        """A grouped product, which FINN has as a VVAU or a matrix with zeros; its sums are those of -1 and +1 there."""
         assert product.filter is not None  # noqa: S101  # a dense layer has no groups
         own = dataclasses.replace(product, weights=probe.weights).own
         bare = dataclasses.replace(probe.output, lanes=1)
@@ -271,6 +278,7 @@ class _Lowering(ImageLowering):
 _LOWER: dict[str, Callable[[_Lowering, onnx.NodeProto], None]] = {
     "Thresholding": _Lowering.threshold,
     "MVAU": _Lowering.matrix_vector,
+    "VVAU": _Lowering.matrix_vector,
     "LabelSelect": _Lowering.label_select,
     "ConvolutionInputGenerator": _Lowering.window,
     "Pool": _Lowering.pool,

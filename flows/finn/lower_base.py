@@ -100,11 +100,6 @@ def text(node: onnx.NodeProto, name: str) -> str:
     return str(get_by_name(node.attribute, name).s.decode())
 
 
-def number(node: onnx.NodeProto, name: str) -> int:
-    """An attribute that is a number."""
-    return int(get_by_name(node.attribute, name).i)
-
-
 def pair(node: onnx.NodeProto, name: str) -> tuple[int, int]:
     """An attribute that is two numbers."""
     first, second = get_by_name(node.attribute, name).ints

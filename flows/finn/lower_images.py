@@ -8,7 +8,7 @@ import dataclasses
 import onnx
 from qonnx.util.basic import get_by_name
 
-from adiabit.flows.finn.lower_base import Lowering, Read, number, pair, text
+from adiabit.flows.finn.lower_base import Lowering, Read, pair, text
 from adiabit.hw.stages import Kind, Pad, Pool, Stream, SumPool, Window, integer_type
 
 
@@ -18,7 +18,7 @@ class ImageLowering(Lowering):
     def window(self, node: onnx.NodeProto) -> None:
         """A window generator; one for a pool belongs to the pool, which makes its own if necessary."""
         read = self.plain(node)
-        if number(node, "depthwise"):
+        if self.model.find_consumer(node.output[0]).op_type == "Pool":
             self.reads[node.output[0]] = read
             return
         kernel, stride = pair(node, "ConvKernelDim"), pair(node, "Stride")

@@ -70,6 +70,10 @@ def _run(model: ModelWrapper, frames: Array, keep: Collection[str] | None) -> di
             context[name] = _windows(model, node, context[data])
         elif node.op_type == "DuplicateStreams":
             context.update(dict.fromkeys(node.output, context[data]))
+        elif node.op_type == "VVAU":  # it takes one image, so the rows of all frames are one
+            image = {**context, data: context[data].reshape(1, -1, *context[data].shape[2:])}
+            execute_node(node, image, model.graph, model.get_opset_imports()[""])
+            context[name] = image[name].reshape(model.get_tensor_shape(name))
         else:
             context[name] = np.empty(model.get_tensor_shape(name), np.float32)
             execute_node(node, context, model.graph, model.get_opset_imports()[""])

@@ -6,6 +6,7 @@ Call inside :func:`adiabit.flows.finn.finn_setup.finn`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,7 @@ from adiabit.flows.finn.xnor import to_xnor
 from adiabit.flows.frontend import thresholds
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.frontend.levels import levels_of
-from adiabit.flows.frontend.network import Activation, Network
+from adiabit.flows.frontend.network import Activation, Network, Product
 from adiabit.hw.stages import Ints
 
 FINN = "finn.custom_op.fpgadataflow"
@@ -44,6 +45,7 @@ class Streamlined:
     model: ModelWrapper  # hardware nodes, then the nodes that stay on the host
     tensors: dict[str, str]  # by node; of products and moves, FINN may have renamed it
     signs: dict[str, Ints]  # by product, (MH,) of -1 and +1
+    grouped: dict[Content, Product]  # products of grouped convolutions, by their weights in the graph
 
 
 def input_type(config: CompileConfig) -> str:
@@ -78,6 +80,9 @@ def streamline(network: Network, config: CompileConfig) -> Streamlined:
     for step in (AbsorbScalarMulAddIntoTopK(), InferDataTypes(), RoundAndClipThresholds()):
         model = model.transform(step)
     _mark_channels_last(model)
+    signs = {product.name: given.signs[product.name] for product in network.products}
+    grouped = {content(signs[p.name][:, None] * p.weights): p for p in network.products if p.groups > 1}
+    _mark_depthwise(model, grouped)
     products, others = _to_hardware()
     for step in products:
         model = model.transform(step)
@@ -85,8 +90,7 @@ def streamline(network: Network, config: CompileConfig) -> Streamlined:
     for step in others:
         model = model.transform(step)
     _sum_exactly(model)
-    signs = {product.name: given.signs[product.name] for product in network.products}
-    return Streamlined(model=_tidy(model), tensors=given.tensors, signs=signs)
+    return Streamlined(model=_tidy(model), tensors=given.tensors, signs=signs, grouped=grouped)
 
 
 def _absorbed(model: ModelWrapper) -> ModelWrapper:
@@ -141,8 +145,13 @@ def _to_hardware() -> tuple[list[Transformation], list[Transformation]]:
         InferQuantizedMatrixVectorActivation,
     )
     from finn.transformation.fpgadataflow.convert_to_hw.thresholding import InferThresholdingLayer
+    from finn.transformation.fpgadataflow.convert_to_hw.vector_vector_activation import InferVectorVectorActivation
 
-    products = [InferBinaryMatrixVectorActivation(), InferQuantizedMatrixVectorActivation()]
+    products = [
+        InferVectorVectorActivation(),
+        InferBinaryMatrixVectorActivation(),
+        InferQuantizedMatrixVectorActivation(),
+    ]
     others = [
         InferThresholdingLayer(),
         InferFMPadding(),
@@ -169,6 +178,22 @@ def _full_products(model: ModelWrapper) -> None:
         kept = [p for p in annotation.quant_parameter_tensor_names if p.key != "tensor_sparsity"]
         del annotation.quant_parameter_tensor_names[:]
         annotation.quant_parameter_tensor_names.extend(kept)
+
+
+def _mark_depthwise(model: ModelWrapper, grouped: Mapping[Content, Product]) -> None:
+    """Mark depthwise products as QONNX's lowering would, so that FINN makes its VVAU of them.
+
+    Those before a sign stay matrices with zeros: InferVectorVectorActivation refuses its scale of 2.
+    """
+    for node in model.get_nodes_by_op_type("MatMul"):
+        product = grouped.get(content(model.get_initializer(node.input[1]).T))
+        readers = model.find_consumers(node.output[0]) or []
+        sign = any(
+            n.op_type == "MultiThreshold" and model.get_tensor_datatype(n.output[0]).bitwidth() == 1 for n in readers
+        )
+        if product is not None and product.filter is not None and product.depthwise and not sign:
+            model.set_tensor_sparsity(node.input[1], {"dw": {"kernel_shape": list(product.filter.kernel)}})
+            getCustomOp(model.find_producer(node.input[0])).set_nodeattr("depthwise", 1)
 
 
 def _guard_end(model: ModelWrapper) -> None:

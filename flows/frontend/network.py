@@ -98,6 +98,13 @@ class Product(Node):
         return split[np.arange(rows), :, group].reshape(rows, -1)
 
     @property
+    def depthwise(self) -> bool:
+        """Whether each channel of the input has one row of weights."""
+        if self.filter is None or self.groups == 1:
+            return False
+        return self.own.shape == (self.groups, math.prod(self.filter.kernel))
+
+    @property
     def bipolar(self) -> bool:
         """Whether all weights are -1 or +1."""
         return bool(np.all(np.abs(self.own) == 1))

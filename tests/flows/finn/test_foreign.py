@@ -6,15 +6,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
+from adiabit.boards import catalog
+from adiabit.errors import UserError
+from adiabit.flows.finn.folding_json import from_finn_json, to_finn_json
+from adiabit.flows.finn.handover import hand_over
 from adiabit.flows.finn.stage import compile_model
 from adiabit.flows.frontend.config import CompileConfig, FoldConfig
 from adiabit.flows.ladder import Vectors, load_rungs
 from adiabit.hw import storage
 from adiabit.hw.accelerator import Accelerator
-from adiabit.hw.stages import Affine, LabelSelect, MatrixVector
+from adiabit.hw.folding.fold import apply, folding_of
+from adiabit.hw.stages import Affine, Folding, GroupedMatrixVector, LabelSelect, MatrixVector
 from tests.flows.finn.foreign_models import MODELS, export, export_channels_last, export_finn, export_qdq, write
 from tests.flows.finn.foreign_networks import networks
 from tests.flows.finn.test_residual import simulated
@@ -82,6 +88,38 @@ def test_channels_last(name: str, input_last: bool, tmp_path: Path) -> None:
     first = compiled(name, tmp_path / "first")
     last = of_file(export_channels_last(name, tmp_path / "last" / "net.onnx", input_last=input_last))
     assert last == first
+
+
+def test_depthwise_products_are_finns_vvau(tmp_path: Path) -> None:
+    accelerator = compiled("separable", tmp_path / "net")
+    depthwise = [s for s in accelerator.stages if isinstance(s, GroupedMatrixVector)]
+    kinds = [node.op_type for node in onnx.load(tmp_path / "net" / "dataflow.onnx").graph.node]
+    assert kinds.count("VVAU") == len(depthwise) > 0
+    assert kinds.count("MVAU") == sum(isinstance(s, MatrixVector) for s in accelerator.stages)
+
+    window = accelerator.producers[depthwise[0].input.name]
+    folded = apply(accelerator, {depthwise[0].name: Folding(pe=4, simd=4), window.name: Folding(pe=2)})
+    document = to_finn_json(folded)
+    assert document["VVAU_hls_0"] == {"PE": 4, "SIMD": 1, "ram_style": "auto"}
+    assert document["ConvolutionInputGenerator_rtl_1"]["SIMD"] == 4  # FINN's depthwise windows
+    assert folding_of(apply(accelerator, from_finn_json(accelerator, document)))[depthwise[0].name] == Folding(
+        pe=4, simd=4
+    )
+    with pytest.raises(UserError, match=r"folding: \w+: SIMD=3; a depthwise layer takes one pixel"):
+        from_finn_json(accelerator, {"VVAU_hls_0": {"PE": 4, "SIMD": 3}})
+
+    (change,) = hand_over(tmp_path / "net", catalog.load("pynq-z2"), 100.0, tmp_path / "finn")
+    assert change == "the sums come out: classes have factors or addends of their own, so the host ranks them"
+    assert (tmp_path / "finn" / "sources" / "VVAU_hls_0").is_dir()
+
+
+def test_depthwise_products_before_signs_are_matrices_in_finns_graph(tmp_path: Path) -> None:
+    accelerator = compiled("binary_grouped", tmp_path / "net")
+    assert sum(isinstance(s, GroupedMatrixVector) for s in accelerator.stages) == 3
+    kinds = [node.op_type for node in onnx.load(tmp_path / "net" / "dataflow.onnx").graph.node]
+    assert kinds.count("MVAU") == 4
+    assert "VVAU" not in kinds
+    assert "MVAU_hls_3" in to_finn_json(accelerator)
 
 
 def test_finn_onnx(tmp_path: Path) -> None:
