@@ -193,7 +193,9 @@ def _mark_depthwise(model: ModelWrapper, grouped: Mapping[Content, Product]) -> 
         )
         if product is not None and product.filter is not None and product.depthwise and not sign:
             model.set_tensor_sparsity(node.input[1], {"dw": {"kernel_shape": list(product.filter.kernel)}})
-            getCustomOp(model.find_producer(node.input[0])).set_nodeattr("depthwise", 1)
+            window = model.find_producer(node.input[0])
+            if window is not None and window.op_type == "Im2Col":  # one pixel needs none
+                getCustomOp(window).set_nodeattr("depthwise", 1)
 
 
 def _guard_end(model: ModelWrapper) -> None:

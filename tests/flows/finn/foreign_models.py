@@ -77,6 +77,15 @@ def grouped(bits: int = 4) -> nn.Sequential:
     )  # fmt: skip
 
 
+def scaled_channels() -> nn.Sequential:
+    """A depthwise convolution of single pixels."""
+    return nn.Sequential(
+        qnn.QuantIdentity(bit_width=4), qnn.QuantConv2d(3, 3, 1, groups=3, bias=False, weight_bit_width=4),
+        nn.BatchNorm2d(3), qnn.QuantReLU(bit_width=4),
+        qnn.QuantConv2d(3, 4, 1, bias=False, weight_bit_width=4), nn.AvgPool2d(6), nn.Flatten(),
+    )  # fmt: skip
+
+
 def binary_grouped() -> nn.Sequential:
     """Depthwise and grouped convolutions of signs and 1-bit weights, one of them at the end."""
     signs, bits = {"act_quant": SignedBinaryActPerTensorConst}, {"weight_quant": SignedBinaryWeightPerTensorConst}
@@ -192,6 +201,7 @@ MODELS: dict[str, tuple[Shape, Callable[[], nn.Module]]] = {
     "jets": ((16,), jets),
     "separable": ((3, 32, 32), separable),
     "grouped": ((2, 8, 8), grouped),
+    "scaled_channels": ((3, 6, 6), scaled_channels),
     "binary_grouped": ((2, 8, 8), binary_grouped),
     "audio": ((4, 16), audio),
     "bias": ((16,), lambda: binary_with_ends(nn.Identity())),

@@ -113,6 +113,13 @@ def test_depthwise_products_are_finns_vvau(tmp_path: Path) -> None:
     assert (tmp_path / "finn" / "sources" / "VVAU_hls_0").is_dir()
 
 
+def test_depthwise_products_of_one_pixel_are_finns_vvau_without_windows(tmp_path: Path) -> None:
+    accelerator = compiled("scaled_channels", tmp_path / "net")
+    kinds = [node.op_type for node in onnx.load(tmp_path / "net" / "dataflow.onnx").graph.node]
+    assert kinds.count("VVAU") == sum(isinstance(s, GroupedMatrixVector) for s in accelerator.stages) == 1
+    assert "ConvolutionInputGenerator" not in kinds
+
+
 def test_depthwise_products_before_signs_are_matrices_in_finns_graph(tmp_path: Path) -> None:
     accelerator = compiled("binary_grouped", tmp_path / "net")
     assert sum(isinstance(s, GroupedMatrixVector) for s in accelerator.stages) == 3
