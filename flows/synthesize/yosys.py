@@ -21,10 +21,18 @@ from typing import Any
 import pyosys
 from pyosys import libyosys as ys
 
+from adiabit.flows.synthesize.pairs import paired
+
 ULTRASCALE = (  # the options that synth_xilinx passes to memory_libmap, except the LUT-RAM library
     "-lib +/xilinx/brams_xc4v.txt -lib +/xilinx/urams.txt -D HAS_SIZE_36 -D HAS_MIXWIDTH_SDP -D HAS_ADDRCE "
     "-logic-cost-rom 0.015625"
 )
+STUBS = """(* blackbox *)
+module CARRY4 (
+  output logic [3:0] CO, O, input logic CI, CYINIT, input logic [3:0] DI, S
+);
+endmodule
+"""
 GLUE = "bnn_last"  # an instance in the top that is not a stage: it generates TLAST
 
 
@@ -32,9 +40,15 @@ def main(job_file: str, result_file: str) -> None:
     """Run the job and write its result."""
     job = json.loads(Path(job_file).read_text())
     design = ys.Design()
-    ys.run_pass(f"read_slang --keep-hierarchy --top {job['top']} {' '.join(job['sources'])}", design)
+    sources = " ".join(job["sources"])
+    if job["family"].startswith("xc"):
+        Path("xilinx_stubs.sv").write_text(STUBS)
+        sources = f"-D BNN_XILINX=1 {sources} xilinx_stubs.sv"
+    ys.run_pass(f"read_slang --keep-hierarchy --top {job['top']} {sources}", design)
     instances = _keep_instances(design)
     _synthesize(job["family"], job["top"], design)
+    if job["family"].startswith("xc"):
+        design = _paired(design, job["top"])
     stat = json.loads(_tee("stat -json", design))
     modules = {name.removeprefix("\\"): module["num_cells_by_type"] for name, module in stat["modules"].items()}
     whole = _expand(modules, job["top"])
@@ -73,6 +87,21 @@ def _synthesize(family: str, top: str, design: Any) -> None:
     for cells in ("lutrams_xc5v", "brams_xcu", "urams"):
         ys.run_pass(f"techmap -map +/xilinx/{cells}_map.v", design)
     ys.run_pass(f"synth_xilinx {options} -run map_ffram:", design)
+
+
+def _paired(design: Any, top: str) -> Any:
+    """The design with pairs of small LUTs in one."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "netlist.json"
+        ys.run_pass(f"write_json {path}", design)
+        netlist = json.loads(path.read_text())
+        for module in netlist["modules"].values():
+            module["cells"] = paired(module["cells"])
+        path.write_text(json.dumps(netlist))
+        made = ys.Design()
+        ys.run_pass(f"read_json {path}", made)
+        ys.run_pass(f"hierarchy -top {top}", made)
+        return made
 
 
 def _keep_instances(design: Any) -> dict[str, str]:

@@ -58,12 +58,12 @@ module bnn_mvu #(
   localparam bit Wide   = WeightWidth > 1;
   localparam string AccKind = Xnor ? "unsigned" : "signed";
 
-  // A LUT6 holds a ROM of up to 32 words and the XNOR after it. In that case the XNOR is registered instead of the ROM.
-  localparam bit Shallow    = Memory == "lut" && Fold <= 32;
-  localparam bit Registered = Wide || (Xnor && Shallow);
-  localparam int unsigned RomLatency = Memory == "block" ? 2 : Memory == "lut" && !(Xnor && Shallow) ? 1 : 0;
+  // A LUT6 holds a ROM of up to 32 words and the XNOR after it, and counters of seven bits take few LUTs more.
+  localparam bit Shallow = Xnor && (Memory == "hardwired" || Memory == "lut" && Fold <= 32);
+  localparam int unsigned RomLatency = Memory == "block" ? 2 : Memory == "lut" && !Shallow ? 1 : 0;
   localparam int unsigned TermWidth  = Wide ? WeightWidth + InWidth : InWidth;
-  localparam int unsigned SumLatency = RomLatency + (Registered ? 1 : 0) + bnn_pkg::sum_latency(Simd, TermWidth);
+  localparam int unsigned SumLatency = RomLatency + (Wide ? 1 : 0)
+      + (Shallow ? bnn_pkg::popcount_latency(Simd) : bnn_pkg::sum_latency(Simd, TermWidth));
   localparam int unsigned AccLatency = SumLatency + (Words > 1 ? 1 : 0) + (Masked ? 1 : 0);
   localparam int unsigned Latency    = AccLatency + (Steps > 0 ? bnn_pkg::steps_latency(Steps) : 0);
   // Width of the sum before the accumulator: exact for a popcount, otherwise the accumulator's.
@@ -121,20 +121,8 @@ module bnn_mvu #(
     .data_o({sum_valid, sum_first, sum_last})
   );
 
-  // The weights, and the word delayed by as much.
-  logic [Pe-1:0][Simd*WeightWidth-1:0] weights;
+  // The word as late as its weights are read.
   logic [Simd*InWidth-1:0] delayed;
-
-  bnn_rom #(
-    .Width  (Pe * Simd * WeightWidth),
-    .Depth  (Fold),
-    .Latency(RomLatency),
-    .File   (WeightFile)
-  ) u_weights (
-    .clk_i,
-    .addr_i(addr_q),
-    .data_o(weights)
-  );
 
   bnn_delay #(
     .Width (Simd * InWidth),
@@ -146,6 +134,73 @@ module bnn_mvu #(
     .data_i(word),
     .data_o(delayed)
   );
+
+  // The sum of each row's products.
+  logic [Pe-1:0][SumWidth-1:0] sums;
+
+  if (Shallow) begin : gen_shallow
+    logic [Pe-1:0][Simd-1:0] terms;
+    if (Fold > 1) begin : gen_rom
+      bnn_xnor_rom #(
+        .Simd (Simd),
+        .Pe   (Pe),
+        .Depth(Fold),
+        .File (WeightFile)
+      ) u_terms (
+        .addr_i(addr_q),
+        .data_i(delayed),
+        .term_o(terms)
+      );
+    end else begin : gen_constant
+      logic [Pe-1:0][Simd-1:0] weights;
+      bnn_rom #(
+        .Width(Pe * Simd),
+        .Depth(1),
+        .File (WeightFile)
+      ) u_weights (
+        .clk_i,
+        .addr_i(addr_q),
+        .data_o(weights)
+      );
+      assign terms = {Pe{delayed}} ~^ weights;
+    end
+    for (genvar p = 0; p < Pe; p++) begin : gen_row
+      bnn_popcount #(
+        .Bits(Simd)
+      ) u_popcount (
+        .clk_i,
+        .data_i(terms[p]),
+        .data_o(sums[p])
+      );
+    end
+  end else begin : gen_products
+    logic [Pe-1:0][Simd*WeightWidth-1:0] weights;
+    bnn_rom #(
+      .Width  (Pe * Simd * WeightWidth),
+      .Depth  (Fold),
+      .Latency(RomLatency),
+      .File   (WeightFile)
+    ) u_weights (
+      .clk_i,
+      .addr_i(addr_q),
+      .data_o(weights)
+    );
+    for (genvar p = 0; p < Pe; p++) begin : gen_row
+      bnn_products #(
+        .Simd       (Simd),
+        .InWidth    (InWidth),
+        .InKind     (InKind),
+        .WeightWidth(WeightWidth),
+        .OutWidth   (SumWidth),
+        .Registered (1'b0)
+      ) u_products (
+        .clk_i,
+        .data_i  (delayed),
+        .weight_i(weights[p]),
+        .data_o  (sums[p])
+      );
+    end
+  end
 
   // Masked products also need the sum of all elements, once for all rows: dot product = 2 * masked sum - sum.
   logic [AccWidth-1:0] all;
@@ -192,21 +247,7 @@ module bnn_mvu #(
   logic [Pe-1:0][AccWidth-1:0] acc;
 
   for (genvar p = 0; p < Pe; p++) begin : gen_row
-    logic [SumWidth-1:0] sum;
     logic [AccWidth-1:0] total;
-    bnn_products #(
-      .Simd       (Simd),
-      .InWidth    (InWidth),
-      .InKind     (InKind),
-      .WeightWidth(WeightWidth),
-      .OutWidth   (SumWidth),
-      .Registered (Registered)
-    ) u_products (
-      .clk_i,
-      .data_i  (delayed),
-      .weight_i(weights[p]),
-      .data_o  (sum)
-    );
     bnn_accumulate #(
       .Words   (Words),
       .InWidth (SumWidth),
@@ -215,7 +256,7 @@ module bnn_mvu #(
       .clk_i,
       .valid_i(sum_valid),
       .first_i(sum_first),
-      .data_i (sum),
+      .data_i (sums[p]),
       .data_o (total)
     );
     if (Masked) begin : gen_masked

@@ -18,6 +18,74 @@ package bnn_pkg;
     return levels;
   endfunction
 
+  // A popcount in progress: how many bits there are of each weight, 1, 2, 4...
+  localparam int unsigned MostColumns = 16;
+  typedef logic [MostColumns-1:0][15:0] heights_t;
+
+  /// Bits of the weights below column `end_column`.
+  function automatic int unsigned total(heights_t heights, int unsigned end_column);
+    total = 0;
+    for (int unsigned w = 0; w < end_column; w++) total += 32'(heights[w]);
+  endfunction
+
+  /// Bits of the weight that has most.
+  function automatic int unsigned tallest(heights_t heights);
+    tallest = 0;
+    for (int unsigned w = 0; w < MostColumns; w++) if (32'(heights[w]) > tallest) tallest = 32'(heights[w]);
+  endfunction
+
+  /// Bits that a counter takes: seven, or three where no weight has six.
+  function automatic int unsigned share(heights_t heights);
+    return tallest(heights) > 5 ? 7 : 3;
+  endfunction
+
+  /// Counters of a column: one of seven takes six bits, too.
+  function automatic int unsigned counters(heights_t heights, int unsigned column);
+    return share(heights) == 7 ? (32'(heights[column]) + 1) / 7 : 32'(heights[column]) / 3;
+  endfunction
+
+  /// Bits of a column that no counter takes.
+  function automatic int unsigned left_over(heights_t heights, int unsigned column);
+    int unsigned taken;
+    taken = counters(heights, column) * share(heights);
+    return taken < 32'(heights[column]) ? 32'(heights[column]) - taken : 0;
+  endfunction
+
+  /// The heights after a level of counters, of a sum of `width` bits.
+  function automatic heights_t compressed(heights_t heights, int unsigned width);
+    compressed = '0;
+    for (int unsigned w = 0; w < width; w++) begin
+      compressed[w] = 16'(left_over(heights, w) + counters(heights, w));
+      if (w > 0) compressed[w] += 16'(counters(heights, w - 1));
+      if (w > 1 && share(heights) == 7) compressed[w] += 16'(counters(heights, w - 2));
+    end
+  endfunction
+
+  /// Where the bits from the counters `below` columns lower begin, after a level.
+  function automatic int unsigned place(heights_t heights, int unsigned width, int unsigned column, int unsigned below);
+    place = total(compressed(heights, width), column) + left_over(heights, column) + counters(heights, column);
+    if (below == 2) place += counters(heights, column - 1);
+  endfunction
+
+  /// Latency of a `bnn_popcount`: that of the slower structure.
+  function automatic int unsigned popcount_latency(int unsigned bits);
+    int unsigned counted, added;
+    counted = compressor_latency(bits);
+    added   = sum_latency(bits, 1);
+    return counted > added ? counted : added;
+  endfunction
+
+  /// Latency of a `bnn_compressor` of bits of one weight: a cycle for each level of counters, and one for the adder.
+  function automatic int unsigned compressor_latency(int unsigned bits);
+    heights_t heights;
+    heights            = heights_t'(bits);
+    compressor_latency = bits > 1 ? 1 : 0;
+    while (tallest(heights) > 3) begin
+      heights            = compressed(heights, $clog2(bits + 1));
+      compressor_latency = compressor_latency + 1;
+    end
+  endfunction
+
   /// Terms of `width` bits per node.
   function automatic int unsigned node_terms(int unsigned width);
     return width == 1 ? Leaf : Radix;

@@ -31,49 +31,51 @@ class Resources:
 
 
 LUTS = {  # 6-input LUTs for one unit of each term; fitted by benchmarks/estimate.py to Yosys (xc7)
-    "xnor": 1.682,  # a synapse: XNOR and its share of the popcount
-    "wired": 0.712,  # a synapse with a constant weight
-    "mask": 1.181,  # a bit of an element, times a 1-bit weight
-    "multiply": 2.057,  # a bit by a bit of a product
-    "accumulate": 0.155,  # a bit of an accumulator
-    "compare": 0.486,  # a bit of a comparison with a threshold
-    "rom": 0.689,  # 64 bits of a ROM in LUTs
-    "search": 0.023,  # a bit of a level of a binary search
-    "tree": 1.552,  # 64 bits of a level's ROM in LUTs, with its comparison
-    "buffer": 2.307,  # a bit of the replay buffer, 32 words deep
-    "fifo": 1.636,  # a bit of a stage's output FIFO
-    "shift": 0.549,  # a bit of the wide side of a converter to fewer lanes
-    "ring": 0.324,  # 64 bits of a RAM in LUTs
-    "queue": 1.059,  # a bit of a beat in a FIFO
-    "pointer": 7.411,  # a bit of the index of a place in a FIFO
-    "raster": 32.642,  # control of a pad, pool, sum or parallel window
-    "window": 82.932,  # control of a serial window
-    "label": 1.269,  # a bit of value or index in a comparison of two classes
-    "product": 60.856,  # control of a matrix-vector stage
-    "stage": 25.309,  # control of any other stage
-    "fork": 1.847,  # an output of a fork
+    "xnor": 0.93,  # a synapse: XNOR and its share of the popcount
+    "shallow": 1.018,  # a synapse whose weights share a LUT6 with the XNOR
+    "wired": 0.456,  # a synapse with a constant weight
+    "mask": 1.007,  # a bit of an element, times a 1-bit weight
+    "multiply": 1.456,  # a bit by a bit of a product
+    "accumulate": 1.88,  # a bit of an accumulator
+    "compare": 0.321,  # a bit of a comparison with a threshold
+    "rom": 0.605,  # 64 bits of a ROM in LUTs
+    "search": 0.0,  # a bit of a level of a binary search
+    "tree": 1.393,  # 64 bits of a level's ROM in LUTs, with its comparison
+    "buffer": 2.023,  # a bit of the replay buffer, 32 words deep
+    "fifo": 1.23,  # a bit of a stage's output FIFO
+    "shift": 0.725,  # a bit of the wide side of a converter to fewer lanes
+    "ring": 0.453,  # 64 bits of a RAM in LUTs
+    "queue": 1.041,  # a bit of a beat in a FIFO
+    "pointer": 6.406,  # a bit of the index of a place in a FIFO
+    "raster": 26.394,  # control of a pad, pool, sum or parallel window
+    "window": 73.444,  # control of a serial window
+    "label": 1.313,  # a bit of value or index in a comparison of two classes
+    "product": 43.267,  # control of a matrix-vector stage
+    "stage": 13.238,  # control of any other stage
+    "fork": 1.343,  # an output of a fork
 }
 FFS = {  # flip-flops for one unit of each term; fitted likewise
-    "xnor": 1.815,
-    "wired": 0.786,
-    "mask": 0.527,
-    "multiply": 1.827,
-    "accumulate": 2.109,
-    "compare": 0.091,
-    "search": 2.912,
-    "tree": 0.372,
-    "buffer": 3.902,
-    "fifo": 1.614,
-    "wide": 0.856,  # a bit of the wide side of a converter, or of any other register a beat wide
-    "ring": 0.367,
-    "queue": 0.93,
-    "pointer": 3.908,
-    "raster": 20.691,
-    "window": 59.325,
-    "label": 1.145,
-    "product": 52.598,
-    "stage": 23.584,
-    "fork": 1.748,
+    "xnor": 1.388,
+    "shallow": 0.591,
+    "wired": 1.145,
+    "mask": 0.336,
+    "multiply": 1.763,
+    "accumulate": 3.21,
+    "compare": 0.089,
+    "search": 3.046,
+    "tree": 0.385,
+    "buffer": 3.712,
+    "fifo": 1.785,
+    "wide": 0.973,  # a bit of the wide side of a converter, or of any other register a beat wide
+    "ring": 0.207,
+    "queue": 0.942,
+    "pointer": 3.995,
+    "raster": 19.38,
+    "window": 60.322,
+    "label": 1.302,
+    "product": 46.578,
+    "stage": 12.755,
+    "fork": 1.142,
 }
 
 

@@ -17,7 +17,7 @@ from adiabit.hw.stages.accumulator import accumulators
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Lanes, Memory, Parameter
 from adiabit.hw.stages.cost import Terms, block_rams, rom_luts, summed
 from adiabit.hw.stages.integers import Array, Ints, divisors, signed_bits
-from adiabit.hw.stages.matrix_vector_timing import Timing, sum_latency
+from adiabit.hw.stages.matrix_vector_timing import Timing, popcount_latency, sum_latency
 from adiabit.hw.stages.memory_file import memory_file, rom, rom_words
 from adiabit.hw.stages.product import Product
 from adiabit.hw.stages.schedule import Schedule
@@ -186,11 +186,12 @@ class MatrixVector(Product):
     def _latency(self) -> int:
         """Cycles from the last word of a vector to its result, as in bnn_mvu.sv."""
         memory, wide = self.resolved_memory, self.weight_bits > 1
-        shallow = self.xnor and memory is Memory.LUT and self.fold <= SHALLOW
+        lut = memory is Memory.LUT and self.fold <= SHALLOW
+        shallow = self.xnor and (lut or memory is Memory.HARDWIRED)
         read = 2 if memory is Memory.BLOCK else int(memory is Memory.LUT and not shallow)
         masked = self.weight_bits == 1 and self.input.kind is not Kind.BIPOLAR
         width = self.weight_bits + self.input.bits if wide else self.input.bits
-        total = read + int(wide or shallow) + sum_latency(self.simd, width)
+        total = read + int(wide) + (popcount_latency(self.simd) if shallow else sum_latency(self.simd, width))
         total += int(self.input.words > 1) + int(masked)
         return total + steps_latency(self.steps)
 
@@ -199,7 +200,8 @@ class MatrixVector(Product):
         memory, synapses = self.memory_at(folding), folding.pe * folding.simd
         rows, columns = len(self.weights) // folding.pe, self.weights.shape[1] // folding.simd
         if self.xnor:
-            work = {"wired" if memory is Memory.HARDWIRED else "xnor": synapses}
+            kinds = {Memory.HARDWIRED: "wired", Memory.LUT: "shallow" if rows * columns <= SHALLOW else "xnor"}
+            work = {kinds.get(memory, "xnor"): synapses}
         elif self.weight_bits == 1:
             work = {"mask": synapses * self.input.bits}
         else:
@@ -207,7 +209,8 @@ class MatrixVector(Product):
         return summed(self._threshold_terms(folding.pe, self.accumulator_bits, rows), {
             **work,
             "accumulate": folding.pe * self.accumulator_bits if columns > 1 else 0,
-            "rom": rom_luts(synapses * self.weight_bits, rows * columns) if memory is Memory.LUT else 0,
+            "rom": 0 if "shallow" in work or memory is not Memory.LUT
+            else rom_luts(synapses * self.weight_bits, rows * columns),
             "buffer": folding.simd * self.input.bits * math.ceil(columns / 32) if rows > 1 else 0,
             "fifo": folding.pe * self.output.bits,
             "product": 1,

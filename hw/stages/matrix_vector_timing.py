@@ -14,6 +14,7 @@ from adiabit.hw.stages.integers import Ints
 from adiabit.hw.stages.schedule import Emission, Intake, Schedule, Wait
 
 LEAF, RADIX = 6, 3  # terms that a node of the adder tree sums, as in bnn_pkg.sv
+COUNTED = 7  # bits of a counter, as in bnn_count.sv
 
 
 def sum_latency(terms: int, width: int) -> int:
@@ -23,6 +24,22 @@ def sum_latency(terms: int, width: int) -> int:
         terms = -(-terms // (LEAF if width == 1 and levels == 0 else RADIX))
         levels += 1
     return levels
+
+
+def popcount_latency(bits: int) -> int:
+    """Cycles of a `bnn_popcount`: those of its slower structure, levels of counters and an adder, or an adder tree."""
+    heights, cycles = [bits], int(bits > 1)
+    while max(heights) > 3:
+        share = COUNTED if max(heights) > COUNTED - 2 else 3
+        counters = [(height + 1) // 7 if share == COUNTED else height // 3 for height in heights]
+        made = [max(0, height - share * count) + count for height, count in zip(heights, counters, strict=True)]
+        made = (made + [0] * bits.bit_length())[: bits.bit_length()]
+        for w, count in enumerate(counters):
+            for above in (1, 2)[: 1 + (share == COUNTED)]:
+                if w + above < len(made):
+                    made[w + above] += count
+        heights, cycles = made, cycles + 1
+    return max(cycles, sum_latency(bits, 1))
 
 
 @dataclass(frozen=True, kw_only=True)

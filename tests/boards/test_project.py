@@ -99,6 +99,14 @@ def test_the_stub_finds_a_fault(fault: str, tmp_path: Path) -> None:
     assert told in done.stderr
 
 
+def test_modules_with_cells_of_xilinx_parts_have_them(tmp_path: Path) -> None:
+    rtl = written(conv(), "pynq-z2", tmp_path / "project") / "rtl"
+    begin = "`ifndef VERILATOR\n`define BNN_XILINX\n`endif\n// SPDX"
+    found = {path.name for path in rtl.glob("*.sv") if path.read_text().startswith(begin)}
+    assert found == {"bnn_count.sv", "bnn_popcount.sv"}
+    assert found == {path.name for path in rtl.glob("*.sv") if "BNN_XILINX" in path.read_text()}
+
+
 def test_the_project_is_self_contained(tmp_path: Path) -> None:
     folder = written(conv(), "zcu104", tmp_path / "project")
     moved = tmp_path / "elsewhere" / "on another machine"

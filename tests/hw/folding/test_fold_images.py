@@ -104,7 +104,7 @@ def test_a_window_takes_a_divisor_of_the_channels_or_itself() -> None:
 def test_finns_json_goes_out_and_in() -> None:
     folded = solve(network(), fps=1e8 / 150, clock_hz=1e8)
     document = to_finn_json(folded)
-    assert document["ConvolutionInputGenerator_rtl_1"]["SIMD"] == folding_of(folded)["window1"].pe
+    assert document["ConvolutionInputGenerator_rtl_2"]["SIMD"] == folding_of(folded)["window1"].pe  # 1 is the pool's
     pools = [s for s in folded.stages if isinstance(s, Pool)]
     assert len(document) == 1 + len(foldable(folded)) + len(pools)
     for k, pool in enumerate(pools):

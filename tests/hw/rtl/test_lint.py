@@ -28,6 +28,10 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
         {"Terms": 5, "TermWidth": 8, "Signed": 1, "OutWidth": 11},
         {"Terms": 2, "TermWidth": 8, "OutWidth": 4},
     ],
+    "bnn_count": [{}, {"Bits": 1}, {"Bits": 3}, {"Bits": 6}],
+    "bnn_popcount": [{"Bits": n} for n in (1, 2, 3, 7, 784)],
+    "bnn_compressor": [{"Bits": n} for n in (1, 2, 3, 4, 6, 7, 8, 64, 784)],
+    "bnn_xnor_rom": [{}, {"Simd": 1, "Pe": 3, "Depth": 1}, {"Depth": 32}],
     "bnn_products": [
         {},
         {"Simd": 1, "OutWidth": 1, "Registered": 0},
@@ -207,6 +211,11 @@ RECURSIVE = {
       parameter int unsigned Terms = 8, TermWidth = 1, OutWidth = 4, parameter bit Signed = 0
     ) (input logic clk_i, input logic [Terms*TermWidth-1:0] data_i, output logic [OutWidth-1:0] data_o);
       bnn_sum #(.Terms(Terms), .TermWidth(TermWidth), .Signed(Signed), .OutWidth(OutWidth)) u (.*);
+    endmodule""",
+    "bnn_compressor": """module bnn_compressor_top #(
+      parameter int unsigned Bits = 64, localparam int unsigned OutWidth = $clog2(Bits + 1)
+    ) (input logic clk_i, input logic [Bits-1:0] data_i, output logic [OutWidth-1:0] data_o);
+      bnn_compressor #(.Bits(Bits)) u (.*);
     endmodule""",
     "bnn_argmax": """module bnn_argmax_top #(
       parameter int unsigned Lanes = 4, Width = 8, IndexWidth = 2, parameter bit Signed = 1

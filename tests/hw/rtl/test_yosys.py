@@ -109,6 +109,7 @@ HOST = {"bnn_host", "bnn_registers", "bnn_registers_pkg"}
 GRAPHS = {"bnn_affine", "bnn_search", "bnn_fork", "bnn_add", "bnn_concat", "bnn_join"}
 DENSE = {
     "bnn_fifo", "bnn_credit_fifo", "bnn_delay", "bnn_lut_rom", "bnn_rom", "bnn_replay", "bnn_sum", "bnn_products",
+    "bnn_xnor_rom", "bnn_popcount",
     "bnn_accumulate", "bnn_steps", "bnn_threshold", "bnn_mvu", "bnn_argmax", "bnn_label_select", "bnn_width_converter",
     "bnn_last", "bnn_value",
 }  # fmt: skip

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Area of dense and convolutional networks at well-known foldings, mapped by Yosys; writes benchmarks/area.md.
+
+    python benchmarks/area.py --data DIR [NAME ...]
+
+Each is compiled from its kept checkpoint, simulated in RTL on frames of its test split, and mapped for its board.
+*LUT* counts each LUT as one, and a pair of small ones that share their inputs as one (LUT6_2, as Vivado combines them;
+flows/synthesize/pairs.py); *lc* is Yosys' estimate, which lets any small LUTs share. Before place and route.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adiabit.flows.ladder import StageName, load_rungs
+from adiabit.flows.pipeline import Pipeline
+from adiabit.flows.recipe import load
+from adiabit.flows.simulate import figures
+
+HERE = Path(__file__).parent
+FRAMES = 1000
+
+
+@dataclass(frozen=True)
+class Design:
+    """A recipe, a board and a folding."""
+
+    title: str
+    recipe: str
+    board: str
+    fold: str
+    frames: int = FRAMES
+
+
+TFC = "{finn_json='%s'}" % (HERE / "tfc_folding.json")
+CNV = "{finn_json='%s'}" % (HERE / "cnv_folding.json")
+DESIGNS = {
+    "sfc16": Design("SFC in 16 cycles (FINN's SFC-max)", "sfc", "zcu104", "{fps=12_500_000}"),
+    "lfc128": Design("LFC in 128 cycles (LFC-max)", "lfc", "zcu104", "{fps=1_562_500}"),
+    "tfc": Design("TFC, finn-examples' folding", "tfc", "pynq-z2", TFC),
+    "tfc_wired": Design("TFC hard-wired, a frame a cycle", "tfc", "zcu104", "{fps=200_000_000}"),
+    "cnv": Design("CNV, finn-examples' folding", "cnv", "pynq-z2", CNV, frames=100),
+}  # fmt: skip
+
+
+def measured(design: Design, data: Path, out: Path) -> dict[str, Any]:
+    """The row of a design; `SystemExit` where a rung differs."""
+    clock = ["target.clock_mhz=200"] if design.board == "zcu104" else []
+    settings = [
+        f"data.dir='{data.absolute()}'", f"checkpoint='{HERE / 'checkpoints' / design.recipe}'",
+        f"export.frames={design.frames}", f"target.board='{design.board}'", f"compile.fold={design.fold}", *clock,
+    ]  # fmt: skip
+    pipeline = Pipeline(load(HERE.parent / "recipes" / f"{design.recipe}.toml", settings), out)
+    stages = (StageName.EXPORT, StageName.COMPILE, StageName.SIMULATE)
+    rungs = [rung for stage in stages for rung in load_rungs(pipeline.folder(stage))]
+    if different := [f"{rung.name}: {rung.difference}" for rung in rungs if rung.differs]:
+        raise SystemExit("\n".join(different))
+    cycles = figures.load(pipeline.folder(StageName.SIMULATE)).cycles_per_frame
+    synthesis = json.loads((pipeline.folder(StageName.SYNTHESIZE) / "synthesis.json").read_text())
+    estimate = json.loads((pipeline.folder(StageName.COMPILE) / "estimate.json").read_text())
+    return {"frames": rungs[-1].frames, "cycles": cycles, "estimate": estimate, **synthesis["total"]}
+
+
+def main() -> None:
+    """Measure the designs that are named, or all, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with MNIST and CIFAR-10")
+    parser.add_argument("--out", type=Path, default=HERE.parent / "build" / "area")
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(DESIGNS)}")
+    args = parser.parse_args()
+    lines = [
+        "# Area",
+        "",
+        f"Made by `python benchmarks/area.py --data DIR{''.join(f' {name}' for name in args.names)}`.",
+        "",
+        *(__doc__ or "").split("\n\n")[2].strip().splitlines(),
+        "",
+        "| network | board | frames, all equal | cycles a frame | LUT | lc | FF | carry cells | BRAM18 |",
+        "| --- | --- " + "| ---: " * 7 + "|",
+    ]
+    for name in args.names or DESIGNS:
+        design = DESIGNS[name]
+        row = measured(design, args.data, args.out / name)
+        print(name, row, flush=True)
+        shown = (row[key] for key in ("frames", "cycles", "lut", "lc", "ff", "carry", "bram18"))
+        lines.append(f"| {design.title} | {design.board} | {' | '.join(f'{value:,}' for value in shown)} |")
+    (HERE / "area.md").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The popcount of Xilinx parts: its mapped cells are proven equal to its twin, and its structure is simulated."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adiabit.flows import toolchain
+from adiabit.hw.emit.rtl import modules_of
+from adiabit.hw.stages.base import RTL
+from adiabit.hw.stages.matrix_vector_timing import popcount_latency
+
+# A program of its own, as in test_yosys.py: maps and pairs the structure, and proves it equal to the twin by induction.
+PROOF = """
+import json, sys
+from pyosys import libyosys as ys
+from adiabit.flows.synthesize import yosys
+bits, latency, *sources = sys.argv[1:]
+open("stubs.sv", "w").write(yosys.STUBS)
+def read(define):
+    design = ys.Design()
+    ys.run_pass(f"read_slang -D {define}=1 --top bnn_popcount -G Bits={bits} {' '.join(sources)} stubs.sv", design)
+    return design
+gold, gate, both = read("BNN_TWIN"), read("BNN_XILINX"), ys.Design()
+ys.run_pass("hierarchy -auto-top; proc; flatten; opt_clean; rename -top gold; write_rtlil gold.il", gold)
+yosys._synthesize("xc7", "bnn_popcount", gate)
+gate = yosys._paired(gate, "bnn_popcount")
+ys.run_pass("rename -top gate; select -assert-min 1 gate/t:LUT6_2; write_json gate.json", gate)
+design = json.load(open("gate.json"))
+json.dump({"modules": {"gate": design["modules"]["gate"]}}, open("gate.json", "w"))
+for command in (
+    "read_json gate.json", "read_verilog +/xilinx/cells_sim.v", "hierarchy -top gate", "proc", "flatten gate",
+    "opt_clean", "read_rtlil gold.il", "miter -equiv -flatten gold gate miter", "hierarchy -top miter", "async2sync",
+    f"sat -verify -tempinduct -prove trigger 0 -seq {int(latency) + 1} miter",
+):
+    ys.run_pass(command, both)
+"""
+BENCH = """
+module CARRY4 (
+  input logic CI, CYINIT, input logic [3:0] DI, S, output logic [3:0] O, CO
+);  // UG953
+  logic [4:0] chain;
+  assign chain[0] = CI | CYINIT;
+  for (genvar i = 0; i < 4; i++) begin : gen_bit
+    assign O[i] = S[i] ^ chain[i];
+    assign chain[i+1] = S[i] ? chain[i] : DI[i];
+  end
+  assign CO = chain[4:1];
+endmodule
+module check #(
+  parameter int unsigned Bits = 7, localparam int unsigned OutWidth = $clog2(Bits + 1)
+) (input logic clk_i);
+  localparam int unsigned Latency = bnn_pkg::popcount_latency(Bits);
+  logic [Bits-1:0] data;
+  logic [OutWidth-1:0] got;
+  logic [Latency:0][OutWidth-1:0] wanted;
+  int unsigned cycle = 0;
+  bnn_popcount #(.Bits(Bits)) u_popcount (.clk_i, .data_i(data), .data_o(got));
+  always @(posedge clk_i) begin
+    for (int unsigned i = 0; i < Bits; i++)
+      data[i] <= cycle % 5 == 3 ? 1'b1 : cycle % 5 == 4 ? 1'b0 : $urandom_range(1) == 1;
+    cycle <= cycle + 1;
+    for (int unsigned i = Latency; i > 0; i--) wanted[i] <= i > 1 ? wanted[i-1] : OutWidth'($countones(data));
+    if (cycle > Latency + 2 && Latency > 0 && got != wanted[Latency]) $fatal(1, "%0d bits: %0d", Bits, got);
+    if (Latency == 0 && got != OutWidth'(data)) $fatal(1, "a wire");
+  end
+endmodule
+module top;
+  logic clk = 0;
+  initial begin repeat (2000) #5 clk = !clk; $display("counted"); $finish; end
+CHECKS
+endmodule
+"""
+
+
+def sources(*changes: tuple[str, str], folder: Path) -> list[Path]:
+    """The files of the popcount, with changes of `bnn_count.sv`."""
+    files = modules_of([RTL / "bnn_popcount.sv"])
+    if changes:
+        text = (RTL / "bnn_count.sv").read_text()
+        for old, new in changes:
+            assert text.count(old) == 1
+            text = text.replace(old, new)
+        changed = folder / "bnn_count.sv"
+        changed.write_text(text)
+        files = [changed if path.name == changed.name else path for path in files]
+    return files
+
+
+def proven(bits: int, files: list[Path], folder: Path) -> bool:
+    command = [sys.executable, "-c", PROOF, str(bits), str(popcount_latency(bits)), *map(str, files)]
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert ran.returncode == 0 or "proof did fail" in ran.stderr + ran.stdout, (ran.stdout + ran.stderr)[-2000:]
+    return ran.returncode == 0
+
+
+@pytest.mark.parametrize("bits", [7, 12, 20])
+def test_mapped_cells_are_proven_equal_to_the_twin(bits: int, tmp_path: Path) -> None:
+    assert proven(bits, sources(folder=tmp_path), tmp_path)
+
+
+def test_wrong_tables_are_not_proven(tmp_path: Path) -> None:
+    wrong = sources(("32'he8808000", "32'he8808001"), ("32'h177e7ee8", "32'h177e7ee9"), folder=tmp_path)
+    assert not proven(12, wrong, tmp_path)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("sizes", [(1, 2, 3, 4, 6, 7, 8, 13, 48, 49, 64), (257, 784)])
+@pytest.mark.parametrize("define", [(), ("-DBNN_XILINX",)])
+def test_the_structures_count_as_the_twin_does(sizes: tuple[int, ...], define: tuple[str, ...], tmp_path: Path) -> None:
+    """Random and extreme bits, in Verilator, of more bits than the proof can do."""
+    checks = "\n".join(f"  check #(.Bits({bits})) u_{bits} (.clk_i(clk));" for bits in sizes)
+    (tmp_path / "top.sv").write_text(BENCH.replace("CHECKS", checks))
+    command = [
+        "verilator", "--binary", "--timing", "-Wno-fatal", "-Wno-lint", "-Wno-style", "-DBNN_STRUCTURE", *define,
+        "--top", "top", "-Mdir", "obj", "-CFLAGS", "-std=c++20 -O0", *map(str, sources(folder=tmp_path)), "top.sv",
+    ]  # fmt: skip
+    made = subprocess.run(command, cwd=tmp_path, env=toolchain.environment(), capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr[-2000:]
+    ran = subprocess.run([tmp_path / "obj" / "Vtop"], capture_output=True, text=True)
+    assert "counted" in ran.stdout, ran.stdout[-500:]
