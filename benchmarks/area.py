@@ -72,23 +72,30 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE.parent / "build" / "area")
     parser.add_argument("names", nargs="*", help=f"of {', '.join(DESIGNS)}")
     args = parser.parse_args()
+    rows: dict[str, dict[str, Any]] = {}
+    for name in args.names or DESIGNS:
+        rows[name] = measured(DESIGNS[name], args.data, args.out / name)
+        print(name, rows[name], flush=True)
+        (HERE / "area.md").write_text(page(rows))  # a row may take an hour
+
+
+def page(rows: dict[str, dict[str, Any]]) -> str:
+    """The page of the designs measured so far."""
+    names = "" if len(rows) == len(DESIGNS) else f" {' '.join(rows)}"
     lines = [
         "# Area",
         "",
-        f"Made by `python benchmarks/area.py --data DIR{''.join(f' {name}' for name in args.names)}`.",
+        f"Made by `python benchmarks/area.py --data DIR{names}`.",
         "",
         *(__doc__ or "").split("\n\n")[2].strip().splitlines(),
         "",
         "| network | board | frames, all equal | cycles a frame | LUT | lc | FF | carry cells | BRAM18 |",
         "| --- | --- " + "| ---: " * 7 + "|",
     ]
-    for name in args.names or DESIGNS:
-        design = DESIGNS[name]
-        row = measured(design, args.data, args.out / name)
-        print(name, row, flush=True)
+    for name, row in rows.items():
         shown = (row[key] for key in ("frames", "cycles", "lut", "lc", "ff", "carry", "bram18"))
-        lines.append(f"| {design.title} | {design.board} | {' | '.join(f'{value:,}' for value in shown)} |")
-    (HERE / "area.md").write_text("\n".join(lines) + "\n")
+        lines.append(f"| {DESIGNS[name].title} | {DESIGNS[name].board} | {' | '.join(f'{v:,}' for v in shown)} |")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

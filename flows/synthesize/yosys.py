@@ -47,9 +47,8 @@ def main(job_file: str, result_file: str) -> None:
     ys.run_pass(f"read_slang --keep-hierarchy --top {job['top']} {sources}", design)
     instances = _keep_instances(design)
     _synthesize(job["family"], job["top"], design)
-    if job["family"].startswith("xc"):
-        design = _paired(design, job["top"])
-    stat = json.loads(_tee("stat -json", design))
+    mapped = _paired(design, job["top"]) if job["family"].startswith("xc") else design
+    stat = json.loads(_tee("stat -json", mapped))
     modules = {name.removeprefix("\\"): module["num_cells_by_type"] for name, module in stat["modules"].items()}
     whole = _expand(modules, job["top"])
     parts = {instance: _expand(modules, module) for instance, module in instances.items()}

@@ -293,6 +293,8 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
     "tie": ("label_lanes", ("bnn_label_select.sv", "value > best_q;", "value >= best_q;")),
     "tie in a beat": ("label_parallel", ("bnn_argmax.sv", "$signed(value_i[High]) > ", "$signed(value_i[High]) >= ")),
     "unheld beat": ("fifo_2", ("bnn_fifo.sv", "if (load) data_o <=", "data_o <=")),
+    "XOR": ("xnor_63", ("bnn_xnor_rom.sv", "~^ words", "^ words")),
+    "late popcount": ("xnor_63", ("bnn_popcount.sv", "(Bits) - Latency)", "(Bits) - Latency + 1)")),
     "unheld word": ("xnor_63", ("bnn_replay.sv", "if (load) data_o <=", "data_o <=")),
     "no ping-pong": ("network", ("bnn_replay.sv", "CountWidth'(2 * Words);", "CountWidth'(Words);")),
     "too few credits": ("xnor_one_word", ("bnn_credit_fifo.sv", "ceil_div(Latency + 2,", "ceil_div(Latency,")),
