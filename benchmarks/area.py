@@ -61,8 +61,7 @@ def measured(design: Design, data: Path, out: Path) -> dict[str, Any]:
         raise SystemExit("\n".join(different))
     cycles = figures.load(pipeline.folder(StageName.SIMULATE)).cycles_per_frame
     synthesis = json.loads((pipeline.folder(StageName.SYNTHESIZE) / "synthesis.json").read_text())
-    estimate = json.loads((pipeline.folder(StageName.COMPILE) / "estimate.json").read_text())
-    return {"frames": rungs[-1].frames, "cycles": cycles, "estimate": estimate, **synthesis["total"]}
+    return {"frames": rungs[-1].frames, "cycles": cycles, **synthesis["total"]}
 
 
 def main() -> None:
@@ -72,6 +71,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE.parent / "build" / "area")
     parser.add_argument("names", nargs="*", help=f"of {', '.join(DESIGNS)}")
     args = parser.parse_args()
+    if unknown := sorted({*args.names} - {*DESIGNS}):
+        parser.error(f"unknown design {unknown[0]!r}; use one of {', '.join(DESIGNS)}")
     rows: dict[str, dict[str, Any]] = {}
     for name in args.names or DESIGNS:
         rows[name] = measured(DESIGNS[name], args.data, args.out / name)

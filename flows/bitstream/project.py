@@ -22,8 +22,8 @@ from adiabit.flows.resources import Resources
 from adiabit.flows.toolchain import TAIL, ToolError
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit import ip as emit_ip
+from adiabit.hw.emit.design import XILINX
 
-XILINX = "BNN_XILINX"  # the macro with which modules have cells of Xilinx parts
 _DEFINE = f"`ifndef VERILATOR\n`define {XILINX}\n`endif\n"  # in the file itself: a packaged core keeps no macros
 WORD_BYTES = 8  # of the DMA: as wide as a Zynq's memory port
 STEPS = re.compile(r"^(Starting|Finished) (\w[\w ]+?)( Task| : |$)|^# (launch_runs|open_run)")
@@ -45,7 +45,7 @@ def write_project(
     (rtl := folder / "rtl").mkdir()
     core = emit_ip.emit(accelerator, rtl, word_bytes=WORD_BYTES)
     for source in (rtl / name for name in core["sources"]):
-        if f"`ifdef {XILINX}" in (text := source.read_text()) or f"`elsif {XILINX}" in text:
+        if XILINX in (text := source.read_text()):
             source.write_text(f"{_DEFINE}{text}")
     design = block_design(board, clock_mhz, core["top"], WORD_BYTES)
     files = [*core["sources"], *core["memories"]]

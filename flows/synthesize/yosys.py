@@ -22,6 +22,7 @@ import pyosys
 from pyosys import libyosys as ys
 
 from adiabit.flows.synthesize.pairs import paired
+from adiabit.hw.emit.design import XILINX
 
 ULTRASCALE = (  # the options that synth_xilinx passes to memory_libmap, except the LUT-RAM library
     "-lib +/xilinx/brams_xc4v.txt -lib +/xilinx/urams.txt -D HAS_SIZE_36 -D HAS_MIXWIDTH_SDP -D HAS_ADDRCE "
@@ -41,13 +42,14 @@ def main(job_file: str, result_file: str) -> None:
     job = json.loads(Path(job_file).read_text())
     design = ys.Design()
     sources = " ".join(job["sources"])
-    if job["family"].startswith("xc"):
+    xilinx = job["family"].startswith("xc")
+    if xilinx:
         Path("xilinx_stubs.sv").write_text(STUBS)
-        sources = f"-D BNN_XILINX=1 {sources} xilinx_stubs.sv"
+        sources = f"-D {XILINX}=1 {sources} xilinx_stubs.sv"
     ys.run_pass(f"read_slang --keep-hierarchy --top {job['top']} {sources}", design)
     instances = _keep_instances(design)
     _synthesize(job["family"], job["top"], design)
-    mapped = _paired(design, job["top"]) if job["family"].startswith("xc") else design
+    mapped = _paired(design, job["top"]) if xilinx else design
     stat = json.loads(_tee("stat -json", mapped))
     modules = {name.removeprefix("\\"): module["num_cells_by_type"] for name, module in stat["modules"].items()}
     whole = _expand(modules, job["top"])

@@ -15,6 +15,7 @@ from adiabit.hw.packing import beat_bytes
 from adiabit.hw.stages import Stream
 
 FILE = "design.json"
+XILINX = "BNN_XILINX"  # the macro with which modules have cells of Xilinx parts
 
 
 @dataclass(frozen=True, kw_only=True)

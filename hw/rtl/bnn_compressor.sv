@@ -48,10 +48,9 @@ module bnn_compressor #(
       localparam int unsigned Count    = 32'(Heights[w]);
       localparam int unsigned Counters = bnn_pkg::counters(Heights, w);
       localparam int unsigned Share    = bnn_pkg::share(Heights);
-      localparam int unsigned Taken    = Counters * Share < Count ? Counters * Share : Count;
-      localparam int unsigned Left     = Count - Taken;
+      localparam int unsigned Left     = bnn_pkg::left_over(Heights, w);
       if (Left > 0) begin : gen_left
-        assign next_d[bnn_pkg::total(Next, w)+:Left] = data_i[First+Taken+:Left];
+        assign next_d[bnn_pkg::total(Next, w)+:Left] = data_i[First+Count-Left+:Left];
       end
       for (genvar c = 0; c < Counters; c++) begin : gen_counter
         localparam int unsigned Begin = First + c * Share;

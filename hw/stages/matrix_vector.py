@@ -186,22 +186,26 @@ class MatrixVector(Product):
     def _latency(self) -> int:
         """Cycles from the last word of a vector to its result, as in bnn_mvu.sv."""
         memory, wide = self.resolved_memory, self.weight_bits > 1
-        lut = memory is Memory.LUT and self.fold <= SHALLOW
-        shallow = self.xnor and (lut or memory is Memory.HARDWIRED)
+        shallow = self._shallow(self.folding)
+        counted = shallow or (self.xnor and memory is Memory.HARDWIRED)
         read = 2 if memory is Memory.BLOCK else int(memory is Memory.LUT and not shallow)
         masked = self.weight_bits == 1 and self.input.kind is not Kind.BIPOLAR
         width = self.weight_bits + self.input.bits if wide else self.input.bits
-        total = read + int(wide) + (popcount_latency(self.simd) if shallow else sum_latency(self.simd, width))
+        total = read + int(wide) + (popcount_latency(self.simd) if counted else sum_latency(self.simd, width))
         total += int(self.input.words > 1) + int(masked)
         return total + steps_latency(self.steps)
 
+    def _shallow(self, folding: Folding) -> bool:
+        """Whether a LUT6 holds all words of a weight and its XNOR."""
+        return self.xnor and self.memory_at(folding) is Memory.LUT and self._fold_at(folding) <= SHALLOW
+
     def terms(self, folding: Folding) -> Terms:
         """PE rows of SIMD synapses, each with accumulator and thresholds; the memories; the replay buffer."""
-        memory, synapses = self.memory_at(folding), folding.pe * folding.simd
+        memory, synapses, shallow = self.memory_at(folding), folding.pe * folding.simd, self._shallow(folding)
         rows, columns = len(self.weights) // folding.pe, self.weights.shape[1] // folding.simd
         if self.xnor:
-            kinds = {Memory.HARDWIRED: "wired", Memory.LUT: "shallow" if rows * columns <= SHALLOW else "xnor"}
-            work = {kinds.get(memory, "xnor"): synapses}
+            kind = "wired" if memory is Memory.HARDWIRED else "shallow" if shallow else "xnor"
+            work = {kind: synapses}
         elif self.weight_bits == 1:
             work = {"mask": synapses * self.input.bits}
         else:
@@ -209,8 +213,7 @@ class MatrixVector(Product):
         return summed(self._threshold_terms(folding.pe, self.accumulator_bits, rows), {
             **work,
             "accumulate": folding.pe * self.accumulator_bits if columns > 1 else 0,
-            "rom": 0 if "shallow" in work or memory is not Memory.LUT
-            else rom_luts(synapses * self.weight_bits, rows * columns),
+            "rom": rom_luts(synapses * self.weight_bits, rows * columns) if memory is Memory.LUT and not shallow else 0,
             "buffer": folding.simd * self.input.bits * math.ceil(columns / 32) if rows > 1 else 0,
             "fifo": folding.pe * self.output.bits,
             "product": 1,

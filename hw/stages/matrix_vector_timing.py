@@ -31,7 +31,7 @@ def popcount_latency(bits: int) -> int:
     heights, cycles = [bits], int(bits > 1)
     while max(heights) > 3:
         share = COUNTED if max(heights) > COUNTED - 2 else 3
-        counters = [(height + 1) // 7 if share == COUNTED else height // 3 for height in heights]
+        counters = [(height + 1) // COUNTED if share == COUNTED else height // 3 for height in heights]
         made = [max(0, height - share * count) + count for height, count in zip(heights, counters, strict=True)]
         made = (made + [0] * bits.bit_length())[: bits.bit_length()]
         for w, count in enumerate(counters):

@@ -28,7 +28,7 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
         {"Terms": 5, "TermWidth": 8, "Signed": 1, "OutWidth": 11},
         {"Terms": 2, "TermWidth": 8, "OutWidth": 4},
     ],
-    "bnn_count": [{}, {"Bits": 1}, {"Bits": 3}, {"Bits": 6}],
+    "bnn_count": [{}],
     "bnn_popcount": [{"Bits": n} for n in (1, 2, 3, 7, 784)],
     "bnn_compressor": [{"Bits": n} for n in (1, 2, 3, 4, 6, 7, 8, 64, 784)],
     "bnn_xnor_rom": [{}, {"Simd": 1, "Pe": 3, "Depth": 1}, {"Depth": 32}],
