@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Running sum over the words of a vector, modulo 2**OutWidth. Latency: one cycle, or none if Words is 1.
+/// Running sum over the words of a vector, from a start value on, modulo 2**OutWidth. Latency: one cycle. If Words is 1,
+/// it is a wire, without start value.
 module bnn_accumulate #(
   parameter int unsigned Words    = 2,
   parameter int unsigned InWidth  = 4,  // unsigned, or as wide as the output
@@ -10,13 +11,15 @@ module bnn_accumulate #(
   input  logic                valid_i,
   input  logic                first_i,  // this word starts a vector
   input  logic [InWidth-1:0]  data_i,
+  input  logic [OutWidth-1:0] start_i,
   output logic [OutWidth-1:0] data_o
 );
   if (Words == 1) begin : gen_wire
     assign data_o = OutWidth'(data_i);
     logic unused;
-    assign unused = &{clk_i, valid_i, first_i};
+    assign unused = &{clk_i, valid_i, first_i, start_i};
   end else begin : gen_register
-    always_ff @(posedge clk_i) if (valid_i) data_o <= (first_i ? '0 : data_o) + OutWidth'(data_i);
+    // In this order of the operands a bit takes one LUT.
+    always_ff @(posedge clk_i) if (valid_i) data_o <= OutWidth'(data_i) + (first_i ? start_i : data_o);
   end
 endmodule : bnn_accumulate

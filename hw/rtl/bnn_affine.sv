@@ -28,7 +28,6 @@ module bnn_affine #(
     $fatal(1, "Lanes %0d, Beats %0d, InWidth %0d, OutWidth %0d: each is at least 1", Lanes, Beats, InWidth, OutWidth);
   end
 
-  localparam int unsigned BeatWidth = bnn_pkg::index_width(Beats);
   localparam int unsigned WordWidth = OutWidth + FactorWidth;
   localparam int unsigned Latency   = 2;
 
@@ -37,29 +36,20 @@ module bnn_affine #(
   localparam int unsigned FullWidth  = Signed + FactorWidth;
 
   logic launch, room, done;
-  logic [BeatWidth-1:0]            beat_d, beat_q;
   logic [Lanes-1:0][WordWidth-1:0] words;
   logic [Lanes-1:0][OutWidth-1:0]  result;
 
   assign launch  = valid_i && room;
   assign ready_o = room;
 
-  always_comb begin
-    beat_d = beat_q;
-    if (launch) beat_d = beat_q == BeatWidth'(Beats - 1) ? '0 : beat_q + 1'b1;
-    if (!rst_ni) beat_d = '0;  // word 0 is read during reset
-  end
-
-  always_ff @(posedge clk_i) beat_q <= beat_d;
-
-  bnn_rom #(
-    .Width  (Lanes * WordWidth),
-    .Depth  (Beats),
-    .Latency(1),
-    .File   (File)
+  bnn_beat_rom #(
+    .Width(Lanes * WordWidth),
+    .Beats(Beats),
+    .File (File)
   ) u_constants (
     .clk_i,
-    .addr_i(beat_d),
+    .rst_ni,
+    .next_i(launch),
     .data_o(words)
   );
 

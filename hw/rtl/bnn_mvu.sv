@@ -3,10 +3,12 @@
 /// Matrix-vector(-threshold) unit: Simd columns of Pe rows per cycle, so a vector takes exactly
 /// (Rows/Pe) * (Columns/Simd) cycles. The accumulator of a row is the popcount of agreeing bits if input and weights
 /// are bipolar, else the dot product. With Steps = 0 the result is the accumulator, resized to OutWidth; otherwise
-/// `bnn_steps` compares it with thresholds.
+/// `bnn_steps` compares it with thresholds. A threshold T alone needs no comparison if vectors have several words:
+/// the accumulator starts at -T, so that its sign tells.
 ///
 /// Word n*(Columns/Simd) + s of the weight file holds columns s*Simd... of rows n*Pe..., row by row. If WeightWidth is
-/// 1, bit 1 is +1 and bit 0 is -1.
+/// 1, bit 1 is +1 and bit 0 is -1. Word n of the threshold file belongs to rows n*Pe...; it holds -T where accumulators
+/// start there.
 ///
 /// If SelectWidth is not 0, a second stream chooses among 2**SelectWidth sets of thresholds: `valid_i`, `ready_o` and
 /// `data_i` are {selector, values}. The selector has a beat for each beat of the result.
@@ -22,7 +24,7 @@ module bnn_mvu #(
   parameter int unsigned WeightWidth    = 1,  // 1: -1 and +1; else two's complement
   parameter int unsigned AccWidth       = $clog2(Columns + 1),
   parameter int unsigned Steps          = 0,
-  parameter int unsigned ThresholdWidth = 1,
+  parameter int unsigned ThresholdWidth = 1,  // AccWidth + 1 of a start value
   parameter int unsigned OutWidth       = AccWidth,
   parameter string       OutKind        = "unsigned",  // of a count of thresholds: "bipolar", "unsigned" or "signed"
   parameter string       Memory         = "lut",  // "lut", "block" or "hardwired"
@@ -56,6 +58,7 @@ module bnn_mvu #(
   localparam bit Xnor   = InKind == "bipolar" && WeightWidth == 1;
   localparam bit Masked = InKind != "bipolar" && WeightWidth == 1;
   localparam bit Wide   = WeightWidth > 1;
+  localparam bit Start  = Steps == 1 && Words > 1 && SelectWidth == 0;
   localparam string AccKind = Xnor ? "unsigned" : "signed";
 
   // A LUT6 holds a ROM of up to 32 words and the XNOR after it, and counters of seven bits take few LUTs more.
@@ -65,10 +68,11 @@ module bnn_mvu #(
   localparam int unsigned SumLatency = RomLatency + (Wide ? 1 : 0)
       + (Shallow ? bnn_pkg::popcount_latency(Simd) : bnn_pkg::sum_latency(Simd, TermWidth));
   localparam int unsigned AccLatency = SumLatency + (Words > 1 ? 1 : 0) + (Masked ? 1 : 0);
-  localparam int unsigned Latency    = AccLatency + (Steps > 0 ? bnn_pkg::steps_latency(Steps) : 0);
+  localparam int unsigned Latency    = AccLatency + (Steps > 0 && !Start ? bnn_pkg::steps_latency(Steps) : 0);
+  localparam int unsigned TotalWidth = AccWidth + (Start ? 1 : 0);
   // Width of the sum before the accumulator: exact for a popcount, otherwise the accumulator's.
   localparam int unsigned PopWidth   = $clog2(Simd + 1);
-  localparam int unsigned SumWidth   = Xnor ? PopWidth : AccWidth;
+  localparam int unsigned SumWidth   = Xnor ? PopWidth : TotalWidth;
 
   localparam int unsigned AddrWidth = bnn_pkg::index_width(Fold);
   localparam int unsigned WordWidth = bnn_pkg::index_width(Words);
@@ -203,16 +207,16 @@ module bnn_mvu #(
   end
 
   // Masked products also need the sum of all elements, once for all rows: dot product = 2 * masked sum - sum.
-  logic [AccWidth-1:0] all;
+  logic [TotalWidth-1:0] all;
   logic acc_valid, result_valid;
 
   if (Masked) begin : gen_all
-    logic [AccWidth-1:0] sum;
+    logic [TotalWidth-1:0] sum;
     bnn_sum #(
       .Terms    (Simd),
       .TermWidth(InWidth),
       .Signed   (InKind == "signed"),
-      .OutWidth (AccWidth)
+      .OutWidth (TotalWidth)
     ) u_sum (
       .clk_i,
       .data_i(delayed),
@@ -220,13 +224,14 @@ module bnn_mvu #(
     );
     bnn_accumulate #(
       .Words   (Words),
-      .InWidth (AccWidth),
-      .OutWidth(AccWidth)
+      .InWidth (TotalWidth),
+      .OutWidth(TotalWidth)
     ) u_acc (
       .clk_i,
       .valid_i(sum_valid),
       .first_i(sum_first),
       .data_i (sum),
+      .start_i('0),
       .data_o (all)
     );
   end else begin : gen_none
@@ -244,23 +249,39 @@ module bnn_mvu #(
     .data_o(acc_valid)
   );
 
-  logic [Pe-1:0][AccWidth-1:0] acc;
+  logic [Pe-1:0][TotalWidth-1:0] start, acc;
+
+  if (Start) begin : gen_start
+    bnn_beat_rom #(
+      .Width(Pe * ThresholdWidth),
+      .Beats(Beats),
+      .File (ThresholdFile)
+    ) u_starts (
+      .clk_i,
+      .rst_ni,
+      .next_i(sum_valid && sum_last),
+      .data_o(start)
+    );
+  end else begin : gen_zero
+    assign start = '0;
+  end
 
   for (genvar p = 0; p < Pe; p++) begin : gen_row
-    logic [AccWidth-1:0] total;
+    logic [TotalWidth-1:0] total;
     bnn_accumulate #(
       .Words   (Words),
       .InWidth (SumWidth),
-      .OutWidth(AccWidth)
+      .OutWidth(TotalWidth)
     ) u_acc (
       .clk_i,
       .valid_i(sum_valid),
       .first_i(sum_first),
-      .data_i (sums[p]),
+      .data_i (Masked ? sums[p] << 1 : sums[p]),
+      .start_i(start[p]),
       .data_o (total)
     );
     if (Masked) begin : gen_masked
-      always_ff @(posedge clk_i) acc[p] <= (total << 1) - all;
+      always_ff @(posedge clk_i) acc[p] <= total - all;
     end else begin : gen_plain
       assign acc[p] = total;
     end
@@ -291,7 +312,29 @@ module bnn_mvu #(
   // The result: the number of thresholds reached, or the accumulator itself.
   logic [Pe-1:0][OutWidth-1:0] result;
 
-  if (Steps > 0) begin : gen_steps
+  if (Start) begin : gen_sign
+    logic [Pe-1:0] flip;
+    if (FlipFile != "") begin : gen_flip
+      bnn_beat_rom #(
+        .Width(Pe),
+        .Beats(Beats),
+        .File (FlipFile)
+      ) u_flips (
+        .clk_i,
+        .rst_ni,
+        .next_i(acc_valid),
+        .data_o(flip)
+      );
+    end else begin : gen_no_flip
+      assign flip = '0;
+    end
+    logic unused;
+    assign unused = &{select, acc};
+    assign result_valid = acc_valid;
+    for (genvar p = 0; p < Pe; p++) begin : gen_row
+      assign result[p] = (OutKind == "signed") ^ !acc[p][AccWidth] ^ flip[p];
+    end
+  end else if (Steps > 0) begin : gen_steps
     bnn_steps #(
       .Lanes         (Pe),
       .Beats         (Beats),

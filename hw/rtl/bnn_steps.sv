@@ -40,23 +40,13 @@ module bnn_steps #(
     $fatal(1, "OutKind %s, OutWidth %0d: bipolar (1 bit), unsigned or signed", OutKind, OutWidth);
   end
 
-  localparam int unsigned BeatWidth  = bnn_pkg::index_width(Beats);
   localparam int unsigned Sets       = Beats * 2 ** SelectWidth;  // of a lane
   localparam int unsigned ValueWidth = InKind == "bipolar" ? 2 : InWidth;
   localparam int unsigned Width      = ValueWidth > ThresholdWidth ? ValueWidth : ThresholdWidth;
   localparam logic [OutWidth-1:0] Least = OutKind == "signed" ? OutWidth'(1) << (OutWidth - 1) : '0;
 
-  logic [BeatWidth-1:0]           beat_d, beat_q;
   logic [Lanes-1:0][Width-1:0]    value;
   logic [Lanes-1:0][OutWidth-1:0] count;
-
-  always_comb begin
-    beat_d = beat_q;
-    if (valid_i) beat_d = beat_q == BeatWidth'(Beats - 1) ? '0 : beat_q + 1'b1;
-    if (!rst_ni) beat_d = '0;  // word 0 is read during reset
-  end
-
-  always_ff @(posedge clk_i) beat_q <= beat_d;
 
   bnn_delay #(
     .Stages(bnn_pkg::steps_latency(Steps))
@@ -69,19 +59,14 @@ module bnn_steps #(
 
   logic [Lanes-1:0] flip;
   if (FlipFile != "") begin : gen_flip
-    logic [BeatWidth-1:0] made_q;
-    always_ff @(posedge clk_i) begin
-      if (!rst_ni) made_q <= '0;
-      else if (valid_o) made_q <= made_q == BeatWidth'(Beats - 1) ? '0 : made_q + 1'b1;
-    end
-    bnn_rom #(
-      .Width  (Lanes),
-      .Depth  (Beats),
-      .Latency(0),
-      .File   (FlipFile)
+    bnn_beat_rom #(
+      .Width(Lanes),
+      .Beats(Beats),
+      .File (FlipFile)
     ) u_flips (
       .clk_i,
-      .addr_i(made_q),
+      .rst_ni,
+      .next_i(valid_o),
       .data_o(flip)
     );
   end else begin : gen_no_flip
@@ -109,13 +94,23 @@ module bnn_steps #(
     if (Steps != 2 ** OutWidth - 1) begin : gen_check
       $fatal(1, "Steps %0d: more than %0d are one less than a power of two", Steps, bnn_pkg::Comparators);
     end
+    logic [bnn_pkg::index_width(Beats)-1:0] beat, unused_ahead;
+    bnn_beat #(
+      .Beats(Beats)
+    ) u_beat (
+      .clk_i,
+      .rst_ni,
+      .next_i (valid_i),
+      .beat_o (beat),
+      .ahead_o(unused_ahead)
+    );
     for (genvar l = 0; l < Lanes; l++) begin : gen_lane
       localparam int unsigned SetWidth = bnn_pkg::index_width(Sets);
       logic [SetWidth-1:0] set;
       if (SelectWidth > 0) begin : gen_select
-        assign set = SetWidth'({beat_q, select_i[l*SelectWidth+:SelectWidth]});
+        assign set = SetWidth'({beat, select_i[l*SelectWidth+:SelectWidth]});
       end else begin : gen_one_set
-        assign set = beat_q;
+        assign set = beat;
       end
       bnn_search #(
         .Levels        (OutWidth),
@@ -136,14 +131,14 @@ module bnn_steps #(
     logic [Lanes-1:0][2**SelectWidth-1:0][Steps-1:0][ThresholdWidth-1:0] sets;
     logic [Lanes-1:0][Steps-1:0] reached_d, reached_q;
 
-    bnn_rom #(
-      .Width  (Lanes * 2 ** SelectWidth * Steps * ThresholdWidth),
-      .Depth  (Beats),
-      .Latency(1),
-      .File   (File)
+    bnn_beat_rom #(
+      .Width(Lanes * 2 ** SelectWidth * Steps * ThresholdWidth),
+      .Beats(Beats),
+      .File (File)
     ) u_thresholds (
       .clk_i,
-      .addr_i(beat_d),
+      .rst_ni,
+      .next_i(valid_i),
       .data_o(sets)
     );
 

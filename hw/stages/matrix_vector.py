@@ -137,6 +137,9 @@ class MatrixVector(Product):
             more, files = self._threshold_parameters("ThresholdFile")
             parameters |= more
             memories |= files
+        if self._starts(self.folding):
+            parameters["ThresholdWidth"] = self.accumulator_bits + 1
+            memories[str(parameters["ThresholdFile"])] = memory_file(-self.threshold_rows, self.accumulator_bits + 1)
         return Instance(module="bnn_mvu", parameters=parameters, memories=memories)
 
     def hls(self) -> Call:
@@ -193,7 +196,11 @@ class MatrixVector(Product):
         width = self.weight_bits + self.input.bits if wide else self.input.bits
         total = read + int(wide) + (popcount_latency(self.simd) if counted else sum_latency(self.simd, width))
         total += int(self.input.words > 1) + int(masked)
-        return total + steps_latency(self.steps)
+        return total + (0 if self._starts(self.folding) else steps_latency(self.steps))
+
+    def _starts(self, folding: Folding) -> bool:
+        """Whether accumulators start at minus the threshold, so that their sign is the answer."""
+        return self.steps == 1 and self.selector is None and self.weights.shape[1] > folding.simd
 
     def _shallow(self, folding: Folding) -> bool:
         """Whether a LUT6 holds all words of a weight and its XNOR."""

@@ -13,7 +13,10 @@ from adiabit.hw.stages.cost import Terms
 from adiabit.hw.stages.integers import Array, Ints
 from adiabit.hw.stages.schedule import Schedule, joining, passing
 from adiabit.hw.stages.search import COMPARATORS, steps_latency
+from adiabit.hw.stages.stream import Kind
 from adiabit.hw.stages.thresholds import Thresholding
+
+QUANTIZER_BITS = 32  # of an element, at most, as in bnn_quantizer.sv
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,6 +48,16 @@ class Threshold(Thresholding):
         return self.inverted is None and not np.ptp(self.thresholds, axis=0).any()
 
     @property
+    def _quantizer(self) -> bool:
+        """Whether `bnn_quantizer` does it: one threshold for all channels, or those that the top bits count."""
+        if not self._uniform or self.selector or self.input.bits > QUANTIZER_BITS:
+            return False
+        spacing = 2 ** max(0, self.input.bits - self.output.bits)
+        equal = self.input.range[0] + spacing * np.arange(1, self.steps + 1)
+        top = self.input.kind is not Kind.BIPOLAR and self.output.bits <= self.input.bits
+        return self.steps == 1 or (top and bool(np.array_equal(self.thresholds[0], equal)))
+
+    @property
     def threshold_rows(self) -> Ints:
         """One row if it is the same for all beats."""
         return super().threshold_rows[: 1 if self._uniform else None]
@@ -54,8 +67,12 @@ class Threshold(Thresholding):
         return (self._activate(values[0], values[1] if self.selector else None),)
 
     def rtl(self) -> Instance:
-        """`bnn_threshold`."""
+        """`bnn_threshold`, or `bnn_quantizer`."""
         a, b = self.input, self.output
+        if self._quantizer:
+            shape = {"Lanes": a.lanes, "InWidth": a.bits, "InKind": a.kind.value}
+            out = {"OutWidth": b.bits, "OutKind": b.kind.value, "Threshold": int(self.threshold_rows[0, 0])}
+            return Instance(module="bnn_quantizer", parameters={**shape, **out})
         parameters, memories = self._threshold_parameters("File")
         return Instance(
             module="bnn_threshold",
@@ -81,7 +98,9 @@ class Threshold(Thresholding):
         )
 
     def schedule(self) -> Schedule:
-        """A pipeline that never stalls."""
+        """A pipeline that never stalls, or one register."""
+        if self._quantizer:
+            return passing(self.input.beats, depth=1, latency=1, reuse=0)
         latency = steps_latency(self.steps)
         if self.selector is None:
             return passing(self.input.beats, depth=latency + 3, latency=latency + 1)
@@ -91,6 +110,8 @@ class Threshold(Thresholding):
     def terms(self, folding: Folding) -> Terms:
         """Comparisons in each lane, with a ROM if the thresholds differ by channel; few constants cost little."""
         lanes = folding.pe
+        if self._quantizer:
+            return {"wide": lanes * self.output.bits, "fork": 1}
         rest = {"fifo": lanes * self.output.bits, "stage": 1}
         if self._uniform and not self.selector and self.steps <= COMPARATORS:
             return rest

@@ -46,6 +46,31 @@ def test_the_same_accelerator_gives_the_same_bytes(tmp_path: Path) -> None:
     assert emitted(network(), tmp_path / "a") == emitted(network(), tmp_path / "b")
 
 
+@pytest.mark.parametrize(
+    ("thresholds", "module"),
+    [
+        ([[2, 4, 6]] * 4, "bnn_quantizer"),  # the top two bits of three
+        ([[2, 4, 7]] * 4, "bnn_threshold"),
+        ([[2, 4, 6], [2, 4, 6], [2, 4, 6], [2, 4, 7]], "bnn_threshold"),
+        ([[5]] * 4, "bnn_quantizer"),
+        ([[5], [5], [5], [4]], "bnn_threshold"),
+    ],
+)
+def test_thresholds_of_all_channels_need_no_comparator_if_top_bits_count_them(
+    thresholds: list[list[int]], module: str
+) -> None:
+    y = Stream(name="y", shape=(4,), bits=len(thresholds[0]).bit_length(), kind=Kind.UNSIGNED, lanes=2)
+    stage = Threshold(name="t", inputs=(X,), outputs=(y,), thresholds=np.array(thresholds))
+    assert stage.rtl().module == module
+
+
+def test_one_threshold_starts_the_accumulators_of_vectors_of_several_words() -> None:
+    y = Stream(name="y", shape=(4,), bits=1, kind=Kind.BIPOLAR, lanes=2)
+    t = np.array([[0], [3], [5], [2]])
+    stage = MatrixVector(name="m", inputs=(BITS,), outputs=(y,), weights=WEIGHTS, thresholds=t)
+    assert stage.rtl().memories["m_thresholds.mem"] == "d0\neb\n"  # two lanes of 4 bits: 0 and -3, -5 and -2
+
+
 def test_design_tells_files_and_nets(tmp_path: Path) -> None:
     files = emitted(network(), tmp_path / "rtl")
     design = json.loads(files["design.json"])

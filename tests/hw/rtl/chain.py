@@ -82,15 +82,28 @@ class Chain:
         return np.where(np.arange(channels) == 0, 1, self.rng.integers(0, 2, channels)) if inverted else None
 
     def threshold(
-        self, bits: int, kind: Kind, select: Stream | None = None, *, uniform: bool = False, inverted: bool = False
+        self,
+        bits: int,
+        kind: Kind,
+        select: Stream | None = None,
+        *,
+        uniform: bool = False,
+        inverted: bool = False,
+        top: bool = False,
     ) -> Chain:
-        """Thresholds to `bits`, which the elements of `select` choose; `uniform`: the same for all channels."""
+        """Thresholds to `bits`, which the elements of `select` choose.
+
+        `uniform`: the same for all channels; `top`: those that the top bits count.
+        """
         out = self._next(bits=bits, kind=kind)
         values = some_frames(self.here, self.rng, 64).reshape(-1, out.channels)
         codes = 2**select.bits if select else 0
         thresholds = self._thresholds(values, out, *self.here.range, codes)
         if uniform:
             thresholds = np.broadcast_to(thresholds[:1], thresholds.shape)
+        if top:
+            row = self.here.range[0] + 2 ** (self.here.bits - bits) * np.arange(1, 2**bits)
+            thresholds = np.broadcast_to(row, thresholds.shape)
         flips = self._flips(out.channels, inverted=inverted)
         return self._add(Threshold, out, more=(select,) if select else (), thresholds=thresholds, inverted=flips)
 

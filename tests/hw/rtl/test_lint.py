@@ -40,6 +40,8 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
         {"WeightWidth": 2},
     ],
     "bnn_accumulate": [{}, {"Words": 1}],
+    "bnn_beat": [{}, {"Beats": 1}],
+    "bnn_beat_rom": [{}, {"Beats": 1}, {"Beats": 9}],
     "bnn_steps": [
         {},
         {"Lanes": 1, "Beats": 5, "ThresholdWidth": 9},
@@ -55,6 +57,13 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
         {},
         {"Levels": 1, "Width": 1, "ThresholdWidth": 1},
         {"Levels": 8, "Sets": 3, "Width": 12, "Signed": 1, "Lane": 63},
+    ],
+    "bnn_quantizer": [
+        {},
+        {"Lanes": 1, "InWidth": 1, "InKind": "bipolar", "OutKind": "signed", "Threshold": 2},
+        {"InKind": "signed", "OutWidth": 3, "OutKind": "signed"},
+        {"InKind": "signed", "InWidth": 32, "Threshold": -1},
+        {"OutWidth": 8},
     ],
     "bnn_threshold": [
         {},
@@ -73,6 +82,18 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
         {"Steps": 1, "OutWidth": 1, "ThresholdWidth": 4, "SelectWidth": 1},
         {"Steps": 31, "OutWidth": 5, "OutKind": "signed", "ThresholdWidth": 4, "SelectWidth": 1},
         {"Columns": 4, "Pe": 2, "Steps": 1, "OutWidth": 1, "ThresholdWidth": 3, "SelectWidth": 2},
+        {"Pe": 2, "Steps": 1, "OutWidth": 1, "ThresholdWidth": 5, "OutKind": "bipolar"},
+        {"InKind": "unsigned", "InWidth": 8, "AccWidth": 12, "Steps": 1, "OutWidth": 1, "ThresholdWidth": 13},
+        {
+            "InKind": "signed",
+            "InWidth": 4,
+            "WeightWidth": 3,
+            "AccWidth": 9,
+            "Steps": 1,
+            "OutWidth": 1,
+            "ThresholdWidth": 10,
+            "OutKind": "signed",
+        },
     ],
     "bnn_affine": [
         {},
@@ -174,6 +195,11 @@ ILLEGAL: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("bnn_steps", {"InKind": "float"}, "Kind float, Width 8: bipolar (1 bit), unsigned or signed"),
     ("bnn_steps", {"OutKind": "float"}, "OutKind float, OutWidth 1: bipolar (1 bit), unsigned or signed"),
+    (
+        "bnn_quantizer",
+        {"InWidth": 3, "OutWidth": 4},
+        "Lanes 2, InWidth 3, OutWidth 4: each is at least 1, and an output",
+    ),
     ("bnn_mvu", {"Simd": 3}, "Columns 8, Simd 3, Rows 2, Pe 1: Simd divides Columns and Pe divides Rows"),
     ("bnn_mvu", {"Memory": "hardwired"}, "Memory hardwired: lut, block, or hardwired at a fold of 1"),
     (

@@ -39,6 +39,11 @@ def designs() -> Iterator[Accelerator]:
     yield Chain("threshold_search_narrow", (4,), 1, B, 4).threshold(5, U).end()  # most thresholds are equal
     yield Chain("threshold_bipolar", (2, 6), 1, B, 6).threshold(1, B).end()
     yield Chain("threshold_one", (1,), 3, U, 1).threshold(1, U).end()
+    yield Chain("quantizer", (2, 6), 8, U, 3).threshold(1, B, uniform=True).end()
+    yield Chain("quantizer_signed", (4,), 5, S, 2).threshold(1, S, uniform=True).end()
+    yield Chain("quantizer_bipolar", (4,), 1, B, 4).threshold(1, U, uniform=True).end()
+    yield Chain("quantizer_top", (6,), 8, U, 2).threshold(3, S, top=True).threshold(2, U, top=True).end()
+    yield Chain("quantizer_all", (6,), 7, S, 6).threshold(7, U, top=True).end()
 
     yield Chain("xnor_63", (63,), 1, B, 9).mvu(6, 2).end()  # threshold 64 needs a bit more than the accumulator
     yield Chain("xnor_deep", (24,), 1, B, 2).mvu(12, 3, memory=Memory.LUT).end()
@@ -63,6 +68,7 @@ def designs() -> Iterator[Accelerator]:
     yield Chain("grouped_block", (2, 9 * 64), 4, U, 1).grouped(64, 2, 1, 9, weights=8, out=(4, U)).end()
 
     yield Chain("mask_u8", (12,), 8, U, 4).mvu(6, 2).end()
+    yield Chain("mvu_inverted", (2, 12), 1, B, 4).mvu(18, 2, inverted=True).end()  # nine beats
     yield Chain("mask_s8_block", (12,), 8, S, 2).mvu(6, 3, memory=Memory.BLOCK, out=(2, U)).end()
     yield Chain("mask_signed", (12,), 4, S, 4).mvu(6, 2, out=(2, S)).mvu(4, 2, out=(1, S)).end()
     yield Chain("mask_s3_hardwired", (9,), 3, S, 9).mvu(5, 5, out=None).end()
@@ -275,11 +281,14 @@ def test_modules_and_networks_equal_the_golden_model(half: int, tmp_path: Path, 
 
 
 MUTANTS: dict[str, tuple[str, Mutant]] = {
-    "compare": ("xnor_63", ("bnn_steps.sv", "value[l] >= Width'(thr", "value[l] > Width'(thr")),
-    "signed compare": ("mask_u8", ("bnn_steps.sv", "$signed(value[l]) >= W", "$signed(value[l]) > W")),
+    "compare": ("xnor_one_word", ("bnn_steps.sv", "value[l] >= Width'(thr", "value[l] > Width'(thr")),
+    "signed compare": ("threshold_signed", ("bnn_steps.sv", "$signed(value[l]) >= W", "$signed(value[l]) > W")),
     "compare of a search": ("threshold_search", ("bnn_search.sv", "value_q >= Width'(thr", "value_q > Width'(thr")),
     "signed search": ("threshold_search_signed", ("bnn_search.sv", "Width'($signed(threshold))", "Width'(threshold)")),
-    "other set": ("select_search", ("bnn_steps.sv", "SetWidth'({beat_q, select_i", "SetWidth'({beat_d, select_i")),
+    "other set": ("select_search", ("bnn_steps.sv", "SetWidth'({beat, select_i", "SetWidth'({unused_ahead, select_i")),
+    "quantizer": ("quantizer", ("bnn_quantizer.sv", ">= 33'(Thr", "> 33'(Thr")),
+    "top bits of signed": ("quantizer_all", ("bnn_quantizer.sv", "-:OutWidth] ^ First", "-:OutWidth]")),
+    "held quantizer": ("quantizer", ("bnn_quantizer.sv", "if (ready_o) data_o", "data_o")),
     "unsigned count": ("threshold_signed", ("bnn_steps.sv", "count[l] ^ Least", "count[l] | Least")),
     "stuck weight bit": ("xnor_sums", ("bnn_rom.sv", "data_o <= word_q;", "data_o <= word_q & ~Width'(1);")),
     "sum of the last window": ("depthwise", ("bnn_grouped.sv", "(sum_first ? '0 : so_far[p])", "so_far[p]")),
@@ -287,7 +296,10 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
     "other group": ("grouped_whole", ("bnn_grouped.sv", "delayed[p*Whole/Pe]", "delayed[0]")),
     "place of the last": ("grouped_part", ("bnn_grouped.sv", "start_q <= last_fold ? '0 : ", "start_q <= ")),
     "unsigned factor": ("affine_signed", ("bnn_affine.sv", "$signed(words[l][F", "(words[l][F")),
-    "early constants": ("affine_signed", ("bnn_affine.sv", ".addr_i(beat_d)", ".addr_i(beat_q)")),
+    "early constants": ("affine_signed", ("bnn_beat_rom.sv", "? ahead : beat", "? beat : ahead")),
+    "start of another pass": ("mask_u8", ("bnn_mvu.sv", ".next_i(sum_valid && sum_last)", ".next_i(sum_valid)")),
+    "start at 0": ("mask_u8", ("bnn_accumulate.sv", "first_i ? start_i", "first_i ? '0")),
+    "flip of another pass": ("mvu_inverted", ("bnn_mvu.sv", ".next_i(acc_valid)", ".next_i(sum_valid)")),
     "late addend": ("affine_shift", ("bnn_affine.sv", " + addend_q", " + words[l][FactorWidth+:OutWidth]")),
     "label of the frame": ("label_pixels", ("bnn_label_select.sv", "base_q <= last ? '0 :", "base_q <= '0 + ")),
     "tie": ("label_lanes", ("bnn_label_select.sv", "value > best_q;", "value >= best_q;")),
@@ -298,7 +310,7 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
     "unheld word": ("xnor_63", ("bnn_replay.sv", "if (load) data_o <=", "data_o <=")),
     "no ping-pong": ("network", ("bnn_replay.sv", "CountWidth'(2 * Words);", "CountWidth'(Words);")),
     "too few credits": ("xnor_one_word", ("bnn_credit_fifo.sv", "ceil_div(Latency + 2,", "ceil_div(Latency,")),
-    "sum carried over": ("xnor_63", ("bnn_accumulate.sv", "first_i ? '0 : data_o", "data_o")),
+    "sum carried over": ("xnor_63", ("bnn_accumulate.sv", "first_i ? start_i : data_o", "data_o")),
     "pass not reset": ("xnor_63", ("bnn_replay.sv", "        pass_q  <= '0;\n", "")),
     "early window": ("window_3x3", ("bnn_window.sv", "load && held_q > ", "load && held_q >= ")),
     "small ring": ("window_strided", ("bnn_window.sv", "$clog2(Span + Largest)", "$clog2(Span) - 1")),
