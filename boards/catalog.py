@@ -43,6 +43,11 @@ class Board:
     dsps: int
     uart: Uart | None = None  # if that is the shell
 
+    @property
+    def lut_words(self) -> int:
+        """Words of a bit that a LUT holds: six inputs on Xilinx parts, four on the others."""
+        return 64 if self.family.startswith("xc") else 16
+
     def pins(self, name: str) -> Path:
         """The constraint file of a board with the shell uart; `name` is the one that nextpnr expects."""
         return FOLDER / self.name / name

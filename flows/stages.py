@@ -148,7 +148,7 @@ def _cosim(run: Pipeline, folder: Path, compiled: Path, hls: Path) -> None:
 def _synthesize(run: Pipeline, folder: Path, rtl: Path) -> None:
     from adiabit.flows.synthesize.stage import synthesize
 
-    synthesize(rtl, run.board, folder)
+    synthesize(rtl, run.board, folder, folder.parent / "mapped")
 
 
 def _bitstream(run: Pipeline, folder: Path, compiled: Path) -> None:

@@ -11,8 +11,10 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from adiabit.errors import UserError
@@ -109,28 +111,80 @@ def run_tool(
     Its temporary files go to `temporary`, by default the log's folder. It ends when we do, with all its child
     processes. `UserError` if it reported a full disk.
     """
-    command = [str(a) for a in args]
-    variables = {**(env or environment()), "TMPDIR": str((temporary or log.parent).absolute())}
-    with log.open("ab") as sink:
-        sink.write(f"$ {' '.join(command)}\n".encode())
-        sink.flush()
-        start = sink.tell()
-        with subprocess.Popen(
-            [*_with_parent(), *command], cwd=cwd, env=variables, stdin=subprocess.DEVNULL, stdout=sink,
-            stderr=subprocess.STDOUT, process_group=0,
-        ) as process:  # fmt: skip
-            try:
-                code = process.wait()
-            except BaseException:
-                os.killpg(process.pid, signal.SIGKILL)
-                raise
-    if code:
-        with log.open("rb") as source:
-            source.seek(start)
+    run_tools([(args, log)], cwd=cwd, env=env, temporary=temporary)
+
+
+def run_tools(
+    commands: Iterable[tuple[Sequence[str | Path], Path]],
+    *,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    temporary: Path | None = None,
+    at_once: int = 1,
+) -> None:
+    """Run commands as :func:`run_tool` does, each with its own log, some at once; the first that fails ends all."""
+    waiting, running = deque(commands), list[_Running]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                args, log = waiting.popleft()
+                running.append(_Running([str(a) for a in args], cwd, log, env, temporary))
+            done = running[0].waited() if at_once == 1 else _first(running)
+            running.remove(done)
+            done.check()
+    finally:
+        for left in running:
+            left.kill()
+
+
+class _Running:
+    """A program that runs."""
+
+    def __init__(
+        self, command: list[str], cwd: Path, log: Path, env: Mapping[str, str] | None, temporary: Path | None
+    ) -> None:
+        self.command, self.cwd, self.log = command, cwd, log
+        variables = {**(env or environment()), "TMPDIR": str((temporary or log.parent).absolute())}
+        with log.open("ab") as sink:
+            sink.write(f"$ {' '.join(command)}\n".encode())
+            sink.flush()
+            self.start = sink.tell()
+            self.process = subprocess.Popen(  # its end is awaited below
+                [*_with_parent(), *command], cwd=cwd, env=variables, stdin=subprocess.DEVNULL, stdout=sink,
+                stderr=subprocess.STDOUT, process_group=0,
+            )  # fmt: skip
+
+    def waited(self) -> _Running:
+        """This, when it has ended."""
+        self.process.wait()
+        return self
+
+    def kill(self) -> None:
+        """End it, with all its child processes."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def check(self) -> None:
+        """`ToolError` with the end of the log if it failed; `UserError` if it reported a full disk."""
+        if not (code := self.process.returncode):
+            return
+        with self.log.open("rb") as source:
+            source.seek(self.start)
             lines = source.read().decode(errors="replace").splitlines()
+        name = self.command[0]
         if any(FULL in line for line in lines):
-            raise UserError(f"{cwd}: no space left on the disk for {command[0]}; free some and run again to resume")
-        raise ToolError(f"{command[0]} exited with {code}; the end of {log}:\n" + "\n".join(lines[-TAIL:]))
+            raise UserError(f"{self.cwd}: no space left on the disk for {name}; free some and run again to resume")
+        raise ToolError(f"{name} exited with {code}; the end of {self.log}:\n" + "\n".join(lines[-TAIL:]))
+
+
+def _first(running: Sequence[_Running]) -> _Running:
+    """The first of several that ends."""
+    while True:
+        for one in running:
+            if one.process.poll() is not None:
+                return one
+        time.sleep(0.02)
 
 
 def _with_parent() -> list[str]:

@@ -16,7 +16,8 @@ from adiabit.flows.frontend.config import FoldConfig
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.estimate import resources_of
 from adiabit.hw.folding.buffers import Buffers, Rule, buffered
-from adiabit.hw.folding.fold import apply
+from adiabit.hw.folding.fold import refolded
+from adiabit.hw.folding.memories import placed
 from adiabit.hw.folding.solve import fits, solve, solve_luts, solve_room
 from adiabit.hw.stages import Folding, Memory
 from adiabit.hw.stages.cost import Resources
@@ -27,33 +28,35 @@ LOGIC, BLOCKS = 0.5, 0.9  # usable shares: the rest is for the system around, es
 def folded(accelerator: Accelerator, config: FoldConfig, board: Board, clock_mhz: float) -> Accelerator:
     """Fold the accelerator as the table says; `UserError` if that is impossible."""
     buffers: Buffers = Rule(config.buffers) if isinstance(config.buffers, str) else config.buffers
+    blocks, words = room(board, LOGIC, BLOCKS).bram18, board.lut_words
     if config.luts is not None:
-        return solve_luts(accelerator, luts=config.luts, buffers=buffers)
+        return solve_luts(accelerator, luts=config.luts, blocks=blocks, buffers=buffers, lut_words=words)
     if config.stages is not None:
         by_hand = {name: Folding(pe=f.pe, simd=f.simd, memory=Memory(f.memory)) for name, f in config.stages.items()}
-        return apply(accelerator, by_hand, buffers)
+        return buffered(placed(refolded(accelerator, by_hand), blocks, words), buffers)
     if config.finn_json is not None:
-        return apply(accelerator, from_finn_json(accelerator, _read(config.finn_json)), buffers)
+        given = from_finn_json(accelerator, _read(config.finn_json))
+        return buffered(placed(refolded(accelerator, given), blocks, words), buffers)
     if config.fps is not None:
-        return _at_rate(accelerator, config.fps, board, clock_mhz, buffers)
+        return buffered(placed(_at_rate(accelerator, config.fps, board, clock_mhz), blocks, words), buffers)
     return _as_fast_as_fits(accelerator, board, buffers)
 
 
-def _at_rate(accelerator: Accelerator, fps: float, board: Board, clock_mhz: float, buffers: Buffers) -> Accelerator:
+def _at_rate(accelerator: Accelerator, fps: float, board: Board, clock_mhz: float) -> Accelerator:
+    """The folding for a frame rate, without FIFOs."""
     try:
-        lanes = solve(accelerator, fps=fps, clock_hz=clock_mhz * 1e6, buffers={})
+        return solve(accelerator, fps=fps, clock_hz=clock_mhz * 1e6, buffers={})
     except UserError as error:
         if advice := fitting_rate(accelerator, board, clock_mhz):
             raise UserError(f"{error}, and {advice}") from error
         raise
-    return buffered(lanes, buffers)
 
 
 def _as_fast_as_fits(accelerator: Accelerator, board: Board, buffers: Buffers) -> Accelerator:
     """The fastest folding within the usable shares of the part, else the fastest on the whole part."""
     whole = room(board)
     for space in (room(board, LOGIC, BLOCKS), whole):
-        if fits(found := solve_room(accelerator, space, buffers), space):
+        if fits(found := solve_room(accelerator, space, buffers, lut_words=board.lut_words), space):
             return found
     needed, holds = (dataclasses.asdict(r) for r in (resources_of(found), whole))
     over = ", ".join(f"{needed[key]:,} {key} (of {holds[key]:,})" for key in needed if needed[key] > holds[key])
@@ -71,7 +74,7 @@ def room(board: Board, logic: float = 1.0, blocks: float = 1.0) -> Resources:
 
 def fitting_rate(accelerator: Accelerator, board: Board, clock_mhz: float) -> str:
     """The highest `compile.fold.fps` whose estimate fits the whole part, as a phrase; empty if none does."""
-    found = solve_room(accelerator, room(board))
+    found = solve_room(accelerator, room(board), lut_words=board.lut_words)
     if not fits(found, room(board)):
         return ""
     return f"compile.fold.fps={int(clock_mhz * 1e6 / found.cycles)} is the most that fits {board.name}"

@@ -3,9 +3,9 @@
 
     python -m adiabit.flows.synthesize.yosys JOB RESULT
 
-Run it in the folder of the RTL. JOB is a JSON file of {"top", "sources", "family", "timing"}; `timing` requests the
-latest arrival time too. RESULT receives {"version", "top": cells outside the instances, "instances": {instance of the
-top: cells}, "arrival_ps"}; cells are counts by type.
+Run it in the folder of the RTL. JOB is a JSON file of {"top": a module, "parameters": its literals, "sources", "boxes":
+modules that are left out, "family", "timing"}; `timing` requests the latest arrival time too. RESULT receives
+{"version", "cells": counts by type, "arrival_ps"}.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import re
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pyosys
 from pyosys import libyosys as ys
@@ -28,39 +29,66 @@ ULTRASCALE = (  # the options that synth_xilinx passes to memory_libmap, except 
     "-lib +/xilinx/brams_xc4v.txt -lib +/xilinx/urams.txt -D HAS_SIZE_36 -D HAS_MIXWIDTH_SDP -D HAS_ADDRCE "
     "-logic-cost-rom 0.015625"
 )
+INIT, BLOCK = ys.IdString("\\INIT"), ys.IdString("\\rom_style")  # our RTL marks memories for block RAM alone
 STUBS = """(* blackbox *)
 module CARRY4 (
   output logic [3:0] CO, O, input logic CI, CYINIT, input logic [3:0] DI, S
 );
 endmodule
 """
-GLUE = "bnn_last"  # an instance in the top that is not a stage: it generates TLAST
+
+
+class Job(TypedDict):
+    """What is to be mapped."""
+
+    top: str
+    parameters: Mapping[str, str]
+    sources: Sequence[str]
+    boxes: Sequence[str]
+    family: str
+    timing: bool
+
+
+class Mapped(TypedDict):
+    """What it became."""
+
+    version: str
+    cells: dict[str, int]
+    arrival_ps: int | None
 
 
 def main(job_file: str, result_file: str) -> None:
     """Run the job and write its result."""
-    job = json.loads(Path(job_file).read_text())
+    job: Job = json.loads(Path(job_file).read_text())
     design = ys.Design()
-    sources = " ".join(job["sources"])
     xilinx = job["family"].startswith("xc")
-    if xilinx:
-        Path("xilinx_stubs.sv").write_text(STUBS)
-        sources = f"-D {XILINX}=1 {sources} xilinx_stubs.sv"
-    ys.run_pass(f"read_slang --keep-hierarchy --top {job['top']} {sources}", design)
-    instances = _keep_instances(design)
+    options = [f"--top {job['top']}", *(f"--blackboxed-module {box}" for box in job["boxes"])]
+    options += [f"-G {key}={_escaped(value)}" for key, value in job["parameters"].items()]
+    with tempfile.TemporaryDirectory() as folder:
+        stubs, file = Path(folder) / "xilinx_stubs.sv", Path(folder) / "options.f"
+        stubs.write_text(STUBS)
+        options += [f"-D {XILINX}=1", str(stubs)] * xilinx
+        file.write_text("\n".join([*options, *job["sources"]]))
+        ys.run_pass(f"read_slang --keep-hierarchy -f {file}", design)
+    for cell in design.top_module().cells_.values():  # abc9 refuses left-out modules with parameters
+        for name in list(cell.parameters) if cell.type.str().removeprefix("\\") in job["boxes"] else ():
+            cell.unsetParam(name)
     _synthesize(job["family"], job["top"], design)
     mapped = _paired(design, job["top"]) if xilinx else design
     stat = json.loads(_tee("stat -json", mapped))
     modules = {name.removeprefix("\\"): module["num_cells_by_type"] for name, module in stat["modules"].items()}
-    whole = _expand(modules, job["top"])
-    parts = {instance: _expand(modules, module) for instance, module in instances.items()}
-    result = {
+    cells = _expand(modules, job["top"])
+    result: Mapped = {
         "version": stat["creator"].split(" (")[0],
-        "top": dict(whole - sum(parts.values(), Counter())),
-        "instances": parts,
+        "cells": {cell: count for cell, count in cells.items() if cell.split("$")[0] not in job["boxes"]},
         "arrival_ps": _arrival(design) if job["timing"] else None,
     }
     Path(result_file).write_text(json.dumps(result))
+
+
+def _escaped(literal: str) -> str:
+    """A literal in a file of options."""
+    return literal.replace('"', '\\"').replace(" ", "")
 
 
 def _synthesize(family: str, top: str, design: Any) -> None:
@@ -76,10 +104,11 @@ def _synthesize(family: str, top: str, design: Any) -> None:
         ys.run_pass(f"synth_gowin -family {family} -top {top} -noiopads", design)
         return
     options = f"-family {family} -top {top} -flatten -noiopad -noclkbuf"
-    if not family.startswith("xcu"):
-        ys.run_pass(f"synth_xilinx {options}", design)
-        return
     ys.run_pass(f"synth_xilinx {options} -run begin:map_memory", design)
+    _forget_contents(design)
+    if not family.startswith("xcu"):
+        ys.run_pass(f"synth_xilinx {options} -run map_memory:", design)
+        return
     with tempfile.TemporaryDirectory() as folder:
         fixed = Path(folder) / "lutrams.txt"
         theirs = Path(pyosys.__file__).parent / "share" / "xilinx" / "lutrams_xcu.txt"
@@ -105,16 +134,15 @@ def _paired(design: Any, top: str) -> Any:
         return made
 
 
-def _keep_instances(design: Any) -> dict[str, str]:
-    """Keep the hierarchy of the modules that the top instantiates; returns instance to module name."""
-    kept = {}
-    for cell in reversed(list(design.top_module().cells_.values())):  # Yosys lists the newest first
-        module = design.module(cell.type)
-        name = cell.type.str().removeprefix("\\")
-        if module is not None and name.split("$")[0] != GLUE:
-            module.set_bool_attribute(ys.IdString("\\keep_hierarchy"))
-            kept[cell.name.str().removeprefix("\\")] = name
-    return kept
+def _forget_contents(design: Any) -> None:
+    """Make the contents of all block RAMs equal.
+
+    Yosys makes a template for each block RAM of other contents, which takes minutes for hundreds of them.
+    """
+    for module in design.modules_.values():
+        for cell in module.cells_.values():
+            if cell.type.str() == "$mem_v2" and cell.has_attribute(BLOCK) and cell.hasParam(INIT):
+                cell.setParam(INIT, ys.Const(ys.State.S1, cell.getParam(INIT).size()))
 
 
 def _expand(modules: dict[str, dict[str, int]], name: str) -> Counter[str]:

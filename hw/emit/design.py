@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -62,8 +62,19 @@ class Port:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Part:
+    """A stage of the design: an instance in the top."""
+
+    name: str
+    module: str
+    parameters: Mapping[str, str]  # literals
+    sources: tuple[str, ...]  # files of the module and of all that it needs, in reading order
+    memories: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Design:
-    """An emitted design: its top, the files in reading order, the ports and the streams."""
+    """An emitted design: its top, the files in reading order, the ports, the streams, and in RTL the stages."""
 
     top: str
     sources: tuple[str, ...]
@@ -71,11 +82,12 @@ class Design:
     input: Port
     output: Port
     streams: tuple[Wire, ...]
+    parts: tuple[Part, ...] = ()
 
     @classmethod
     def of(
         cls, top: str, streams: Sequence[Stream], *, sources: Sequence[str], memories: Sequence[str] = (),
-        wire: Any = Wire.in_rtl,
+        wire: Any = Wire.in_rtl, parts: Sequence[Part] = (),
     ) -> Self:  # fmt: skip
         """A design with these streams, from its input to its output."""
         return cls(
@@ -85,6 +97,7 @@ class Design:
             input=Port.of(streams[0]),
             output=Port.of(streams[-1]),
             streams=tuple(wire(s) for s in streams),
+            parts=tuple(parts),
         )
 
     def save(self, folder: Path) -> None:
@@ -106,6 +119,10 @@ class Design:
                 input=Port(**document["input"]),
                 output=Port(**document["output"]),
                 streams=tuple(Wire(**row) for row in document["streams"]),
+                parts=tuple(
+                    Part(**{**row, "sources": tuple(row["sources"]), "memories": tuple(row["memories"])})
+                    for row in document["parts"]
+                ),
             )
         except FileNotFoundError as error:
             raise UserError(f"{path}: not found; `adiabit emit` makes it") from error

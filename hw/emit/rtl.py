@@ -15,7 +15,7 @@ from pathlib import Path
 
 from adiabit.errors import UserError
 from adiabit.hw.accelerator import Accelerator
-from adiabit.hw.emit.design import Design
+from adiabit.hw.emit.design import Design, Part
 from adiabit.hw.packing import beat_bytes
 from adiabit.hw.reserved import SYSTEMVERILOG
 from adiabit.hw.stages import Instance, Stage, Stream
@@ -45,9 +45,20 @@ def emit(accelerator: Accelerator, folder: Path, *hosts: str) -> Design:
         list(accelerator.streams),
         sources=[*(path.name for path in modules), top],
         memories=sorted(memories),
+        parts=[_part(stage.name, instances[stage.name]) for stage in accelerator.stages],
     )
     design.save(folder)
     return design
+
+
+def _part(name: str, found: Instance) -> Part:
+    return Part(
+        name=name,
+        module=found.module,
+        parameters={key: _literal(value) for key, value in found.parameters.items()},
+        sources=tuple(path.name for path in modules_of([found.library / f"{found.module}.sv"])),
+        memories=tuple(sorted(found.memories)),
+    )
 
 
 def _check_name(name: str, used: Mapping[str, Path]) -> None:

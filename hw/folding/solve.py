@@ -23,11 +23,13 @@ from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.estimate import resources_of
 from adiabit.hw.folding.buffers import FULL_RATE, Buffers, buffered
 from adiabit.hw.folding.fold import edges_of, foldable, lane_path, refolded
+from adiabit.hw.folding.memories import placed
 from adiabit.hw.stages import Folding, Ints, Stage, Stream
-from adiabit.hw.stages.cost import Resources, resources
+from adiabit.hw.stages.cost import LUT_WORDS, Resources, resources
 from adiabit.hw.stages.width_converter import conversion_terms
 
 NEVER = 1 << 40  # LUTs of what cannot be
+NO_LIMIT = 1 << 62
 
 
 def _conversion(stream: Stream, source: int, target: int, slowest: int) -> int:
@@ -170,11 +172,20 @@ def solve(accelerator: Accelerator, *, fps: float, clock_hz: float, buffers: Buf
     return buffered(refolded(accelerator, problem.cheapest(cycles)), buffers)
 
 
-def solve_luts(accelerator: Accelerator, *, luts: int, buffers: Buffers = FULL_RATE) -> Accelerator:
-    """The folding with the fewest cycles a frame whose estimated LUTs do not exceed `luts`."""
-    no_limit = 1 << 62
-    room = Resources(luts=luts, ffs=no_limit, bram18=no_limit, dsps=no_limit)
-    found = solve_room(accelerator, room, buffers)
+def solve_luts(
+    accelerator: Accelerator,
+    *,
+    luts: int,
+    blocks: int = NO_LIMIT,
+    buffers: Buffers = FULL_RATE,
+    lut_words: int = LUT_WORDS,
+) -> Accelerator:
+    """The folding with the fewest cycles a frame whose estimated LUTs do not exceed `luts`.
+
+    `blocks` and `lut_words` as in :func:`adiabit.hw.folding.memories.placed`; block RAMs do not limit the folding.
+    """
+    room = Resources(luts=luts, ffs=NO_LIMIT, bram18=NO_LIMIT, dsps=NO_LIMIT)
+    found = solve_room(accelerator, room, buffers, blocks=blocks, lut_words=lut_words)
     needed = resources_of(found).luts
     if needed > luts:
         raise UserError(
@@ -183,11 +194,19 @@ def solve_luts(accelerator: Accelerator, *, luts: int, buffers: Buffers = FULL_R
     return found
 
 
-def solve_room(accelerator: Accelerator, room: Resources, buffers: Buffers = FULL_RATE) -> Accelerator:
+def solve_room(
+    accelerator: Accelerator,
+    room: Resources,
+    buffers: Buffers = FULL_RATE,
+    *,
+    blocks: int | None = None,
+    lut_words: int = LUT_WORDS,
+) -> Accelerator:
     """The folding with the fewest cycles a frame whose estimate fits into `room`; the smallest where none does.
 
     The fewer cycles, the more LUTs. Block RAMs and FIFOs go up and down, so where they do not fit slower foldings are
-    tried.
+    tried. `blocks` for weights, those of the room by default, and `lut_words` are as in
+    :func:`adiabit.hw.folding.memories.placed`.
     """
     problem = _Problem.of(accelerator)
     candidates = sorted({n for s in problem.stages for _, n, _ in s.options if n >= problem.fastest})
@@ -198,7 +217,7 @@ def solve_room(accelerator: Accelerator, room: Resources, buffers: Buffers = FUL
 
     @cache
     def at(index: int) -> Accelerator:
-        return buffered(bare(index), buffers)
+        return buffered(placed(bare(index), room.bram18 if blocks is None else blocks, lut_words), buffers)
 
     last = len(candidates) - 1
     first = bisect_left(range(last), True, key=lambda k: resources_of(bare(k)).luts <= room.luts)

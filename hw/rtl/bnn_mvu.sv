@@ -29,6 +29,8 @@ module bnn_mvu #(
   parameter string       OutKind        = "unsigned",  // of a count of thresholds: "bipolar", "unsigned" or "signed"
   parameter string       Memory         = "lut",  // "lut", "block" or "hardwired"
   parameter              WeightFile     = "",
+  parameter int unsigned BlockWidth     = Pe * Simd * WeightWidth,  // bits of a word in block RAM, if Memory is "block"
+  parameter              LutFile        = "",  // the other bits
   parameter int unsigned SelectWidth    = 0,
   parameter              ThresholdFile  = "",
   parameter              FlipFile       = "",
@@ -180,10 +182,12 @@ module bnn_mvu #(
   end else begin : gen_products
     logic [Pe-1:0][Simd*WeightWidth-1:0] weights;
     bnn_rom #(
-      .Width  (Pe * Simd * WeightWidth),
-      .Depth  (Fold),
-      .Latency(RomLatency),
-      .File   (WeightFile)
+      .Width     (Pe * Simd * WeightWidth),
+      .Depth     (Fold),
+      .Latency   (RomLatency),
+      .File      (WeightFile),
+      .BlockWidth(BlockWidth),
+      .LutFile   (LutFile)
     ) u_weights (
       .clk_i,
       .addr_i(addr_q),

@@ -15,6 +15,8 @@ Terms = Mapping[str, int]  # amount of each term of LUTS and FFS
 LUT_RAM_BITS = 2048  # largest memory that Yosys keeps in LUT-RAM; beyond, it uses block RAM
 BLOCK_RAM_LUTS = 129  # LUTs at which Yosys values a block RAM where it chooses the place of a ROM
 LUT_ROM_BITS = 64 * BLOCK_RAM_LUTS  # the largest such ROM in LUTs
+LUT_WORDS = 64  # words of a bit that a LUT6 holds
+BLOCK_WORTH = 64  # LUTs that a block RAM of weights must save: its 36 bits of more than 64 words take 72
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +92,9 @@ def summed(*parts: Terms) -> Terms:
     return {term: sum(part.get(term, 0) for part in parts) for term in dict.fromkeys(t for part in parts for t in part)}
 
 
-def rom_luts(width: int, depth: int) -> int:
-    """LUTs of a ROM of `depth` words of `width` bits, 64 bits a LUT; a single word is constant and needs none."""
-    return width * math.ceil(depth / 64) if depth > 1 else 0
+def rom_luts(width: int, depth: int, lut_words: int = LUT_WORDS) -> int:
+    """LUTs of a ROM of `depth` words of `width` bits; a single word is constant and needs none."""
+    return width * math.ceil(depth / lut_words) if depth > 1 else 0
 
 
 def ram_luts(width: int, depth: int) -> int:
@@ -112,3 +114,8 @@ ASPECTS = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
 def block_rams(width: int, depth: int) -> int:
     """18 Kbit block RAMs for `depth` words of `width` bits, at the best aspect ratio."""
     return min(math.ceil(width / w) * math.ceil(depth / d) for w, d in ASPECTS)
+
+
+def block_width(blocks: int, depth: int) -> int:
+    """Most bits of `depth` words that so many block RAMs hold."""
+    return max(blocks // math.ceil(depth / d) * w for w, d in ASPECTS)

@@ -102,8 +102,12 @@ class GroupedMatrixVector(Product):
         return max(1, self.rows_of_group // folding.pe)
 
     def memory_at(self, folding: Folding) -> Memory:
-        """Where the weights lie: block RAM if deep and large, else LUT-ROM."""
-        return self._rom(self._fold_at(folding), self.weight_bits)
+        """Where the weights lie: in block RAM if that saves enough LUTs."""
+        return self._rom(self._word_bits(folding), self._fold_at(folding))
+
+    def _word_bits(self, folding: Folding) -> int:
+        """Bits of a word of weights."""
+        return folding.pe * min(folding.simd, self.inputs_of_group) * self.weight_bits
 
     def golden(self, *values: Array) -> tuple[Array, ...]:
         """Accumulators, or the number of thresholds that they reach (F, ..., MH)."""
@@ -200,7 +204,7 @@ class GroupedMatrixVector(Product):
         """Products and sums of PE rows, the memory of the sums, and the ROM of the weights."""
         pe, bits = folding.pe, self.accumulator_bits
         share, sums = min(folding.simd, self.inputs_of_group), len(self.weights) // pe
-        width, depth = pe * share * self.weight_bits, self._fold_at(folding)
+        width, depth = self._word_bits(folding), self._fold_at(folding)
         synapses = pe * share
         work = {"xnor": synapses} if self.xnor else {"multiply": synapses * self.input.bits * self.weight_bits}
         lut = self.memory_at(folding) is Memory.LUT
@@ -219,8 +223,7 @@ class GroupedMatrixVector(Product):
         thresholds = self._threshold_blocks(folding.pe, len(self.weights) // folding.pe)
         if self.memory_at(folding) is not Memory.BLOCK:
             return thresholds
-        width = folding.pe * min(folding.simd, self.inputs_of_group) * self.weight_bits
-        return thresholds + block_rams(width, self._fold_at(folding))
+        return thresholds + block_rams(self._word_bits(folding), self._fold_at(folding))
 
     def caption(self) -> Caption:
         """Groups and their sizes, PE and SIMD."""

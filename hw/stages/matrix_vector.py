@@ -36,9 +36,12 @@ class MatrixVector(Product):
     `weights`: (MH, MW), all -1 or +1 (*bipolar*), or small integers. The *accumulator* of a row is the popcount of
     agreeing bits, 0...MW, if input and weights are bipolar (dot product = 2 * popcount - MW), else the dot product.
     `thresholds` apply to the accumulator; with None the accumulator itself is the output.
+    `block_bits`: of a word of weights whose `memory` is `Memory.AUTO`, how many bits lie in block RAM, and the rest in
+    LUTs (:mod:`adiabit.hw.folding.memories` chooses them for a part); None: all or none, as the sizes say.
     """
 
     memory: Memory = Memory.AUTO
+    block_bits: int | None = None
     arrays: ClassVar[tuple[str, ...]] = ("weights", "thresholds", "inverted")
 
     def check(self) -> None:
@@ -52,8 +55,17 @@ class MatrixVector(Product):
         self._check_output(self.output, *self.input.shape[:-1], mh)
         if self.memory is Memory.HARDWIRED and self.fold != 1:
             self.refuse(f"hard-wired weights need a fold of 1, not {self.fold}; use PE={mh} and SIMD={mw}")
+        if self.block_bits is not None and not self._fits_blocks(self.block_bits):
+            self.refuse(
+                f"block_bits={self.block_bits} with memory {self.memory} and words of {self.word_bits} bits; "
+                f"a multiple of {self.weight_bits} bits of the word, with memory auto and a fold above 1"
+            )
         self._check_thresholds(mh)
         self._check_accumulators()
+
+    def _fits_blocks(self, bits: int) -> bool:
+        whole = 0 <= bits <= self.word_bits and bits % self.weight_bits == 0
+        return whole and self.memory is Memory.AUTO and self.fold > 1
 
     @cached_property
     def bipolar_weights(self) -> bool:
@@ -89,15 +101,31 @@ class MatrixVector(Product):
         mh, mw = self.weights.shape
         return int((mh // folding.pe) * (mw // folding.simd))
 
+    @property
+    def word_bits(self) -> int:
+        """Bits of a word of weights."""
+        return self._word_bits(self.folding)
+
+    def _word_bits(self, folding: Folding) -> int:
+        return folding.pe * folding.simd * self.weight_bits
+
     def memory_at(self, folding: Folding) -> Memory:
-        """Where the weights lie; `Memory.AUTO` is hard-wired at fold 1, block RAM if deep and large, else LUT-ROM."""
-        memory = folding.memory or self.memory
+        """Where the weights lie; `Memory.AUTO` is hard-wired at fold 1, else block RAM if that saves enough LUTs."""
+        memory, fold = folding.memory or self.memory, self._fold_at(folding)
         if memory is not Memory.AUTO:
             return memory
-        fold = self._fold_at(folding)
         if fold == 1:
             return Memory.HARDWIRED
-        return self._rom(fold, self.weight_bits)
+        if self.block_bits is not None and (folding.pe, folding.simd) == (self.pe, self.simd):
+            return Memory.BLOCK if self.block_bits else Memory.LUT
+        return self._rom(self._word_bits(folding), fold)
+
+    def _block_bits(self, folding: Folding) -> int:
+        """Bits of a word in block RAM."""
+        if self.memory_at(folding) is not Memory.BLOCK:
+            return 0
+        own = (folding.pe, folding.simd) == (self.pe, self.simd)
+        return self.block_bits if self.block_bits and own else self._word_bits(folding)
 
     @property
     def resolved_memory(self) -> Memory:
@@ -118,8 +146,9 @@ class MatrixVector(Product):
     def rtl(self) -> Instance:
         """`bnn_mvu`."""
         rows, columns = self.weights.shape
-        weights = f"{self.name}_weights.mem"
-        memories = {weights: memory_file(self._weight_rows().reshape(self.fold, -1), self.weight_bits)}
+        words, name = self._weight_rows().reshape(self.fold, -1), f"{self.name}_weights.mem"
+        block = self._block_bits(self.folding) // self.weight_bits if self.resolved_memory is Memory.BLOCK else None
+        memories = {name: memory_file(words[:, :block], self.weight_bits)}
         parameters: dict[str, Parameter] = {
             "Columns": columns,
             "Rows": rows,
@@ -131,8 +160,12 @@ class MatrixVector(Product):
             "AccWidth": self.accumulator_bits,
             "OutWidth": self.output.bits,
             "Memory": self.resolved_memory.value,
-            "WeightFile": weights,
+            "WeightFile": name,
         }
+        if block is not None and block < words.shape[1]:
+            more_words = f"{self.name}_weights_lut.mem"
+            parameters |= {"BlockWidth": block * self.weight_bits, "LutFile": more_words}
+            memories[more_words] = memory_file(words[:, block:], self.weight_bits)
         if self.thresholds is not None:
             more, files = self._threshold_parameters("ThresholdFile")
             parameters |= more
@@ -210,6 +243,7 @@ class MatrixVector(Product):
         """PE rows of SIMD synapses, each with accumulator and thresholds; the memories; the replay buffer."""
         memory, synapses, shallow = self.memory_at(folding), folding.pe * folding.simd, self._shallow(folding)
         rows, columns = len(self.weights) // folding.pe, self.weights.shape[1] // folding.simd
+        in_luts = self._word_bits(folding) - self._block_bits(folding)
         if self.xnor:
             kind = "wired" if memory is Memory.HARDWIRED else "shallow" if shallow else "xnor"
             work = {kind: synapses}
@@ -220,7 +254,7 @@ class MatrixVector(Product):
         return summed(self._threshold_terms(folding.pe, self.accumulator_bits, rows), {
             **work,
             "accumulate": folding.pe * self.accumulator_bits if columns > 1 else 0,
-            "rom": rom_luts(synapses * self.weight_bits, rows * columns) if memory is Memory.LUT and not shallow else 0,
+            "rom": 0 if shallow or memory is Memory.HARDWIRED else rom_luts(in_luts, rows * columns),
             "buffer": folding.simd * self.input.bits * math.ceil(columns / 32) if rows > 1 else 0,
             "fifo": folding.pe * self.output.bits,
             "product": 1,
@@ -229,9 +263,8 @@ class MatrixVector(Product):
     def block_rams(self, folding: Folding) -> int:
         """Block RAMs of weights and thresholds."""
         thresholds = self._threshold_blocks(folding.pe, len(self.weights) // folding.pe)
-        if self.memory_at(folding) is not Memory.BLOCK:
-            return thresholds
-        return thresholds + block_rams(folding.pe * folding.simd * self.weight_bits, self._fold_at(folding))
+        bits = self._block_bits(folding)
+        return thresholds + (block_rams(bits, self._fold_at(folding)) if bits else 0)
 
     @property
     def folding(self) -> Folding:
@@ -250,7 +283,8 @@ class MatrixVector(Product):
 
     def refolded(self, folding: Folding, inputs: tuple[Stream, ...], outputs: tuple[Stream, ...]) -> Self:
         """A copy at another folding, which keeps its memory unless the folding names one."""
-        return dataclasses.replace(self, inputs=inputs, outputs=outputs, memory=folding.memory or self.memory)
+        memory = folding.memory or self.memory
+        return dataclasses.replace(self, inputs=inputs, outputs=outputs, memory=memory, block_bits=None)
 
     def check_folding(self, folding: Folding) -> None:
         """Refuse a PE that does not divide MH, a SIMD that does not divide MW, and folding hard-wired weights."""

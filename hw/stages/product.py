@@ -8,11 +8,9 @@ from functools import cached_property
 
 from adiabit.hw.stages.accumulator import accumulator_range, is_xnor
 from adiabit.hw.stages.base import Memory
+from adiabit.hw.stages.cost import BLOCK_WORTH, block_rams, rom_luts
 from adiabit.hw.stages.integers import Ints, signed_bits
 from adiabit.hw.stages.thresholds import Thresholding
-
-BLOCK_DEPTH = 128  # words from which on a LUT-ROM takes two LUT6 or more per bit of the word
-BLOCK_BITS = 16 * 1024  # a RAMB18 holds 18 Kbit: a smaller ROM would leave most of it idle
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,7 +55,8 @@ class Product(Thresholding):
         if self.thresholds is None and not self.output.holds(low, high):
             self.refuse(f"accumulators from {low} to {high} do not fit the output {self.output}")
 
-    def _rom(self, fold: int, weight_bits: int) -> Memory:
-        """Where weights of so many words lie: block RAM if deep and large, else LUT-ROM."""
-        large = fold >= BLOCK_DEPTH and self.weights.size * weight_bits >= BLOCK_BITS
-        return Memory.BLOCK if large else Memory.LUT
+    @staticmethod
+    def _rom(width: int, depth: int) -> Memory:
+        """Where a ROM of weights lies: in block RAM if that saves enough LUTs."""
+        worth = rom_luts(width, depth) >= BLOCK_WORTH * block_rams(width, depth)
+        return Memory.BLOCK if worth else Memory.LUT

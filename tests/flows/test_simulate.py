@@ -330,3 +330,15 @@ def test_a_pad_may_run_ahead_of_its_next_frame_and_no_further(tmp_path: Path) ->
         assert result.equal.tolist() == [True, text is None]
         told = f"stage pad, frame 1, the run's last: {text} than the 18 beats of 2 frames"
         assert (result.difference.describe(0) if result.difference else None) == (text and told)
+
+
+def test_the_first_of_several_tools_that_fails_ends_the_others(tmp_path: Path) -> None:
+    pids = [tmp_path / f"{n}.pid" for n in range(2)]
+    commands = [["sh", "-c", f"echo $$ > {pid}; sleep 600"] for pid in pids]
+    fails = ["sh", "-c", f"while ! [ -s {pids[0]} -a -s {pids[1]} ]; do sleep 0.01; done; exit 3"]
+    logs = [tmp_path / f"{n}.log" for n in range(3)]
+    with pytest.raises(toolchain.ToolError, match=r"sh exited with 3; the end of .*2\.log"):
+        toolchain.run_tools(zip([*commands, fails], logs, strict=True), cwd=tmp_path, at_once=3)
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid.read_text()), 0)

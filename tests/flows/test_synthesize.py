@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 from pathlib import Path
@@ -83,7 +84,23 @@ def test_part_capacity_and_timing_are_told(figures: dict[str, Any], made: Path) 
     assert figures["tool"].startswith("Yosys 0.")
     assert 0.1 < figures["logic_delay_ns"] < 10
     assert "without routing" in figures["timing_note"]
-    assert sorted(p.name for p in made.iterdir()) == ["synthesis.json", "synthesis.log"]
+    assert sorted(p.name for p in made.iterdir()) == ["binarize.log", "fc1.log", "synthesis.json", "top.log"]
+
+
+def test_a_stage_that_is_known_is_not_mapped_again(made: Path, tmp_path: Path) -> None:
+    weights = np.random.default_rng(4).choice([-1, 1], (2, 8))
+    changed = dataclasses.replace(
+        tiny(), stages=(tiny().stages[0], dataclasses.replace(tiny().stages[1], weights=weights))
+    )
+    runs, found = [], []
+    for place, accelerator in (("first", tiny()), ("same", tiny()), ("changed", changed)):
+        (rtl := tmp_path / place / "rtl").mkdir(parents=True)
+        emit_rtl.emit(accelerator, rtl)
+        synthesize(rtl, catalog.load("pynq-z2"), tmp_path / place, tmp_path / "known")
+        runs.append(sorted(p.stem for p in (tmp_path / place).glob("*.log")))
+        found.append(json.loads((tmp_path / place / "synthesis.json").read_text())["stages"])
+    assert runs == [["binarize", "fc1", "top"], [], ["fc1"]]
+    assert found[0] == found[1] == json.loads((made / "synthesis.json").read_text())["stages"]
 
 
 def test_no_delay_is_told_for_a_family_whose_delays_yosys_lacks() -> None:
@@ -121,7 +138,7 @@ def test_yosys_failing_tells_its_last_words(tmp_path: Path) -> None:
     out.mkdir()
     emit_rtl.emit(tiny(), rtl)
     (rtl / "tiny.sv").write_text("module tiny (;")
-    with pytest.raises(ToolError, match=r"the end of .*synthesis\.log"):
+    with pytest.raises(ToolError, match=r"the end of .*top\.log"):
         synthesize(rtl, catalog.load("pynq-z2"), out)
 
 

@@ -19,11 +19,13 @@ from adiabit.flows.finn.folding_json import from_finn_json, to_finn_json
 from adiabit.hw import golden
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.estimate import estimate
+from adiabit.hw.folding.buffers import buffered
 from adiabit.hw.folding.fold import (
     apply,
     foldable,
     folding_of,
 )
+from adiabit.hw.folding.memories import placed
 from adiabit.hw.folding.solve import fits, solve, solve_luts, solve_room
 from adiabit.hw.stages import (
     Fifo,
@@ -223,7 +225,7 @@ def every_rate() -> list[Accelerator]:
     """The cheapest foldings of all cycles that a stage can take."""
     products = [s.weights.shape for s in TFC.stages if isinstance(s, MatrixVector)]
     cycles = {(mh // pe) * (mw // simd) for mh, mw in products for pe in divisors(mh) for simd in divisors(mw)}
-    return [solve(TFC, fps=1e8 / n, clock_hz=1e8) for n in sorted(cycles | set(divisors(784)))]
+    return [solve(TFC, fps=1e8 / n, clock_hz=1e8, buffers={}) for n in sorted(cycles | set(divisors(784)))]
 
 
 @pytest.mark.parametrize("luts", [1000, 3000, 9000, 60_000])
@@ -232,7 +234,7 @@ def test_the_fastest_folding_that_fits(luts: int, blocks: int) -> None:
     """No folding for a frame rate that is faster fits too; where none fits the smallest is given."""
     room = Resources(luts=luts, ffs=NO_LIMIT, bram18=blocks, dsps=0)
     found = solve_room(TFC, room)
-    rates = every_rate()
+    rates = [buffered(placed(a, blocks)) for a in every_rate()]
     fitting = [a.cycles for a in rates if fits(a, room)]
     if fitting:
         assert fits(found, room)

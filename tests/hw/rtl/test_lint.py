@@ -18,7 +18,10 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
     "bnn_credit_fifo": [{}, {"Latency": 0}, {"Width": 1, "Latency": 9, "Interval": 4}],
     "bnn_delay": [{}, {"Stages": 0}, {"Width": 5, "Stages": 3, "Reset": 0}],
     "bnn_lut_rom": [{}, {"Width": 1, "Depth": 1}],
-    "bnn_rom": [{"Depth": d, "Latency": n} for d in (1, 2, 33) for n in (0, 1, 2)],
+    "bnn_rom": [
+        *({"Depth": d, "Latency": n} for d in (1, 2, 33) for n in (0, 1, 2)),
+        {"Depth": 65, "Latency": 2, "BlockWidth": 3, "LutFile": "x.mem"},
+    ],
     "bnn_replay": [{}, {"Passes": 1}, {"Words": 1, "Passes": 2}, {"Width": 1, "Words": 28, "Passes": 3}],
     "bnn_sum": [
         {},
@@ -180,6 +183,7 @@ ILLEGAL: list[tuple[str, dict[str, Any], str]] = [
     ("bnn_fifo", {"Depth": 1}, "Width 8, Depth 1: a FIFO holds at least 2 beats of at least 1 bit"),
     ("bnn_credit_fifo", {"Interval": 0}, "Interval 0: at least 1 cycle lies between launches"),
     ("bnn_rom", {"Latency": 3}, "Latency 3: a ROM has 0 (logic), 1 (registered) or 2 (block RAM)"),
+    ("bnn_rom", {"BlockWidth": 9}, "BlockWidth 9, Width 8: bits of a word in block RAM"),
     ("bnn_replay", {"Words": 0}, "Width 8, Words 0, Passes 2: each is at least 1"),
     ("bnn_sum", {"OutWidth": 0}, "Terms 8, TermWidth 1, OutWidth 0: each is at least 1"),
     (
