@@ -17,7 +17,7 @@
   INITVAL_00 }
 
 /// Model of an ECP5's block RAM, of which Yosys has none, as far as Yosys uses it: 1024 words of 18 bits and two ports of
-/// 1, 2, 4, 9 or 18 bits, or a write and a read port of 36 bits, without output registers (FPGA-TN-02204). Narrow ports
+/// 1, 2, 4, 9 or 18 bits, or a write and a read port of 36 bits, with or without output registers (FPGA-TN-02204). Narrow ports
 /// skip every ninth bit.
 module DP16KD #(
   `INIT_PARAMETERS
@@ -53,7 +53,6 @@ module DP16KD #(
   localparam [64*320-1:0] Rows = `INIT_ROWS;
   integer n;
   initial begin
-    if (REGMODE_A != "NOREG" || REGMODE_B != "NOREG") $fatal(1, "this model has no output registers");
     for (n = 0; n < 1024; n = n + 1) words[n] = Rows[320*(n/16)+20*(n%16)+:18];
   end
 
@@ -75,8 +74,12 @@ module DP16KD #(
   wire on_a = CEA && {CSA2, CSA1, CSA0} == 3'd0;
   wire on_b = CEB && {CSB2, CSB1, CSB0} == 3'd0;
   reg [17:0] read_a, read_b;  // the low and the high half of 36 bits read through port B
-  assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2, DOA1, DOA0} = read_a;
-  assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2, DOB1, DOB0} = read_b;
+  reg [17:0] out_a, out_b;
+  wire out_clock_a = DATA_WIDTH_B == 36 ? CLKB : CLKA;
+  always @(posedge out_clock_a) if (DATA_WIDTH_B == 36 ? OCEB : OCEA) out_a <= read_a;
+  always @(posedge CLKB) if (OCEB) out_b <= read_b;
+  assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2, DOA1, DOA0} = REGMODE_A == "OUTREG" ? out_a : read_a;
+  assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2, DOB1, DOB0} = REGMODE_B == "OUTREG" ? out_b : read_b;
 
   always @(posedge CLKA) begin
     if (on_a && WEA && DATA_WIDTH_A == 36) begin

@@ -96,7 +96,6 @@ module bnn_uart_host #(
   );
 
   assign timeout     = taking_q && &idle_q;
-  assign rst_n       = rst_ni && !timeout;
   assign core_rst_no = rst_n;
   assign busy_o      = state_q == Working;
   assign rx_ready    = state_q == Idle || (taking_q && in_ready);
@@ -104,6 +103,8 @@ module bnn_uart_host #(
   assign in_end      = taking_q && rx_valid && in_ready && taken_q == InWidth'(InBeats * InBytes - 1);
   assign out_end     = tx_valid && tx_ready && state_q == Working && sent_q == OutWidth'(OutBeats * OutBytes - 1);
   assign tx          = state_q == Telling ? Identity[8*told_q+:8] : out;
+
+  always_ff @(posedge clk_i) rst_n <= rst_ni && !timeout;  // a register, because it reaches the whole chip
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || timeout) begin

@@ -88,10 +88,10 @@ def test_part_capacity_and_timing_are_told(figures: dict[str, Any], made: Path) 
 
 
 def test_a_stage_that_is_known_is_not_mapped_again(made: Path, tmp_path: Path) -> None:
+    binarize, product = tiny().stages
+    assert isinstance(product, MatrixVector)
     weights = np.random.default_rng(4).choice([-1, 1], (2, 8))
-    changed = dataclasses.replace(
-        tiny(), stages=(tiny().stages[0], dataclasses.replace(tiny().stages[1], weights=weights))
-    )
+    changed = dataclasses.replace(tiny(), stages=(binarize, dataclasses.replace(product, weights=weights)))
     runs, found = [], []
     for place, accelerator in (("first", tiny()), ("same", tiny()), ("changed", changed)):
         (rtl := tmp_path / place / "rtl").mkdir(parents=True)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clock after place and route on boards with open tools; writes benchmarks/fmax.md.
+
+    python benchmarks/fmax.py --data DIR [NAME ...]
+
+Each network is compiled from its kept checkpoint for the board, with the UART host around it, mapped by Yosys, and
+placed and routed by nextpnr from several seeds, with a target of 200 MHz. The boards run at their own, lower clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adiabit.boards import catalog
+from adiabit.flows import toolchain
+from adiabit.flows.bitstream.families import FAMILIES, NETLIST
+from adiabit.flows.bitstream.open_tools import find, synthesize
+from adiabit.flows.ladder import StageName
+from adiabit.flows.pipeline import Pipeline
+from adiabit.flows.recipe import load
+from adiabit.hw import storage
+from adiabit.hw.emit import serial
+
+HERE = Path(__file__).parent
+SEEDS = (1, 2, 3, 4, 5)
+TARGET_MHZ = 200
+
+
+@dataclass(frozen=True)
+class Design:
+    """A network, a board, and cycles a frame."""
+
+    title: str
+    recipe: str
+    board: str
+    cycles: int
+
+
+DESIGNS = {
+    "tfc_ulx3s": Design("TFC", "tfc", "ulx3s-85f", 98),
+    "tfc_tang": Design("TFC", "tfc", "tang-nano-20k", 98),
+    "cnv_ulx3s": Design("CNV", "cnv", "ulx3s-85f", 600_000),
+}
+
+
+def measured(design: Design, data: Path, out: Path, seeds: tuple[int, ...]) -> dict[str, Any]:
+    """The clock from each seed, the slowest path of the last, and the cells."""
+    board = catalog.load(design.board)
+    settings = [
+        f"data.dir='{data.absolute()}'", f"checkpoint='{HERE / 'checkpoints' / design.recipe}'", "export.frames=10",
+        f"target.board='{board.name}'", f"compile.fold={{fps={int(board.clock_mhz * 1e6 / design.cycles)}}}",
+    ]  # fmt: skip
+    pipeline = Pipeline(load(HERE.parent / "recipes" / f"{design.recipe}.toml", settings), out)
+    accelerator = storage.load(pipeline.folder(StageName.COMPILE))
+    family, rtl, uart = FAMILIES[board.family], out / "rtl", board.uart
+    assert uart is not None  # noqa: S101  # boards with open tools have it
+    rtl.mkdir(exist_ok=True)
+    hertz = board.clock_mhz * 1e6
+    chip = serial.emit(accelerator, rtl, clock_hz=hertz, baud=uart.baud, leds=uart.leds, lit=uart.lit)
+    (rtl / family.pins).write_bytes(board.pins(family.pins).read_bytes())
+    synthesize(chip, family, rtl, out / "yosys.log")
+    clocks, report = [], {}
+    for seed in seeds:
+        command: list[str | Path] = [
+            find(family.nextpnr, family), *uart.place_and_route, "--json", NETLIST, *family.route,
+            "--report", "report.json", "--freq", str(TARGET_MHZ), "--timing-allow-fail", "--seed", str(seed),
+        ]  # fmt: skip
+        toolchain.run_tool(command, cwd=rtl, log=out / f"nextpnr{seed}.log")
+        report = json.loads((rtl / "report.json").read_text())
+        clocks.append(min(clock["achieved"] for clock in report["fmax"].values()))
+        print(out.name, seed, round(clocks[-1], 1), path(report), flush=True)
+    used = family.used(report["utilization"])
+    return {"clocks": clocks, "cycles": accelerator.cycles, "path": path(report), **used}
+
+
+def path(report: dict[str, Any]) -> str:
+    """From what to what the critical path of the slowest clock goes."""
+    inside = [p["path"] for p in report["critical_paths"] if p["from"].split()[-1] == p["to"].split()[-1]]
+    ends = [(p[0]["from"]["cell"], p[-1]["to"]["cell"]) for p in inside if p]
+    return " to ".join(re.sub(r"(_TRELLIS_FF|_DFF|_LUT4|\$).*", "", end) for end in ends[0]) if ends else ""
+
+
+def main() -> None:
+    """Measure the designs that are named, or all, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with MNIST and CIFAR-10")
+    parser.add_argument("--out", type=Path, default=HERE.parent / "build" / "fmax")
+    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many; 5 by default")
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(DESIGNS)}")
+    args = parser.parse_args()
+    if unknown := sorted({*args.names} - {*DESIGNS}):
+        parser.error(f"unknown design {unknown[0]!r}; use one of {', '.join(DESIGNS)}")
+    rows: dict[str, dict[str, Any]] = {}
+    for name in args.names or DESIGNS:
+        rows[name] = measured(DESIGNS[name], args.data, args.out / name, SEEDS[: args.seeds])
+        (HERE / "fmax.md").write_text(page(rows))
+
+
+def page(rows: dict[str, dict[str, Any]]) -> str:
+    """The page of the designs measured so far."""
+    names = "" if len(rows) == len(DESIGNS) else f" {' '.join(rows)}"
+    seeds = max(len(row["clocks"]) for row in rows.values())
+    lines = [
+        "# Clock",
+        "",
+        f"Made by `python benchmarks/fmax.py --data DIR{names}`; {seeds} seeds.",
+        "",
+        *(__doc__ or "").split("\n\n")[2].strip().splitlines(),
+        "",
+        "| network | board | cycles a frame | MHz: median | least | most | LUT4 | FF | block RAM | critical path |",
+        "| --- | --- " + "| ---: " * 7 + "| --- |",
+    ]
+    for name, row in rows.items():
+        design, clocks = DESIGNS[name], row["clocks"]
+        mhz = " | ".join(f"{v:.1f}" for v in (statistics.median(clocks), min(clocks), max(clocks)))
+        cells = " | ".join(f"{row[key]:,}" for key in ("lut", "ff", "bram18"))
+        title = f"| {design.title} | {catalog.load(design.board).title} "
+        lines.append(f"{title}| {row['cycles']:,} | {mhz} | {cells} | {row['path']} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
