@@ -36,8 +36,8 @@ class Design:
     frames: int = FRAMES
 
 
-TFC = "{finn_json='%s'}" % (HERE / "tfc_folding.json")
-CNV = "{finn_json='%s'}" % (HERE / "cnv_folding.json")
+TFC = "{finn_json='%s', bram18=16}" % (HERE / "tfc_folding.json")
+CNV = "{finn_json='%s', bram18=112}" % (HERE / "cnv_folding.json")
 DESIGNS = {
     "sfc16": Design("SFC in 16 cycles (FINN's SFC-max)", "sfc", "zcu104", "{fps=12_500_000}"),
     "lfc128": Design("LFC in 128 cycles (LFC-max)", "lfc", "zcu104", "{fps=1_562_500}"),

@@ -17,8 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from adiabit.flows.sources import Sources
+from adiabit.flows.synthesize.cells import resources
+from adiabit.flows.synthesize.parts import map_parts
 from adiabit.hw.accelerator import Accelerator
+from adiabit.hw.emit import rtl as emit_rtl
 from adiabit.hw.stages import (
     Add,
     Concat,
@@ -40,7 +42,7 @@ from adiabit.hw.stages import (
     signed_bits,
 )
 
-CACHE = Path("build/estimate.json")
+MAPPED = Path("build/mapped")  # cells of stages that were mapped before
 SHAPES = (  # MW, MH, SIMD, PE of XNOR layers
     (784, 64, 28, 1), (784, 64, 112, 8), (784, 16, 49, 4), (256, 32, 64, 4), (128, 32, 32, 8), (64, 64, 8, 1),
     (64, 64, 16, 4), (64, 64, 64, 2), (64, 64, 64, 8), (64, 10, 1, 1), (64, 10, 4, 1), (32, 32, 32, 32),
@@ -231,31 +233,19 @@ def surrounded(stage: Stage) -> Accelerator:
 
 
 def measure(stage: Stage) -> dict[str, int]:
-    """What Yosys makes of a stage, mapped by itself; it imports here what its results are keyed by."""
-    from adiabit.flows.synthesize.cells import resources
-    from adiabit.flows.toolchain import run_tool
-    from adiabit.hw.emit import rtl as emit_rtl
-
+    """What Yosys makes of a stage, mapped by itself."""
+    MAPPED.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         design = emit_rtl.emit(surrounded(stage), folder)
-        job, result = folder / "job.json", folder / "result.json"
-        job.write_text(json.dumps({**dataclasses.asdict(design), "family": "xc7", "timing": False}))
-        command: list[str | Path] = [sys.executable, "-m", "adiabit.flows.synthesize.yosys", job, result]
-        run_tool(command, cwd=folder, log=folder / "log")
-        return resources(json.loads(result.read_text())["instances"][f"u_{stage.name}"])
+        return resources(map_parts(design, folder, "xc7", folder, folder, MAPPED.absolute())[stage.name]["cells"])
 
 
 def measured() -> dict[str, dict[str, int]]:
-    digest = Sources().digest(measure, ["hw/rtl"])
-    cache = json.loads(CACHE.read_text()) if CACHE.exists() else {}
-    found: dict[str, dict[str, int]] = cache.get("rows", {}) if cache.get("digest") == digest else {}
-    CACHE.parent.mkdir(exist_ok=True)
+    found = {}
     for name, stage in grid():
-        if name not in found:
-            found[name] = measure(stage)
-            print(name, found[name], flush=True)
-            CACHE.write_text(json.dumps({"digest": digest, "rows": found}, indent=1))
+        found[name] = measure(stage)
+        print(name, found[name], flush=True)
     return found
 
 

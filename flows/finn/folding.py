@@ -28,7 +28,8 @@ LOGIC, BLOCKS = 0.5, 0.9  # usable shares: the rest is for the system around, es
 def folded(accelerator: Accelerator, config: FoldConfig, board: Board, clock_mhz: float) -> Accelerator:
     """Fold the accelerator as the table says; `UserError` if that is impossible."""
     buffers: Buffers = Rule(config.buffers) if isinstance(config.buffers, str) else config.buffers
-    blocks, words = room(board, LOGIC, BLOCKS).bram18, board.lut_words
+    most, words = room(board, LOGIC, BLOCKS).bram18, board.lut_words
+    blocks = most if config.bram18 is None else config.bram18
     if config.luts is not None:
         return solve_luts(accelerator, luts=config.luts, blocks=blocks, buffers=buffers, lut_words=words)
     if config.stages is not None:
@@ -39,7 +40,7 @@ def folded(accelerator: Accelerator, config: FoldConfig, board: Board, clock_mhz
         return buffered(placed(refolded(accelerator, given), blocks, words), buffers)
     if config.fps is not None:
         return buffered(placed(_at_rate(accelerator, config.fps, board, clock_mhz), blocks, words), buffers)
-    return _as_fast_as_fits(accelerator, board, buffers)
+    return _as_fast_as_fits(accelerator, board, buffers, config.bram18)
 
 
 def _at_rate(accelerator: Accelerator, fps: float, board: Board, clock_mhz: float) -> Accelerator:
@@ -52,11 +53,11 @@ def _at_rate(accelerator: Accelerator, fps: float, board: Board, clock_mhz: floa
         raise
 
 
-def _as_fast_as_fits(accelerator: Accelerator, board: Board, buffers: Buffers) -> Accelerator:
+def _as_fast_as_fits(accelerator: Accelerator, board: Board, buffers: Buffers, blocks: int | None) -> Accelerator:
     """The fastest folding within the usable shares of the part, else the fastest on the whole part."""
     whole = room(board)
     for space in (room(board, LOGIC, BLOCKS), whole):
-        if fits(found := solve_room(accelerator, space, buffers, lut_words=board.lut_words), space):
+        if fits(found := solve_room(accelerator, space, buffers, blocks=blocks, lut_words=board.lut_words), space):
             return found
     needed, holds = (dataclasses.asdict(r) for r in (resources_of(found), whole))
     over = ", ".join(f"{needed[key]:,} {key} (of {holds[key]:,})" for key in needed if needed[key] > holds[key])

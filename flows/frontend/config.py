@@ -30,14 +30,15 @@ class StageFold(Table):
 class FoldConfig(Table):
     """How the accelerator is folded, by one of a frame rate, a LUT budget, values for each stage, or FINN's JSON.
 
-    Without any of them, it is as fast as fits into half of the board's part. `buffers` sets the depths of the FIFOs
-    between stages.
+    Without any of them, it is as fast as fits into half of the board's part. `bram18` bounds the block RAMs; `buffers`
+    sets the depths of the FIFOs between stages.
     """
 
     fps: Annotated[float, Field(gt=0)] | None = None  # at least so many frames a second, with the fewest LUTs
     luts: Parallel | None = None  # at most so many LUTs, with the most frames a second
     stages: dict[str, StageFold] | None = None  # by stage name, e.g. fc0, threshold0, label
     finn_json: Path | None = None  # a folding configuration in FINN's form
+    bram18: Annotated[int, Field(ge=0)] | None = None  # 18 Kbit block RAMs at most; None: nine tenths of the board's
     buffers: Literal["full-rate", "least"] | dict[str, int] = "full-rate"  # a rule, or the depth by stream
 
     @field_validator("buffers", mode="before")

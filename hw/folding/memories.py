@@ -10,7 +10,7 @@ from typing import TypeGuard
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.estimate import resources_of
 from adiabit.hw.stages import MatrixVector, Memory, Stage
-from adiabit.hw.stages.cost import BLOCK_WORTH, LUT_WORDS, block_rams, block_width, rom_luts
+from adiabit.hw.stages.cost import LUT_WORDS, block_rams, block_width, rom_luts, worth_blocks
 
 
 def placed(accelerator: Accelerator, blocks: int, lut_words: int = LUT_WORDS) -> Accelerator:
@@ -18,7 +18,7 @@ def placed(accelerator: Accelerator, blocks: int, lut_words: int = LUT_WORDS) ->
 
     `blocks`: 18 Kbit block RAMs of the part; `lut_words`: words of a bit that a LUT holds, 64 for six inputs. First
     come the ROMs that save most LUTs for a block RAM; of the one that does not fit whole, a part of each word does. A
-    ROM that saves fewer than `BLOCK_WORTH` stays in LUTs.
+    ROM that saves too few (`worth_blocks`) stays in LUTs.
     """
     chosen = {s.name: dataclasses.replace(s, block_bits=0) for s in accelerator.stages if _free(s)}
     if not chosen:
@@ -28,7 +28,7 @@ def placed(accelerator: Accelerator, blocks: int, lut_words: int = LUT_WORDS) ->
     for stage in sorted(chosen.values(), key=lambda s: _saving(s, lut_words), reverse=True):
         width = min(stage.word_bits, block_width(left, stage.fold))
         width -= width % stage.weight_bits
-        if width and _saving(stage, lut_words) >= BLOCK_WORTH:
+        if width and worth_blocks(stage.word_bits, stage.fold, lut_words):
             chosen[stage.name] = dataclasses.replace(stage, block_bits=width)
             left -= block_rams(width, stage.fold)
     return dataclasses.replace(bare, stages=tuple(chosen.get(s.name, s) for s in accelerator.stages))

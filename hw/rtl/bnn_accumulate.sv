@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Running sum over the words of a vector, from a start value on, modulo 2**OutWidth. Latency: one cycle. If Words is 1,
-/// it is a wire, without start value.
+/// Running sum over the words of a vector, from a start value on, modulo 2**OutWidth. Latency: one cycle; none if Words is 1
+/// and there is no start value (Started).
 module bnn_accumulate #(
   parameter int unsigned Words    = 2,
+  parameter bit          Started  = 1'b1,
   parameter int unsigned InWidth  = 4,  // unsigned, or as wide as the output
   parameter int unsigned OutWidth = 4
 ) (
@@ -14,7 +15,7 @@ module bnn_accumulate #(
   input  logic [OutWidth-1:0] start_i,
   output logic [OutWidth-1:0] data_o
 );
-  if (Words == 1) begin : gen_wire
+  if (Words == 1 && !Started) begin : gen_wire
     assign data_o = OutWidth'(data_i);
     logic unused;
     assign unused = &{clk_i, valid_i, first_i, start_i};

@@ -7,8 +7,11 @@
 /// the accumulator starts at -T, so that its sign tells.
 ///
 /// Word n*(Columns/Simd) + s of the weight file holds columns s*Simd... of rows n*Pe..., row by row. If WeightWidth is
-/// 1, bit 1 is +1 and bit 0 is -1. Word n of the threshold file belongs to rows n*Pe...; it holds -T where accumulators
-/// start there.
+/// 1, bit 1 is +1 and bit 0 is -1. Where the input is not bipolar, columns go by threes: the second and the third bit say
+/// whether the weight equals the first. Three elements with any signs are then one of four sums, which all rows share, or
+/// its complement, which is the negative less 1. So the start values are larger by the number of complements.
+///
+/// Words n of the files of thresholds and of start values belong to rows n*Pe...
 ///
 /// If SelectWidth is not 0, a second stream chooses among 2**SelectWidth sets of thresholds: `valid_i`, `ready_o` and
 /// `data_i` are {selector, values}. The selector has a beat for each beat of the result.
@@ -24,7 +27,7 @@ module bnn_mvu #(
   parameter int unsigned WeightWidth    = 1,  // 1: -1 and +1; else two's complement
   parameter int unsigned AccWidth       = $clog2(Columns + 1),
   parameter int unsigned Steps          = 0,
-  parameter int unsigned ThresholdWidth = 1,  // AccWidth + 1 of a start value
+  parameter int unsigned ThresholdWidth = 1,
   parameter int unsigned OutWidth       = AccWidth,
   parameter string       OutKind        = "unsigned",  // of a count of thresholds: "bipolar", "unsigned" or "signed"
   parameter string       Memory         = "lut",  // "lut", "block" or "hardwired"
@@ -33,6 +36,7 @@ module bnn_mvu #(
   parameter              LutFile        = "",  // the other bits
   parameter int unsigned SelectWidth    = 0,
   parameter              ThresholdFile  = "",
+  parameter              StartFile      = "",
   parameter              FlipFile       = "",
   localparam int unsigned Inputs        = SelectWidth > 0 ? 2 : 1
 ) (
@@ -60,18 +64,22 @@ module bnn_mvu #(
   localparam bit Xnor   = InKind == "bipolar" && WeightWidth == 1;
   localparam bit Masked = InKind != "bipolar" && WeightWidth == 1;
   localparam bit Wide   = WeightWidth > 1;
-  localparam bit Start  = Steps == 1 && Words > 1 && SelectWidth == 0;
+  localparam bit Starts = Words > 1 || Masked;  // the accumulator is a register
+  localparam bit Sign   = Steps == 1 && SelectWidth == 0 && Starts;  // of the accumulator is the result
   localparam string AccKind = Xnor ? "unsigned" : "signed";
 
   // A LUT6 holds a ROM of up to 32 words and the XNOR after it, and counters of seven bits take few LUTs more.
   localparam bit Shallow = Xnor && (Memory == "hardwired" || Memory == "lut" && Fold <= 32);
   localparam int unsigned RomLatency = Memory == "block" ? 2 : Memory == "lut" && !Shallow ? 1 : 0;
-  localparam int unsigned TermWidth  = Wide ? WeightWidth + InWidth : InWidth;
-  localparam int unsigned SumLatency = RomLatency + (Wide ? 1 : 0)
-      + (Shallow ? bnn_pkg::popcount_latency(Simd) : bnn_pkg::sum_latency(Simd, TermWidth));
-  localparam int unsigned AccLatency = SumLatency + (Words > 1 ? 1 : 0) + (Masked ? 1 : 0);
-  localparam int unsigned Latency    = AccLatency + (Steps > 0 && !Start ? bnn_pkg::steps_latency(Steps) : 0);
-  localparam int unsigned TotalWidth = AccWidth + (Start ? 1 : 0);
+  localparam int unsigned Terms      = Masked ? bnn_pkg::ceil_div(Simd, 3) : Simd;
+  localparam int unsigned TermWidth  = Masked ? bnn_pkg::signs_width(Simd, InWidth, InKind == "signed")
+      : Wide ? WeightWidth + InWidth : InWidth;
+  localparam int unsigned Early      = Masked ? 1 : 0;  // cycle of `bnn_signs`, while the weights are read
+  localparam int unsigned SumLatency = (RomLatency < Early ? Early : RomLatency) + (Wide ? 1 : 0)
+      + (Shallow ? bnn_pkg::popcount_latency(Simd) : bnn_pkg::sum_latency(Terms, TermWidth));
+  localparam int unsigned AccLatency = SumLatency + (Starts ? 1 : 0);
+  localparam int unsigned Latency    = AccLatency + (Steps > 0 && !Sign ? bnn_pkg::steps_latency(Steps) : 0);
+  localparam int unsigned TotalWidth = AccWidth + (Sign ? 1 : 0);
   // Width of the sum before the accumulator: exact for a popcount, otherwise the accumulator's.
   localparam int unsigned PopWidth   = $clog2(Simd + 1);
   localparam int unsigned SumWidth   = Xnor ? PopWidth : TotalWidth;
@@ -127,12 +135,12 @@ module bnn_mvu #(
     .data_o({sum_valid, sum_first, sum_last})
   );
 
-  // The word as late as its weights are read.
+  // The word as late as its weights are read, less the cycle that it may take on its way.
   logic [Simd*InWidth-1:0] delayed;
 
   bnn_delay #(
     .Width (Simd * InWidth),
-    .Stages(RomLatency),
+    .Stages(RomLatency < Early ? 0 : RomLatency - Early),
     .Reset (1'b0)
   ) u_delayed (
     .clk_i,
@@ -193,56 +201,55 @@ module bnn_mvu #(
       .addr_i(addr_q),
       .data_o(weights)
     );
-    for (genvar p = 0; p < Pe; p++) begin : gen_row
-      bnn_products #(
-        .Simd       (Simd),
-        .InWidth    (InWidth),
-        .InKind     (InKind),
-        .WeightWidth(WeightWidth),
-        .OutWidth   (SumWidth),
-        .Registered (1'b0)
-      ) u_products (
+    if (Masked) begin : gen_signs
+      logic [Terms-1:0][3:0][TermWidth-1:0] chosen;
+      bnn_signs #(
+        .Simd   (Simd),
+        .InWidth(InWidth),
+        .Signed (InKind == "signed")
+      ) u_signs (
         .clk_i,
-        .data_i  (delayed),
-        .weight_i(weights[p]),
-        .data_o  (sums[p])
+        .data_i(delayed),
+        .sum_o (chosen)
       );
+      for (genvar p = 0; p < Pe; p++) begin : gen_row
+        logic [Terms-1:0][TermWidth-1:0] terms;
+        logic [3*Terms-1:0] signs;
+        assign signs = (3 * Terms)'(weights[p]);
+        for (genvar t = 0; t < Terms; t++) begin : gen_term
+          assign terms[t] = chosen[t][signs[3*t+1+:2]] ^ {TermWidth{!signs[3*t]}};
+        end
+        bnn_sum #(
+          .Terms    (Terms),
+          .TermWidth(TermWidth),
+          .Signed   (1'b1),
+          .OutWidth (SumWidth)
+        ) u_sum (
+          .clk_i,
+          .data_i(terms),
+          .data_o(sums[p])
+        );
+      end
+    end else begin : gen_multiply
+      for (genvar p = 0; p < Pe; p++) begin : gen_row
+        bnn_products #(
+          .Simd       (Simd),
+          .InWidth    (InWidth),
+          .InKind     (InKind),
+          .WeightWidth(WeightWidth),
+          .OutWidth   (SumWidth),
+          .Registered (1'b0)
+        ) u_products (
+          .clk_i,
+          .data_i  (delayed),
+          .weight_i(weights[p]),
+          .data_o  (sums[p])
+        );
+      end
     end
   end
 
-  // Masked products also need the sum of all elements, once for all rows: dot product = 2 * masked sum - sum.
-  logic [TotalWidth-1:0] all;
   logic acc_valid, result_valid;
-
-  if (Masked) begin : gen_all
-    logic [TotalWidth-1:0] sum;
-    bnn_sum #(
-      .Terms    (Simd),
-      .TermWidth(InWidth),
-      .Signed   (InKind == "signed"),
-      .OutWidth (TotalWidth)
-    ) u_sum (
-      .clk_i,
-      .data_i(delayed),
-      .data_o(sum)
-    );
-    bnn_accumulate #(
-      .Words   (Words),
-      .InWidth (TotalWidth),
-      .OutWidth(TotalWidth)
-    ) u_acc (
-      .clk_i,
-      .valid_i(sum_valid),
-      .first_i(sum_first),
-      .data_i (sum),
-      .start_i('0),
-      .data_o (all)
-    );
-  end else begin : gen_none
-    assign all = '0;
-    logic unused;
-    assign unused = &{all, sum_first};
-  end
 
   bnn_delay #(
     .Stages(AccLatency - SumLatency)
@@ -255,11 +262,11 @@ module bnn_mvu #(
 
   logic [Pe-1:0][TotalWidth-1:0] start, acc;
 
-  if (Start) begin : gen_start
+  if (Sign || Masked) begin : gen_start
     bnn_beat_rom #(
-      .Width(Pe * ThresholdWidth),
+      .Width(Pe * TotalWidth),
       .Beats(Beats),
-      .File (ThresholdFile)
+      .File (StartFile)
     ) u_starts (
       .clk_i,
       .rst_ni,
@@ -271,24 +278,19 @@ module bnn_mvu #(
   end
 
   for (genvar p = 0; p < Pe; p++) begin : gen_row
-    logic [TotalWidth-1:0] total;
     bnn_accumulate #(
       .Words   (Words),
+      .Started (Starts),
       .InWidth (SumWidth),
       .OutWidth(TotalWidth)
     ) u_acc (
       .clk_i,
       .valid_i(sum_valid),
       .first_i(sum_first),
-      .data_i (Masked ? sums[p] << 1 : sums[p]),
+      .data_i (sums[p]),
       .start_i(start[p]),
-      .data_o (total)
+      .data_o (acc[p])
     );
-    if (Masked) begin : gen_masked
-      always_ff @(posedge clk_i) acc[p] <= total - all;
-    end else begin : gen_plain
-      assign acc[p] = total;
-    end
   end
 
   // The selector's beat is taken with the last word and reaches the thresholds together with the accumulators.
@@ -316,7 +318,7 @@ module bnn_mvu #(
   // The result: the number of thresholds reached, or the accumulator itself.
   logic [Pe-1:0][OutWidth-1:0] result;
 
-  if (Start) begin : gen_sign
+  if (Sign) begin : gen_sign
     logic [Pe-1:0] flip;
     if (FlipFile != "") begin : gen_flip
       bnn_beat_rom #(

@@ -91,6 +91,11 @@ package bnn_pkg;
     return width == 1 ? Leaf : Radix;
   endfunction
 
+  /// Width of the sums of `bnn_signs`: up to three elements with any signs.
+  function automatic int unsigned signs_width(int unsigned simd, int unsigned in_width, bit is_signed);
+    return in_width + (simd < 3 ? simd : 3) - (is_signed ? 1 : 0);
+  endfunction
+
   localparam int unsigned Comparators = 15;  // of a lane of `bnn_steps`, at most; it searches among more thresholds
 
   /// Latency of `bnn_steps`.

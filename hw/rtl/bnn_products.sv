@@ -2,7 +2,6 @@
 
 /// Sum of the Simd products of one row, modulo 2**OutWidth. The product of an element and a weight is
 ///   XNOR if both are bipolar (WeightWidth is 1), so the sum is a popcount;
-///   the element if a bipolar weight is +1, else 0, for other inputs (dot product = 2 * sum - sum of all elements);
 ///   the true product if WeightWidth is 2 or more; such weights are signed.
 /// Latency: that of `bnn_sum`, plus 1 if the products are registered.
 module bnn_products #(
@@ -20,6 +19,9 @@ module bnn_products #(
 );
   localparam bit Bipolar = InKind == "bipolar";
   localparam bit Wide    = WeightWidth > 1;
+  if (!Bipolar && !Wide) begin : gen_check
+    $fatal(1, "InKind %s, WeightWidth %0d: weights of one bit need a bipolar input", InKind, WeightWidth);
+  end
   // The negative of the most negative weight needs one bit more than the weight.
   localparam int unsigned TermWidth = Wide ? WeightWidth + InWidth : InWidth;
 
@@ -32,7 +34,7 @@ module bnn_products #(
       assign term_d[s] = data_i[s] == 1'b1 ? weight : -weight;
     end else if (Bipolar) begin : gen_xnor
       assign term_d[s] = data_i[s] ~^ weight_i[s];
-    end else if (Wide) begin : gen_multiply
+    end else begin : gen_multiply
       logic [TermWidth-1:0] value;
       if (InKind == "signed") begin : gen_signed
         assign value = TermWidth'($signed(data_i[s]));
@@ -40,8 +42,6 @@ module bnn_products #(
         assign value = TermWidth'(data_i[s]);
       end
       assign term_d[s] = value * TermWidth'($signed(weight_i[s]));
-    end else begin : gen_mask
-      assign term_d[s] = weight_i[s] == 1'b1 ? data_i[s] : '0;
     end
   end
 
@@ -54,7 +54,7 @@ module bnn_products #(
   bnn_sum #(
     .Terms    (Simd),
     .TermWidth(TermWidth),
-    .Signed   (Wide || InKind == "signed"),
+    .Signed   (Wide),
     .OutWidth (OutWidth)
   ) u_sum (
     .clk_i,

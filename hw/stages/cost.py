@@ -16,7 +16,7 @@ LUT_RAM_BITS = 2048  # largest memory that Yosys keeps in LUT-RAM; beyond, it us
 BLOCK_RAM_LUTS = 129  # LUTs at which Yosys values a block RAM where it chooses the place of a ROM
 LUT_ROM_BITS = 64 * BLOCK_RAM_LUTS  # the largest such ROM in LUTs
 LUT_WORDS = 64  # words of a bit that a LUT6 holds
-BLOCK_WORTH = 64  # LUTs that a block RAM of weights must save: its 36 bits of more than 64 words take 72
+BLOCK_WORTH = 32  # LUTs that a block RAM of weights must save: 36 bits of up to 64 words take 36
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,8 @@ LUTS = {  # 6-input LUTs for one unit of each term; fitted by benchmarks/estimat
     "xnor": 0.93,  # a synapse: XNOR and its share of the popcount
     "shallow": 1.018,  # a synapse whose weights share a LUT6 with the XNOR
     "wired": 0.456,  # a synapse with a constant weight
-    "mask": 1.007,  # a bit of an element, times a 1-bit weight
+    "mask": 1.007,  # a bit of an element that a bit chooses
+    "signs": 1.0,  # a bit of a sum of three elements, chosen by three weights and added
     "multiply": 1.456,  # a bit by a bit of a product
     "accumulate": 1.88,  # a bit of an accumulator
     "compare": 0.321,  # a bit of a comparison with a threshold
@@ -61,6 +62,7 @@ FFS = {  # flip-flops for one unit of each term; fitted likewise
     "shallow": 0.591,
     "wired": 1.145,
     "mask": 0.336,
+    "signs": 0.3,
     "multiply": 1.763,
     "accumulate": 3.21,
     "compare": 0.089,
@@ -114,6 +116,14 @@ ASPECTS = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
 def block_rams(width: int, depth: int) -> int:
     """18 Kbit block RAMs for `depth` words of `width` bits, at the best aspect ratio."""
     return min(math.ceil(width / w) * math.ceil(depth / d) for w, d in ASPECTS)
+
+
+def worth_blocks(width: int, depth: int, lut_words: int = LUT_WORDS) -> bool:
+    """Whether a ROM of weights saves enough LUTs in block RAM.
+
+    Up to half the words of a LUT leave it an input for the XNOR after them, so that such a ROM costs nothing.
+    """
+    return 2 * depth > lut_words and rom_luts(width, depth, lut_words) >= BLOCK_WORTH * block_rams(width, depth)
 
 
 def block_width(blocks: int, depth: int) -> int:

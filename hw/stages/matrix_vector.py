@@ -25,6 +25,7 @@ from adiabit.hw.stages.search import steps_latency
 from adiabit.hw.stages.stream import Kind, Stream
 
 SHALLOW = 32  # words per bit that a LUT6 holds together with the XNOR after them, as in bnn_mvu.sv
+SIGNS = 3  # elements whose signs are chosen at once, as in bnn_signs.sv
 HLS_ROMS = {Memory.BLOCK: "bram", Memory.LUT: "lutram"}  # in the words of Vitis HLS; hard-wired weights need none
 MEMORIES = {Memory.LUT: "LUT ROM", Memory.BLOCK: "block RAM", Memory.HARDWIRED: "hard-wired"}
 
@@ -146,7 +147,7 @@ class MatrixVector(Product):
     def rtl(self) -> Instance:
         """`bnn_mvu`."""
         rows, columns = self.weights.shape
-        words, name = self._weight_rows().reshape(self.fold, -1), f"{self.name}_weights.mem"
+        words, name = self._encoded_rows().reshape(self.fold, -1), f"{self.name}_weights.mem"
         block = self._block_bits(self.folding) // self.weight_bits if self.resolved_memory is Memory.BLOCK else None
         memories = {name: memory_file(words[:, :block], self.weight_bits)}
         parameters: dict[str, Parameter] = {
@@ -170,9 +171,13 @@ class MatrixVector(Product):
             more, files = self._threshold_parameters("ThresholdFile")
             parameters |= more
             memories |= files
-        if self._starts(self.folding):
-            parameters["ThresholdWidth"] = self.accumulator_bits + 1
-            memories[str(parameters["ThresholdFile"])] = memory_file(-self.threshold_rows, self.accumulator_bits + 1)
+        sign = self._sign(self.folding)
+        if sign:
+            del memories[str(parameters.pop("ThresholdFile"))]
+        if sign or self._masked:
+            starts = self._complements() - (self.threshold_rows if sign else 0)
+            parameters["StartFile"] = f"{self.name}_starts.mem"
+            memories[f"{self.name}_starts.mem"] = memory_file(starts, self.accumulator_bits + sign)
         return Instance(module="bnn_mvu", parameters=parameters, memories=memories)
 
     def hls(self) -> Call:
@@ -201,6 +206,27 @@ class MatrixVector(Product):
         folded = codes.reshape(rows // self.pe, self.pe, columns // self.simd, self.simd)
         return folded.transpose(0, 2, 1, 3).reshape(self.fold, self.pe, self.simd)
 
+    @property
+    def _masked(self) -> bool:
+        """Whether weights of one bit choose the signs of elements of several."""
+        return self.weight_bits == 1 and not self.xnor
+
+    def _encoded_rows(self) -> Ints:
+        """Weights as `bnn_mvu` reads them: of three signs, the others say whether they equal the first."""
+        rows = self._weight_rows()
+        if not self._masked:
+            return rows
+        lanes = np.arange(self.simd)
+        first = rows[..., lanes - lanes % SIGNS]
+        return np.where(lanes % SIGNS == 0, rows, rows == first).astype(np.int64)
+
+    def _complements(self) -> Ints:
+        """Terms of a row that are complements, one less than the negative (MH/PE, PE)."""
+        rows = self._weight_rows()[..., ::SIGNS]
+        negative = (rows == 0).sum(axis=-1) if self._masked else np.zeros(rows.shape[:2], np.int64)
+        counted: Ints = negative.reshape(-1, self.input.words, self.pe).sum(axis=1)
+        return counted
+
     def _weight_constant(self) -> str:
         rows, columns = self.weights.shape
         element = "bnn::Bipolar" if self.bipolar_weights else f"bnn::Signed<{self.weight_bits}>"
@@ -225,15 +251,22 @@ class MatrixVector(Product):
         shallow = self._shallow(self.folding)
         counted = shallow or (self.xnor and memory is Memory.HARDWIRED)
         read = 2 if memory is Memory.BLOCK else int(memory is Memory.LUT and not shallow)
-        masked = self.weight_bits == 1 and self.input.kind is not Kind.BIPOLAR
-        width = self.weight_bits + self.input.bits if wide else self.input.bits
-        total = read + int(wide) + (popcount_latency(self.simd) if counted else sum_latency(self.simd, width))
-        total += int(self.input.words > 1) + int(masked)
-        return total + (0 if self._starts(self.folding) else steps_latency(self.steps))
+        terms, width = self.simd, self.weight_bits + self.input.bits if wide else self.input.bits
+        if self._masked:
+            read, terms, width = max(read, 1), *self._signs(self.folding)
+        total = read + int(wide) + (popcount_latency(self.simd) if counted else sum_latency(terms, width))
+        total += int(self.input.words > 1 or self._masked)
+        return total + (0 if self._sign(self.folding) else steps_latency(self.steps))
 
-    def _starts(self, folding: Folding) -> bool:
+    def _signs(self, folding: Folding) -> tuple[int, int]:
+        """Terms of a row that are chosen among four sums, and their bits, as in bnn_pkg.sv."""
+        width = self.input.bits + min(folding.simd, SIGNS) - (self.input.kind is Kind.SIGNED)
+        return math.ceil(folding.simd / SIGNS), width
+
+    def _sign(self, folding: Folding) -> bool:
         """Whether accumulators start at minus the threshold, so that their sign is the answer."""
-        return self.steps == 1 and self.selector is None and self.weights.shape[1] > folding.simd
+        starts = self.weights.shape[1] > folding.simd or self._masked
+        return self.steps == 1 and self.selector is None and starts
 
     def _shallow(self, folding: Folding) -> bool:
         """Whether a LUT6 holds all words of a weight and its XNOR."""
@@ -248,7 +281,8 @@ class MatrixVector(Product):
             kind = "wired" if memory is Memory.HARDWIRED else "shallow" if shallow else "xnor"
             work = {kind: synapses}
         elif self.weight_bits == 1:
-            work = {"mask": synapses * self.input.bits}
+            groups, width = self._signs(folding)
+            work = {"signs": folding.pe * groups * width, "wide": 4 * groups * width}
         else:
             work = {"multiply": synapses * self.input.bits * self.weight_bits}
         return summed(self._threshold_terms(folding.pe, self.accumulator_bits, rows), {

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from adiabit.hw.stages.accumulator import accumulator_range, is_xnor
 from adiabit.hw.stages.base import Memory
-from adiabit.hw.stages.cost import BLOCK_WORTH, block_rams, rom_luts
+from adiabit.hw.stages.cost import worth_blocks
 from adiabit.hw.stages.integers import Ints, signed_bits
 from adiabit.hw.stages.thresholds import Thresholding
 
@@ -58,5 +58,4 @@ class Product(Thresholding):
     @staticmethod
     def _rom(width: int, depth: int) -> Memory:
         """Where a ROM of weights lies: in block RAM if that saves enough LUTs."""
-        worth = rom_luts(width, depth) >= BLOCK_WORTH * block_rams(width, depth)
-        return Memory.BLOCK if worth else Memory.LUT
+        return Memory.BLOCK if worth_blocks(width, depth) else Memory.LUT

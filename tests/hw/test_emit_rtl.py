@@ -68,7 +68,7 @@ def test_one_threshold_starts_the_accumulators_of_vectors_of_several_words() -> 
     y = Stream(name="y", shape=(4,), bits=1, kind=Kind.BIPOLAR, lanes=2)
     t = np.array([[0], [3], [5], [2]])
     stage = MatrixVector(name="m", inputs=(BITS,), outputs=(y,), weights=WEIGHTS, thresholds=t)
-    assert stage.rtl().memories["m_thresholds.mem"] == "d0\neb\n"  # two lanes of 4 bits: 0 and -3, -5 and -2
+    assert stage.rtl().memories["m_starts.mem"] == "d0\neb\n"  # two lanes of 4 bits: 0 and -3, -5 and -2
 
 
 def test_design_tells_files_and_nets(tmp_path: Path) -> None:

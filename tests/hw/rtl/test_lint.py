@@ -38,11 +38,12 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
     "bnn_products": [
         {},
         {"Simd": 1, "OutWidth": 1, "Registered": 0},
-        {"InKind": "unsigned", "InWidth": 8, "OutWidth": 12},
+        {"InKind": "unsigned", "InWidth": 8, "OutWidth": 12, "WeightWidth": 2},
         {"InKind": "signed", "InWidth": 8, "OutWidth": 12, "WeightWidth": 3},
         {"WeightWidth": 2},
     ],
-    "bnn_accumulate": [{}, {"Words": 1}],
+    "bnn_accumulate": [{}, {"Words": 1}, {"Words": 1, "Started": 0}],
+    "bnn_signs": [{}, {"Simd": 1, "InWidth": 1, "Signed": 1}, {"Simd": 5}],
     "bnn_beat": [{}, {"Beats": 1}],
     "bnn_beat_rom": [{}, {"Beats": 1}, {"Beats": 9}],
     "bnn_steps": [
@@ -85,8 +86,9 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
         {"Steps": 1, "OutWidth": 1, "ThresholdWidth": 4, "SelectWidth": 1},
         {"Steps": 31, "OutWidth": 5, "OutKind": "signed", "ThresholdWidth": 4, "SelectWidth": 1},
         {"Columns": 4, "Pe": 2, "Steps": 1, "OutWidth": 1, "ThresholdWidth": 3, "SelectWidth": 2},
-        {"Pe": 2, "Steps": 1, "OutWidth": 1, "ThresholdWidth": 5, "OutKind": "bipolar"},
-        {"InKind": "unsigned", "InWidth": 8, "AccWidth": 12, "Steps": 1, "OutWidth": 1, "ThresholdWidth": 13},
+        {"Pe": 2, "Steps": 1, "OutWidth": 1, "OutKind": "bipolar"},
+        {"InKind": "unsigned", "InWidth": 8, "AccWidth": 12, "Steps": 1, "OutWidth": 1},
+        {"InKind": "signed", "InWidth": 1, "Columns": 5, "Simd": 5, "AccWidth": 4},
         {
             "InKind": "signed",
             "InWidth": 4,
@@ -94,7 +96,6 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
             "AccWidth": 9,
             "Steps": 1,
             "OutWidth": 1,
-            "ThresholdWidth": 10,
             "OutKind": "signed",
         },
     ],
@@ -184,6 +185,7 @@ ILLEGAL: list[tuple[str, dict[str, Any], str]] = [
     ("bnn_credit_fifo", {"Interval": 0}, "Interval 0: at least 1 cycle lies between launches"),
     ("bnn_rom", {"Latency": 3}, "Latency 3: a ROM has 0 (logic), 1 (registered) or 2 (block RAM)"),
     ("bnn_rom", {"BlockWidth": 9}, "BlockWidth 9, Width 8: bits of a word in block RAM"),
+    ("bnn_products", {"InKind": "signed"}, "InKind signed, WeightWidth 1: weights of one bit need a bipolar input"),
     ("bnn_replay", {"Words": 0}, "Width 8, Words 0, Passes 2: each is at least 1"),
     ("bnn_sum", {"OutWidth": 0}, "Terms 8, TermWidth 1, OutWidth 0: each is at least 1"),
     (
