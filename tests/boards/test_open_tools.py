@@ -25,6 +25,7 @@ from adiabit.flows.resources import Resources
 from adiabit.hw import golden, storage
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit import serial as emit_serial
+from adiabit.hw.stages import Memory
 from tests.boards.test_driver import network
 from tests.boards.test_project import vectors
 from tests.hw.hls.test_emit_hls import tfc
@@ -154,6 +155,7 @@ def test_block_rams_of_a_netlist_are_as_the_rtl(name: str, tmp_path: Path) -> No
     open_tools.synthesize(chip, family, rtl, tmp_path / "yosys.log")
     found = set(re.findall(r"^  (\w+) #\(", (rtl / "netlist.v").read_text(), re.MULTILINE))
     assert MEMORIES[name] <= found
+    assert (name == "ecp5") == ('REGMODE_B("OUTREG")' in (rtl / "netlist.v").read_text())
     save_vectors(network, vectors(network, 5), tmp_path)
     rung = netlist.simulate(rtl / "netlist.v", family, chip, tmp_path / "vectors.npz", tmp_path / "log")
     assert (rung.status, rung.frames, rung.difference) == ("equal", 5, "")
@@ -161,6 +163,6 @@ def test_block_rams_of_a_netlist_are_as_the_rtl(name: str, tmp_path: Path) -> No
 
 def memories() -> Accelerator:
     """A network whose windows and weights are deep enough for block RAMs, of several widths."""
-    chain = Chain("ram", (6, 100, 1), 8, U, 1).window((3, 3), stride=(3, 3)).mvu(64, 1).lanes(4)
+    chain = Chain("ram", (6, 100, 1), 8, U, 1).window((3, 3), stride=(3, 3)).mvu(64, 1, memory=Memory.BLOCK).lanes(4)
     chain = chain.window((2, 2), stride=(1, 1), dilation=(1, 1)).mvu(32, 1)
     return chain.lanes(16).mvu(2, 1, out=None, flat=True).label().end()

@@ -301,6 +301,8 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
     "early constants": ("affine_signed", ("bnn_beat_rom.sv", "? ahead : beat", "? beat : ahead")),
     "start of another pass": ("mask_u8", ("bnn_mvu.sv", ".next_i(sum_valid && sum_last)", ".next_i(sum_valid)")),
     "start at 0": ("mask_u8", ("bnn_accumulate.sv", "first_i ? start_i", "first_i ? '0")),
+    "no complement": ("mask_u8", ("bnn_mvu.sv", " ^ {TermWidth{!signs[3*t]}}", "")),
+    "sign of the second": ("mask_u8", ("bnn_signs.sv", "n[1] ? value[2]", "n[0] ? value[2]")),
     "flip of another pass": ("mvu_inverted", ("bnn_mvu.sv", ".next_i(acc_valid)", ".next_i(sum_valid)")),
     "late addend": ("affine_shift", ("bnn_affine.sv", " + addend_q", " + words[l][FactorWidth+:OutWidth]")),
     "label of the frame": ("label_pixels", ("bnn_label_select.sv", "base_q <= last ? '0 :", "base_q <= '0 + ")),

@@ -85,7 +85,9 @@ def graph() -> Accelerator:
     sums = chain.at(first).mvu(4, 2, out=None, memory=Memory.LUT).lanes(4).here
     pixels = chain.at(second).concat(third).lanes(4).mvu(4, 4, memory=Memory.LUT).here
     total, shortcut = chain.at(sums).add(pixels).threshold(5, S).threshold(1, B).lanes(2).fork()
-    more = chain.at(total).affine((-3, 4), 9).threshold(1, B).mvu(4, 2, select=shortcut, memory=Memory.LUT)
+    more = (
+        chain.at(total).affine((-3, 4), 9).threshold(1, B, uniform=True).mvu(4, 2, select=shortcut, memory=Memory.LUT)
+    )
     first, second = more.fork()
     return buffered(chain.at(first).concat(second).mvu(3, 1, out=None, flat=True, memory=Memory.LUT).label().end())
 
@@ -106,14 +108,14 @@ def synthesized(
 
 
 HOST = {"bnn_host", "bnn_registers", "bnn_registers_pkg"}
-GRAPHS = {"bnn_affine", "bnn_search", "bnn_fork", "bnn_add", "bnn_concat", "bnn_join"}
+GRAPHS = {"bnn_quantizer", "bnn_affine", "bnn_search", "bnn_fork", "bnn_add", "bnn_concat", "bnn_join"}
 DENSE = {
     "bnn_fifo", "bnn_credit_fifo", "bnn_delay", "bnn_lut_rom", "bnn_rom", "bnn_replay", "bnn_sum", "bnn_products",
     "bnn_xnor_rom", "bnn_popcount",
     "bnn_accumulate", "bnn_steps", "bnn_threshold", "bnn_mvu", "bnn_argmax", "bnn_label_select", "bnn_width_converter",
-    "bnn_last", "bnn_value", "bnn_beat", "bnn_beat_rom", "bnn_signs",
+    "bnn_last", "bnn_value", "bnn_beat", "bnn_beat_rom",
 }  # fmt: skip
-IMAGES = {"bnn_grouped", "bnn_pad", "bnn_raster", "bnn_reduce", "bnn_window", "bnn_window_parallel"}
+IMAGES = {"bnn_signs", "bnn_grouped", "bnn_pad", "bnn_raster", "bnn_reduce", "bnn_window", "bnn_window_parallel"}
 
 
 def test_a_network_of_every_dense_module_is_synthesized(tmp_path: Path) -> None:
