@@ -69,9 +69,7 @@ def given(change: Callable[[Cells], object]) -> Cells:
 
 CHANGES: dict[str, Callable[[Cells], object]] = {
     "a port with an enable": lambda c: c["ram"]["connections"].update(CEB=[ENABLE]),
-    "a register with an enable": lambda c: (
-        c["q10"]["connections"].update(CE=[ENABLE]) or c["q10"]["parameters"].update(CEMUX="CE")
-    ),
+    "a register with an enable": lambda c: c.update(q10=enabled(c["q10"])),
     "a register with a reset": lambda c: c["q13"]["connections"].update(LSR=[RESET]),
     "a register of another clock": lambda c: c["q12"]["connections"].update(CLK=[OTHER]),
     "a register of the other edge": lambda c: c["q12"]["parameters"].update(CLKMUX="INV"),
