@@ -188,7 +188,14 @@ def grid() -> Iterator[tuple[str, Stage]]:
         if fold >= 64:
             yield f"XNOR {mw}x{mh}, SIMD {simd}, PE {pe}, block", product(mw, mh, simd, pe, block=True)
     yield "XNOR 64x10, SIMD 8, PE 2, accumulators", product(64, 10, 8, 2, steps=0)
-    for mw, mh, simd, pe in ((784, 64, 28, 2), (64, 16, 64, 4), (64, 16, 8, 2)):
+    for mw, mh, simd, pe in (
+        (784, 64, 28, 2),
+        (64, 16, 64, 4),
+        (64, 16, 8, 2),
+        (27, 64, 3, 16),
+        (27, 16, 9, 4),
+        (75, 32, 1, 8),
+    ):
         yield f"8-bit x 1-bit {mw}x{mh}, SIMD {simd}, PE {pe}", product(mw, mh, simd, pe, bits=8, block=mw > 64)
     for simd, pe in ((8, 2), (32, 4)):
         yield f"2-bit x 4-bit 64x16, SIMD {simd}, PE {pe}", product(64, 16, simd, pe, bits=2, weight_bits=4, steps=3)

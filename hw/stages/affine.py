@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Unary
-from adiabit.hw.stages.cost import Terms, rom_luts
+from adiabit.hw.stages.cost import Terms, beat_rom_luts
 from adiabit.hw.stages.integers import Array, Ints, signed_bits
 from adiabit.hw.stages.memory_file import memory_file, rom
 from adiabit.hw.stages.schedule import Schedule, passing
@@ -119,7 +119,7 @@ class Affine(Unary):
         return {
             "multiply": lanes * self.input.bits * self.factor_bits,
             "accumulate": lanes * out,
-            "rom": rom_luts(lanes * (out + self.factor_bits), self.input.channels // lanes),
+            "rom": beat_rom_luts(lanes * (out + self.factor_bits), self.input.channels // lanes),
             "fifo": lanes * out,
             "stage": 1,
         }

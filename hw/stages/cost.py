@@ -15,6 +15,7 @@ Terms = Mapping[str, int]  # amount of each term of LUTS and FFS
 LUT_RAM_BITS = 2048  # largest memory that Yosys keeps in LUT-RAM; beyond, it uses block RAM
 BLOCK_RAM_LUTS = 129  # LUTs at which Yosys values a block RAM where it chooses the place of a ROM
 LUT_ROM_BITS = 64 * BLOCK_RAM_LUTS  # the largest such ROM in LUTs
+LOGIC_BEATS = 8  # of constants that are logic, as in bnn_beat_rom.sv
 LUT_WORDS = 64  # words of a bit that a LUT6 holds
 BLOCK_WORTH = 32  # LUTs that a block RAM of weights must save: 36 bits of up to 64 words take 36
 
@@ -97,6 +98,11 @@ def summed(*parts: Terms) -> Terms:
 def rom_luts(width: int, depth: int, lut_words: int = LUT_WORDS) -> int:
     """LUTs of a ROM of `depth` words of `width` bits; a single word is constant and needs none."""
     return width * math.ceil(depth / lut_words) if depth > 1 else 0
+
+
+def beat_rom_luts(width: int, beats: int) -> int:
+    """LUTs of the constants of a vector's beats; those of few beats are part of the logic behind them."""
+    return rom_luts(width, beats) if beats > LOGIC_BEATS else 0
 
 
 def ram_luts(width: int, depth: int) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 from adiabit.errors import UserError
 from adiabit.hw.stages.accumulator import accumulators
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Lanes, Memory, Parameter
-from adiabit.hw.stages.cost import Terms, block_rams, rom_luts, summed
+from adiabit.hw.stages.cost import Terms, beat_rom_luts, block_rams, rom_luts, summed
 from adiabit.hw.stages.integers import Array, Ints, divisors, signed_bits
 from adiabit.hw.stages.matrix_vector_timing import Timing, popcount_latency, sum_latency
 from adiabit.hw.stages.memory_file import memory_file, rom, rom_words
@@ -285,9 +285,12 @@ class MatrixVector(Product):
             work = {"signs": folding.pe * groups * width, "wide": 4 * groups * width}
         else:
             work = {"multiply": synapses * self.input.bits * self.weight_bits}
-        return summed(self._threshold_terms(folding.pe, self.accumulator_bits, rows), {
+        bits, sign = folding.pe * self.accumulator_bits, self._sign(folding)
+        started = {"rom": beat_rom_luts(bits, rows)} if sign or self._masked else {}
+        compared = {} if sign else self._threshold_terms(folding.pe, self.accumulator_bits, rows)
+        return summed(compared, started, {
             **work,
-            "accumulate": folding.pe * self.accumulator_bits if columns > 1 else 0,
+            "accumulate": bits if columns > 1 or self._masked else 0,
             "rom": 0 if shallow or memory is Memory.HARDWIRED else rom_luts(in_luts, rows * columns),
             "buffer": folding.simd * self.input.bits * math.ceil(columns / 32) if rows > 1 else 0,
             "fifo": folding.pe * self.output.bits,

@@ -19,7 +19,7 @@ from functools import cached_property
 import numpy as np
 
 from adiabit.hw.stages.base import Parameter, Stage
-from adiabit.hw.stages.cost import LUT_ROM_BITS, Terms, block_rams, rom_luts
+from adiabit.hw.stages.cost import LUT_ROM_BITS, Terms, beat_rom_luts, block_rams, rom_luts
 from adiabit.hw.stages.integers import Array, Ints, signed_bits
 from adiabit.hw.stages.memory_file import memory_file, rom
 from adiabit.hw.stages.search import COMPARATORS, levels, tree
@@ -196,7 +196,7 @@ class Thresholding(Stage):
             luts = (rom_luts(self.threshold_bits, depth) for depth in self._depths(words) if not self._deep(depth))
             return {"search": lanes * self.output.bits * width, "tree": lanes * sum(luts)}
         bits = lanes * self.steps * width
-        rom = rom_luts(bits, words * self.codes)  # the selector is part of the address
+        rom = beat_rom_luts(bits, words * self.codes)  # the selector is part of the address
         return {"compare": bits, "rom": rom, "mask": bits // 2 if self.selector else 0}
 
     def _threshold_blocks(self, lanes: int, words: int) -> int:
