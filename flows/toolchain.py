@@ -111,7 +111,8 @@ def run_tool(
     Its temporary files go to `temporary`, by default the log's folder. It ends when we do, with all its child
     processes. `UserError` if it reported a full disk.
     """
-    run_tools([(args, log)], cwd=cwd, env=env, temporary=temporary)
+    for _ in run_tools([(args, log)], cwd=cwd, env=env, temporary=temporary):
+        pass
 
 
 def run_tools(
@@ -121,8 +122,11 @@ def run_tools(
     env: Mapping[str, str] | None = None,
     temporary: Path | None = None,
     at_once: int = 1,
-) -> None:
-    """Run commands as :func:`run_tool` does, each with its own log, some at once; the first that fails ends all."""
+) -> Iterator[Path]:
+    """Run commands as :func:`run_tool` does, each with its own log, some at once; the log of each as it ends.
+
+    The first that fails ends all.
+    """
     waiting, running = deque(commands), list[_Running]()
     try:
         while waiting or running:
@@ -132,6 +136,7 @@ def run_tools(
             done = running[0].waited() if at_once == 1 else _first(running)
             running.remove(done)
             done.check()
+            yield done.log
     finally:
         for left in running:
             left.kill()

@@ -33,17 +33,15 @@ def map_parts(
     keys = {name: _key(job, rtl, memories) for name, (job, memories) in jobs.items()}
     results = known or work / "mapped"
     results.mkdir(exist_ok=True)
-    commands, made = [], {}
-    for name, (job, _) in jobs.items():
-        if keys[name] in made or (results / f"{keys[name]}.json").exists():
-            continue
-        made[keys[name]] = work / f"{name}.result.json"
-        (file := work / f"{name}.json").write_text(json.dumps(job))
-        args = [sys.executable, "-m", "adiabit.flows.synthesize.yosys", str(file), str(made[keys[name]])]
+    new = {key: name for name, key in reversed(keys.items()) if not (results / f"{key}.json").exists()}  # one of equals
+    commands = []
+    for name in sorted(new.values(), key=lambda name: _size(rtl, jobs[name][1]), reverse=True):  # the longest first
+        (file := work / f"{name}.json").write_text(json.dumps(jobs[name][0]))
+        args = [sys.executable, "-m", "adiabit.flows.synthesize.yosys", str(file), str(work / f"{name}.result")]
         commands.append((args, out / f"{name}.log"))
-    toolchain.run_tools(commands, cwd=rtl, temporary=work, at_once=os.cpu_count() or 1)
-    for key, result in made.items():
-        shutil.copyfile(result, aside := results / f".{key}.partial")
+    for log in toolchain.run_tools(commands, cwd=rtl, temporary=work, at_once=os.cpu_count() or 1):
+        key = keys[log.stem]
+        shutil.copyfile(work / f"{log.stem}.result", aside := results / f".{key}.partial")
         aside.rename(results / f"{key}.json")
     return {name: json.loads((results / f"{key}.json").read_text()) for name, key in keys.items()}
 
@@ -62,6 +60,11 @@ def _jobs(design: Design, family: str) -> dict[str, tuple[Job, tuple[str, ...]]]
     whole: Job = {"top": design.top, "parameters": {}, "sources": design.sources, "boxes": boxes, "family": family,
                   "timing": False}  # fmt: skip
     return {**jobs, TOP: (whole, ())}
+
+
+def _size(rtl: Path, memories: tuple[str, ...]) -> int:
+    """Bytes of memory files."""
+    return sum((rtl / name).stat().st_size for name in memories)
 
 
 def _key(job: Job, rtl: Path, memories: tuple[str, ...]) -> str:

@@ -338,7 +338,7 @@ def test_the_first_of_several_tools_that_fails_ends_the_others(tmp_path: Path) -
     fails = ["sh", "-c", f"while ! [ -s {pids[0]} -a -s {pids[1]} ]; do sleep 0.01; done; exit 3"]
     logs = [tmp_path / f"{n}.log" for n in range(3)]
     with pytest.raises(toolchain.ToolError, match=r"sh exited with 3; the end of .*2\.log"):
-        toolchain.run_tools(zip([*commands, fails], logs, strict=True), cwd=tmp_path, at_once=3)
+        list(toolchain.run_tools(zip([*commands, fails], logs, strict=True), cwd=tmp_path, at_once=3))
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(int(pid.read_text()), 0)
