@@ -35,7 +35,6 @@ module bnn_replay #(
       logic [AddrWidth-1:0] word;
     } place_t;
 
-    logic [Width-1:0] memory[2**(AddrWidth+1)];
     place_t write_q, read_q;
     logic [PassWidth-1:0] pass_q;
     logic [CountWidth-1:0] held_d, held_q;  // words in the memory that are still needed
@@ -84,9 +83,20 @@ module bnn_replay #(
           end
         end
       end
-      if (take) memory[write_q] <= data_i;
-      if (load) data_o <= memory[read_q];
     end
+
+    bnn_ram #(
+      .Width(Width),
+      .Depth(2 ** (AddrWidth + 1))
+    ) u_memory (
+      .clk_i,
+      .write_i     (take),
+      .write_addr_i(write_q),
+      .data_i,
+      .read_i      (load),
+      .read_addr_i (read_q),
+      .data_o
+    );
 
 `ifndef SYNTHESIS
     HoldBeat :

@@ -45,6 +45,7 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
     "bnn_accumulate": [{}, {"Words": 1}, {"Words": 1, "Started": 0}],
     "bnn_signs": [{}, {"Simd": 1, "InWidth": 1, "Signed": 1}, {"Simd": 5}],
     "bnn_beat": [{}, {"Beats": 1}],
+    "bnn_ram": [{}, {"Width": 1, "Depth": 1}, {"Width": 100, "Depth": 21}],
     "bnn_beat_rom": [{}, {"Beats": 1}, {"Beats": 9}],
     "bnn_steps": [
         {},

@@ -311,7 +311,7 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
     "unheld beat": ("fifo_2", ("bnn_fifo.sv", "if (load) data_o <=", "data_o <=")),
     "XOR": ("xnor_63", ("bnn_xnor_rom.sv", "~^ words", "^ words")),
     "late popcount": ("xnor_63", ("bnn_popcount.sv", "(Bits) - Latency)", "(Bits) - Latency + 1)")),
-    "unheld word": ("xnor_63", ("bnn_replay.sv", "if (load) data_o <=", "data_o <=")),
+    "unheld word": ("xnor_63", ("bnn_replay.sv", "read_i      (load)", "read_i      (1'b1)")),
     "no ping-pong": ("network", ("bnn_replay.sv", "CountWidth'(2 * Words);", "CountWidth'(Words);")),
     "too few credits": ("xnor_one_word", ("bnn_credit_fifo.sv", "ceil_div(Latency + 2,", "ceil_div(Latency,")),
     "sum carried over": ("xnor_63", ("bnn_accumulate.sv", "first_i ? start_i : data_o", "data_o")),

@@ -113,7 +113,7 @@ DENSE = {
     "bnn_fifo", "bnn_credit_fifo", "bnn_delay", "bnn_lut_rom", "bnn_rom", "bnn_replay", "bnn_sum", "bnn_products",
     "bnn_xnor_rom", "bnn_popcount",
     "bnn_accumulate", "bnn_steps", "bnn_threshold", "bnn_mvu", "bnn_argmax", "bnn_label_select", "bnn_width_converter",
-    "bnn_last", "bnn_value", "bnn_beat", "bnn_beat_rom",
+    "bnn_last", "bnn_value", "bnn_beat", "bnn_beat_rom", "bnn_ram",
 }  # fmt: skip
 IMAGES = {"bnn_signs", "bnn_grouped", "bnn_pad", "bnn_raster", "bnn_reduce", "bnn_window", "bnn_window_parallel"}
 
