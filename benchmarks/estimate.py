@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -245,15 +247,14 @@ def measure(stage: Stage) -> dict[str, int]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         design = emit_rtl.emit(surrounded(stage), folder)
-        return resources(map_parts(design, folder, "xc7", folder, folder, MAPPED.absolute())[stage.name]["cells"])
+        found = map_parts(design, folder, "xc7", folder, folder, MAPPED.absolute(), {stage.name})
+        return resources(found[stage.name]["cells"])
 
 
 def measured() -> dict[str, dict[str, int]]:
-    found = {}
-    for name, stage in grid():
-        found[name] = measure(stage)
-        print(name, found[name], flush=True)
-    return found
+    stages = dict(grid())
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(stages, pool.map(measure, stages.values()), strict=True))
 
 
 def fit(rows: list[tuple[Stage, dict[str, int]]], key: str, old: Mapping[str, float]) -> dict[str, float]:

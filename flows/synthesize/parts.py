@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Collection
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,13 +24,19 @@ MAPPER = tuple(Path(__file__).parent / name for name in ("yosys.py", "pairs.py")
 
 
 def map_parts(
-    design: Design, rtl: Path, family: str, out: Path, work: Path, known: Path | None = None
+    design: Design,
+    rtl: Path,
+    family: str,
+    out: Path,
+    work: Path,
+    known: Path | None = None,
+    names: Collection[str] | None = None,
 ) -> dict[str, Mapped]:
     """By stage, and for `TOP`, the mapped cells; logs go into `out`, temporary files into `work`.
 
-    `known`: a folder of results by content; it is made, read and added to.
+    `known`: a folder of results by content; it is made, read and added to. `names`: of stages, if not all are wanted.
     """
-    jobs = _jobs(design, family)
+    jobs = {name: job for name, job in _jobs(design, family).items() if names is None or name in names}
     keys = {name: _key(job, rtl, memories) for name, (job, memories) in jobs.items()}
     results = known or work / "mapped"
     results.mkdir(exist_ok=True)
