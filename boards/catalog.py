@@ -38,15 +38,11 @@ class Board:
     shell: str  # the system around an accelerator: zynq7000, zynqmp, or uart for parts with an open toolchain
     board_part: str = ""  # Vivado's name of the board, for the processor's settings; optional
     luts: int
+    lut_inputs: int = 6
     ffs: int
     bram18: int
     dsps: int
     uart: Uart | None = None  # if that is the shell
-
-    @property
-    def lut_words(self) -> int:
-        """Words of a bit that a LUT holds: six inputs on Xilinx parts, four on the others."""
-        return 64 if self.family.startswith("xc") else 16
 
     def pins(self, name: str) -> Path:
         """The constraint file of a board with the shell uart; `name` is the one that nextpnr expects."""

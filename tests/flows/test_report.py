@@ -242,7 +242,7 @@ def test_figures_of_the_folders_are_in_the_tables(folders: Folders, tmp_path: Pa
         ["Latency at 100 MHz", "10.07 µs", "10.21 µs", "simulation", "—", "—"],
     ]
     fc0 = next(row for row in texts(stages(figures)) if row[0] == "fc0")
-    assert fc0 == ["fc0", "MatrixVector", "16", "49", "LUT ROM", "64", "352", "305", "214", "193", "0", "0", "0", "0"]
+    assert fc0 == ["fc0", "MatrixVector", "16", "49", "block RAM", "64", "352", "305", "214", "193", "0", "0", "0", "0"]
     assert list(texts(stages(figures))[-1]) == ["axi", *["—"] * 6, "77", "—", "41", "—", "0", "—", "0"]
     assert list(texts(versions(figures))[-1]) == ["synthesized by", "Yosys 0.70"]
     assert texts(stalls(figures))[2] == ["s_wide", "16", "6", "0"]
@@ -581,7 +581,7 @@ def test_a_drawing_tells_folding_streams_and_the_slowest_stage() -> None:
     for words in (
         "PE 4 · SIMD 49",
         "784 → 64",
-        "LUT ROM",
+        "block RAM",
         "256 cyc",
         "784 cyc",
         "49 bit",
