@@ -5,8 +5,8 @@
 
 Each is compiled from its kept checkpoint, simulated in RTL on frames of its test split, and mapped for its board.
 *LUT* counts each LUT as one, and a pair of small ones that share their inputs as one (LUT6_2, as Vivado combines them;
-flows/synthesize/pairs.py); *lc* is Yosys' estimate, which lets any small LUTs share. Before place and route. The columns
-*before* are of commit da5de72, where `adiabit synthesize` mapped the same networks at the same foldings.
+flows/synthesize/pairs.py); *lc* is Yosys' estimate, which lets any small LUTs share. Before place and route. The
+columns *before* are of commit da5de72, where `adiabit synthesize` mapped the same networks at the same foldings.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ def page(rows: dict[str, dict[str, Any]]) -> str:
         "",
         *(__doc__ or "").split("\n\n")[2].strip().splitlines(),
         "",
-        "| network | board | frames, all equal | cycles a frame | LUT | before | lc | FF | before | carry cells | BRAM18 "
-        "| before |",
+        "| network | board | frames, all equal | cycles a frame | LUT | before | lc | FF | before | carry cells "
+        "| BRAM18 | before |",
         "| --- | --- " + "| ---: " * 10 + "|",
     ]
     for name, row in rows.items():
