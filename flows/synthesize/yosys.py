@@ -88,7 +88,7 @@ def main(job_file: str, result_file: str) -> None:
 
 def _escaped(literal: str) -> str:
     """A literal in a file of options."""
-    return literal.replace('"', '\\"').replace(" ", "")
+    return re.sub(r"([\"'])", r"\\\1", literal).replace(" ", "")
 
 
 def _synthesize(family: str, top: str, design: Any) -> None:

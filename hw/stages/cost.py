@@ -34,53 +34,53 @@ class Resources:
 
 
 LUTS = {  # 6-input LUTs for one unit of each term; fitted by benchmarks/estimate.py to Yosys (xc7)
-    "xnor": 0.93,  # a synapse: XNOR and its share of the popcount
-    "shallow": 1.018,  # a synapse whose weights share a LUT6 with the XNOR
-    "wired": 0.456,  # a synapse with a constant weight
-    "mask": 1.007,  # a bit of an element that a bit chooses
-    "signs": 1.0,  # a bit of a sum of three elements, chosen by three weights and added
-    "multiply": 1.456,  # a bit by a bit of a product
-    "accumulate": 1.88,  # a bit of an accumulator
-    "compare": 0.321,  # a bit of a comparison with a threshold
-    "rom": 0.605,  # 64 bits of a ROM in LUTs
-    "search": 0.0,  # a bit of a level of a binary search
-    "tree": 1.393,  # 64 bits of a level's ROM in LUTs, with its comparison
-    "buffer": 2.023,  # a bit of the replay buffer, 32 words deep
-    "fifo": 1.23,  # a bit of a stage's output FIFO
-    "shift": 0.725,  # a bit of the wide side of a converter to fewer lanes
-    "ring": 0.453,  # 64 bits of a RAM in LUTs
-    "queue": 1.041,  # a bit of a beat in a FIFO
-    "pointer": 6.406,  # a bit of the index of a place in a FIFO
-    "raster": 26.394,  # control of a pad, pool, sum or parallel window
-    "window": 73.444,  # control of a serial window
-    "label": 1.313,  # a bit of value or index in a comparison of two classes
-    "product": 43.267,  # control of a matrix-vector stage
-    "stage": 13.238,  # control of any other stage
-    "fork": 1.343,  # an output of a fork
+    "xnor": 0.803,  # a synapse: XNOR and its share of the popcount
+    "shallow": 1.061,  # a synapse whose weights share a LUT6 with the XNOR
+    "wired": 0.426,  # a synapse with a constant weight
+    "mask": 1.181,  # a bit of an element that a bit chooses
+    "signs": 1.595,  # a bit of a sum of three elements, chosen by three weights and added
+    "multiply": 1.235,  # a bit by a bit of a product
+    "accumulate": 0.981,  # a bit of an accumulator
+    "compare": 0.515,  # a bit of a comparison with a threshold
+    "rom": 1.121,  # 64 bits of a ROM in LUTs
+    "search": 0.046,  # a bit of a level of a binary search
+    "tree": 1.386,  # 64 bits of a level's ROM in LUTs, with its comparison
+    "buffer": 2.475,  # a bit of the replay buffer, 32 words deep
+    "fifo": 1.14,  # a bit of a stage's output FIFO
+    "shift": 0.775,  # a bit of the wide side of a converter to fewer lanes
+    "ring": 0.452,  # 64 bits of a RAM in LUTs
+    "queue": 1.042,  # a bit of a beat in a FIFO
+    "pointer": 6.407,  # a bit of the index of a place in a FIFO
+    "raster": 27.236,  # control of a pad, pool, sum or parallel window
+    "window": 73.452,  # control of a serial window
+    "label": 1.371,  # a bit of value or index in a comparison of two classes
+    "product": 41.079,  # control of a matrix-vector stage
+    "stage": 10.489,  # control of any other stage
+    "fork": 1.294,  # an output of a fork
 }
 FFS = {  # flip-flops for one unit of each term; fitted likewise
-    "xnor": 1.388,
-    "shallow": 0.591,
-    "wired": 1.145,
-    "mask": 0.336,
-    "signs": 0.3,
-    "multiply": 1.763,
-    "accumulate": 3.21,
-    "compare": 0.089,
-    "search": 3.046,
-    "tree": 0.385,
-    "buffer": 3.712,
-    "fifo": 1.785,
-    "wide": 0.973,  # a bit of the wide side of a converter, or of any other register a beat wide
-    "ring": 0.207,
-    "queue": 0.942,
-    "pointer": 3.995,
-    "raster": 19.38,
-    "window": 60.322,
-    "label": 1.302,
-    "product": 46.578,
-    "stage": 12.755,
-    "fork": 1.142,
+    "xnor": 2.242,
+    "shallow": 1.096,
+    "wired": 1.095,
+    "mask": 0.273,
+    "signs": 0.068,
+    "multiply": 2.019,
+    "accumulate": 1.085,
+    "compare": 0.108,
+    "search": 3.019,
+    "tree": 0.388,
+    "buffer": 1.826,
+    "fifo": 1.75,
+    "wide": 0.99,  # a bit of the wide side of a converter, or of any other register a beat wide
+    "ring": 0.21,
+    "queue": 0.932,
+    "pointer": 3.998,
+    "raster": 19.611,
+    "window": 60.302,
+    "label": 1.32,
+    "product": 69.192,
+    "stage": 11.728,
+    "fork": 1.057,
 }
 
 

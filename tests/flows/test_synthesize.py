@@ -21,6 +21,7 @@ from adiabit.flows.toolchain import ToolError
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit import rtl as emit_rtl
 from adiabit.hw.stages import Kind, MatrixVector, Memory, Pool, Stream, Threshold
+from tests.hw.rtl.chain import Chain
 
 COUNTS = ("lut", "ff", "bram18", "dsp", "carry", "lutram", "lc")
 
@@ -101,6 +102,15 @@ def test_a_stage_that_is_known_is_not_mapped_again(made: Path, tmp_path: Path) -
         found.append(json.loads((tmp_path / place / "synthesis.json").read_text())["stages"])
     assert runs == [["binarize", "fc1", "top"], [], ["fc1"]]
     assert found[0] == found[1] == json.loads((made / "synthesis.json").read_text())["stages"]
+
+
+def test_a_parameter_that_is_a_list_is_read(tmp_path: Path) -> None:
+    chain = Chain("net", (6,), 2, Kind.UNSIGNED, 2)
+    first, second = chain.fork()
+    emit_rtl.emit(chain.at(first).concat(second).end(), tmp_path)
+    assert "'" in json.loads((tmp_path / "design.json").read_text())["parts"][-1]["parameters"]["Words"]
+    synthesize(tmp_path, catalog.load("pynq-z2"), tmp_path)
+    assert json.loads((tmp_path / "synthesis.json").read_text())["total"]["lut"] > 0
 
 
 def test_no_delay_is_told_for_a_family_whose_delays_yosys_lacks() -> None:
