@@ -62,19 +62,19 @@ module bnn_mvu #(
   localparam int unsigned Beats = Rows / Pe;
   localparam int unsigned Fold  = Words * Beats;
   localparam bit Xnor   = InKind == "bipolar" && WeightWidth == 1;
-  localparam bit Masked = InKind != "bipolar" && WeightWidth == 1;
+  localparam bit Signs  = InKind != "bipolar" && WeightWidth == 1;  // of elements of several bits
   localparam bit Wide   = WeightWidth > 1;
-  localparam bit Starts = Words > 1 || Masked;  // the accumulator is a register
+  localparam bit Starts = Words > 1 || Signs;  // the accumulator is a register
   localparam bit Sign   = Steps == 1 && SelectWidth == 0 && Starts;  // of the accumulator is the result
   localparam string AccKind = Xnor ? "unsigned" : "signed";
 
   // A LUT6 holds a ROM of up to 32 words and the XNOR after it, and counters of seven bits take few LUTs more.
   localparam bit Shallow = Xnor && (Memory == "hardwired" || Memory == "lut" && Fold <= 32);
   localparam int unsigned RomLatency = Memory == "block" ? 2 : Memory == "lut" && !Shallow ? 1 : 0;
-  localparam int unsigned Terms      = Masked ? bnn_pkg::ceil_div(Simd, 3) : Simd;
-  localparam int unsigned TermWidth  = Masked ? bnn_pkg::signs_width(Simd, InWidth, InKind == "signed")
+  localparam int unsigned Terms      = Signs ? bnn_pkg::ceil_div(Simd, 3) : Simd;
+  localparam int unsigned TermWidth  = Signs ? bnn_pkg::signs_width(Simd, InWidth, InKind == "signed")
       : Wide ? WeightWidth + InWidth : InWidth;
-  localparam int unsigned Early      = Masked ? 1 : 0;  // cycle of `bnn_signs`, while the weights are read
+  localparam int unsigned Early      = Signs ? 1 : 0;  // cycle of `bnn_signs`, while the weights are read
   localparam int unsigned SumLatency = (RomLatency < Early ? Early : RomLatency) + (Wide ? 1 : 0)
       + (Shallow ? bnn_pkg::popcount_latency(Simd) : bnn_pkg::sum_latency(Terms, TermWidth));
   localparam int unsigned AccLatency = SumLatency + (Starts ? 1 : 0);
@@ -201,7 +201,7 @@ module bnn_mvu #(
       .addr_i(addr_q),
       .data_o(weights)
     );
-    if (Masked) begin : gen_signs
+    if (Signs) begin : gen_signs
       logic [Terms-1:0][3:0][TermWidth-1:0] chosen;
       bnn_signs #(
         .Simd   (Simd),
@@ -262,7 +262,7 @@ module bnn_mvu #(
 
   logic [Pe-1:0][TotalWidth-1:0] start, acc;
 
-  if (Sign || Masked) begin : gen_start
+  if (Sign || Signs) begin : gen_start
     bnn_beat_rom #(
       .Width(Pe * TotalWidth),
       .Beats(Beats),

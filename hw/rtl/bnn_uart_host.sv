@@ -104,7 +104,9 @@ module bnn_uart_host #(
   assign out_end     = tx_valid && tx_ready && state_q == Working && sent_q == OutWidth'(OutBeats * OutBytes - 1);
   assign tx          = state_q == Telling ? Identity[8*told_q+:8] : out;
 
-  always_ff @(posedge clk_i) rst_n <= rst_ni && !timeout;  // a register, because it reaches the whole chip
+  // A register, because it reaches the whole chip; it holds the reset from the first cycle on.
+  initial rst_n = 1'b0;
+  always_ff @(posedge clk_i) rst_n <= rst_ni && !timeout;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || timeout) begin

@@ -171,10 +171,10 @@ class MatrixVector(Product):
             more, files = self._threshold_parameters("ThresholdFile")
             parameters |= more
             memories |= files
-        sign = self._sign(self.folding)
+        sign = self._sign_tells(self.folding)
         if sign:
             del memories[str(parameters.pop("ThresholdFile"))]
-        if sign or self._masked:
+        if sign or self._by_signs:
             starts = self._complements() - (self.threshold_rows if sign else 0)
             parameters["StartFile"] = f"{self.name}_starts.mem"
             memories[f"{self.name}_starts.mem"] = memory_file(starts, self.accumulator_bits + sign)
@@ -207,14 +207,14 @@ class MatrixVector(Product):
         return folded.transpose(0, 2, 1, 3).reshape(self.fold, self.pe, self.simd)
 
     @property
-    def _masked(self) -> bool:
+    def _by_signs(self) -> bool:
         """Whether weights of one bit choose the signs of elements of several."""
         return self.weight_bits == 1 and not self.xnor
 
     def _encoded_rows(self) -> Ints:
         """Weights as `bnn_mvu` reads them: of three signs, the others say whether they equal the first."""
         rows = self._weight_rows()
-        if not self._masked:
+        if not self._by_signs:
             return rows
         lanes = np.arange(self.simd)
         first = rows[..., lanes - lanes % SIGNS]
@@ -223,7 +223,7 @@ class MatrixVector(Product):
     def _complements(self) -> Ints:
         """Terms of a row that are complements, one less than the negative (MH/PE, PE)."""
         rows = self._weight_rows()[..., ::SIGNS]
-        negative = (rows == 0).sum(axis=-1) if self._masked else np.zeros(rows.shape[:2], np.int64)
+        negative = (rows == 0).sum(axis=-1) if self._by_signs else np.zeros(rows.shape[:2], np.int64)
         counted: Ints = negative.reshape(-1, self.input.words, self.pe).sum(axis=1)
         return counted
 
@@ -252,20 +252,20 @@ class MatrixVector(Product):
         counted = shallow or (self.xnor and memory is Memory.HARDWIRED)
         read = 2 if memory is Memory.BLOCK else int(memory is Memory.LUT and not shallow)
         terms, width = self.simd, self.weight_bits + self.input.bits if wide else self.input.bits
-        if self._masked:
+        if self._by_signs:
             read, terms, width = max(read, 1), *self._signs(self.folding)
         total = read + int(wide) + (popcount_latency(self.simd) if counted else sum_latency(terms, width))
-        total += int(self.input.words > 1 or self._masked)
-        return total + (0 if self._sign(self.folding) else steps_latency(self.steps))
+        total += int(self.input.words > 1 or self._by_signs)
+        return total + (0 if self._sign_tells(self.folding) else steps_latency(self.steps))
 
     def _signs(self, folding: Folding) -> tuple[int, int]:
         """Terms of a row that are chosen among four sums, and their bits, as in bnn_pkg.sv."""
         width = self.input.bits + min(folding.simd, SIGNS) - (self.input.kind is Kind.SIGNED)
         return math.ceil(folding.simd / SIGNS), width
 
-    def _sign(self, folding: Folding) -> bool:
+    def _sign_tells(self, folding: Folding) -> bool:
         """Whether accumulators start at minus the threshold, so that their sign is the answer."""
-        starts = self.weights.shape[1] > folding.simd or self._masked
+        starts = self.weights.shape[1] > folding.simd or self._by_signs
         return self.steps == 1 and self.selector is None and starts
 
     def _shallow(self, folding: Folding) -> bool:
@@ -285,12 +285,12 @@ class MatrixVector(Product):
             work = {"signs": folding.pe * groups * width, "wide": 4 * groups * width}
         else:
             work = {"multiply": synapses * self.input.bits * self.weight_bits}
-        bits, sign = folding.pe * self.accumulator_bits, self._sign(folding)
-        started = {"rom": beat_rom_luts(bits, rows)} if sign or self._masked else {}
+        bits, sign = folding.pe * self.accumulator_bits, self._sign_tells(folding)
+        started = {"rom": beat_rom_luts(bits, rows)} if sign or self._by_signs else {}
         compared = {} if sign else self._threshold_terms(folding.pe, self.accumulator_bits, rows)
         return summed(compared, started, {
             **work,
-            "accumulate": bits if columns > 1 or self._masked else 0,
+            "accumulate": bits if columns > 1 or self._by_signs else 0,
             "rom": 0 if shallow or memory is Memory.HARDWIRED else rom_luts(in_luts, rows * columns),
             "buffer": folding.simd * self.input.bits * math.ceil(columns / 32) if rows > 1 else 0,
             "fifo": folding.pe * self.output.bits,
