@@ -45,7 +45,7 @@ def tiny() -> Accelerator:
     logits = Stream(name="logits", shape=(3,), bits=3, kind=Kind.UNSIGNED, lanes=1)
     label = Stream(name="label", shape=(1,), bits=2, kind=Kind.UNSIGNED, lanes=1)
     stages: tuple[Stage, ...] = (
-        Threshold(name="binarize", inputs=(x,), outputs=(seen,), thresholds=np.full((32, 1), 128)),
+        Threshold(name="binarize", inputs=(x,), outputs=(seen,), thresholds=np.array([[128]] * 31 + [[256]])),
         MatrixVector(
             name="fc1", inputs=(seen,), outputs=(hidden,), weights=rng.choice([-1, 1], (4, 32)),
             thresholds=np.array([[15], [16], [17], [16]]),

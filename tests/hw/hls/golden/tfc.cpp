@@ -12,8 +12,8 @@ void tfc(hls::stream<bnn::AxisIn<128>>& s_axis, hls::stream<bnn::AxisOut<8>>& m_
 #pragma HLS INTERFACE mode=ap_ctrl_none port=return
 #pragma HLS DATAFLOW
 #pragma HLS BIND_STORAGE variable=tfc_2_weights.rom type=rom_1p impl=bram
-#pragma HLS BIND_STORAGE variable=tfc_3_weights.rom type=rom_1p impl=lutram
-#pragma HLS BIND_STORAGE variable=tfc_5_weights.rom type=rom_1p impl=lutram
+#pragma HLS BIND_STORAGE variable=tfc_3_weights.rom type=rom_1p impl=bram
+#pragma HLS BIND_STORAGE variable=tfc_5_weights.rom type=rom_1p impl=bram
 #pragma HLS BIND_STORAGE variable=tfc_6_weights.rom type=rom_1p impl=lutram
 
   bnn::Stream<bnn::Unsigned<8>, 16> x("x");  // 784
