@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -44,8 +43,9 @@ def synthesize(rtl_folder: Path, board: Board, out: Path, known: Path | None = N
     def count(cells: Mapping[str, int]) -> dict[str, int]:
         return resources(cells, share=board.family.startswith("xc"))
 
-    whole = sum((Counter(mapped["cells"]) for mapped in found.values()), Counter[str]())
-    rows = [Row(name=name, **count(mapped["cells"])) for name, mapped in found.items()]
+    counts = {name: count(mapped["cells"]) for name, mapped in found.items()}
+    rows = [Row(name=name, **each) for name, each in counts.items()]
+    total = Cells(**{key: sum(each[key] for each in counts.values()) for key in counts[TOP]})
     arrivals = [ps for mapped in found.values() if (ps := mapped["arrival_ps"]) is not None]
     delay, note = _timing(max(arrivals, default=None), board.family)
     figures = Synthesis(
@@ -53,7 +53,7 @@ def synthesize(rtl_folder: Path, board: Board, out: Path, known: Path | None = N
         family=board.family,
         tool=found[TOP]["version"],
         stages=tuple(rows),
-        total=Cells(**count(whole)),
+        total=total,
         capacity=Resources(lut=board.luts, ff=board.ffs, bram18=board.bram18, dsp=board.dsps),
         logic_delay_ns=delay,
         timing_note=note,
