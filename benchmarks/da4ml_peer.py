@@ -4,8 +4,8 @@
     python benchmarks/da4ml_peer.py ACCELERATOR OUT      (needs `pip install da4ml==0.6.0`)
 
 ACCELERATOR is the folder of a compiled chain of dense layers. da4ml gets the same weights and thresholds, with the same
-bits as inputs and the sums of the last layer as outputs, so without the selection of a label, and a register after each
-level of adders. Its logic is compared with our golden model by da4ml's own simulation, and mapped by the same Yosys.
+bits as inputs and the sums of the last layer as outputs, so without the selection of a label, and its own pipelining.
+Its logic is compared with our golden model by da4ml's own simulation, and mapped by the same Yosys.
 OUT/da4ml.json receives its cells and pipeline stages.
 """
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from adiabit.hw.accelerator import Accelerator
 
 FRAMES = 1000
-CUTOFF = 1  # levels of adders between registers
+CUTOFF = 5  # latency between registers, in adders of a bit
 
 
 def layers(accelerator: Accelerator) -> list[MatrixVector]:

@@ -9,23 +9,19 @@ placed and routed by nextpnr from several seeds, with a target of 200 MHz. The b
 
 from __future__ import annotations
 
-import argparse
-import json
 import re
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import designs  # type: ignore[import-not-found]  # beside this file, on Python's path
+
 from adiabit.boards import catalog
-from adiabit.flows import toolchain
-from adiabit.flows.bitstream.families import FAMILIES, NETLIST
-from adiabit.flows.bitstream.open_tools import find, synthesize
+from adiabit.flows.bitstream import open_tools
+from adiabit.flows.bitstream.families import FAMILIES
 from adiabit.flows.ladder import StageName
-from adiabit.flows.pipeline import Pipeline
-from adiabit.flows.recipe import load
 from adiabit.hw import storage
-from adiabit.hw.emit import serial
 
 HERE = Path(__file__).parent
 SEEDS = (1, 2, 3, 4, 5)
@@ -52,27 +48,15 @@ DESIGNS = {
 def measured(design: Design, data: Path, out: Path, seeds: tuple[int, ...]) -> dict[str, Any]:
     """The clock from each seed, the slowest path of the last, and the cells."""
     board = catalog.load(design.board)
-    settings = [
-        f"data.dir='{data.absolute()}'", f"checkpoint='{HERE / 'checkpoints' / design.recipe}'", "export.frames=10",
-        f"target.board='{board.name}'", f"compile.fold={{fps={int(board.clock_mhz * 1e6 / design.cycles)}}}",
-    ]  # fmt: skip
-    pipeline = Pipeline(load(HERE.parent / "recipes" / f"{design.recipe}.toml", settings), out)
-    accelerator = storage.load(pipeline.folder(StageName.COMPILE))
-    family, rtl, uart = FAMILIES[board.family], out / "rtl", board.uart
-    assert uart is not None  # noqa: S101  # boards with open tools have it
+    fold = f"compile.fold={{fps={int(board.clock_mhz * 1e6 / design.cycles)}}}"
+    run = designs.pipeline(design.recipe, data, out, "export.frames=10", f"target.board='{board.name}'", fold)
+    accelerator = storage.load(run.folder(StageName.COMPILE))
+    family, rtl = FAMILIES[board.family], out / "rtl"
     rtl.mkdir(exist_ok=True)
-    hertz = board.clock_mhz * 1e6
-    chip = serial.emit(accelerator, rtl, clock_hz=hertz, baud=uart.baud, leds=uart.leds, lit=uart.lit)
-    (rtl / family.pins).write_bytes(board.pins(family.pins).read_bytes())
-    synthesize(chip, family, rtl, out / "yosys.log")
+    open_tools.synthesize(open_tools.emit(accelerator, board, rtl), family, rtl, out / "yosys.log")
     clocks, report = [], {}
     for seed in seeds:
-        command: list[str | Path] = [
-            find(family.nextpnr, family), *uart.place_and_route, "--json", NETLIST, *family.route,
-            "--report", "report.json", "--freq", str(TARGET_MHZ), "--timing-allow-fail", "--seed", str(seed),
-        ]  # fmt: skip
-        toolchain.run_tool(command, cwd=rtl, log=out / f"nextpnr{seed}.log")
-        report = json.loads((rtl / "report.json").read_text())
+        report = open_tools.route(board, rtl, out / f"nextpnr{seed}.log", clock_mhz=TARGET_MHZ, seed=seed)
         clocks.append(min(clock["achieved"] for clock in report["fmax"].values()))
         print(out.name, seed, round(clocks[-1], 1), path(report), flush=True)
     used = family.used(report["utilization"])
@@ -88,16 +72,11 @@ def path(report: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure the designs that are named, or all, and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with MNIST and CIFAR-10")
-    parser.add_argument("--out", type=Path, default=HERE.parent / "build" / "fmax")
+    parser = designs.parser(__doc__, DESIGNS, "fmax")
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many; 5 by default")
-    parser.add_argument("names", nargs="*", help=f"of {', '.join(DESIGNS)}")
-    args = parser.parse_args()
-    if unknown := sorted({*args.names} - {*DESIGNS}):
-        parser.error(f"unknown design {unknown[0]!r}; use one of {', '.join(DESIGNS)}")
+    args = designs.parsed(parser, DESIGNS)
     rows: dict[str, dict[str, Any]] = {}
-    for name in args.names or DESIGNS:
+    for name in args.names:
         rows[name] = measured(DESIGNS[name], args.data, args.out / name, SEEDS[: args.seeds])
         (HERE / "fmax.md").write_text(page(rows))
 
