@@ -38,7 +38,7 @@ class Board:
     shell: str  # the system around an accelerator: zynq7000, zynqmp, or uart for parts with an open toolchain
     board_part: str = ""  # Vivado's name of the board, for the processor's settings; optional
     luts: int
-    lut_inputs: int = 6
+    lut_inputs: int = 6  # of a LUT
     ffs: int
     bram18: int
     dsps: int

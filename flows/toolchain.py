@@ -133,7 +133,7 @@ def run_tools(
             while waiting and len(running) < at_once:
                 args, log = waiting.popleft()
                 running.append(_Running([str(a) for a in args], cwd, log, env, temporary))
-            done = running[0].waited() if at_once == 1 else _first(running)
+            done = _first(running)
             running.remove(done)
             done.check()
             yield done.log
@@ -159,11 +159,6 @@ class _Running:
                 stderr=subprocess.STDOUT, process_group=0,
             )  # fmt: skip
 
-    def waited(self) -> _Running:
-        """This, when it has ended."""
-        self.process.wait()
-        return self
-
     def kill(self) -> None:
         """End it, with all its child processes."""
         with suppress(ProcessLookupError):
@@ -184,7 +179,9 @@ class _Running:
 
 
 def _first(running: Sequence[_Running]) -> _Running:
-    """The first of several that ends."""
+    """The first that ends."""
+    if len(running) == 1:
+        running[0].process.wait()
     while True:
         for one in running:
             if one.process.poll() is not None:

@@ -61,33 +61,28 @@ def build(
             f"target.clock_mhz = {clock_mhz:g}: {board.name} runs at {board.clock_mhz:g} MHz only; remove the key"
         )
     family = FAMILIES[board.family]
-    nextpnr, packer = find(family.nextpnr, family), find(family.packer, family)
+    find(family.nextpnr, family)  # before the minutes of synthesis
+    packer = find(family.packer, family)
     if importlib.util.find_spec("pyosys") is None:
         raise UserError(f"pyosys: not installed; synthesis needs it; install it: {toolchain.INSTALL['pyosys']}")
     (rtl := out / "rtl").mkdir()
-    uart = board.uart
-    chip = emit_serial.emit(accelerator, rtl, clock_hz=clock_mhz * 1e6, baud=uart.baud, leds=uart.leds, lit=uart.lit)
-    shutil.copyfile(board.pins(family.pins), rtl / family.pins)
+    chip = emit(accelerator, board, rtl)
     tell(f"yosys: {chip['top']} for {board.title}")
     synthesize(chip, family, rtl, out / "yosys.log")
     tell("nextpnr: place and route")
-    route: list[str | Path] = [
-        nextpnr, *uart.place_and_route, "--json", NETLIST, *family.route, "--report", "report.json",
-        "--freq", f"{clock_mhz:g}", "--timing-allow-fail", "--seed", "1",
-    ]  # fmt: skip
     try:
-        toolchain.run_tool(route, cwd=rtl, log=out / "nextpnr.log")
+        report = route(board, rtl, out / "nextpnr.log", clock_mhz=clock_mhz)
     except toolchain.ToolError as error:
         if re.search(r"Unable to (find|place)|no BELs remaining|failed to place", str(error)):
             raise UserError(f"accelerator {name}: does not fit on {board.title}; fold it more") from error
         raise
-    figures = _figures(json.loads((rtl / "report.json").read_text()), family, clock_mhz)
+    figures = _figures(report, family, clock_mhz)
     if figures.fmax_mhz is not None and figures.fmax_mhz < clock_mhz:
         raise UserError(
             f"accelerator {name}: reaches {figures.fmax_mhz:.1f} MHz on {board.title}, whose clock is {clock_mhz:g} "
             f"MHz; change the folding; {out / 'nextpnr.log'} has the critical path"
         )
-    toolchain.run_tool([packer, *uart.pack, *family.pack], cwd=rtl, log=out / "nextpnr.log")
+    toolchain.run_tool([packer, *board.uart.pack, *family.pack], cwd=rtl, log=out / "nextpnr.log")
     (rtl / BITSTREAM).rename(out / f"{name}{family.suffix}")
     (out / f"{name}.json").write_text(json.dumps({"format": FORMAT, **chip}, indent=1) + "\n")
     save_vectors(accelerator, vectors, out)
@@ -96,6 +91,28 @@ def build(
     save_rungs(out, [rung])
     save(out, figures)
     tell(f"nextpnr: {figures.fmax_mhz:.1f} MHz, {figures.total.lut:,} of {board.luts:,} LUT4")
+
+
+def emit(accelerator: Accelerator, board: Board, rtl: Path) -> dict[str, Any]:
+    """Write the chip's sources and pins into `rtl`; its description."""
+    uart, pins = board.uart, FAMILIES[board.family].pins
+    assert uart is not None  # noqa: S101  # the shell is uart
+    shutil.copyfile(board.pins(pins), rtl / pins)
+    hertz = board.clock_mhz * 1e6
+    return emit_serial.emit(accelerator, rtl, clock_hz=hertz, baud=uart.baud, leds=uart.leds, lit=uart.lit)
+
+
+def route(board: Board, rtl: Path, log: Path, *, clock_mhz: float, seed: int = 1) -> dict[str, Any]:
+    """Place and route the chip in `rtl`, which may miss the clock; nextpnr's report."""
+    family = FAMILIES[board.family]
+    assert board.uart is not None  # noqa: S101  # the shell is uart
+    command: list[str | Path] = [
+        find(family.nextpnr, family), *board.uart.place_and_route, "--json", NETLIST, *family.route,
+        "--report", "report.json", "--freq", f"{clock_mhz:g}", "--timing-allow-fail", "--seed", str(seed),
+    ]  # fmt: skip
+    toolchain.run_tool(command, cwd=rtl, log=log)
+    report: dict[str, Any] = json.loads((rtl / "report.json").read_text())
+    return report
 
 
 def synthesize(chip: dict[str, Any], family: Family, rtl: Path, log: Path) -> None:

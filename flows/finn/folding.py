@@ -28,19 +28,24 @@ LOGIC, BLOCKS = 0.5, 0.9  # usable shares: the rest is for the system around, es
 def folded(accelerator: Accelerator, config: FoldConfig, board: Board, clock_mhz: float) -> Accelerator:
     """Fold the accelerator as the table says; `UserError` if that is impossible."""
     buffers: Buffers = Rule(config.buffers) if isinstance(config.buffers, str) else config.buffers
-    most, words = room(board, LOGIC, BLOCKS).bram18, 2**board.lut_inputs
-    blocks = most if config.bram18 is None else config.bram18
+    blocks = room(board, LOGIC, BLOCKS).bram18 if config.bram18 is None else config.bram18
     if config.luts is not None:
-        return solve_luts(accelerator, luts=config.luts, blocks=blocks, buffers=buffers, lut_words=words)
+        return solve_luts(accelerator, luts=config.luts, blocks=blocks, buffers=buffers, lut_words=_lut_words(board))
     if config.stages is not None:
         by_hand = {name: Folding(pe=f.pe, simd=f.simd, memory=Memory(f.memory)) for name, f in config.stages.items()}
-        return buffered(placed(refolded(accelerator, by_hand), blocks, words), buffers)
-    if config.finn_json is not None:
-        given = from_finn_json(accelerator, _read(config.finn_json))
-        return buffered(placed(refolded(accelerator, given), blocks, words), buffers)
-    if config.fps is not None:
-        return buffered(placed(_at_rate(accelerator, config.fps, board, clock_mhz), blocks, words), buffers)
-    return _as_fast_as_fits(accelerator, board, buffers, config.bram18)
+        lanes = refolded(accelerator, by_hand)
+    elif config.finn_json is not None:
+        lanes = refolded(accelerator, from_finn_json(accelerator, _read(config.finn_json)))
+    elif config.fps is not None:
+        lanes = _at_rate(accelerator, config.fps, board, clock_mhz)
+    else:
+        return _as_fast_as_fits(accelerator, board, buffers, config.bram18)
+    return buffered(placed(lanes, blocks, _lut_words(board)), buffers)
+
+
+def _lut_words(board: Board) -> int:
+    """Words of a bit that a LUT of the board's part holds."""
+    return int(2**board.lut_inputs)
 
 
 def _at_rate(accelerator: Accelerator, fps: float, board: Board, clock_mhz: float) -> Accelerator:
@@ -57,7 +62,7 @@ def _as_fast_as_fits(accelerator: Accelerator, board: Board, buffers: Buffers, b
     """The fastest folding within the usable shares of the part, else the fastest on the whole part."""
     whole = room(board)
     for space in (room(board, LOGIC, BLOCKS), whole):
-        if fits(found := solve_room(accelerator, space, buffers, blocks=blocks, lut_words=2**board.lut_inputs), space):
+        if fits(found := solve_room(accelerator, space, buffers, blocks=blocks, lut_words=_lut_words(board)), space):
             return found
     needed, holds = (dataclasses.asdict(r) for r in (resources_of(found), whole))
     over = ", ".join(f"{needed[key]:,} {key} (of {holds[key]:,})" for key in needed if needed[key] > holds[key])
@@ -75,7 +80,7 @@ def room(board: Board, logic: float = 1.0, blocks: float = 1.0) -> Resources:
 
 def fitting_rate(accelerator: Accelerator, board: Board, clock_mhz: float) -> str:
     """The highest `compile.fold.fps` whose estimate fits the whole part, as a phrase; empty if none does."""
-    found = solve_room(accelerator, room(board), lut_words=2**board.lut_inputs)
+    found = solve_room(accelerator, room(board), lut_words=_lut_words(board))
     if not fits(found, room(board)):
         return ""
     return f"compile.fold.fps={int(clock_mhz * 1e6 / found.cycles)} is the most that fits {board.name}"

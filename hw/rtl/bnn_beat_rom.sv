@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Constants of the current beat of a vector: word n of the file for beat n. `next_i` ends the beat. Few words are logic,
-/// which fits into the LUTs behind it; more are read a cycle ahead, into a register.
+/// Constants of the current beat of a vector: word n of the file for beat n, or 0 without a file. `next_i` ends the beat.
+/// Few words are logic, which fits into the LUTs behind it; more are read a cycle ahead, into a register.
 module bnn_beat_rom #(
   parameter int unsigned Width = 8,
   parameter int unsigned Beats = 2,
@@ -12,29 +12,35 @@ module bnn_beat_rom #(
   input  logic             next_i,
   output logic [Width-1:0] data_o
 );
-  localparam bit Registered = Beats > 8;
-  localparam int unsigned AddrWidth = bnn_pkg::index_width(Beats);
+  if (File == "") begin : gen_none
+    assign data_o = '0;
+    logic unused;
+    assign unused = &{clk_i, rst_ni, next_i};
+  end else begin : gen_rom
+    localparam bit Registered = Beats > 8;
+    localparam int unsigned AddrWidth = bnn_pkg::index_width(Beats);
 
-  logic [AddrWidth-1:0] beat, ahead;
+    logic [AddrWidth-1:0] beat, ahead;
 
-  bnn_beat #(
-    .Beats(Beats)
-  ) u_beat (
-    .clk_i,
-    .rst_ni,
-    .next_i,
-    .beat_o (beat),
-    .ahead_o(ahead)
-  );
+    bnn_beat #(
+      .Beats(Beats)
+    ) u_beat (
+      .clk_i,
+      .rst_ni,
+      .next_i,
+      .beat_o (beat),
+      .ahead_o(ahead)
+    );
 
-  bnn_rom #(
-    .Width  (Width),
-    .Depth  (Beats),
-    .Latency(Registered ? 1 : 0),
-    .File   (File)
-  ) u_rom (
-    .clk_i,
-    .addr_i(Registered ? ahead : beat),
-    .data_o
-  );
+    bnn_rom #(
+      .Width  (Width),
+      .Depth  (Beats),
+      .Latency(Registered ? 1 : 0),
+      .File   (File)
+    ) u_rom (
+      .clk_i,
+      .addr_i(Registered ? ahead : beat),
+      .data_o
+    );
+  end
 endmodule : bnn_beat_rom

@@ -262,20 +262,16 @@ module bnn_mvu #(
 
   logic [Pe-1:0][TotalWidth-1:0] start, acc;
 
-  if (Sign || Signs) begin : gen_start
-    bnn_beat_rom #(
-      .Width(Pe * TotalWidth),
-      .Beats(Beats),
-      .File (StartFile)
-    ) u_starts (
-      .clk_i,
-      .rst_ni,
-      .next_i(sum_valid && sum_last),
-      .data_o(start)
-    );
-  end else begin : gen_zero
-    assign start = '0;
-  end
+  bnn_beat_rom #(
+    .Width(Pe * TotalWidth),
+    .Beats(Beats),
+    .File (StartFile)
+  ) u_starts (
+    .clk_i,
+    .rst_ni,
+    .next_i(sum_valid && sum_last),
+    .data_o(start)
+  );
 
   for (genvar p = 0; p < Pe; p++) begin : gen_row
     bnn_accumulate #(
@@ -320,20 +316,16 @@ module bnn_mvu #(
 
   if (Sign) begin : gen_sign
     logic [Pe-1:0] flip;
-    if (FlipFile != "") begin : gen_flip
-      bnn_beat_rom #(
-        .Width(Pe),
-        .Beats(Beats),
-        .File (FlipFile)
-      ) u_flips (
-        .clk_i,
-        .rst_ni,
-        .next_i(acc_valid),
-        .data_o(flip)
-      );
-    end else begin : gen_no_flip
-      assign flip = '0;
-    end
+    bnn_beat_rom #(
+      .Width(Pe),
+      .Beats(Beats),
+      .File (FlipFile)
+    ) u_flips (
+      .clk_i,
+      .rst_ni,
+      .next_i(acc_valid),
+      .data_o(flip)
+    );
     logic unused;
     assign unused = &{select, acc};
     assign result_valid = acc_valid;

@@ -58,20 +58,16 @@ module bnn_steps #(
   );
 
   logic [Lanes-1:0] flip;
-  if (FlipFile != "") begin : gen_flip
-    bnn_beat_rom #(
-      .Width(Lanes),
-      .Beats(Beats),
-      .File (FlipFile)
-    ) u_flips (
-      .clk_i,
-      .rst_ni,
-      .next_i(valid_o),
-      .data_o(flip)
-    );
-  end else begin : gen_no_flip
-    assign flip = '0;
-  end
+  bnn_beat_rom #(
+    .Width(Lanes),
+    .Beats(Beats),
+    .File (FlipFile)
+  ) u_flips (
+    .clk_i,
+    .rst_ni,
+    .next_i(valid_o),
+    .data_o(flip)
+  );
 
   for (genvar l = 0; l < Lanes; l++) begin : gen_lane
     bnn_value #(

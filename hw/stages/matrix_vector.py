@@ -117,16 +117,19 @@ class MatrixVector(Product):
             return memory
         if fold == 1:
             return Memory.HARDWIRED
-        if self.block_bits is not None and (folding.pe, folding.simd) == (self.pe, self.simd):
-            return Memory.BLOCK if self.block_bits else Memory.LUT
+        if (bits := self._placed(folding)) is not None:
+            return Memory.BLOCK if bits else Memory.LUT
         return self._rom(self._word_bits(folding), fold)
+
+    def _placed(self, folding: Folding) -> int | None:
+        """`block_bits`, which belong to the current folding."""
+        return self.block_bits if (folding.pe, folding.simd) == (self.pe, self.simd) else None
 
     def _block_bits(self, folding: Folding) -> int:
         """Bits of a word in block RAM."""
         if self.memory_at(folding) is not Memory.BLOCK:
             return 0
-        own = (folding.pe, folding.simd) == (self.pe, self.simd)
-        return self.block_bits if self.block_bits and own else self._word_bits(folding)
+        return self._placed(folding) or self._word_bits(folding)
 
     @property
     def resolved_memory(self) -> Memory:

@@ -46,10 +46,10 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
     "bnn_signs": [{}, {"Simd": 1, "InWidth": 1, "Signed": 1}, {"Simd": 5}],
     "bnn_beat": [{}, {"Beats": 1}],
     "bnn_ram": [{}, {"Width": 1, "Depth": 1}, {"Width": 100, "Depth": 21}],
-    "bnn_beat_rom": [{}, {"Beats": 1}, {"Beats": 9}],
+    "bnn_beat_rom": [{}, {"Beats": 1, "File": "x.mem"}, {"Beats": 9, "File": "x.mem"}],
     "bnn_steps": [
         {},
-        {"Lanes": 1, "Beats": 5, "ThresholdWidth": 9},
+        {"Lanes": 1, "Beats": 5, "ThresholdWidth": 9, "File": "x.mem", "FlipFile": "y.mem"},
         {"InKind": "bipolar", "InWidth": 1, "ThresholdWidth": 3},
         {"InKind": "signed", "Steps": 3, "OutWidth": 2, "ThresholdWidth": 1},
         {"OutKind": "signed"},
@@ -88,6 +88,7 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
         {"Steps": 31, "OutWidth": 5, "OutKind": "signed", "ThresholdWidth": 4, "SelectWidth": 1},
         {"Columns": 4, "Pe": 2, "Steps": 1, "OutWidth": 1, "ThresholdWidth": 3, "SelectWidth": 2},
         {"Pe": 2, "Steps": 1, "OutWidth": 1, "OutKind": "bipolar"},
+        {"Pe": 2, "Steps": 1, "OutWidth": 1, "StartFile": "x.mem", "FlipFile": "y.mem"},
         {"InKind": "unsigned", "InWidth": 8, "AccWidth": 12, "Steps": 1, "OutWidth": 1},
         {"InKind": "signed", "InWidth": 1, "Columns": 5, "Simd": 5, "AccWidth": 4},
         {
