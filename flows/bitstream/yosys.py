@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pyosys import libyosys as ys
 
-from adiabit.flows.bitstream.output_registers import absorbed
+from adiabit.flows.synthesize.output_registers import absorbed
 
 
 def main(synthesis: str, top: str, netlist: str, *sources: str) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from adiabit.flows.synthesize.yosys import Job, Mapped  # which needs pyosys
 
 TOP = "top"  # the logic outside the stages
-MAPPER = tuple(Path(__file__).parent / name for name in ("yosys.py", "pairs.py"))
+MAPPER = tuple(Path(__file__).parent / name for name in ("yosys.py", "pairs.py", "output_registers.py"))
 
 
 def map_parts(

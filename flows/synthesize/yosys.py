@@ -22,6 +22,7 @@ from typing import Any, TypedDict
 import pyosys
 from pyosys import libyosys as ys
 
+from adiabit.flows.synthesize.output_registers import absorbed
 from adiabit.flows.synthesize.pairs import paired
 from adiabit.hw.emit.design import XILINX
 
@@ -34,6 +35,24 @@ STUBS = """(* blackbox *)
 module CARRY4 (
   output logic [3:0] CO, O, input logic CI, CYINIT, input logic [3:0] DI, S
 );
+endmodule
+(* blackbox *)
+module LUT6_2 #(
+  parameter logic [63:0] INIT = '0
+) (
+  output logic O5, O6, input logic I0, I1, I2, I3, I4, I5
+);
+endmodule
+"""
+
+DELAYS = """
+// Yosys knows no delays of this cell: those of LUT6 and LUT5.
+module LUT6_2(output O6, output O5, input I0, I1, I2, I3, I4, I5);
+  parameter [63:0] INIT = 0;
+  specify
+    (I0 => O6) = 642;  (I1 => O6) = 631;  (I2 => O6) = 472;  (I3 => O6) = 407;  (I4 => O6) = 238;  (I5 => O6) = 127;
+    (I0 => O5) = 631;  (I1 => O5) = 472;  (I2 => O5) = 407;  (I3 => O5) = 238;  (I4 => O5) = 127;
+  endspecify
 endmodule
 """
 
@@ -74,7 +93,7 @@ def main(job_file: str, result_file: str) -> None:
         for name in list(cell.parameters) if cell.type.str().removeprefix("\\") in job["boxes"] else ():
             cell.unsetParam(name)
     _synthesize(job["family"], job["top"], design)
-    mapped = _paired(design, job["top"]) if xilinx else design
+    mapped = _combined(design, job["top"]) if xilinx else design
     stat = json.loads(_tee("stat -json", mapped))
     modules = {name.removeprefix("\\"): module["num_cells_by_type"] for name, module in stat["modules"].items()}
     cells = _expand(modules, job["top"])
@@ -119,14 +138,14 @@ def _synthesize(family: str, top: str, design: Any) -> None:
     ys.run_pass(f"synth_xilinx {options} -run map_ffram:", design)
 
 
-def _paired(design: Any, top: str) -> Any:
-    """The design with pairs of small LUTs in one."""
+def _combined(design: Any, top: str) -> Any:
+    """The design with pairs of small LUTs in one, and with registers in block RAMs."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "netlist.json"
         ys.run_pass(f"write_json {path}", design)
         netlist = json.loads(path.read_text())
         for module in netlist["modules"].values():
-            module["cells"] = paired(module["cells"])
+            module["cells"] = paired(absorbed(module)["cells"])
         path.write_text(json.dumps(netlist))
         made = ys.Design()
         ys.run_pass(f"read_json {path}", made)
@@ -156,14 +175,18 @@ def _expand(modules: dict[str, dict[str, int]], name: str) -> Counter[str]:
 
 def _arrival(design: Any) -> int | None:
     """The latest arrival time in ps, if known. `sta` ignores paths that start at registers, so these are removed."""
-    for command in (
-        "setattr -mod -unset keep_hierarchy =*",
-        "flatten",
-        "delete t:FD* t:RAM32M* t:RAM64M*",
-        "setundef -undriven -expose",
-        "read_verilog -lib -overwrite -specify +/xilinx/cells_sim.v",
-    ):
-        ys.run_pass(command, design)
+    with tempfile.TemporaryDirectory() as folder:
+        delays = Path(folder) / "delays.v"
+        delays.write_text(DELAYS)
+        for command in (
+            "setattr -mod -unset keep_hierarchy =*",
+            "flatten",
+            "delete t:FD* t:RAM32M* t:RAM64M*",
+            "setundef -undriven -expose",
+            "read_verilog -lib -overwrite -specify +/xilinx/cells_sim.v",
+            f"read_verilog -lib -overwrite -specify {delays}",
+        ):
+            ys.run_pass(command, design)
     found = re.search(r"Latest arrival time in '.*' is (\d+)", _tee("sta", design))
     return int(found[1]) if found else None
 

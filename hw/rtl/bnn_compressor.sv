@@ -1,24 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Popcount by 7:3 counters. Each instance takes bits of several weights, replaces seven of one weight by three (in the end
+/// Sum of bits of several weights, by 7:3 counters. Each instance replaces seven bits of one weight by three (in the end
 /// three by two) in a registered level, and leaves the rest to an instance of itself; when no weight has more than three
-/// bits, a ternary adder ends it. Latency: bnn_pkg::compressor_latency(Bits).
+/// bits, a ternary adder ends it. Latency: bnn_pkg::compressor_latency(Heights, OutWidth).
 module bnn_compressor #(
-  parameter  int unsigned       Bits     = 64,  // of the first instance
-  parameter  int unsigned       OutWidth = $clog2(Bits + 1),
-  parameter  bnn_pkg::heights_t Heights  = bnn_pkg::heights_t'(Bits),  // bits of each weight: 1, 2, 4...
+  parameter  bnn_pkg::heights_t Heights  = bnn_pkg::heights_t'(64),  // bits of each weight: 1, 2, 4...
+  parameter  int unsigned       OutWidth = 7,  // holds the sum
   localparam int unsigned       Inputs   = bnn_pkg::total(Heights, bnn_pkg::MostColumns)
 ) (
   input  logic                clk_i,
   input  logic [Inputs-1:0]   data_i,  // those of weight 1 first
   output logic [OutWidth-1:0] data_o
 );
-  if (Bits < 1 || OutWidth > bnn_pkg::MostColumns) begin : gen_check
-    $fatal(1, "Bits %0d: 1 to 65535", Bits);
+  if (OutWidth > bnn_pkg::MostColumns) begin : gen_check
+    $fatal(1, "OutWidth %0d: at most %0d", OutWidth, bnn_pkg::MostColumns);
   end
 
-  if (Inputs == 1) begin : gen_wire
-    assign data_o = OutWidth'(data_i);
+  if (bnn_pkg::tallest(Heights) == 1) begin : gen_wire
+    for (genvar w = 0; w < OutWidth; w++) begin : gen_weight
+      if (32'(Heights[w]) == 1) begin : gen_one
+        assign data_o[w] = data_i[bnn_pkg::total(Heights, w)];
+      end else begin : gen_none
+        assign data_o[w] = 1'b0;
+      end
+    end
     logic unused;
     assign unused = clk_i;
   end else if (bnn_pkg::tallest(Heights) <= 3) begin : gen_add
@@ -75,9 +80,8 @@ module bnn_compressor #(
     always_ff @(posedge clk_i) next_q <= next_d;
 
     bnn_compressor #(
-      .Bits    (Bits),
-      .OutWidth(OutWidth),
-      .Heights (Next)
+      .Heights (Next),
+      .OutWidth(OutWidth)
     ) u_rest (
       .clk_i,
       .data_i(next_q),

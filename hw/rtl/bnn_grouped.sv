@@ -60,8 +60,8 @@ module bnn_grouped #(
   localparam bit          Xnor       = WeightWidth == 1;
   localparam string       AccKind    = Xnor ? "unsigned" : "signed";
   localparam int unsigned RomLatency = Memory == "block" ? 2 : 1;
-  localparam int unsigned TermWidth  = Xnor ? InWidth : WeightWidth + InWidth;
-  localparam int unsigned SumLatency = RomLatency + (Xnor ? 0 : 1) + bnn_pkg::sum_latency(Share, TermWidth);
+  localparam int unsigned SumLatency = RomLatency
+      + (Xnor ? bnn_pkg::popcount_latency(Share, 1'b1) : 1 + bnn_pkg::sum_latency(Share, WeightWidth + InWidth));
   localparam int unsigned AccLatency = SumLatency + 1;
   localparam int unsigned Latency    = AccLatency + (Steps > 0 ? bnn_pkg::steps_latency(Steps) : 0);
   localparam int unsigned SumWidth   = Xnor ? $clog2(Share + 1) : AccWidth;
@@ -186,8 +186,7 @@ module bnn_grouped #(
       .InWidth    (InWidth),
       .InKind     (InKind),
       .WeightWidth(WeightWidth),
-      .OutWidth   (SumWidth),
-      .Registered (!Xnor)
+      .OutWidth   (SumWidth)
     ) u_products (
       .clk_i,
       .data_i  (delayed[p*Whole/Pe]),

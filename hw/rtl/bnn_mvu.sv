@@ -76,7 +76,7 @@ module bnn_mvu #(
       : Wide ? WeightWidth + InWidth : InWidth;
   localparam int unsigned Early      = Signs ? 1 : 0;  // cycle of `bnn_signs`, while the weights are read
   localparam int unsigned SumLatency = (RomLatency < Early ? Early : RomLatency) + (Wide ? 1 : 0)
-      + (Shallow ? bnn_pkg::popcount_latency(Simd) : bnn_pkg::sum_latency(Terms, TermWidth));
+      + (Xnor ? bnn_pkg::popcount_latency(Simd, !Shallow) : bnn_pkg::sum_latency(Terms, TermWidth));
   localparam int unsigned AccLatency = SumLatency + (Starts ? 1 : 0);
   localparam int unsigned Latency    = AccLatency + (Steps > 0 && !Sign ? bnn_pkg::steps_latency(Steps) : 0);
   localparam int unsigned TotalWidth = AccWidth + (Sign ? 1 : 0);
@@ -183,8 +183,9 @@ module bnn_mvu #(
         .Bits(Simd)
       ) u_popcount (
         .clk_i,
-        .data_i(terms[p]),
-        .data_o(sums[p])
+        .data_i  (terms[p]),
+        .weight_i('0),
+        .data_o  (sums[p])
       );
     end
   end else begin : gen_products
@@ -237,8 +238,7 @@ module bnn_mvu #(
           .InWidth    (InWidth),
           .InKind     (InKind),
           .WeightWidth(WeightWidth),
-          .OutWidth   (SumWidth),
-          .Registered (1'b0)
+          .OutWidth   (SumWidth)
         ) u_products (
           .clk_i,
           .data_i  (delayed),

@@ -68,22 +68,48 @@ package bnn_pkg;
   endfunction
 
   /// Latency of a `bnn_popcount`: that of the slower structure.
-  function automatic int unsigned popcount_latency(int unsigned bits);
+  function automatic int unsigned popcount_latency(int unsigned bits, bit weighted);
     int unsigned counted, added;
-    counted = compressor_latency(bits);
+    counted = counted_latency(bits, weighted);
     added   = sum_latency(bits, 1);
     return counted > added ? counted : added;
   endfunction
 
-  /// Latency of a `bnn_compressor` of bits of one weight: a cycle for each level of counters, and one for the adder.
-  function automatic int unsigned compressor_latency(int unsigned bits);
-    heights_t heights;
-    heights            = heights_t'(bits);
-    compressor_latency = bits > 1 ? 1 : 0;
-    while (tallest(heights) > 3) begin
-      heights            = compressed(heights, $clog2(bits + 1));
+  /// Latency of a popcount by counters.
+  function automatic int unsigned counted_latency(int unsigned bits, bit weighted);
+    return weighted && bits > 1 ? 1 + compressor_latency(matched(bits), $clog2(bits + 1))
+                                : compressor_latency(heights_t'(bits), $clog2(bits + 1));
+  endfunction
+
+  /// Latency of a `bnn_compressor`: a cycle for each level of counters, and one for an adder.
+  function automatic int unsigned compressor_latency(heights_t heights, int unsigned width);
+    heights_t left;
+    left               = heights;
+    compressor_latency = 0;
+    while (tallest(left) > 3) begin
+      left               = compressed(left, width);
       compressor_latency = compressor_latency + 1;
     end
+    if (tallest(left) > 1) compressor_latency = compressor_latency + 1;
+  endfunction
+
+  localparam int unsigned Matched = 5;  // positions of two words that `bnn_matches` makes three bits of
+
+  /// Bits of weight 1 from `bnn_matches`.
+  function automatic int unsigned matched_ones(int unsigned bits);
+    return ceil_div(bits, Matched);
+  endfunction
+
+  /// Bits of weight 2 from `bnn_matches`.
+  function automatic int unsigned matched_twos(int unsigned bits);
+    return bits / Matched * (Matched / 2) + bits % Matched / 2;
+  endfunction
+
+  /// The heights after `bnn_matches`.
+  function automatic heights_t matched(int unsigned bits);
+    matched    = '0;
+    matched[0] = 16'(matched_ones(bits));
+    matched[1] = 16'(matched_twos(bits));
   endfunction
 
   /// Terms of `width` bits per node.

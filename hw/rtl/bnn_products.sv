@@ -3,14 +3,13 @@
 /// Sum of the Simd products of one row, modulo 2**OutWidth. The product of an element and a weight is
 ///   XNOR if both are bipolar (WeightWidth is 1), so the sum is a popcount;
 ///   the true product if WeightWidth is 2 or more; such weights are signed.
-/// Latency: that of `bnn_sum`, plus 1 if the products are registered.
+/// Latency: bnn_pkg::popcount_latency, or a cycle for the products and bnn_pkg::sum_latency.
 module bnn_products #(
   parameter int unsigned Simd        = 8,
   parameter int unsigned InWidth     = 1,
   parameter string       InKind      = "bipolar",
   parameter int unsigned WeightWidth = 1,
-  parameter int unsigned OutWidth    = 4,
-  parameter bit          Registered  = 1'b1  // register the products; those of wide weights always are
+  parameter int unsigned OutWidth    = 4
 ) (
   input  logic                             clk_i,
   input  logic [Simd-1:0][InWidth-1:0]     data_i,
@@ -18,47 +17,54 @@ module bnn_products #(
   output logic [OutWidth-1:0]              data_o
 );
   localparam bit Bipolar = InKind == "bipolar";
-  localparam bit Wide    = WeightWidth > 1;
-  if (!Bipolar && !Wide) begin : gen_check
+  if (!Bipolar && WeightWidth == 1) begin : gen_check
     $fatal(1, "InKind %s, WeightWidth %0d: weights of one bit need a bipolar input", InKind, WeightWidth);
   end
-  // The negative of the most negative weight needs one bit more than the weight.
-  localparam int unsigned TermWidth = Wide ? WeightWidth + InWidth : InWidth;
 
-  logic [Simd-1:0][TermWidth-1:0] term_d, term;
+  if (WeightWidth == 1) begin : gen_xnor
+    logic [$clog2(Simd+1)-1:0] count;
+    bnn_popcount #(
+      .Bits    (Simd),
+      .Weighted(1'b1)
+    ) u_popcount (
+      .clk_i,
+      .data_i,
+      .weight_i,
+      .data_o(count)
+    );
+    assign data_o = OutWidth'(count);
+  end else begin : gen_multiply
+    // The negative of the most negative weight needs one bit more than the weight.
+    localparam int unsigned TermWidth = WeightWidth + InWidth;
+    logic [Simd-1:0][TermWidth-1:0] term_d, term_q;
 
-  for (genvar s = 0; s < Simd; s++) begin : gen_term
-    if (Bipolar && Wide) begin : gen_negate
-      logic [TermWidth-1:0] weight;
-      assign weight    = TermWidth'($signed(weight_i[s]));
-      assign term_d[s] = data_i[s] == 1'b1 ? weight : -weight;
-    end else if (Bipolar) begin : gen_xnor
-      assign term_d[s] = data_i[s] ~^ weight_i[s];
-    end else begin : gen_multiply
-      logic [TermWidth-1:0] value;
-      if (InKind == "signed") begin : gen_signed
-        assign value = TermWidth'($signed(data_i[s]));
-      end else begin : gen_unsigned
-        assign value = TermWidth'(data_i[s]);
+    for (genvar s = 0; s < Simd; s++) begin : gen_term
+      if (Bipolar) begin : gen_negate
+        logic [TermWidth-1:0] weight;
+        assign weight    = TermWidth'($signed(weight_i[s]));
+        assign term_d[s] = data_i[s] == 1'b1 ? weight : -weight;
+      end else begin : gen_product
+        logic [TermWidth-1:0] value;
+        if (InKind == "signed") begin : gen_signed
+          assign value = TermWidth'($signed(data_i[s]));
+        end else begin : gen_unsigned
+          assign value = TermWidth'(data_i[s]);
+        end
+        assign term_d[s] = value * TermWidth'($signed(weight_i[s]));
       end
-      assign term_d[s] = value * TermWidth'($signed(weight_i[s]));
     end
-  end
 
-  if (Wide || Registered) begin : gen_register
-    always_ff @(posedge clk_i) term <= term_d;
-  end else begin : gen_wire
-    assign term = term_d;
-  end
+    always_ff @(posedge clk_i) term_q <= term_d;
 
-  bnn_sum #(
-    .Terms    (Simd),
-    .TermWidth(TermWidth),
-    .Signed   (Wide),
-    .OutWidth (OutWidth)
-  ) u_sum (
-    .clk_i,
-    .data_i(term),
-    .data_o
-  );
+    bnn_sum #(
+      .Terms    (Simd),
+      .TermWidth(TermWidth),
+      .Signed   (1'b1),
+      .OutWidth (OutWidth)
+    ) u_sum (
+      .clk_i,
+      .data_i(term_q),
+      .data_o
+    );
+  end
 endmodule : bnn_products

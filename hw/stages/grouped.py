@@ -13,7 +13,7 @@ import numpy as np
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Lanes, Memory, Parameter
 from adiabit.hw.stages.cost import Terms, block_rams, ram_luts, rom_luts, summed
 from adiabit.hw.stages.integers import Array, Ints, divisors, signed_bits
-from adiabit.hw.stages.matrix_vector_timing import sum_latency
+from adiabit.hw.stages.matrix_vector_timing import popcount_latency, sum_latency
 from adiabit.hw.stages.memory_file import memory_file, rom, rom_words
 from adiabit.hw.stages.product import Product
 from adiabit.hw.stages.schedule import Emission, Intake, Schedule, Wait
@@ -183,8 +183,8 @@ class GroupedMatrixVector(Product):
         """Cycles from the last beat of a window to a result, as in bnn_grouped.sv."""
         read = 2 if self.memory_at(self.folding) is Memory.BLOCK else 1
         share = min(self.input.lanes, self.inputs_of_group)
-        width = self.input.bits if self.xnor else self.weight_bits + self.input.bits
-        total = read + int(not self.xnor) + sum_latency(share, width) + 1
+        added = 1 + sum_latency(share, self.weight_bits + self.input.bits)
+        total = read + (popcount_latency(share, weighted=True) if self.xnor else added) + 1
         return total + (steps_latency(self.steps) if self.thresholds is not None else 0)
 
     def schedule(self) -> Schedule:

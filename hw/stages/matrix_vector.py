@@ -250,14 +250,16 @@ class MatrixVector(Product):
 
     def _latency(self) -> int:
         """Cycles from the last word of a vector to its result, as in bnn_mvu.sv."""
-        memory, wide = self.resolved_memory, self.weight_bits > 1
+        memory = self.resolved_memory
         shallow = self._shallow(self.folding)
-        counted = shallow or (self.xnor and memory is Memory.HARDWIRED)
         read = 2 if memory is Memory.BLOCK else int(memory is Memory.LUT and not shallow)
-        terms, width = self.simd, self.weight_bits + self.input.bits if wide else self.input.bits
-        if self._by_signs:
-            read, terms, width = max(read, 1), *self._signs(self.folding)
-        total = read + int(wide) + (popcount_latency(self.simd) if counted else sum_latency(terms, width))
+        if self.xnor:
+            weighted = not shallow and memory is not Memory.HARDWIRED
+            total = read + popcount_latency(self.simd, weighted=weighted)
+        elif self._by_signs:
+            total = max(read, 1) + sum_latency(*self._signs(self.folding))
+        else:
+            total = read + 1 + sum_latency(self.simd, self.weight_bits + self.input.bits)
         total += int(self.input.words > 1 or self._by_signs)
         return total + (0 if self._sign_tells(self.folding) else steps_latency(self.steps))
 

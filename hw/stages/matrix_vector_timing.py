@@ -15,6 +15,7 @@ from adiabit.hw.stages.schedule import Emission, Intake, Schedule, Wait
 
 LEAF, RADIX = 6, 3  # terms that a node of the adder tree sums, as in bnn_pkg.sv
 COUNTED = 7  # bits of a counter, as in bnn_count.sv
+MATCHED = 5  # positions of two words of which three bits are made, as in bnn_matches.sv
 
 
 def sum_latency(terms: int, width: int) -> int:
@@ -26,9 +27,16 @@ def sum_latency(terms: int, width: int) -> int:
     return levels
 
 
-def popcount_latency(bits: int) -> int:
-    """Cycles of a `bnn_popcount`: those of its slower structure, levels of counters and an adder, or an adder tree."""
-    heights, cycles = [bits], int(bits > 1)
+def popcount_latency(bits: int, *, weighted: bool) -> int:
+    """Cycles of a `bnn_popcount`: those of its slower structure, levels of counters and an adder, or an adder tree.
+
+    `weighted`: of the XNOR of two words.
+    """
+    if weighted and bits > 1:
+        heights = [-(-bits // MATCHED), bits // MATCHED * (MATCHED // 2) + bits % MATCHED // 2]
+        cycles = 1
+    else:
+        heights, cycles = [bits], 0
     while max(heights) > 3:
         share = COUNTED if max(heights) > COUNTED - 2 else 3
         counters = [(height + 1) // COUNTED if share == COUNTED else height // 3 for height in heights]
@@ -39,7 +47,7 @@ def popcount_latency(bits: int) -> int:
                 if w + above < len(made):
                     made[w + above] += count
         heights, cycles = made, cycles + 1
-    return max(cycles, sum_latency(bits, 1))
+    return max(cycles + int(max(heights) > 1), sum_latency(bits, 1))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,12 +32,14 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
         {"Terms": 2, "TermWidth": 8, "OutWidth": 4},
     ],
     "bnn_count": [{}],
-    "bnn_popcount": [{"Bits": n} for n in (1, 2, 3, 7, 784)],
+    "bnn_lut_pair": [{}],
+    "bnn_matches": [{"Bits": n} for n in (2, 3, 5, 6, 64)],
+    "bnn_popcount": [{"Bits": n, "Weighted": w} for n in (1, 2, 3, 7, 784) for w in (0, 1)],
     "bnn_compressor": [{"Bits": n} for n in (1, 2, 3, 4, 6, 7, 8, 64, 784)],
     "bnn_xnor_rom": [{}, {"Simd": 1, "Pe": 3, "Depth": 1}, {"Depth": 32}],
     "bnn_products": [
         {},
-        {"Simd": 1, "OutWidth": 1, "Registered": 0},
+        {"Simd": 1, "OutWidth": 1},
         {"InKind": "unsigned", "InWidth": 8, "OutWidth": 12, "WeightWidth": 2},
         {"InKind": "signed", "InWidth": 8, "OutWidth": 12, "WeightWidth": 3},
         {"WeightWidth": 2},
@@ -249,7 +251,7 @@ RECURSIVE = {
     "bnn_compressor": """module bnn_compressor_top #(
       parameter int unsigned Bits = 64, localparam int unsigned OutWidth = $clog2(Bits + 1)
     ) (input logic clk_i, input logic [Bits-1:0] data_i, output logic [OutWidth-1:0] data_o);
-      bnn_compressor #(.Bits(Bits)) u (.*);
+      bnn_compressor #(.Heights(bnn_pkg::heights_t'(Bits)), .OutWidth(OutWidth)) u (.*);
     endmodule""",
     "bnn_argmax": """module bnn_argmax_top #(
       parameter int unsigned Lanes = 4, Width = 8, IndexWidth = 2, parameter bit Signed = 1

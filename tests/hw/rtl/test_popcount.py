@@ -19,16 +19,17 @@ PROOF = """
 import json, sys
 from pyosys import libyosys as ys
 from adiabit.flows.synthesize import yosys
-bits, latency, *sources = sys.argv[1:]
+bits, weighted, latency, *sources = sys.argv[1:]
 open("stubs.sv", "w").write(yosys.STUBS)
 def read(define):
     design = ys.Design()
-    ys.run_pass(f"read_slang -D {define}=1 --top bnn_popcount -G Bits={bits} {' '.join(sources)} stubs.sv", design)
+    options = f"-D {define}=1 --top bnn_popcount -G Bits={bits} -G Weighted={weighted}"
+    ys.run_pass(f"read_slang {options} {' '.join(sources)} stubs.sv", design)
     return design
 gold, gate, both = read("BNN_TWIN"), read("BNN_XILINX"), ys.Design()
 ys.run_pass("hierarchy -auto-top; proc; flatten; opt_clean; rename -top gold; write_rtlil gold.il", gold)
 yosys._synthesize("xc7", "bnn_popcount", gate)
-gate = yosys._paired(gate, "bnn_popcount")
+gate = yosys._combined(gate, "bnn_popcount")
 ys.run_pass("rename -top gate; select -assert-min 1 gate/t:LUT6_2; write_json gate.json", gate)
 design = json.load(open("gate.json"))
 json.dump({"modules": {"gate": design["modules"]["gate"]}}, open("gate.json", "w"))
@@ -51,22 +52,31 @@ module CARRY4 (
   end
   assign CO = chain[4:1];
 endmodule
+module LUT6_2 #(
+  parameter logic [63:0] INIT = '0
+) (input logic I0, I1, I2, I3, I4, I5, output logic O6, O5);
+  assign O6 = INIT[{I5, I4, I3, I2, I1, I0}];
+  assign O5 = INIT[{1'b0, I4, I3, I2, I1, I0}];
+endmodule
 module check #(
-  parameter int unsigned Bits = 7, localparam int unsigned OutWidth = $clog2(Bits + 1)
+  parameter int unsigned Bits = 7, parameter bit Weighted = 0, localparam int unsigned OutWidth = $clog2(Bits + 1)
 ) (input logic clk_i);
-  localparam int unsigned Latency = bnn_pkg::popcount_latency(Bits);
-  logic [Bits-1:0] data;
+  localparam int unsigned Latency = bnn_pkg::popcount_latency(Bits, Weighted);
+  logic [Bits-1:0] data, weight, terms;
   logic [OutWidth-1:0] got;
   logic [Latency:0][OutWidth-1:0] wanted;
   int unsigned cycle = 0;
-  bnn_popcount #(.Bits(Bits)) u_popcount (.clk_i, .data_i(data), .data_o(got));
+  bnn_popcount #(.Bits(Bits), .Weighted(Weighted)) u_popcount (.clk_i, .data_i(data), .weight_i(weight), .data_o(got));
+  assign terms = Weighted ? data ~^ weight : data;
   always @(posedge clk_i) begin
-    for (int unsigned i = 0; i < Bits; i++)
+    for (int unsigned i = 0; i < Bits; i++) begin
       data[i] <= cycle % 5 == 3 ? 1'b1 : cycle % 5 == 4 ? 1'b0 : $urandom_range(1) == 1;
+      weight[i] <= cycle % 3 == 0 ? 1'b1 : $urandom_range(1) == 1;
+    end
     cycle <= cycle + 1;
-    for (int unsigned i = Latency; i > 0; i--) wanted[i] <= i > 1 ? wanted[i-1] : OutWidth'($countones(data));
+    for (int unsigned i = Latency; i > 0; i--) wanted[i] <= i > 1 ? wanted[i-1] : OutWidth'($countones(terms));
     if (cycle > Latency + 2 && Latency > 0 && got != wanted[Latency]) $fatal(1, "%0d bits: %0d", Bits, got);
-    if (Latency == 0 && got != OutWidth'(data)) $fatal(1, "a wire");
+    if (Latency == 0 && got != OutWidth'(terms)) $fatal(1, "a wire");
   end
 endmodule
 module top;
@@ -77,35 +87,43 @@ endmodule
 """
 
 
-def sources(*changes: tuple[str, str], folder: Path) -> list[Path]:
-    """The files of the popcount, with changes of `bnn_count.sv`."""
-    files = modules_of([RTL / "bnn_popcount.sv"])
-    if changes:
-        text = (RTL / "bnn_count.sv").read_text()
-        for old, new in changes:
-            assert text.count(old) == 1
-            text = text.replace(old, new)
-        changed = folder / "bnn_count.sv"
-        changed.write_text(text)
-        files = [changed if path.name == changed.name else path for path in files]
-    return files
+def sources(*changes: tuple[str, str, str], folder: Path) -> list[Path]:
+    """The files of the popcount, with changes of a file's texts."""
+    files = {path.name: path for path in modules_of([RTL / "bnn_popcount.sv"])}
+    for name, old, new in changes:
+        text = files[name].read_text()
+        assert text.count(old) == 1
+        files[name] = folder / name
+        files[name].write_text(text.replace(old, new))
+    return list(files.values())
 
 
-def proven(bits: int, files: list[Path], folder: Path) -> bool:
-    command = [sys.executable, "-c", PROOF, str(bits), str(popcount_latency(bits)), *map(str, files)]
+def proven(bits: int, files: list[Path], folder: Path, *, weighted: bool = False) -> bool:
+    latency = popcount_latency(bits, weighted=weighted)
+    command = [sys.executable, "-c", PROOF, str(bits), str(int(weighted)), str(latency), *map(str, files)]
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert ran.returncode == 0 or "proof did fail" in ran.stderr + ran.stdout, (ran.stdout + ran.stderr)[-2000:]
     return ran.returncode == 0
 
 
-@pytest.mark.parametrize("bits", [7, 12, 20])
-def test_mapped_cells_are_proven_equal_to_the_twin(bits: int, tmp_path: Path) -> None:
-    assert proven(bits, sources(folder=tmp_path), tmp_path)
+@pytest.mark.parametrize(("bits", "weighted"), [(12, False), (20, False), (2, True), (4, True), (11, True), (14, True)])
+def test_mapped_cells_are_proven_equal_to_the_twin(bits: int, weighted: bool, tmp_path: Path) -> None:
+    assert proven(bits, sources(folder=tmp_path), tmp_path, weighted=weighted)
 
 
-def test_wrong_tables_are_not_proven(tmp_path: Path) -> None:
-    wrong = sources(("32'he8808000", "32'he8808001"), ("32'h177e7ee8", "32'h177e7ee9"), folder=tmp_path)
-    assert not proven(12, wrong, tmp_path)
+COUNT, MATCHES = "bnn_count.sv", "bnn_matches.sv"
+
+
+@pytest.mark.parametrize(
+    ("weighted", "changes"),
+    [
+        (False, [(COUNT, "32'he8808000", "32'he8808001"), (COUNT, "32'h177e7ee8", "32'h177e7ee9")]),
+        (True, [(MATCHES, "32'hf99f9009", "32'hf99f9001")]),
+        (True, [(MATCHES, "32'hf00ff00f", "32'hf00ff00e")]),
+    ],
+)
+def test_wrong_tables_are_not_proven(weighted: bool, changes: list[tuple[str, str, str]], tmp_path: Path) -> None:
+    assert not proven(12, sources(*changes, folder=tmp_path), tmp_path, weighted=weighted)
 
 
 @pytest.mark.full
@@ -113,7 +131,11 @@ def test_wrong_tables_are_not_proven(tmp_path: Path) -> None:
 @pytest.mark.parametrize("define", [(), ("-DBNN_XILINX",)])
 def test_the_structures_count_as_the_twin_does(sizes: tuple[int, ...], define: tuple[str, ...], tmp_path: Path) -> None:
     """Random and extreme bits, in Verilator, of more bits than the proof can do."""
-    checks = "\n".join(f"  check #(.Bits({bits})) u_{bits} (.clk_i(clk));" for bits in sizes)
+    checks = "\n".join(
+        f"  check #(.Bits({bits}), .Weighted({int(weighted)})) u_{bits}_{int(weighted)} (.clk_i(clk));"
+        for bits in sizes
+        for weighted in (False, True)
+    )
     (tmp_path / "top.sv").write_text(BENCH.replace("CHECKS", checks))
     command = [
         "verilator", "--binary", "--timing", "-Wno-fatal", "-Wno-lint", "-Wno-style", "-DBNN_STRUCTURE", *define,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adiabit.flows.bitstream.output_registers import absorbed
+from adiabit.flows.synthesize.output_registers import absorbed
 
 Cells = dict[str, dict[str, Any]]
 CLOCK, ENABLE, RESET, OTHER = 2, 3, 4, 5
@@ -94,6 +94,56 @@ def test_narrow_ports_are_two() -> None:
     found = moved(before)
     assert modes(found) == ("NOREG", "OUTREG")
     assert [*found] == ["ram", "q10", "q11"]
+
+
+def xilinx() -> Cells:
+    """A block RAM of a Xilinx part that reads four bits, with registers behind them."""
+    inputs = {"CLKARDCLK": [CLOCK], "ENARDEN": ["1"], "REGCEAREGCE": ["0"], "REGCEB": ["0"]}
+    outputs = {"DOADO": [10, 11], "DOBDO": [12, 99], "DOPADOP": [13]}
+    ram = {
+        "type": "RAMB18E1",
+        "parameters": {"READ_WIDTH_B": "0" * 32, "DOA_REG": "0" * 32, "DOB_REG": "0" * 32},
+        "port_directions": {**dict.fromkeys(inputs, "input"), **dict.fromkeys(outputs, "output")},
+        "connections": {**inputs, **outputs},
+    }
+    registers = {
+        f"q{bit}": {
+            "type": "FDRE",
+            "parameters": {"INIT": "x"},
+            "port_directions": {"C": "input", "CE": "input", "D": "input", "R": "input", "Q": "output"},
+            "connections": {"C": [CLOCK], "CE": ["1"], "D": [bit], "R": ["0"], "Q": [bit + 10]},
+        }
+        for bit in (10, 11, 12, 13)
+    }
+    return {"ram": ram, **registers}
+
+
+def test_a_xilinx_block_ram_takes_all_its_registers_in() -> None:
+    found = moved(xilinx())
+    assert [*found] == ["ram"]
+    wires, parameters = found["ram"]["connections"], found["ram"]["parameters"]
+    assert [wires[port] for port in ("DOADO", "DOBDO", "DOPADOP")] == [[20, 21], [22, 99], [23]]
+    assert wires["REGCEAREGCE"] == wires["REGCEB"] == ["1"]
+    assert int(parameters["DOA_REG"], 2) == int(parameters["DOB_REG"], 2) == 1
+
+
+XILINX_CHANGES: dict[str, Callable[[Cells], object]] = {
+    "a read with an enable": lambda c: c["ram"]["connections"].update(ENARDEN=[ENABLE]),
+    "two reads": lambda c: c["ram"]["parameters"].update(READ_WIDTH_B=f"{18:032b}"),
+    "a register with an enable": lambda c: c["q10"]["connections"].update(CE=[ENABLE]),
+    "a register with a reset": lambda c: c["q13"]["connections"].update(R=[RESET]),
+    "a register that starts at 1": lambda c: c["q11"]["parameters"].update(INIT="1"),
+    "a register of another clock": lambda c: c["q12"]["connections"].update(C=[OTHER]),
+    "a register of the other edge": lambda c: c["q12"]["parameters"].update(IS_C_INVERTED="1"),
+    "a register that sets": lambda c: c["q12"].update(type="FDSE"),
+}
+
+
+@pytest.mark.parametrize("what", XILINX_CHANGES)
+def test_registers_of_xilinx_parts_stay_where_moving_them_would_change_something(what: str) -> None:
+    before = xilinx()
+    XILINX_CHANGES[what](before)
+    assert moved(before) == before
 
 
 def test_outputs_that_nothing_reads_do_not_matter() -> None:
