@@ -39,6 +39,7 @@ class Board:
     board_part: str = ""  # Vivado's name of the board, for the processor's settings; optional
     luts: int
     lut_inputs: int = 6  # of a LUT
+    level_ns: float  # delay of a level of counters or adders with its routing
     ffs: int
     bram18: int
     dsps: int

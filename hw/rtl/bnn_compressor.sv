@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Sum of bits of several weights, by 7:3 counters. Each instance replaces seven bits of one weight by three (in the end
-/// three by two) in a registered level, and leaves the rest to an instance of itself; when no weight has more than three
-/// bits, a ternary adder ends it. Latency: bnn_pkg::compressor_latency(Heights, OutWidth).
+/// three by two) in a level, and leaves the rest to an instance of itself; when no weight has more than three bits, a
+/// ternary adder ends it. Latency: bnn_pkg::compressor_levels(Heights, OutWidth), if each level has registers.
 module bnn_compressor #(
   parameter  bnn_pkg::heights_t Heights  = bnn_pkg::heights_t'(64),  // bits of each weight: 1, 2, 4...
   parameter  int unsigned       OutWidth = 7,  // holds the sum
+  parameter  int unsigned       Levels   = 1,  // between registers; there is always one at the end
+  parameter  int unsigned       Depth    = 0,  // levels since the last register
   localparam int unsigned       Inputs   = bnn_pkg::total(Heights, bnn_pkg::MostColumns)
 ) (
   input  logic                clk_i,
@@ -77,11 +79,18 @@ module bnn_compressor #(
       end
     end
 
-    always_ff @(posedge clk_i) next_q <= next_d;
+    localparam bit Registered = bnn_pkg::tallest(Next) == 1 || Depth + 1 >= Levels;
+    if (Registered) begin : gen_register
+      always_ff @(posedge clk_i) next_q <= next_d;
+    end else begin : gen_wire
+      assign next_q = next_d;
+    end
 
     bnn_compressor #(
       .Heights (Next),
-      .OutWidth(OutWidth)
+      .OutWidth(OutWidth),
+      .Levels  (Levels),
+      .Depth   (Registered ? 0 : Depth + 1)
     ) u_rest (
       .clk_i,
       .data_i(next_q),

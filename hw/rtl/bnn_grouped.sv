@@ -21,6 +21,7 @@ module bnn_grouped #(
   parameter string       InKind         = "bipolar",  // "bipolar", "unsigned" or "signed"
   parameter int unsigned WeightWidth    = 1,  // 1: XNOR
   parameter int unsigned AccWidth       = 2,
+  parameter int unsigned Levels         = 1,  // of counters or adders between registers
   parameter int unsigned Steps          = 0,
   parameter int unsigned ThresholdWidth = 1,
   parameter int unsigned OutWidth       = AccWidth,
@@ -61,7 +62,8 @@ module bnn_grouped #(
   localparam string       AccKind    = Xnor ? "unsigned" : "signed";
   localparam int unsigned RomLatency = Memory == "block" ? 2 : 1;
   localparam int unsigned SumLatency = RomLatency
-      + (Xnor ? bnn_pkg::popcount_latency(Share, 1'b1) : 1 + bnn_pkg::sum_latency(Share, WeightWidth + InWidth));
+      + (Xnor ? bnn_pkg::popcount_latency(Share, 1'b1, Levels)
+              : 1 + bnn_pkg::sum_latency(Share, WeightWidth + InWidth, Levels));
   localparam int unsigned AccLatency = SumLatency + 1;
   localparam int unsigned Latency    = AccLatency + (Steps > 0 ? bnn_pkg::steps_latency(Steps) : 0);
   localparam int unsigned SumWidth   = Xnor ? $clog2(Share + 1) : AccWidth;
@@ -186,7 +188,8 @@ module bnn_grouped #(
       .InWidth    (InWidth),
       .InKind     (InKind),
       .WeightWidth(WeightWidth),
-      .OutWidth   (SumWidth)
+      .OutWidth   (SumWidth),
+      .Levels     (Levels)
     ) u_products (
       .clk_i,
       .data_i  (delayed[p*Whole/Pe]),

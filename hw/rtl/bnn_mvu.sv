@@ -26,6 +26,7 @@ module bnn_mvu #(
   parameter string       InKind         = "bipolar",  // "bipolar", "unsigned" or "signed"
   parameter int unsigned WeightWidth    = 1,  // 1: -1 and +1; else two's complement
   parameter int unsigned AccWidth       = $clog2(Columns + 1),
+  parameter int unsigned Levels         = 1,  // of counters or adders between registers
   parameter int unsigned Steps          = 0,
   parameter int unsigned ThresholdWidth = 1,
   parameter int unsigned OutWidth       = AccWidth,
@@ -76,7 +77,7 @@ module bnn_mvu #(
       : Wide ? WeightWidth + InWidth : InWidth;
   localparam int unsigned Early      = Signs ? 1 : 0;  // cycle of `bnn_signs`, while the weights are read
   localparam int unsigned SumLatency = (RomLatency < Early ? Early : RomLatency) + (Wide ? 1 : 0)
-      + (Xnor ? bnn_pkg::popcount_latency(Simd, !Shallow) : bnn_pkg::sum_latency(Terms, TermWidth));
+      + (Xnor ? bnn_pkg::popcount_latency(Simd, !Shallow, Levels) : bnn_pkg::sum_latency(Terms, TermWidth, Levels));
   localparam int unsigned AccLatency = SumLatency + (Starts ? 1 : 0);
   localparam int unsigned Latency    = AccLatency + (Steps > 0 && !Sign ? bnn_pkg::steps_latency(Steps) : 0);
   localparam int unsigned TotalWidth = AccWidth + (Sign ? 1 : 0);
@@ -180,7 +181,8 @@ module bnn_mvu #(
     end
     for (genvar p = 0; p < Pe; p++) begin : gen_row
       bnn_popcount #(
-        .Bits(Simd)
+        .Bits  (Simd),
+        .Levels(Levels)
       ) u_popcount (
         .clk_i,
         .data_i  (terms[p]),
@@ -224,7 +226,8 @@ module bnn_mvu #(
           .Terms    (Terms),
           .TermWidth(TermWidth),
           .Signed   (1'b1),
-          .OutWidth (SumWidth)
+          .OutWidth (SumWidth),
+          .Levels   (Levels)
         ) u_sum (
           .clk_i,
           .data_i(terms),
@@ -238,7 +241,8 @@ module bnn_mvu #(
           .InWidth    (InWidth),
           .InKind     (InKind),
           .WeightWidth(WeightWidth),
-          .OutWidth   (SumWidth)
+          .OutWidth   (SumWidth),
+          .Levels     (Levels)
         ) u_products (
           .clk_i,
           .data_i  (delayed),

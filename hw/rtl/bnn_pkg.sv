@@ -6,16 +6,20 @@ package bnn_pkg;
   localparam int unsigned Leaf  = 6;  // bits per node in the first level of a popcount
   localparam int unsigned Radix = 3;  // terms per node in any other level
 
-  /// Latency of a `bnn_sum` of `terms` terms of `width` bits: the number of its registered levels.
-  function automatic int unsigned sum_latency(int unsigned terms, int unsigned width);
-    int unsigned left, levels;
-    left   = terms;
-    levels = 0;
+  /// Latency of a `bnn_sum` of `terms` terms of `width` bits, with a register after every `levels` levels.
+  function automatic int unsigned sum_latency(int unsigned terms, int unsigned width, int unsigned levels);
+    return ceil_div(sum_levels(terms, width), levels);
+  endfunction
+
+  /// Levels of a `bnn_sum`.
+  function automatic int unsigned sum_levels(int unsigned terms, int unsigned width);
+    int unsigned left;
+    left       = terms;
+    sum_levels = 0;
     while (left > 1) begin
-      left   = ceil_div(left, node_terms(levels == 0 ? width : 2));  // after the first level, terms have 2 bits or more
-      levels = levels + 1;
+      left       = ceil_div(left, node_terms(sum_levels == 0 ? width : 2));  // later, terms have 2 bits or more
+      sum_levels = sum_levels + 1;
     end
-    return levels;
   endfunction
 
   // A popcount in progress: how many bits there are of each weight, 1, 2, 4...
@@ -67,30 +71,30 @@ package bnn_pkg;
     if (below == 2) place += counters(heights, column - 1);
   endfunction
 
-  /// Latency of a `bnn_popcount`: that of the slower structure.
-  function automatic int unsigned popcount_latency(int unsigned bits, bit weighted);
+  /// Latency of a `bnn_popcount`, with a register after every `levels` levels: that of the slower structure.
+  function automatic int unsigned popcount_latency(int unsigned bits, bit weighted, int unsigned levels);
     int unsigned counted, added;
-    counted = counted_latency(bits, weighted);
-    added   = sum_latency(bits, 1);
-    return counted > added ? counted : added;
+    counted = counted_levels(bits, weighted);
+    added   = sum_levels(bits, 1);
+    return ceil_div(counted > added ? counted : added, levels);
   endfunction
 
-  /// Latency of a popcount by counters.
-  function automatic int unsigned counted_latency(int unsigned bits, bit weighted);
-    return weighted && bits > 1 ? 1 + compressor_latency(matched(bits), $clog2(bits + 1))
-                                : compressor_latency(heights_t'(bits), $clog2(bits + 1));
+  /// Levels of a popcount by counters.
+  function automatic int unsigned counted_levels(int unsigned bits, bit weighted);
+    return weighted && bits > 1 ? 1 + compressor_levels(matched(bits), $clog2(bits + 1))
+                                : compressor_levels(heights_t'(bits), $clog2(bits + 1));
   endfunction
 
-  /// Latency of a `bnn_compressor`: a cycle for each level of counters, and one for an adder.
-  function automatic int unsigned compressor_latency(heights_t heights, int unsigned width);
+  /// Levels of a `bnn_compressor`: those of its counters, and an adder.
+  function automatic int unsigned compressor_levels(heights_t heights, int unsigned width);
     heights_t left;
-    left               = heights;
-    compressor_latency = 0;
+    left              = heights;
+    compressor_levels = 0;
     while (tallest(left) > 3) begin
-      left               = compressed(left, width);
-      compressor_latency = compressor_latency + 1;
+      left              = compressed(left, width);
+      compressor_levels = compressor_levels + 1;
     end
-    if (tallest(left) > 1) compressor_latency = compressor_latency + 1;
+    if (tallest(left) > 1) compressor_levels = compressor_levels + 1;
   endfunction
 
   localparam int unsigned Matched = 5;  // positions of two words that `bnn_matches` makes three bits of

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Popcount of a word, or of its XNOR with weights if Weighted, pipelined: by counters of seven bits on Xilinx parts
-/// (BNN_XILINX), else by an adder tree; both have the same latency, bnn_pkg::popcount_latency(Bits, Weighted). Verilator
-/// gets a twin, which it simulates many times faster, unless BNN_STRUCTURE is defined.
+/// (BNN_XILINX), else by an adder tree; both have the same latency, bnn_pkg::popcount_latency(Bits, Weighted, Levels).
+/// Verilator gets a twin, which it simulates many times faster, unless BNN_STRUCTURE is defined.
 module bnn_popcount #(
   parameter  int unsigned Bits     = 64,
   parameter  bit          Weighted = 1'b0,
+  parameter  int unsigned Levels   = 1,  // of counters or adders between registers; there is always one at the end
   localparam int unsigned OutWidth = $clog2(Bits + 1)
 ) (
   input  logic                clk_i,
@@ -32,7 +33,7 @@ module bnn_popcount #(
   localparam int unsigned Latency = 0;
   assign count = OutWidth'($countones(terms));
 `elsif BNN_XILINX
-  localparam int unsigned Latency = bnn_pkg::counted_latency(Bits, Weighted);
+  localparam int unsigned Latency = bnn_pkg::ceil_div(bnn_pkg::counted_levels(Bits, Weighted), Levels);
   if (Weighted && Bits > 1) begin : gen_matches
     localparam int unsigned Ones = bnn_pkg::matched_ones(Bits);
     localparam int unsigned Twos = bnn_pkg::matched_twos(Bits);
@@ -46,13 +47,21 @@ module bnn_popcount #(
       .ones_o(ones_d),
       .twos_o(twos_d)
     );
-    always_ff @(posedge clk_i) begin
-      ones_q <= ones_d;
-      twos_q <= twos_d;
+    localparam bit Registered = bnn_pkg::tallest(bnn_pkg::matched(Bits)) == 1 || Levels == 1;
+    if (Registered) begin : gen_register
+      always_ff @(posedge clk_i) begin
+        ones_q <= ones_d;
+        twos_q <= twos_d;
+      end
+    end else begin : gen_wire
+      assign ones_q = ones_d;
+      assign twos_q = twos_d;
     end
     bnn_compressor #(
       .Heights (bnn_pkg::matched(Bits)),
-      .OutWidth(OutWidth)
+      .OutWidth(OutWidth),
+      .Levels  (Levels),
+      .Depth   (Registered ? 0 : 1)
     ) u_compressor (
       .clk_i,
       .data_i({twos_q, ones_q}),
@@ -61,7 +70,8 @@ module bnn_popcount #(
   end else begin : gen_terms
     bnn_compressor #(
       .Heights (bnn_pkg::heights_t'(Bits)),
-      .OutWidth(OutWidth)
+      .OutWidth(OutWidth),
+      .Levels  (Levels)
     ) u_compressor (
       .clk_i,
       .data_i(terms),
@@ -69,10 +79,11 @@ module bnn_popcount #(
     );
   end
 `else
-  localparam int unsigned Latency = bnn_pkg::sum_latency(Bits, 1);
+  localparam int unsigned Latency = bnn_pkg::sum_latency(Bits, 1, Levels);
   bnn_sum #(
     .Terms   (Bits),
-    .OutWidth(OutWidth)
+    .OutWidth(OutWidth),
+    .Levels  (Levels)
   ) u_sum (
     .clk_i,
     .data_i(terms),
@@ -82,7 +93,7 @@ module bnn_popcount #(
 
   bnn_delay #(
     .Width (OutWidth),
-    .Stages(bnn_pkg::popcount_latency(Bits, Weighted) - Latency),
+    .Stages(bnn_pkg::popcount_latency(Bits, Weighted, Levels) - Latency),
     .Reset (1'b0)
   ) u_delay (
     .clk_i,

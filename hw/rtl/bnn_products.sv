@@ -9,7 +9,8 @@ module bnn_products #(
   parameter int unsigned InWidth     = 1,
   parameter string       InKind      = "bipolar",
   parameter int unsigned WeightWidth = 1,
-  parameter int unsigned OutWidth    = 4
+  parameter int unsigned OutWidth    = 4,
+  parameter int unsigned Levels      = 1  // of the sum between registers
 ) (
   input  logic                             clk_i,
   input  logic [Simd-1:0][InWidth-1:0]     data_i,
@@ -25,7 +26,8 @@ module bnn_products #(
     logic [$clog2(Simd+1)-1:0] count;
     bnn_popcount #(
       .Bits    (Simd),
-      .Weighted(1'b1)
+      .Weighted(1'b1),
+      .Levels  (Levels)
     ) u_popcount (
       .clk_i,
       .data_i,
@@ -60,7 +62,8 @@ module bnn_products #(
       .Terms    (Simd),
       .TermWidth(TermWidth),
       .Signed   (1'b1),
-      .OutWidth (OutWidth)
+      .OutWidth (OutWidth),
+      .Levels   (Levels)
     ) u_sum (
       .clk_i,
       .data_i(term_q),

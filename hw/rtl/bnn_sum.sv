@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Sum of Terms terms, modulo 2**OutWidth; of 1-bit terms, the popcount. A tree of registered levels: this instance is
-/// one of them and instantiates the module itself for the rest. Latency: bnn_pkg::sum_latency(Terms, TermWidth).
+/// Sum of Terms terms, modulo 2**OutWidth; of 1-bit terms, the popcount. A tree: this instance is a level and instantiates
+/// the module itself for the rest. Latency: bnn_pkg::sum_latency(Terms, TermWidth, Levels).
 module bnn_sum #(
   parameter int unsigned Terms     = 8,
   parameter int unsigned TermWidth = 1,
   parameter bit          Signed    = 1'b0,
-  parameter int unsigned OutWidth  = 4
+  parameter int unsigned OutWidth  = 4,
+  parameter int unsigned Levels    = 1,  // between registers; there is always one at the end
+  parameter int unsigned Depth     = 0   // levels since the last register
 ) (
   input  logic                            clk_i,
   input  logic [Terms-1:0][TermWidth-1:0] data_i,
   output logic [OutWidth-1:0]             data_o
 );
-  if (Terms < 1 || TermWidth < 1 || OutWidth < 1) begin : gen_check
-    $fatal(1, "Terms %0d, TermWidth %0d, OutWidth %0d: each is at least 1", Terms, TermWidth, OutWidth);
+  if (Terms < 1 || TermWidth < 1 || OutWidth < 1 || Levels < 1) begin : gen_check
+    $fatal(1, "Terms %0d, TermWidth %0d, OutWidth %0d, Levels %0d: each is at least 1",
+           Terms, TermWidth, OutWidth, Levels);
   end
 
   if (Terms == 1) begin : gen_wire
@@ -44,13 +47,20 @@ module bnn_sum #(
       end
     end
 
-    always_ff @(posedge clk_i) node_q <= node_d;
+    localparam bit Registered = Nodes == 1 || Depth + 1 >= Levels;
+    if (Registered) begin : gen_register
+      always_ff @(posedge clk_i) node_q <= node_d;
+    end else begin : gen_wire
+      assign node_q = node_d;
+    end
 
     bnn_sum #(
       .Terms    (Nodes),
       .TermWidth(NodeWidth),
       .Signed   (Signed),
-      .OutWidth (OutWidth)
+      .OutWidth (OutWidth),
+      .Levels   (Levels),
+      .Depth    (Registered ? 0 : Depth + 1)
     ) u_rest (
       .clk_i,
       .data_i(node_q),

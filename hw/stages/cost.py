@@ -59,12 +59,8 @@ LUTS = {  # 6-input LUTs for one unit of each term; fitted by benchmarks/estimat
     "fork": 1.294,  # an output of a fork
 }
 FFS = {  # flip-flops for one unit of each term; fitted likewise
-    "xnor": 2.242,
-    "shallow": 1.096,
-    "wired": 1.095,
+    "sums": 1.0,  # a register of a popcount or an adder tree
     "mask": 0.273,
-    "signs": 0.068,
-    "multiply": 2.019,
     "accumulate": 1.085,
     "compare": 0.108,
     "search": 3.019,

@@ -13,11 +13,11 @@ import numpy as np
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Lanes, Memory, Parameter
 from adiabit.hw.stages.cost import Terms, block_rams, ram_luts, rom_luts, summed
 from adiabit.hw.stages.integers import Array, Ints, divisors, signed_bits
-from adiabit.hw.stages.matrix_vector_timing import popcount_latency, sum_latency
 from adiabit.hw.stages.memory_file import memory_file, rom, rom_words
 from adiabit.hw.stages.product import Product
 from adiabit.hw.stages.schedule import Emission, Intake, Schedule, Wait
 from adiabit.hw.stages.search import steps_latency
+from adiabit.hw.stages.sums import popcount_latency, popcount_registers, sum_latency, sum_registers
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -147,6 +147,7 @@ class GroupedMatrixVector(Product):
             "InKind": self.input.kind.value,
             "WeightWidth": self.weight_bits,
             "AccWidth": self.accumulator_bits,
+            "Levels": self.levels,
             "OutWidth": self.output.bits,
             "Memory": self.memory_at(self.folding).value,
             "WeightFile": weights,
@@ -183,8 +184,8 @@ class GroupedMatrixVector(Product):
         """Cycles from the last beat of a window to a result, as in bnn_grouped.sv."""
         read = 2 if self.memory_at(self.folding) is Memory.BLOCK else 1
         share = min(self.input.lanes, self.inputs_of_group)
-        added = 1 + sum_latency(share, self.weight_bits + self.input.bits)
-        total = read + (popcount_latency(share, weighted=True) if self.xnor else added) + 1
+        added = 1 + sum_latency(share, self.weight_bits + self.input.bits, self.levels)
+        total = read + (popcount_latency(share, weighted=True, levels=self.levels) if self.xnor else added) + 1
         return total + (steps_latency(self.steps) if self.thresholds is not None else 0)
 
     def schedule(self) -> Schedule:
@@ -206,15 +207,22 @@ class GroupedMatrixVector(Product):
         share, sums = min(folding.simd, self.inputs_of_group), len(self.weights) // pe
         width, depth = self._word_bits(folding), self._fold_at(folding)
         synapses = pe * share
-        work = {"xnor": synapses} if self.xnor else {"multiply": synapses * self.input.bits * self.weight_bits}
+        if self.xnor:
+            work, registers = {"xnor": synapses}, popcount_registers(share, weighted=True, levels=self.levels)
+        else:
+            term = self.input.bits + self.weight_bits
+            work = {"multiply": synapses * self.input.bits * self.weight_bits}
+            registers = share * term + sum_registers(share, term, self.levels)
         lut = self.memory_at(folding) is Memory.LUT
+        held = int(self._passes(folding) > 1) + (1 if lut else 2)
         return summed(self._threshold_terms(pe, bits, sums), {
             **work,
             "accumulate": pe * bits,
             "ring": ram_luts(pe * bits, sums),
             "rom": rom_luts(width, depth) if lut else 0,
             "fifo": pe * self.output.bits,
-            "wide": folding.simd * self.input.bits if self._passes(folding) > 1 else 0,
+            "sums": pe * registers,
+            "wide": held * folding.simd * self.input.bits + (width if lut else 0),
             "product": 1,
         })  # fmt: skip
 

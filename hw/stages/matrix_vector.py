@@ -17,12 +17,13 @@ from adiabit.hw.stages.accumulator import accumulators
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Lanes, Memory, Parameter
 from adiabit.hw.stages.cost import Terms, beat_rom_luts, block_rams, rom_luts, summed
 from adiabit.hw.stages.integers import Array, Ints, divisors, signed_bits
-from adiabit.hw.stages.matrix_vector_timing import Timing, popcount_latency, sum_latency
+from adiabit.hw.stages.matrix_vector_timing import Timing
 from adiabit.hw.stages.memory_file import memory_file, rom, rom_words
 from adiabit.hw.stages.product import Product
 from adiabit.hw.stages.schedule import Schedule
 from adiabit.hw.stages.search import steps_latency
 from adiabit.hw.stages.stream import Kind, Stream
+from adiabit.hw.stages.sums import popcount_latency, popcount_registers, sum_latency, sum_registers
 
 SHALLOW = 32  # words per bit that a LUT6 holds together with the XNOR after them, as in bnn_mvu.sv
 SIGNS = 3  # elements whose signs are chosen at once, as in bnn_signs.sv
@@ -162,6 +163,7 @@ class MatrixVector(Product):
             "InKind": self.input.kind.value,
             "WeightWidth": self.weight_bits,
             "AccWidth": self.accumulator_bits,
+            "Levels": self.levels,
             "OutWidth": self.output.bits,
             "Memory": self.resolved_memory.value,
             "WeightFile": name,
@@ -250,16 +252,13 @@ class MatrixVector(Product):
 
     def _latency(self) -> int:
         """Cycles from the last word of a vector to its result, as in bnn_mvu.sv."""
-        memory = self.resolved_memory
-        shallow = self._shallow(self.folding)
-        read = 2 if memory is Memory.BLOCK else int(memory is Memory.LUT and not shallow)
+        read = self._read(self.folding)
         if self.xnor:
-            weighted = not shallow and memory is not Memory.HARDWIRED
-            total = read + popcount_latency(self.simd, weighted=weighted)
+            total = read + popcount_latency(self.simd, weighted=read > 0, levels=self.levels)
         elif self._by_signs:
-            total = max(read, 1) + sum_latency(*self._signs(self.folding))
+            total = max(read, 1) + sum_latency(*self._signs(self.folding), self.levels)
         else:
-            total = read + 1 + sum_latency(self.simd, self.weight_bits + self.input.bits)
+            total = read + 1 + sum_latency(self.simd, self.weight_bits + self.input.bits, self.levels)
         total += int(self.input.words > 1 or self._by_signs)
         return total + (0 if self._sign_tells(self.folding) else steps_latency(self.steps))
 
@@ -273,6 +272,11 @@ class MatrixVector(Product):
         starts = self.weights.shape[1] > folding.simd or self._by_signs
         return self.steps == 1 and self.selector is None and starts
 
+    def _read(self, folding: Folding) -> int:
+        """Cycles from an address to its weights; 0 where the XNOR is part of the memory."""
+        memory = self.memory_at(folding)
+        return 0 if memory is Memory.HARDWIRED or self._shallow(folding) else 2 if memory is Memory.BLOCK else 1
+
     def _shallow(self, folding: Folding) -> bool:
         """Whether a LUT6 holds all words of a weight and its XNOR."""
         return self.xnor and self.memory_at(folding) is Memory.LUT and self._fold_at(folding) <= SHALLOW
@@ -280,21 +284,28 @@ class MatrixVector(Product):
     def terms(self, folding: Folding) -> Terms:
         """PE rows of SIMD synapses, each with accumulator and thresholds; the memories; the replay buffer."""
         memory, synapses, shallow = self.memory_at(folding), folding.pe * folding.simd, self._shallow(folding)
+        read = self._read(folding)
+        waits = max(0, read - 1) if self._by_signs else read  # cycles of the word beside its weights
         rows, columns = len(self.weights) // folding.pe, self.weights.shape[1] // folding.simd
         in_luts = self._word_bits(folding) - self._block_bits(folding)
         if self.xnor:
-            kind = "wired" if memory is Memory.HARDWIRED else "shallow" if shallow else "xnor"
-            work = {kind: synapses}
-        elif self.weight_bits == 1:
+            work = {"wired" if memory is Memory.HARDWIRED else "shallow" if shallow else "xnor": synapses}
+            sums = popcount_registers(folding.simd, weighted=read > 0, levels=self.levels)
+        elif self._by_signs:
             groups, width = self._signs(folding)
             work = {"signs": folding.pe * groups * width, "wide": 4 * groups * width}
+            sums = sum_registers(groups, width, self.levels)
         else:
+            width = self.input.bits + self.weight_bits
             work = {"multiply": synapses * self.input.bits * self.weight_bits}
+            sums = folding.simd * width + sum_registers(folding.simd, width, self.levels)
+        delayed = {"wide": waits * folding.simd * self.input.bits + (in_luts if read else 0)}
         bits, sign = folding.pe * self.accumulator_bits, self._sign_tells(folding)
         started = {"rom": beat_rom_luts(bits, rows)} if sign or self._by_signs else {}
         compared = {} if sign else self._threshold_terms(folding.pe, self.accumulator_bits, rows)
-        return summed(compared, started, {
+        return summed(compared, started, delayed, {
             **work,
+            "sums": folding.pe * sums,
             "accumulate": bits if columns > 1 or self._by_signs else 0,
             "rom": 0 if shallow or memory is Memory.HARDWIRED else rom_luts(in_luts, rows * columns),
             "buffer": folding.simd * self.input.bits * math.ceil(columns / 32) if rows > 1 else 0,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cycle-accurate timing of `bnn_mvu.sv`: the latency of its pipeline and its schedule."""
+"""Cycle-accurate timing of `bnn_mvu.sv`: its schedule."""
 
 from __future__ import annotations
 
@@ -12,42 +12,6 @@ import numpy as np
 
 from adiabit.hw.stages.integers import Ints
 from adiabit.hw.stages.schedule import Emission, Intake, Schedule, Wait
-
-LEAF, RADIX = 6, 3  # terms that a node of the adder tree sums, as in bnn_pkg.sv
-COUNTED = 7  # bits of a counter, as in bnn_count.sv
-MATCHED = 5  # positions of two words of which three bits are made, as in bnn_matches.sv
-
-
-def sum_latency(terms: int, width: int) -> int:
-    """Registered levels of an adder tree over `terms` terms of `width` bits, as in bnn_pkg.sv."""
-    levels = 0
-    while terms > 1:
-        terms = -(-terms // (LEAF if width == 1 and levels == 0 else RADIX))
-        levels += 1
-    return levels
-
-
-def popcount_latency(bits: int, *, weighted: bool) -> int:
-    """Cycles of a `bnn_popcount`: those of its slower structure, levels of counters and an adder, or an adder tree.
-
-    `weighted`: of the XNOR of two words.
-    """
-    if weighted and bits > 1:
-        heights = [-(-bits // MATCHED), bits // MATCHED * (MATCHED // 2) + bits % MATCHED // 2]
-        cycles = 1
-    else:
-        heights, cycles = [bits], 0
-    while max(heights) > 3:
-        share = COUNTED if max(heights) > COUNTED - 2 else 3
-        counters = [(height + 1) // COUNTED if share == COUNTED else height // 3 for height in heights]
-        made = [max(0, height - share * count) + count for height, count in zip(heights, counters, strict=True)]
-        made = (made + [0] * bits.bit_length())[: bits.bit_length()]
-        for w, count in enumerate(counters):
-            for above in (1, 2)[: 1 + (share == COUNTED)]:
-                if w + above < len(made):
-                    made[w + above] += count
-        heights, cycles = made, cycles + 1
-    return max(cycles + int(max(heights) > 1), sum_latency(bits, 1))
 
 
 @dataclass(frozen=True, kw_only=True)

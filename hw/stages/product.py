@@ -23,6 +23,7 @@ class Product(Thresholding):
 
     weights: Ints
     thresholds: Ints | None = None
+    levels: int = 1  # of counters or adders between registers
 
     @cached_property
     def xnor(self) -> bool:

@@ -28,14 +28,18 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
         {"Terms": 1},
         {"Terms": 1, "TermWidth": 3, "Signed": 1},
         {"Terms": 784, "OutWidth": 10},
+        {"Terms": 784, "OutWidth": 10, "Levels": 2},
         {"Terms": 5, "TermWidth": 8, "Signed": 1, "OutWidth": 11},
         {"Terms": 2, "TermWidth": 8, "OutWidth": 4},
     ],
     "bnn_count": [{}],
     "bnn_lut_pair": [{}],
     "bnn_matches": [{"Bits": n} for n in (2, 3, 5, 6, 64)],
-    "bnn_popcount": [{"Bits": n, "Weighted": w} for n in (1, 2, 3, 7, 784) for w in (0, 1)],
-    "bnn_compressor": [{"Bits": n} for n in (1, 2, 3, 4, 6, 7, 8, 64, 784)],
+    "bnn_popcount": [
+        *({"Bits": n, "Weighted": w} for n in (1, 2, 3, 7, 784) for w in (0, 1)),
+        *({"Bits": 64, "Weighted": w, "Levels": n} for w in (0, 1) for n in (2, 9)),
+    ],
+    "bnn_compressor": [*({"Bits": n} for n in (1, 2, 3, 4, 6, 7, 8, 64, 784)), {"Levels": 2}],
     "bnn_xnor_rom": [{}, {"Simd": 1, "Pe": 3, "Depth": 1}, {"Depth": 32}],
     "bnn_products": [
         {},
@@ -249,9 +253,9 @@ RECURSIVE = {
       bnn_sum #(.Terms(Terms), .TermWidth(TermWidth), .Signed(Signed), .OutWidth(OutWidth)) u (.*);
     endmodule""",
     "bnn_compressor": """module bnn_compressor_top #(
-      parameter int unsigned Bits = 64, localparam int unsigned OutWidth = $clog2(Bits + 1)
+      parameter int unsigned Bits = 64, Levels = 1, localparam int unsigned OutWidth = $clog2(Bits + 1)
     ) (input logic clk_i, input logic [Bits-1:0] data_i, output logic [OutWidth-1:0] data_o);
-      bnn_compressor #(.Heights(bnn_pkg::heights_t'(Bits)), .OutWidth(OutWidth)) u (.*);
+      bnn_compressor #(.Heights(bnn_pkg::heights_t'(Bits)), .OutWidth(OutWidth), .Levels(Levels)) u (.*);
     endmodule""",
     "bnn_argmax": """module bnn_argmax_top #(
       parameter int unsigned Lanes = 4, Width = 8, IndexWidth = 2, parameter bit Signed = 1

@@ -12,18 +12,18 @@ import pytest
 from adiabit.flows import toolchain
 from adiabit.hw.emit.rtl import modules_of
 from adiabit.hw.stages.base import RTL
-from adiabit.hw.stages.matrix_vector_timing import popcount_latency
+from adiabit.hw.stages.sums import popcount_latency
 
 # A program of its own, as in test_yosys.py: maps and pairs the structure, and proves it equal to the twin by induction.
 PROOF = """
 import json, sys
 from pyosys import libyosys as ys
 from adiabit.flows.synthesize import yosys
-bits, weighted, latency, *sources = sys.argv[1:]
+bits, weighted, levels, latency, *sources = sys.argv[1:]
 open("stubs.sv", "w").write(yosys.STUBS)
 def read(define):
     design = ys.Design()
-    options = f"-D {define}=1 --top bnn_popcount -G Bits={bits} -G Weighted={weighted}"
+    options = f"-D {define}=1 --top bnn_popcount -G Bits={bits} -G Weighted={weighted} -G Levels={levels}"
     ys.run_pass(f"read_slang {options} {' '.join(sources)} stubs.sv", design)
     return design
 gold, gate, both = read("BNN_TWIN"), read("BNN_XILINX"), ys.Design()
@@ -59,14 +59,16 @@ module LUT6_2 #(
   assign O5 = INIT[{1'b0, I4, I3, I2, I1, I0}];
 endmodule
 module check #(
-  parameter int unsigned Bits = 7, parameter bit Weighted = 0, localparam int unsigned OutWidth = $clog2(Bits + 1)
+  parameter int unsigned Bits = 7, Levels = 1, parameter bit Weighted = 0,
+  localparam int unsigned OutWidth = $clog2(Bits + 1)
 ) (input logic clk_i);
-  localparam int unsigned Latency = bnn_pkg::popcount_latency(Bits, Weighted);
+  localparam int unsigned Latency = bnn_pkg::popcount_latency(Bits, Weighted, Levels);
   logic [Bits-1:0] data, weight, terms;
   logic [OutWidth-1:0] got;
   logic [Latency:0][OutWidth-1:0] wanted;
   int unsigned cycle = 0;
-  bnn_popcount #(.Bits(Bits), .Weighted(Weighted)) u_popcount (.clk_i, .data_i(data), .weight_i(weight), .data_o(got));
+  bnn_popcount #(.Bits(Bits), .Weighted(Weighted), .Levels(Levels))
+    u_popcount (.clk_i, .data_i(data), .weight_i(weight), .data_o(got));
   assign terms = Weighted ? data ~^ weight : data;
   always @(posedge clk_i) begin
     for (int unsigned i = 0; i < Bits; i++) begin
@@ -98,17 +100,20 @@ def sources(*changes: tuple[str, str, str], folder: Path) -> list[Path]:
     return list(files.values())
 
 
-def proven(bits: int, files: list[Path], folder: Path, *, weighted: bool = False) -> bool:
-    latency = popcount_latency(bits, weighted=weighted)
-    command = [sys.executable, "-c", PROOF, str(bits), str(int(weighted)), str(latency), *map(str, files)]
+def proven(bits: int, files: list[Path], folder: Path, *, weighted: bool = False, levels: int = 1) -> bool:
+    numbers = bits, int(weighted), levels, popcount_latency(bits, weighted=weighted, levels=levels)
+    command = [sys.executable, "-c", PROOF, *map(str, numbers), *map(str, files)]
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert ran.returncode == 0 or "proof did fail" in ran.stderr + ran.stdout, (ran.stdout + ran.stderr)[-2000:]
     return ran.returncode == 0
 
 
-@pytest.mark.parametrize(("bits", "weighted"), [(12, False), (20, False), (2, True), (4, True), (11, True), (14, True)])
-def test_mapped_cells_are_proven_equal_to_the_twin(bits: int, weighted: bool, tmp_path: Path) -> None:
-    assert proven(bits, sources(folder=tmp_path), tmp_path, weighted=weighted)
+@pytest.mark.parametrize(
+    ("bits", "weighted", "levels"),
+    [(12, False, 1), (20, False, 2), (2, True, 2), (4, True, 1), (11, True, 1), (14, True, 2), (14, True, 3)],
+)
+def test_mapped_cells_are_proven_equal_to_the_twin(bits: int, weighted: bool, levels: int, tmp_path: Path) -> None:
+    assert proven(bits, sources(folder=tmp_path), tmp_path, weighted=weighted, levels=levels)
 
 
 COUNT, MATCHES = "bnn_count.sv", "bnn_matches.sv"
@@ -132,9 +137,10 @@ def test_wrong_tables_are_not_proven(weighted: bool, changes: list[tuple[str, st
 def test_the_structures_count_as_the_twin_does(sizes: tuple[int, ...], define: tuple[str, ...], tmp_path: Path) -> None:
     """Random and extreme bits, in Verilator, of more bits than the proof can do."""
     checks = "\n".join(
-        f"  check #(.Bits({bits}), .Weighted({int(weighted)})) u_{bits}_{int(weighted)} (.clk_i(clk));"
+        f"  check #(.Bits({bits}), .Weighted({weighted}), .Levels({n})) u_{bits}_{weighted}_{n} (.clk_i(clk));"
         for bits in sizes
-        for weighted in (False, True)
+        for weighted in (0, 1)
+        for n in (1, 2, 3)
     )
     (tmp_path / "top.sv").write_text(BENCH.replace("CHECKS", checks))
     command = [

@@ -59,6 +59,12 @@ def designs() -> Iterator[Accelerator]:
     yield Chain("xnor_search", (40,), 1, B, 8).mvu(6, 2, out=(5, S)).end()
     yield Chain("xnor_sums", (2, 31), 1, B, 31).mvu(4, 2, out=None, memory=Memory.BLOCK).end()  # 2 vectors a frame
 
+    yield Chain("xnor_levels", (3, 62), 1, B, 31).mvu(4, 2, levels=2).end()
+    yield Chain("xnor_levels_hardwired", (90,), 1, B, 90).mvu(4, 4, memory=Memory.HARDWIRED, levels=3, out=None).end()
+    yield Chain("mask_levels", (40,), 4, S, 20).mvu(6, 2, levels=2, out=(2, S)).end()
+    yield Chain("multiply_levels", (40,), 3, U, 20).mvu(4, 2, weights=3, levels=2).end()
+
+    yield Chain("grouped_levels", (2, 2 * 80), 1, B, 40).grouped(2, 3, 3, 2, levels=2, out=(2, U)).end()
     yield Chain("depthwise", (3, 9 * 6), 1, B, 2).grouped(6, 1, 2, 9).end()
     yield Chain("depthwise_parallel", (5, 4 * 3), 3, U, 3).grouped(3, 1, 3, 4, weights=4, out=(3, U)).end()
     yield Chain("depthwise_serial", (2, 4 * 3), 4, S, 1).grouped(3, 1, 1, 4, weights=3, out=None).end()
