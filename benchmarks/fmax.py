@@ -3,8 +3,9 @@
 
     python benchmarks/fmax.py --data DIR [NAME ...]
 
-Each network is compiled from its kept checkpoint for the board, with the UART host around it, mapped by Yosys, and
-placed and routed by nextpnr from several seeds, with a target of 200 MHz. The boards run at their own, lower clock.
+Each network is compiled from its kept checkpoint for the board and a clock (`target.clock_mhz`, which decides how many
+levels of counters or adders lie between registers), with the UART host around it, mapped by Yosys, and placed and
+routed by nextpnr from several seeds, with a target of 200 MHz. The boards run at their own, lower clock.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from adiabit.flows.bitstream import open_tools
 from adiabit.flows.bitstream.families import FAMILIES
 from adiabit.flows.ladder import StageName
 from adiabit.hw import storage
+from adiabit.hw.folding.pipelining import levels_at
 
 HERE = Path(__file__).parent
 SEEDS = (1, 2, 3, 4, 5)
@@ -36,20 +38,23 @@ class Design:
     recipe: str
     board: str
     cycles: int
+    clock_mhz: int = TARGET_MHZ
 
 
 DESIGNS = {
     "tfc_ulx3s": Design("TFC", "tfc", "ulx3s-85f", 98),
     "tfc_tang": Design("TFC", "tfc", "tang-nano-20k", 98),
     "cnv_ulx3s": Design("CNV", "cnv", "ulx3s-85f", 600_000),
+    **{f"tfc_ulx3s_{mhz}": Design("TFC", "tfc", "ulx3s-85f", 98, mhz) for mhz in (60, 30)},
+    **{f"tfc_tang_{mhz}": Design("TFC", "tfc", "tang-nano-20k", 98, mhz) for mhz in (60, 30)},
 }
 
 
 def measured(design: Design, data: Path, out: Path, seeds: tuple[int, ...]) -> dict[str, Any]:
     """The clock from each seed, the slowest path of the last, and the cells."""
     board = catalog.load(design.board)
-    fold = f"compile.fold={{fps={int(board.clock_mhz * 1e6 / design.cycles)}}}"
-    run = designs.pipeline(design.recipe, data, out, "export.frames=10", f"target.board='{board.name}'", fold)
+    clock = f"target.clock_mhz={design.clock_mhz}", f"compile.fold={{fps={design.clock_mhz * 1e6 / design.cycles}}}"
+    run = designs.pipeline(design.recipe, data, out, "export.frames=10", f"target.board='{board.name}'", *clock)
     accelerator = storage.load(run.folder(StageName.COMPILE))
     family, rtl = FAMILIES[board.family], out / "rtl"
     rtl.mkdir(exist_ok=True)
@@ -60,7 +65,8 @@ def measured(design: Design, data: Path, out: Path, seeds: tuple[int, ...]) -> d
         clocks.append(min(clock["achieved"] for clock in report["fmax"].values()))
         print(out.name, seed, round(clocks[-1], 1), path(report), flush=True)
     used = family.used(report["utilization"])
-    return {"clocks": clocks, "cycles": accelerator.cycles, "path": path(report), **used}
+    levels = levels_at(design.clock_mhz, board.level_ns)
+    return {"clocks": clocks, "cycles": accelerator.cycles, "levels": levels, "path": path(report), **used}
 
 
 def path(report: dict[str, Any]) -> str:
@@ -92,15 +98,17 @@ def page(rows: dict[str, dict[str, Any]]) -> str:
         "",
         *(__doc__ or "").split("\n\n")[2].strip().splitlines(),
         "",
-        "| network | board | cycles a frame | MHz: median | least | most | LUT4 | FF | block RAM | critical path |",
-        "| --- | --- " + "| ---: " * 7 + "| --- |",
+        "| network | board | compiled for | levels | cycles a frame | MHz: median | least | most | LUT4 | FF | block RAM "
+        "| critical path |",
+        "| --- | --- " + "| ---: " * 9 + "| --- |",
     ]
     for name, row in rows.items():
         design, clocks = DESIGNS[name], row["clocks"]
         mhz = " | ".join(f"{v:.1f}" for v in (statistics.median(clocks), min(clocks), max(clocks)))
         cells = " | ".join(f"{row[key]:,}" for key in ("lut", "ff", "bram18"))
         title = f"| {design.title} | {catalog.load(design.board).title} "
-        lines.append(f"{title}| {row['cycles']:,} | {mhz} | {cells} | {row['path']} |")
+        clock = f"{design.clock_mhz} MHz | {row['levels']}"
+        lines.append(f"{title}| {clock} | {row['cycles']:,} | {mhz} | {cells} | {row['path']} |")
     return "\n".join(lines) + "\n"
 
 
