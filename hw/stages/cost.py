@@ -33,50 +33,52 @@ class Resources:
         return Resources(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in dataclasses.fields(self)})
 
 
-LUTS = {  # 6-input LUTs for one unit of each term; fitted by benchmarks/estimate.py to Yosys (xc7)
-    "xnor": 0.803,  # a synapse: XNOR and its share of the popcount
-    "shallow": 1.061,  # a synapse whose weights share a LUT6 with the XNOR
-    "wired": 0.426,  # a synapse with a constant weight
-    "mask": 1.181,  # a bit of an element that a bit chooses
-    "signs": 1.595,  # a bit of a sum of three elements, chosen by three weights and added
-    "multiply": 1.235,  # a bit by a bit of a product
-    "accumulate": 0.981,  # a bit of an accumulator
-    "compare": 0.515,  # a bit of a comparison with a threshold
-    "rom": 1.121,  # 64 bits of a ROM in LUTs
-    "search": 0.046,  # a bit of a level of a binary search
-    "tree": 1.386,  # 64 bits of a level's ROM in LUTs, with its comparison
-    "buffer": 2.475,  # a bit of the replay buffer, 32 words deep
-    "fifo": 1.14,  # a bit of a stage's output FIFO
-    "shift": 0.775,  # a bit of the wide side of a converter to fewer lanes
-    "ring": 0.452,  # 64 bits of a RAM in LUTs
-    "queue": 1.042,  # a bit of a beat in a FIFO
-    "pointer": 6.407,  # a bit of the index of a place in a FIFO
-    "raster": 27.236,  # control of a pad, pool, sum or parallel window
-    "window": 73.452,  # control of a serial window
-    "label": 1.371,  # a bit of value or index in a comparison of two classes
-    "product": 41.079,  # control of a matrix-vector stage
-    "stage": 10.489,  # control of any other stage
+EXACT = {  # 6-input LUTs for one unit of a term, by what the RTL is made of
+    "count": 1.0,  # a LUT of a popcount of counters
+    "shallow": 1.0,  # a LUT that holds weights and their XNOR
+    "accumulate": 1.0,  # a bit of an accumulator
+    "rom": 1.0,  # 64 bits of a ROM in LUTs
+    "buffer": 0.667,  # a bit of the replay buffer, 32 words deep: RAM32M has six bits in four LUTs
+}
+LUTS = EXACT | {  # likewise; the others are fitted by benchmarks/estimate.py to Yosys (xc7)
+    "wired": 0.494,  # a LUT of a popcount of counters behind constant weights, where rows share LUTs
+    "mask": 1.235,  # a bit of an element that a bit chooses
+    "signs": 2.486,  # a bit of a sum of three elements, chosen by three weights
+    "multiply": 1.583,  # a bit by a bit of a product
+    "compare": 0.507,  # a bit of a comparison with a threshold
+    "search": 0.031,  # a bit of a level of a binary search
+    "tree": 1.405,  # 64 bits of a level's ROM in LUTs, with its comparison
+    "fifo": 1.126,  # a bit of a stage's output FIFO
+    "shift": 0.774,  # a bit of the wide side of a converter to fewer lanes
+    "ring": 0.458,  # 64 bits of a RAM in LUTs
+    "queue": 1.041,  # a bit of a beat in a FIFO
+    "pointer": 6.402,  # a bit of the index of a place in a FIFO
+    "raster": 27.36,  # control of a pad, pool, sum or parallel window
+    "window": 73.415,  # control of a serial window
+    "label": 1.367,  # a bit of value or index in a comparison of two classes
+    "product": 47.225,  # control of a matrix-vector stage
+    "stage": 10.748,  # control of any other stage
     "fork": 1.294,  # an output of a fork
 }
 FFS = {  # flip-flops for one unit of each term; fitted likewise
-    "sums": 1.0,  # a register of a popcount or an adder tree
-    "mask": 0.273,
-    "accumulate": 1.085,
-    "compare": 0.108,
-    "search": 3.019,
-    "tree": 0.388,
-    "buffer": 1.826,
-    "fifo": 1.75,
-    "wide": 0.99,  # a bit of the wide side of a converter, or of any other register a beat wide
-    "ring": 0.21,
-    "queue": 0.932,
-    "pointer": 3.998,
-    "raster": 19.611,
-    "window": 60.302,
-    "label": 1.32,
-    "product": 69.192,
-    "stage": 11.728,
-    "fork": 1.057,
+    "sums": 1.017,  # a register of a popcount or an adder tree
+    "mask": 0.284,
+    "accumulate": 1.122,
+    "compare": 0.107,
+    "search": 3.046,
+    "tree": 0.387,
+    "buffer": 0.757,
+    "fifo": 1.743,
+    "wide": 0.981,  # a bit of the wide side of a converter, or of any other register a beat wide
+    "ring": 0.214,
+    "queue": 0.935,
+    "pointer": 3.995,
+    "raster": 19.713,
+    "window": 60.281,
+    "label": 1.319,
+    "product": 67.799,
+    "stage": 11.807,
+    "fork": 1.102,
 }
 
 

@@ -17,7 +17,13 @@ from adiabit.hw.stages.memory_file import memory_file, rom, rom_words
 from adiabit.hw.stages.product import Product
 from adiabit.hw.stages.schedule import Emission, Intake, Schedule, Wait
 from adiabit.hw.stages.search import steps_latency
-from adiabit.hw.stages.sums import popcount_latency, popcount_registers, sum_latency, sum_registers
+from adiabit.hw.stages.sums import (
+    popcount_latency,
+    popcount_luts,
+    popcount_registers,
+    sum_latency,
+    sum_registers,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -208,7 +214,8 @@ class GroupedMatrixVector(Product):
         width, depth = self._word_bits(folding), self._fold_at(folding)
         synapses = pe * share
         if self.xnor:
-            work, registers = {"xnor": synapses}, popcount_registers(share, weighted=True, levels=self.levels)
+            work = {"count": pe * popcount_luts(share, weighted=True)}
+            registers = popcount_registers(share, weighted=True, levels=self.levels)
         else:
             term = self.input.bits + self.weight_bits
             work = {"multiply": synapses * self.input.bits * self.weight_bits}

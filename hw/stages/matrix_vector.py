@@ -23,7 +23,13 @@ from adiabit.hw.stages.product import Product
 from adiabit.hw.stages.schedule import Schedule
 from adiabit.hw.stages.search import steps_latency
 from adiabit.hw.stages.stream import Kind, Stream
-from adiabit.hw.stages.sums import popcount_latency, popcount_registers, sum_latency, sum_registers
+from adiabit.hw.stages.sums import (
+    popcount_latency,
+    popcount_luts,
+    popcount_registers,
+    sum_latency,
+    sum_registers,
+)
 
 SHALLOW = 32  # words per bit that a LUT6 holds together with the XNOR after them, as in bnn_mvu.sv
 SIGNS = 3  # elements whose signs are chosen at once, as in bnn_signs.sv
@@ -287,9 +293,12 @@ class MatrixVector(Product):
         read = self._read(folding)
         waits = max(0, read - 1) if self._by_signs else read  # cycles of the word beside its weights
         rows, columns = len(self.weights) // folding.pe, self.weights.shape[1] // folding.simd
+        buffered = 2 << (columns - 1).bit_length()  # words of two vectors, each rounded up
         in_luts = self._word_bits(folding) - self._block_bits(folding)
         if self.xnor:
-            work = {"wired" if memory is Memory.HARDWIRED else "shallow" if shallow else "xnor": synapses}
+            kind = "wired" if memory is Memory.HARDWIRED else "count"
+            work = {kind: folding.pe * popcount_luts(folding.simd, weighted=read > 0)}
+            work |= {"shallow": math.ceil(synapses / (2 if 2 * rows * columns <= SHALLOW else 1))} if shallow else {}
             sums = popcount_registers(folding.simd, weighted=read > 0, levels=self.levels)
         elif self._by_signs:
             groups, width = self._signs(folding)
@@ -308,7 +317,7 @@ class MatrixVector(Product):
             "sums": folding.pe * sums,
             "accumulate": bits if columns > 1 or self._by_signs else 0,
             "rom": 0 if shallow or memory is Memory.HARDWIRED else rom_luts(in_luts, rows * columns),
-            "buffer": folding.simd * self.input.bits * math.ceil(columns / 32) if rows > 1 else 0,
+            "buffer": folding.simd * self.input.bits * math.ceil(buffered / 32) if rows > 1 else 0,
             "fifo": folding.pe * self.output.bits,
             "product": 1,
         })  # fmt: skip

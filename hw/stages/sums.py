@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Latency and registers of `bnn_sum` and `bnn_popcount`: what the pipelines around them, and the estimate, depend on.
+"""Latency, registers and LUTs of `bnn_sum` and `bnn_popcount`, on which pipelines around them and the estimate depend.
 
 `levels` is the number of levels of counters or adders between registers; there is always one at the end.
 """
@@ -28,14 +28,19 @@ def popcount_latency(bits: int, *, weighted: bool, levels: int = 1) -> int:
 
     `weighted`: of the XNOR of two words.
     """
-    return -(-max(len(_counter_levels(bits, weighted)), len(_sum_levels(bits, 1))) // levels)
+    return -(-max(len(_counter_levels(bits, weighted)[0]), len(_sum_levels(bits, 1))) // levels)
 
 
 def popcount_registers(bits: int, *, weighted: bool, levels: int = 1) -> int:
     """Flip-flops of a `bnn_popcount` of counters."""
-    found = _counter_levels(bits, weighted)
+    found, _ = _counter_levels(bits, weighted)
     waits = popcount_latency(bits, weighted=weighted, levels=levels) - -(-len(found) // levels)
     return _registered(found, levels) + waits * bits.bit_length()
+
+
+def popcount_luts(bits: int, *, weighted: bool) -> int:
+    """6-input LUTs of a `bnn_popcount` of counters."""
+    return _counter_levels(bits, weighted)[1]
 
 
 def _registered(bits: tuple[int, ...], levels: int) -> int:
@@ -55,22 +60,30 @@ def _sum_levels(terms: int, width: int) -> tuple[int, ...]:
 
 
 @cache
-def _counter_levels(bits: int, weighted: bool) -> tuple[int, ...]:
-    """Bits after each level of counters, as in bnn_popcount.sv."""
-    heights, width, found = [bits], bits.bit_length(), []
+def _counter_levels(bits: int, weighted: bool) -> tuple[tuple[int, ...], int]:
+    """Bits after each level of counters, and LUTs of all, as in bnn_popcount.sv."""
+    heights, width, found, luts = [bits], bits.bit_length(), [], 0
     if weighted and bits > 1:
         heights = [-(-bits // MATCHED), bits // MATCHED * (MATCHED // 2) + bits % MATCHED // 2]
         found.append(sum(heights))
+        luts = heights[1] + -(-heights[0] // 2)
     while max(heights) > 3:
+        share, counters = _counters(heights)
+        luts += sum(counters) * (2 if share == COUNTED else 1)
         heights = _compressed(heights, width)
         found.append(sum(heights))
-    return (*found, width) if max(heights) > 1 else tuple(found)
+    return ((*found, width), luts + width) if max(heights) > 1 else (tuple(found), luts)
+
+
+def _counters(heights: list[int]) -> tuple[int, list[int]]:
+    """Bits that a counter takes, and the counters of each weight, as in bnn_pkg.sv."""
+    share = COUNTED if max(heights) > COUNTED - 2 else 3
+    return share, [(height + 1) // COUNTED if share == COUNTED else height // 3 for height in heights]
 
 
 def _compressed(heights: list[int], width: int) -> list[int]:
     """Bits of each weight after a level of counters, as in bnn_pkg.sv."""
-    share = COUNTED if max(heights) > COUNTED - 2 else 3
-    counters = [(height + 1) // COUNTED if share == COUNTED else height // 3 for height in heights]
+    share, counters = _counters(heights)
     made = [max(0, height - share * count) + count for height, count in zip(heights, counters, strict=True)]
     made = (made + [0] * width)[:width]
     for w, count in enumerate(counters):

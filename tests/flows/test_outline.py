@@ -19,6 +19,7 @@ from adiabit.flows.outline import outline
 from adiabit.hw import storage
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.folding.fold import apply, foldable
+from adiabit.hw.folding.pipelining import pipelined
 from adiabit.hw.folding.solve import solve
 from adiabit.hw.stages import Folding, MatrixVector, Stage, Stream
 from adiabit.train import loop
@@ -67,8 +68,8 @@ def shown(stage: Stage) -> Any:
 
 
 def serial(accelerator: Accelerator) -> Accelerator:
-    """At one lane everywhere, so that no converter is in between."""
-    return apply(accelerator, {stage.name: Folding() for stage in foldable(accelerator)})
+    """At one lane everywhere, so that no converter is in between, and a level between registers."""
+    return apply(pipelined(accelerator, 1), {stage.name: Folding() for stage in foldable(accelerator)})
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -127,6 +128,6 @@ def test_a_network_that_fits_no_folding_is_refused_before_training(
     (tmp_path / "net.toml").write_text('[model]\ntopology = "lfc"\n[target]\nboard = "tang-nano-20k"\n')
     assert cli.main(["train", str(tmp_path / "net.toml"), "--out", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err == (
-        "adiabit: folding: even the smallest folding needs about 51,933 luts (of 20,736) on Tang Nano 20K; choose a "
+        "adiabit: folding: even the smallest folding needs about 46,284 luts (of 20,736) on Tang Nano 20K; choose a "
         "larger board (target.board) or a smaller network\n"
     )

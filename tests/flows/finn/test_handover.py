@@ -44,7 +44,7 @@ def model(tmp_path_factory: pytest.TempPathFactory, net: Callable[..., Any]) -> 
 @pytest.fixture(scope="module")
 def compiled(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("compiled")
-    compile_model(model, None, folder, CompileConfig.model_validate({"fold": {"fps": 100}}))
+    compile_model(model, None, folder, CompileConfig.model_validate({"fold": {"stages": {"fc0": {}}}}))
     return folder
 
 
@@ -188,7 +188,7 @@ def test_a_place_where_no_folder_can_be_made_is_told(compiled: Path, tmp_path: P
 
 def test_the_command_line_hands_over(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["compile", str(model), "--out", str(tmp_path / "out"), "--for-finn", str(tmp_path / "finn")]
-    assert cli.main([*command, "--set", "compile.fold.fps=100"]) == 0
+    assert cli.main([*command, "--set", "compile.fold.stages.fc0={}"]) == 0
     *_, compiled, change, place = capsys.readouterr().out.splitlines()
     assert "compile-" in compiled
     assert change == "for FINN, MVAU_hls_2: SIMD 1 to 2: FINN needs SIMD >= MW / 1024"

@@ -29,6 +29,7 @@ from adiabit.flows.toolchain import ToolError
 from adiabit.hw import golden, storage
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.stages import Kind, MatrixVector
+from tests.hw.folding.test_fold import dense
 
 Make = Callable[..., Any]
 Array = npt.NDArray[Any]
@@ -253,7 +254,7 @@ def test_folding_files_that_are_none(tmp_path: Path, text: str | None, message: 
     if text is not None:
         path.write_text(text)
     with pytest.raises(UserError) as caught:
-        folded(None, FoldConfig(finn_json=path), catalog.load("pynq-z2"), 100.0)  # type: ignore[arg-type]  # not reached
+        folded(dense(12, 4), FoldConfig(finn_json=path), catalog.load("pynq-z2"), 100.0)
     assert f"{path}: {message}" in str(caught.value)
 
 
