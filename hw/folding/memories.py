@@ -10,7 +10,7 @@ from typing import TypeGuard
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.estimate import resources_of
 from adiabit.hw.stages import MatrixVector, Memory, Stage
-from adiabit.hw.stages.cost import LUT_WORDS, block_rams, block_width, rom_luts, worth_blocks
+from adiabit.hw.stages.cost import LUT_WORDS, block_width, rom_blocks, rom_luts, worth_blocks
 
 
 def placed(accelerator: Accelerator, blocks: int, lut_words: int = LUT_WORDS) -> Accelerator:
@@ -30,7 +30,7 @@ def placed(accelerator: Accelerator, blocks: int, lut_words: int = LUT_WORDS) ->
         width -= width % stage.weight_bits
         if width and worth_blocks(stage.word_bits, stage.fold, lut_words):
             chosen[stage.name] = dataclasses.replace(stage, block_bits=width)
-            left -= block_rams(width, stage.fold)
+            left -= rom_blocks(width, stage.fold)
     return dataclasses.replace(bare, stages=tuple(chosen.get(s.name, s) for s in accelerator.stages))
 
 
@@ -42,4 +42,4 @@ def _free(stage: Stage) -> TypeGuard[MatrixVector]:
 def _saving(stage: MatrixVector, lut_words: int) -> Fraction:
     """LUTs that a block RAM saves."""
     width, depth = stage.word_bits, stage.fold
-    return Fraction(rom_luts(width, depth, lut_words), block_rams(width, depth))
+    return Fraction(rom_luts(width, depth, lut_words), rom_blocks(width, depth))

@@ -35,6 +35,7 @@ module bnn_mvu #(
   parameter              WeightFile     = "",
   parameter int unsigned BlockWidth     = Pe * Simd * WeightWidth,  // bits of a word in block RAM, if Memory is "block"
   parameter              LutFile        = "",  // the other bits
+  parameter int unsigned BankDepth      = 0,   // words of a bank of block RAM, if there are several
   parameter int unsigned SelectWidth    = 0,
   parameter              ThresholdFile  = "",
   parameter              StartFile      = "",
@@ -71,7 +72,7 @@ module bnn_mvu #(
 
   // A LUT6 holds a ROM of up to 32 words and the XNOR after it, and counters of seven bits take few LUTs more.
   localparam bit Shallow = Xnor && (Memory == "hardwired" || Memory == "lut" && Fold <= 32);
-  localparam int unsigned RomLatency = Memory == "block" ? 2 : Memory == "lut" && !Shallow ? 1 : 0;
+  localparam int unsigned RomLatency = Memory == "block" ? (BankDepth > 0 ? 3 : 2) : Memory == "lut" && !Shallow ? 1 : 0;
   localparam int unsigned Terms      = Signs ? bnn_pkg::ceil_div(Simd, 3) : Simd;
   localparam int unsigned TermWidth  = Signs ? bnn_pkg::signs_width(Simd, InWidth, InKind == "signed")
       : Wide ? WeightWidth + InWidth : InWidth;
@@ -198,7 +199,8 @@ module bnn_mvu #(
       .Latency   (RomLatency),
       .File      (WeightFile),
       .BlockWidth(BlockWidth),
-      .LutFile   (LutFile)
+      .LutFile   (LutFile),
+      .BankDepth (BankDepth > 0 ? BankDepth : Fold)
     ) u_weights (
       .clk_i,
       .addr_i(addr_q),

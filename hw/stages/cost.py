@@ -38,6 +38,7 @@ EXACT = {  # 6-input LUTs for one unit of a term, by what the RTL is made of
     "shallow": 1.0,  # a LUT that holds weights and their XNOR
     "accumulate": 1.0,  # a bit of an accumulator
     "rom": 1.0,  # 64 bits of a ROM in LUTs
+    "bank": 1.0,  # three bits of words of banks to choose from
     "buffer": 0.667,  # a bit of the replay buffer, 32 words deep: RAM32M has six bits in four LUTs
 }
 LUTS = EXACT | {  # likewise; the others are fitted by benchmarks/estimate.py to Yosys (xc7)
@@ -122,14 +123,45 @@ def block_rams(width: int, depth: int) -> int:
     return min(math.ceil(width / w) * math.ceil(depth / d) for w, d in ASPECTS)
 
 
+_BLOCK_BITS = {depth: width for width, depth in ASPECTS}
+BANKS = 16  # at most, of a ROM of weights, as far as that can be
+
+
+def bank_depth(depth: int) -> int | None:
+    """Words of a bank of a ROM of weights in block RAM; None if it is one bank.
+
+    A deep ROM needs fewer block RAMs in banks of fewer words, whose words are wider, but LUTs to choose among them.
+    """
+    most = math.ceil(depth / ASPECTS[-1][1])
+    choices = [(w, d, math.ceil(depth / d)) for w, d in ASPECTS if math.ceil(depth / d) <= max(BANKS, most)]
+    _, words, banks = min(choices, key=lambda c: (BLOCK_WORTH * c[2] / c[0] + bank_luts(1, c[2]), c[2]))
+    return words if banks > 1 else None
+
+
+def bank_luts(width: int, banks: int) -> int:
+    """LUTs that choose among words of banks: each takes a bit of three more."""
+    return width * math.ceil((banks - 1) / 3)
+
+
+def rom_blocks(width: int, depth: int) -> int:
+    """18 Kbit block RAMs of a ROM of weights, in banks."""
+    words = bank_depth(depth)
+    if words is None:
+        return block_rams(width, depth)
+    return math.ceil(width * math.ceil(depth / words) / _BLOCK_BITS[words])
+
+
 def worth_blocks(width: int, depth: int, lut_words: int = LUT_WORDS) -> bool:
     """Whether a ROM of weights saves enough LUTs in block RAM.
 
     Up to half the words of a LUT leave it an input for the XNOR after them, so that such a ROM costs nothing.
     """
-    return 2 * depth > lut_words and rom_luts(width, depth, lut_words) >= BLOCK_WORTH * block_rams(width, depth)
+    return 2 * depth > lut_words and rom_luts(width, depth, lut_words) >= BLOCK_WORTH * rom_blocks(width, depth)
 
 
 def block_width(blocks: int, depth: int) -> int:
-    """Most bits of `depth` words that so many block RAMs hold."""
-    return max(blocks // math.ceil(depth / d) * w for w, d in ASPECTS)
+    """Most bits of `depth` words of weights that so many block RAMs hold."""
+    words = bank_depth(depth)
+    if words is None:
+        return max(blocks // math.ceil(depth / d) * w for w, d in ASPECTS)
+    return blocks * _BLOCK_BITS[words] // math.ceil(depth / words)

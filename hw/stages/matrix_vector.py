@@ -15,7 +15,7 @@ import numpy as np
 from adiabit.errors import UserError
 from adiabit.hw.stages.accumulator import accumulators
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Lanes, Memory, Parameter
-from adiabit.hw.stages.cost import Terms, beat_rom_luts, block_rams, rom_luts, summed
+from adiabit.hw.stages.cost import Terms, bank_depth, bank_luts, beat_rom_luts, rom_blocks, rom_luts, summed
 from adiabit.hw.stages.integers import Array, Ints, divisors, signed_bits
 from adiabit.hw.stages.matrix_vector_timing import Timing
 from adiabit.hw.stages.memory_file import memory_file, rom, rom_words
@@ -138,6 +138,10 @@ class MatrixVector(Product):
             return 0
         return self._placed(folding) or self._word_bits(folding)
 
+    def _bank_depth(self, folding: Folding) -> int | None:
+        """Words of a bank of block RAM, if there are several."""
+        return bank_depth(self._fold_at(folding)) if self.memory_at(folding) is Memory.BLOCK else None
+
     @property
     def resolved_memory(self) -> Memory:
         """Where the weights lie at the current folding; never `Memory.AUTO`."""
@@ -159,7 +163,8 @@ class MatrixVector(Product):
         rows, columns = self.weights.shape
         words, name = self._encoded_rows().reshape(self.fold, -1), f"{self.name}_weights.mem"
         block = self._block_bits(self.folding) // self.weight_bits if self.resolved_memory is Memory.BLOCK else None
-        memories = {name: memory_file(words[:, :block], self.weight_bits)}
+        banked = self._bank_depth(self.folding)
+        memories = {name: memory_file(_banked(words[:, :block], banked), self.weight_bits)}
         parameters: dict[str, Parameter] = {
             "Columns": columns,
             "Rows": rows,
@@ -178,6 +183,8 @@ class MatrixVector(Product):
             more_words = f"{self.name}_weights_lut.mem"
             parameters |= {"BlockWidth": block * self.weight_bits, "LutFile": more_words}
             memories[more_words] = memory_file(words[:, block:], self.weight_bits)
+        if banked is not None:
+            parameters["BankDepth"] = banked
         if self.thresholds is not None:
             more, files = self._threshold_parameters("ThresholdFile")
             parameters |= more
@@ -281,7 +288,9 @@ class MatrixVector(Product):
     def _read(self, folding: Folding) -> int:
         """Cycles from an address to its weights; 0 where the XNOR is part of the memory."""
         memory = self.memory_at(folding)
-        return 0 if memory is Memory.HARDWIRED or self._shallow(folding) else 2 if memory is Memory.BLOCK else 1
+        if memory is Memory.BLOCK:
+            return 2 if self._bank_depth(folding) is None else 3
+        return int(memory is Memory.LUT and not self._shallow(folding))
 
     def _shallow(self, folding: Folding) -> bool:
         """Whether a LUT6 holds all words of a weight and its XNOR."""
@@ -308,7 +317,11 @@ class MatrixVector(Product):
             width = self.input.bits + self.weight_bits
             work = {"multiply": synapses * self.input.bits * self.weight_bits}
             sums = folding.simd * width + sum_registers(folding.simd, width, self.levels)
-        delayed = {"wide": waits * folding.simd * self.input.bits + (in_luts if read else 0)}
+        registers = waits * folding.simd * self.input.bits + (in_luts if read else 0)
+        delayed = {"wide": registers}
+        if (words := self._bank_depth(folding)) is not None:
+            bits = self._block_bits(folding)
+            delayed = {"wide": registers + bits, "bank": bank_luts(bits, math.ceil(rows * columns / words))}
         bits, sign = folding.pe * self.accumulator_bits, self._sign_tells(folding)
         started = {"rom": beat_rom_luts(bits, rows)} if sign or self._by_signs else {}
         compared = {} if sign else self._threshold_terms(folding.pe, self.accumulator_bits, rows)
@@ -326,7 +339,7 @@ class MatrixVector(Product):
         """Block RAMs of weights and thresholds."""
         thresholds = self._threshold_blocks(folding.pe, len(self.weights) // folding.pe)
         bits = self._block_bits(folding)
-        return thresholds + (block_rams(bits, self._fold_at(folding)) if bits else 0)
+        return thresholds + (rom_blocks(bits, self._fold_at(folding)) if bits else 0)
 
     @property
     def folding(self) -> Folding:
@@ -365,3 +378,14 @@ class MatrixVector(Product):
         )
         lines = (f"{columns} → {rows}", f"PE {self.pe} · SIMD {self.simd}", MEMORIES[self.resolved_memory])
         return Caption(tag=arithmetic, lines=lines, width=178)
+
+
+def _banked(words: Ints, depth: int | None) -> Ints:
+    """Words of all banks of so many words side by side, the last bank filled up with zeros, as in bnn_rom.sv."""
+    if depth is None:
+        return words
+    banks = -(-len(words) // depth)
+    filled = np.zeros((banks * depth, words.shape[1]), words.dtype)
+    filled[: len(words)] = words
+    made: Ints = filled.reshape(banks, depth, -1).transpose(1, 0, 2).reshape(depth, -1)
+    return made

@@ -14,7 +14,7 @@ from adiabit.flows.finn import figures
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.estimate import estimate
 from adiabit.hw.stages import Fifo, Folding, Kind, LabelSelect, MatrixVector, Memory, Stream, Threshold, WidthConverter
-from adiabit.hw.stages.cost import Resources, block_rams
+from adiabit.hw.stages.cost import Resources, bank_depth, block_rams, block_width, rom_blocks
 
 
 def stream(name: str, channels: int, lanes: int, *, bits: int = 1, kind: Kind = Kind.BIPOLAR) -> Stream:
@@ -46,6 +46,15 @@ def xnor(pe: int, simd: int, memory: Memory = Memory.AUTO) -> MatrixVector:
 )
 def test_block_rams(width: int, depth: int, blocks: int) -> None:
     assert block_rams(width, depth) == blocks
+
+
+def test_deep_roms_lie_in_banks_of_fewer_words() -> None:
+    assert [bank_depth(depth) for depth in (512, 2048, 2304, 18432, 589824)] == [None, None, 1024, 2048, 16384]
+    assert rom_blocks(32, 18432) == 32  # nine banks of 2,048 words: 288 bits, nine in each block RAM
+    assert rom_blocks(32, 2048) == block_rams(32, 2048) == 4
+    for blocks in (1, 5, 31, 32):
+        width = block_width(blocks, 18432)
+        assert rom_blocks(width, 18432) <= blocks < rom_blocks(width + 1, 18432)
 
 
 @given(width=st.integers(1, 200), depth=st.integers(1, 40_000))

@@ -16,7 +16,7 @@ from adiabit.hw.estimate import resources_of
 from adiabit.hw.folding.fold import refolded
 from adiabit.hw.folding.memories import placed
 from adiabit.hw.stages import Folding, MatrixVector, Memory
-from adiabit.hw.stages.cost import block_rams, block_width
+from adiabit.hw.stages.cost import block_rams, block_width, rom_blocks
 from tests.hw.folding.test_fold import dense
 
 FOLDING = {"fc0": Folding(pe=32, simd=8), "fc1": Folding(pe=32, simd=2), "fc2": Folding(pe=2, simd=16)}
@@ -77,8 +77,8 @@ def test_a_split_rom_has_two_files() -> None:
 @pytest.mark.parametrize(("count", "depth"), product([0, 1, 7, 40], [65, 512, 513, 4096, 20_000]))
 def test_block_width_is_the_most_that_fits(count: int, depth: int) -> None:
     width = block_width(count, depth)
-    assert width == 0 or block_rams(width, depth) <= count
-    assert block_rams(width + 1, depth) > count
+    assert width == 0 or rom_blocks(width, depth) <= count
+    assert rom_blocks(width + 1, depth) > count
 
 
 def test_values_stay() -> None:

@@ -21,6 +21,8 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
     "bnn_rom": [
         *({"Depth": d, "Latency": n} for d in (1, 2, 33) for n in (0, 1, 2)),
         {"Depth": 65, "Latency": 2, "BlockWidth": 3, "LutFile": "x.mem"},
+        {"Depth": 65, "Latency": 3, "BankDepth": 16, "BlockWidth": 3, "LutFile": "x.mem"},
+        {"Width": 1, "Depth": 3, "Latency": 3, "BankDepth": 2},
     ],
     "bnn_replay": [{}, {"Passes": 1}, {"Words": 1, "Passes": 2}, {"Width": 1, "Words": 28, "Passes": 3}],
     "bnn_sum": [
@@ -191,11 +193,13 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
 ILLEGAL: list[tuple[str, dict[str, Any], str]] = [
     ("bnn_fifo", {"Depth": 1}, "Width 8, Depth 1: a FIFO holds at least 2 beats of at least 1 bit"),
     ("bnn_credit_fifo", {"Interval": 0}, "Interval 0: at least 1 cycle lies between launches"),
-    ("bnn_rom", {"Latency": 3}, "Latency 3: a ROM has 0 (logic), 1 (registered) or 2 (block RAM)"),
+    ("bnn_rom", {"Latency": 4}, "Latency 4: a ROM has 0 (logic), 1 (registered), 2 (block RAM) or 3 (banks)"),
+    ("bnn_rom", {"Latency": 3}, "BankDepth 2, Depth 2: a power of two below the depth"),
+    ("bnn_rom", {"Latency": 3, "Depth": 9, "BankDepth": 3}, "BankDepth 3, Depth 9: a power of two below the depth"),
     ("bnn_rom", {"BlockWidth": 9}, "BlockWidth 9, Width 8: bits of a word in block RAM"),
     ("bnn_products", {"InKind": "signed"}, "InKind signed, WeightWidth 1: weights of one bit need a bipolar input"),
     ("bnn_replay", {"Words": 0}, "Width 8, Words 0, Passes 2: each is at least 1"),
-    ("bnn_sum", {"OutWidth": 0}, "Terms 8, TermWidth 1, OutWidth 0: each is at least 1"),
+    ("bnn_sum", {"OutWidth": 0}, "Terms 8, TermWidth 1, OutWidth 0, Levels 1: each is at least 1"),
     (
         "bnn_steps",
         {"Steps": 3},
@@ -248,9 +252,10 @@ ILLEGAL: list[tuple[str, dict[str, Any], str]] = [
 # Verilator 5.48 takes the output of a module that instantiates itself for undriven where it is the top: they get a top.
 RECURSIVE = {
     "bnn_sum": """module bnn_sum_top #(
-      parameter int unsigned Terms = 8, TermWidth = 1, OutWidth = 4, parameter bit Signed = 0
+      parameter int unsigned Terms = 8, TermWidth = 1, OutWidth = 4, Levels = 1, parameter bit Signed = 0
     ) (input logic clk_i, input logic [Terms*TermWidth-1:0] data_i, output logic [OutWidth-1:0] data_o);
-      bnn_sum #(.Terms(Terms), .TermWidth(TermWidth), .Signed(Signed), .OutWidth(OutWidth)) u (.*);
+      bnn_sum #(.Terms(Terms), .TermWidth(TermWidth), .Signed(Signed), .OutWidth(OutWidth), .Levels(Levels))
+        u (.*);
     endmodule""",
     "bnn_compressor": """module bnn_compressor_top #(
       parameter int unsigned Bits = 64, Levels = 1, localparam int unsigned OutWidth = $clog2(Bits + 1)

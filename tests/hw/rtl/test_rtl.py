@@ -49,6 +49,7 @@ def designs() -> Iterator[Accelerator]:
     yield Chain("xnor_deep", (24,), 1, B, 2).mvu(12, 3, memory=Memory.LUT).end()
     yield Chain("xnor_block", (24,), 1, B, 2).mvu(12, 3, memory=Memory.BLOCK).end()
     yield Chain("xnor_split", (24,), 1, B, 2).mvu(12, 3, block_bits=4).end()
+    yield Chain("xnor_banks", (82,), 1, B, 2).mvu(50, 1, block_bits=1).end()  # 2,050 words: three banks
     yield Chain("multiply_split", (24,), 1, B, 2).mvu(18, 3, weights=3, block_bits=6).end()
     yield Chain("xnor_hardwired", (40,), 1, B, 40).mvu(5, 5, memory=Memory.HARDWIRED).end()
     yield Chain("xnor_one_lane", (3,), 1, B, 1).mvu(5, 1).end()
