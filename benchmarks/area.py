@@ -50,7 +50,9 @@ PEER = (
 NO_PEER = "da4ml beside the hard-wired network: not run; `pip install da4ml==0.6.0`."
 DESIGNS = {
     "sfc16": Design("SFC in 16 cycles (FINN's SFC-max)", "sfc", "zcu104", "{fps=12_500_000}", (71_266, 64_990, 0)),
-    "lfc128": Design("LFC in 128 cycles (LFC-max)", "lfc", "zcu104", "{fps=1_562_500, bram18=624}", (41_615, 51_883, 631)),
+    "lfc128": Design(
+        "LFC in 128 cycles (LFC-max)", "lfc", "zcu104", "{fps=1_562_500, bram18=624}", (41_615, 51_883, 631)
+    ),
     "tfc": Design("TFC, finn-examples' folding", "tfc", "pynq-z2", TFC, (3_738, 3_296, 0)),
     "tfc_wired": Design(
         "TFC hard-wired, a frame a cycle", "tfc", "zcu104", "{fps=200_000_000}", (49_861, 47_666, 0), peer=True

@@ -15,6 +15,9 @@ FOLDER = Path(__file__).parent
 DEFAULT = "pynq-z2"
 
 
+_LUTS_OF_SLICE = {"xc7": 4, "xcup": 8}  # beside one carry cell
+
+
 @dataclass(frozen=True, kw_only=True)
 class Uart:
     """A board with an open toolchain and the accelerator on a serial line."""
@@ -44,6 +47,12 @@ class Board:
     bram18: int
     dsps: int
     uart: Uart | None = None  # if that is the shell
+
+    @property
+    def carries(self) -> int | None:
+        """Carry cells of a Xilinx part: one for each slice (UG474) or CLB (UG574); elsewhere they count as LUTs."""
+        luts = _LUTS_OF_SLICE.get(self.family)
+        return self.luts // luts if luts else None
 
     def pins(self, name: str) -> Path:
         """The constraint file of a board with the shell uart; `name` is the one that nextpnr expects."""

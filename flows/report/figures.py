@@ -83,7 +83,9 @@ class Figures:
     @property
     def overflows(self) -> tuple[Overflow, ...]:
         """The resources that the part has too little of."""
-        rows = ((name, self.needs(key), getattr(self.capacity, key)) for key, name in RESOURCES.items())
+        rows = [(name, self.needs(key), getattr(self.capacity, key)) for key, name in RESOURCES.items()]
+        if self.synthesis and self.board.carries is not None:
+            rows.append(("carry cells", self.synthesis.total.carry, self.board.carries))
         return tuple(
             Overflow(name=name, needs=needs, holds=holds) for name, needs, holds in rows if needs and needs > holds
         )

@@ -422,18 +422,19 @@ def test_more_than_the_part_holds_is_marked(folders: Folders, tmp_path: Path) ->
 
 def test_what_does_not_fit_the_part_is_told(folders: Folders, tmp_path: Path) -> None:
     assert make(folders, tmp_path / "out")[0].overflows == ()
-    took(folders, lut=132020, ff=1, bram18=281, dsp=500)
+    took(folders, lut=132020, ff=1, bram18=281, dsp=500, carry=13301)
     figures, html = make(folders, tmp_path / "out")
     lines = [str(overflow) for overflow in figures.overflows]
     assert lines == [
         "does not fit: LUT 132,020 of 53,200 (248 %)",
         "does not fit: BRAM18 281 of 280 (101 %)",  # never told as 100 %, which fits
         "does not fit: DSP 500 of 220 (227 %)",
+        "does not fit: carry cells 13,301 of 13,300 (101 %)",
     ]
     section = html[html.index('id="verdict"') : html.index('aria-label="Key figures"')]
     assert all(line in section for line in lines)
     assert re.fullmatch(r"by the estimate, compile.fold.fps=\d+ is the most that fits pynq-z2", figures.advice)
-    assert printed(figures, 120)[-4:] == [*lines, figures.advice]
+    assert printed(figures, 120)[-5:] == [*lines, figures.advice]
     assert f"{figures.advice[1:]}." in section
 
 
