@@ -60,7 +60,7 @@ def designs() -> Iterator[Accelerator]:
     yield Chain("xnor_search", (40,), 1, B, 8).mvu(6, 2, out=(5, S)).end()
     yield Chain("xnor_sums", (2, 31), 1, B, 31).mvu(4, 2, out=None, memory=Memory.BLOCK).end()  # 2 vectors a frame
 
-    yield Chain("xnor_levels", (3, 62), 1, B, 31).mvu(4, 2, levels=2).end()
+    yield Chain("xnor_levels", (3, 62), 1, B, 31).mvu(4, 2, levels=2, memory=Memory.BLOCK).end()
     yield Chain("xnor_levels_hardwired", (90,), 1, B, 90).mvu(4, 4, memory=Memory.HARDWIRED, levels=3, out=None).end()
     yield Chain("mask_levels", (40,), 4, S, 20).mvu(6, 2, levels=2, out=(2, S)).end()
     yield Chain("multiply_levels", (40,), 3, U, 20).mvu(4, 2, weights=3, levels=2).end()
@@ -296,10 +296,12 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
     "signed search": ("threshold_search_signed", ("bnn_search.sv", "Width'($signed(threshold))", "Width'(threshold)")),
     "other set": ("select_search", ("bnn_steps.sv", "SetWidth'({beat, select_i", "SetWidth'({unused_ahead, select_i")),
     "quantizer": ("quantizer", ("bnn_quantizer.sv", ">= 33'(Thr", "> 33'(Thr")),
-    "top bits of signed": ("quantizer_all", ("bnn_quantizer.sv", "-:OutWidth] ^ First", "-:OutWidth]")),
+    "top bits of signed": ("quantizer_all", ("bnn_quantizer.sv", "-:OutWidth] ^ First", "-:OutWidth] | First")),
     "held quantizer": ("quantizer", ("bnn_quantizer.sv", "if (ready_o) data_o", "data_o")),
     "unsigned count": ("threshold_signed", ("bnn_steps.sv", "count[l] ^ Least", "count[l] | Least")),
-    "stuck weight bit": ("xnor_sums", ("bnn_rom.sv", "data_o <= word_q;", "data_o <= word_q & ~Width'(1);")),
+    "stuck weight bit": ("xnor_sums", ("bnn_rom.sv", "out_q  <= word_q;", "out_q  <= word_q & ~BlockWidth'(1);")),
+    "another bank": ("xnor_banks", ("bnn_rom.sv", "<= out_q[bank];", "<= out_q[0];")),
+    "early bank": ("xnor_banks", ("bnn_rom.sv", ".Stages(2),", ".Stages(1),")),
     "sum of the last window": ("depthwise", ("bnn_grouped.sv", "(sum_first ? '0 : so_far[p])", "so_far[p]")),
     "held beat": ("depthwise_rows", ("bnn_grouped.sv", "fresh ? data_i : beat_q", "data_i")),
     "other group": ("grouped_whole", ("bnn_grouped.sv", "delayed[p*Whole/Pe]", "delayed[0]")),
@@ -317,7 +319,8 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
     "tie in a beat": ("label_parallel", ("bnn_argmax.sv", "$signed(value_i[High]) > ", "$signed(value_i[High]) >= ")),
     "unheld beat": ("fifo_2", ("bnn_fifo.sv", "if (load) data_o <=", "data_o <=")),
     "XOR": ("xnor_63", ("bnn_xnor_rom.sv", "~^ words", "^ words")),
-    "late popcount": ("xnor_63", ("bnn_popcount.sv", "(Bits) - Latency)", "(Bits) - Latency + 1)")),
+    "late popcount": ("xnor_63", ("bnn_popcount.sv", "Levels) - Latency)", "Levels) - Latency + 1)")),
+    "level without register": ("xnor_levels", ("bnn_products.sv", "      .Levels  (Levels)\n", "      .Levels  (1)\n")),
     "unheld word": ("xnor_63", ("bnn_replay.sv", "read_i      (load)", "read_i      (1'b1)")),
     "no ping-pong": ("network", ("bnn_replay.sv", "CountWidth'(2 * Words);", "CountWidth'(Words);")),
     "too few credits": ("xnor_one_word", ("bnn_credit_fifo.sv", "ceil_div(Latency + 2,", "ceil_div(Latency,")),
