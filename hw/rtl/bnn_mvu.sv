@@ -271,6 +271,7 @@ module bnn_mvu #(
   bnn_beat_rom #(
     .Width(Pe * TotalWidth),
     .Beats(Beats),
+    .Late (1'b1),
     .File (StartFile)
   ) u_starts (
     .clk_i,
@@ -325,6 +326,7 @@ module bnn_mvu #(
     bnn_beat_rom #(
       .Width(Pe),
       .Beats(Beats),
+      .Late (1'b1),
       .File (FlipFile)
     ) u_flips (
       .clk_i,

@@ -32,6 +32,7 @@ from adiabit.hw.stages.sums import (
 )
 
 SHALLOW = 32  # words per bit that a LUT6 holds together with the XNOR after them, as in bnn_mvu.sv
+LATE = 32  # beats of start values from which they are read a beat ahead, as in bnn_beat_rom.sv
 SIGNS = 3  # elements whose signs are chosen at once, as in bnn_signs.sv
 HLS_ROMS = {Memory.BLOCK: "bram", Memory.LUT: "lutram"}  # in the words of Vitis HLS; hard-wired weights need none
 MEMORIES = {Memory.LUT: "LUT ROM", Memory.BLOCK: "block RAM", Memory.HARDWIRED: "hard-wired"}
@@ -323,7 +324,8 @@ class MatrixVector(Product):
             bits = self._block_bits(folding)
             delayed = {"wide": registers + bits, "bank": bank_luts(bits, math.ceil(rows * columns / words))}
         bits, sign = folding.pe * self.accumulator_bits, self._sign_tells(folding)
-        started = {"rom": beat_rom_luts(bits, rows)} if sign or self._by_signs else {}
+        starts = {"rom": beat_rom_luts(bits, rows), "wide": bits if rows > LATE else 0}
+        started = starts if sign or self._by_signs else {}
         compared = {} if sign else self._threshold_terms(folding.pe, self.accumulator_bits, rows)
         return summed(compared, started, delayed, {
             **work,

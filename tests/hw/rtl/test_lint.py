@@ -54,7 +54,12 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
     "bnn_signs": [{}, {"Simd": 1, "InWidth": 1, "Signed": 1}, {"Simd": 5}],
     "bnn_beat": [{}, {"Beats": 1}],
     "bnn_ram": [{}, {"Width": 1, "Depth": 1}, {"Width": 100, "Depth": 21}],
-    "bnn_beat_rom": [{}, {"Beats": 1, "File": "x.mem"}, {"Beats": 9, "File": "x.mem"}],
+    "bnn_beat_rom": [
+        {},
+        {"Beats": 1, "File": "x.mem"},
+        {"Beats": 9, "File": "x.mem"},
+        {"Beats": 33, "Late": 1, "File": "x.mem"},
+    ],
     "bnn_steps": [
         {},
         {"Lanes": 1, "Beats": 5, "ThresholdWidth": 9, "File": "x.mem", "FlipFile": "y.mem"},

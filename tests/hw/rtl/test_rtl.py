@@ -78,6 +78,7 @@ def designs() -> Iterator[Accelerator]:
 
     yield Chain("mask_u8", (12,), 8, U, 4).mvu(6, 2).end()
     yield Chain("mvu_inverted", (2, 12), 1, B, 4).mvu(18, 2, inverted=True).end()  # nine beats
+    yield Chain("mvu_inverted_late", (6,), 1, B, 3).mvu(40, 1, inverted=True).end()
     yield Chain("mask_s8_block", (12,), 8, S, 2).mvu(6, 3, memory=Memory.BLOCK, out=(2, U)).end()
     yield Chain("mask_signed", (12,), 4, S, 4).mvu(6, 2, out=(2, S)).mvu(4, 2, out=(1, S)).end()
     yield Chain("mask_s3_hardwired", (9,), 3, S, 9).mvu(5, 5, out=None).end()
@@ -308,6 +309,8 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
     "place of the last": ("grouped_part", ("bnn_grouped.sv", "start_q <= last_fold ? '0 : ", "start_q <= ")),
     "unsigned factor": ("affine_signed", ("bnn_affine.sv", "$signed(words[l][F", "(words[l][F")),
     "early constants": ("affine_signed", ("bnn_beat_rom.sv", "? ahead : beat", "? beat : ahead")),
+    "unfilled": ("xnor_banks", ("bnn_beat_rom.sv", "next_i || !filled_q", "next_i")),
+    "a beat late": ("xnor_banks", ("bnn_beat_rom.sv", "? further :", "? ahead :")),
     "start of another pass": ("mask_u8", ("bnn_mvu.sv", ".next_i(sum_valid && sum_last)", ".next_i(sum_valid)")),
     "start at 0": ("mask_u8", ("bnn_accumulate.sv", "first_i ? start_i", "first_i ? '0")),
     "no complement": ("mask_u8", ("bnn_mvu.sv", " ^ {TermWidth{!signs[3*t]}}", "")),
