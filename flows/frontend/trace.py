@@ -72,9 +72,15 @@ def channels_last(output: Array, network: Network) -> Array:
 
 
 def frames_at_once(model: ModelWrapper) -> int:
-    """How many frames to execute together, given that every tensor is kept; the model's shapes must be known."""
-    shapes = (model.get_tensor_shape(node.output[0]) for node in model.graph.node)
-    elements = sum(int(np.prod(shape)) for shape in shapes if shape is not None)
+    """How many frames to execute together, given that every tensor is kept; the model's shapes must be known.
+
+    Tensors that do not depend on the frames, such as quantized weights, are there once.
+    """
+    moving, elements = {model.graph.input[0].name}, 0
+    for node in model.graph.node:
+        if moving.intersection(node.input):
+            moving.update(node.output)
+            elements += int(np.prod(model.get_tensor_shape(node.output[0]) or 0))
     return max(1, min(BLOCK, ELEMENTS // max(1, elements)))
 
 

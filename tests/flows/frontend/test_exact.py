@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.infer_shapes import InferShapes
 
 from adiabit.flows.finn.execute import run_model
 from adiabit.flows.finn.stage import compile_model
+from adiabit.flows.frontend import trace as trace_module
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.frontend.model_file import load
 from adiabit.flows.frontend.read import read
-from adiabit.flows.frontend.trace import frames_for, logits, model_input, trace
+from adiabit.flows.frontend.trace import frames_at_once, frames_for, logits, model_input, trace
 from adiabit.flows.ladder import Vectors, load_rungs, predicted
 from adiabit.hw import storage
 from adiabit.hw.stages import LabelSelect, MatrixVector
@@ -191,3 +194,14 @@ def test_an_input_that_its_quantizer_cuts_off_is_told(scale: float, fits: bool, 
     assert (not warning) == fits
     assert fits or "lie mostly at or beyond an end of the input's quantizer 'quant_0'" in warning
     assert fits or "e.g. to input_scale = 0.00367647, input_offset = 0" in warning
+
+
+def test_weights_do_not_count_among_what_a_frame_takes(
+    net: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = net(1, 512).sign().dense(np.ones((64, 512))).sign().dense(np.ones((512, 64))).sign()
+    model = ModelWrapper(str(chain.save(tmp_path / "net.onnx"))).transform(InferShapes())
+    taken = 512 + 2 * (64 + 512)  # signs, and sums with their signs; the weights take 57 times as much
+    for elements, frames in ((10 * taken, 10), (10 * taken - 1, 9), (1, 1), (10_000 * taken, 1000)):
+        monkeypatch.setattr(trace_module, "ELEMENTS", elements)
+        assert frames_at_once(model) == frames
