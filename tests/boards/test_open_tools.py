@@ -125,9 +125,9 @@ def test_a_chip_that_does_not_fit_is_refused(words: str, tmp_path: Path, monkeyp
 
 
 def test_a_netlist_with_a_fault_is_found(made: Made, tmp_path: Path) -> None:
-    """The LUTs of one stage turned: results are wrong, or none comes."""
+    """The LUTs of the core turned: results are wrong, or none comes."""
     board, folder, _ = made
-    lut = re.compile(r"\.INIT\(16'h(\w+)\)(\s*\) \\u_core\.u_core_3)")
+    lut = re.compile(r"\.INIT\(16'h(\w+)\)(\s*\) \\u_core\.u_core_)")
     text, count = lut.subn(
         lambda m: f".INIT(16'h{int(m[1], 16) ^ 0xFFFF:04x}){m[2]}", (folder / "rtl" / "netlist.v").read_text()
     )

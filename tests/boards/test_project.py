@@ -103,7 +103,7 @@ def test_modules_with_cells_of_xilinx_parts_have_them(tmp_path: Path) -> None:
     rtl = written(conv(), "pynq-z2", tmp_path / "project") / "rtl"
     begin = "`ifndef VERILATOR\n`define BNN_XILINX\n`endif\n// SPDX"
     found = {path.name for path in rtl.glob("*.sv") if path.read_text().startswith(begin)}
-    assert found == {"bnn_count.sv", "bnn_popcount.sv"}
+    assert found == {"bnn_count.sv", "bnn_lut_pair.sv", "bnn_popcount.sv"}
     assert found == {path.name for path in rtl.glob("*.sv") if "BNN_XILINX" in path.read_text()}
 
 
