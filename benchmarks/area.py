@@ -79,13 +79,10 @@ def measured(design: Design, data: Path, out: Path) -> dict[str, Any]:
 def unrolled(accelerator: Path, out: Path) -> dict[str, Any] | None:
     """What da4ml makes of the same weights, by da4ml_peer.py, once; None where it is not installed."""
     out = out / accelerator.name
-    if (out / "da4ml.json").exists():
-        known: dict[str, Any] = json.loads((out / "da4ml.json").read_text())
-        return known
-    if importlib.util.find_spec("da4ml") is None:
-        return None
-    out.mkdir(parents=True, exist_ok=True)
-    subprocess.run([sys.executable, HERE / "da4ml_peer.py", accelerator, out], check=True)
+    if not (out / "da4ml.json").exists():
+        if importlib.util.find_spec("da4ml") is None:
+            return None
+        subprocess.run([sys.executable, HERE / "da4ml_peer.py", accelerator, out], check=True)
     document: dict[str, Any] = json.loads((out / "da4ml.json").read_text())
     return document
 

@@ -13,8 +13,6 @@ from adiabit.errors import UserError
 
 FOLDER = Path(__file__).parent
 DEFAULT = "pynq-z2"
-
-
 _LUTS_OF_SLICE = {"xc7": 4, "xcup": 8}  # beside one carry cell
 
 

@@ -50,7 +50,7 @@ def _registered(bits: tuple[int, ...], levels: int) -> int:
 
 @cache
 def _sum_levels(terms: int, width: int) -> tuple[int, ...]:
-    """Bits after each level of an adder tree."""
+    """Bits after each level of an adder tree; of terms of one bit, an upper bound."""
     found = []
     while terms > 1:
         share = LEAF if width == 1 else RADIX
