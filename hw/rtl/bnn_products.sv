@@ -47,11 +47,14 @@ module bnn_products #(
         assign term_d[s] = data_i[s] == 1'b1 ? weight : -weight;
       end else begin : gen_product
         logic [TermWidth-1:0] value;
-        if (InKind == "signed") begin : gen_signed
-          assign value = TermWidth'($signed(data_i[s]));
-        end else begin : gen_unsigned
-          assign value = TermWidth'(data_i[s]);
-        end
+        bnn_value #(
+          .Width   (InWidth),
+          .Kind    (InKind),
+          .OutWidth(TermWidth)
+        ) u_value (
+          .data_i(data_i[s]),
+          .data_o(value)
+        );
         assign term_d[s] = value * TermWidth'($signed(weight_i[s]));
       end
     end

@@ -103,11 +103,14 @@ module bnn_reduce #(
 
   for (genvar l = 0; l < Lanes; l++) begin : gen_lane
     logic [OutWidth-1:0] value;
-    if (InKind == "signed") begin : gen_signed
-      assign value = OutWidth'($signed(data_i[l]));
-    end else begin : gen_unsigned
-      assign value = OutWidth'(data_i[l]);
-    end
+    bnn_value #(
+      .Width   (InWidth),
+      .Kind    (InKind == "signed" ? "signed" : "unsigned"),  // of bipolar elements, the bits
+      .OutWidth(OutWidth)
+    ) u_value (
+      .data_i(data_i[l]),
+      .data_o(value)
+    );
     if (Operation == "sum") begin : gen_sum
       assign now[l] = first ? value : so_far[l] + value;
     end else if (InKind == "signed") begin : gen_max_signed
