@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +11,7 @@ from typing import Any
 
 import pytest
 
-from adiabit.hw import storage
-from adiabit.hw.emit import design
-from adiabit.hw.emit import rtl as emit_rtl
-from tests.hw.rtl.test_rtl import bench_top, designs, simulate, tool_environment
+from tests.hw.rtl.test_rtl import emit_bench, simulate, tool_environment
 
 __all__ = ["tool_environment"]  # a fixture
 
@@ -51,19 +47,11 @@ def mapped(top: dict[str, Any], rtl: Path) -> Path:
 def test_netlists_equal_the_golden_model(tmp_path: Path, tool_environment: None) -> None:
     from cocotb_tools.runner import get_runner
 
-    (rtl := tmp_path / "rtl").mkdir()
-    tops = []
-    for accelerator in designs():
-        if accelerator.name in NAMES:
-            emit_rtl.emit(accelerator, rtl)
-            tops.append(json.loads((rtl / design.FILE).read_text()))
-            (place := tmp_path / "accelerators" / accelerator.name).mkdir(parents=True)
-            storage.save(accelerator, place)
+    rtl, tops = tmp_path / "rtl", emit_bench(tmp_path, NAMES)
     assert len(tops) == len(NAMES)
     netlists = [mapped(top, rtl) for top in tops]
     cells = {kind for path in netlists for kind in ("CARRY4", "LUT6_2", "FDRE") if kind in path.read_text()}
     assert cells == {"CARRY4", "LUT6_2", "FDRE"}
-    (rtl / "bench.sv").write_text(bench_top(tops))
     yosys = importlib.util.find_spec("pyosys")
     assert yosys is not None
     assert yosys.origin is not None

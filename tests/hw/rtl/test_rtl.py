@@ -212,6 +212,22 @@ def bench_top(tops: list[dict[str, Any]]) -> str:
 Mutant = tuple[str, str, str]  # file, text in it, text instead
 
 
+def emit_bench(
+    folder: Path, names: Container[str] | None, emit: Callable[[Accelerator, Path], object] = emit_rtl.emit
+) -> list[dict[str, Any]]:
+    """Emit all accelerators, or those named, and the top of the bench into `rtl`; their descriptions."""
+    (rtl := folder / "rtl").mkdir()
+    tops = []
+    for accelerator in designs():
+        if names is None or accelerator.name in names:
+            emit(accelerator, rtl)
+            tops.append(json.loads((rtl / design.FILE).read_text()))
+            (place := folder / "accelerators" / tops[-1]["top"]).mkdir(parents=True)
+            storage.save(accelerator, place)
+    (rtl / "bench.sv").write_text(bench_top(tops))
+    return tops
+
+
 def build(
     folder: Path,
     names: Container[str] | None = None,
@@ -222,16 +238,7 @@ def build(
     """Emit all accelerators, or those named, into one folder, and build one simulator of them."""
     from cocotb_tools.runner import get_runner
 
-    rtl, saved = folder / "rtl", folder / "accelerators"
-    rtl.mkdir()
-    tops = []
-    for accelerator in designs():
-        if names is None or accelerator.name in names:
-            emit(accelerator, rtl)
-            tops.append(json.loads((rtl / design.FILE).read_text()))
-            (place := saved / tops[-1]["top"]).mkdir(parents=True)
-            storage.save(accelerator, place)
-    (rtl / "bench.sv").write_text(bench_top(tops))
+    rtl, tops = folder / "rtl", emit_bench(folder, names, emit)
     if mutant:
         file, old, new = mutant
         text = (rtl / file).read_text()
