@@ -41,6 +41,7 @@ class Board:
     luts: int
     lut_inputs: int = 6  # of a LUT
     level_ns: float  # delay of a level of counters or adders with its routing
+    memory_ns: float  # delay from a block RAM's output register to a level, with its routing
     ffs: int
     bram18: int
     dsps: int

@@ -18,7 +18,7 @@ from adiabit.hw.estimate import resources_of
 from adiabit.hw.folding.buffers import Buffers, Rule, buffered
 from adiabit.hw.folding.fold import refolded
 from adiabit.hw.folding.memories import placed
-from adiabit.hw.folding.pipelining import levels_at, pipelined
+from adiabit.hw.folding.pipelining import pipelined
 from adiabit.hw.folding.solve import fits, solve, solve_luts, solve_room
 from adiabit.hw.stages import Folding, Memory
 from adiabit.hw.stages.cost import Resources
@@ -28,7 +28,7 @@ LOGIC, BLOCKS = 0.5, 0.9  # usable shares: the rest is for the system around, es
 
 def folded(accelerator: Accelerator, config: FoldConfig, board: Board, clock_mhz: float) -> Accelerator:
     """Fold the accelerator as the table says, pipelined for the clock; `UserError` if that is impossible."""
-    accelerator = pipelined(accelerator, levels_at(clock_mhz, board.level_ns))
+    accelerator = pipelined(accelerator, clock_mhz, board.level_ns, board.memory_ns)
     buffers: Buffers = Rule(config.buffers) if isinstance(config.buffers, str) else config.buffers
     blocks = room(board, LOGIC, BLOCKS).bram18 if config.bram18 is None else config.bram18
     if config.luts is not None:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Levels of logic between registers: as many as the clock allows, because registers cost area and cycles."""
+"""Levels of logic between registers: as many as the clock allows, because registers cost area and cycles.
+
+Where a net from a block RAM and a level do not fit into a period together, a register lies between them.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,14 @@ def levels_at(clock_mhz: float, level_ns: float) -> int:
     return max(1, int(SHARE * 1000 / clock_mhz / level_ns))
 
 
-def pipelined(accelerator: Accelerator, levels: int) -> Accelerator:
-    """The accelerator with registers after every `levels` levels of its sums."""
-    stages = (dataclasses.replace(s, levels=levels) if isinstance(s, Product) else s for s in accelerator.stages)
+def pipelined(accelerator: Accelerator, clock_mhz: float, level_ns: float, memory_ns: float) -> Accelerator:
+    """The accelerator with the registers that it needs at a clock.
+
+    `level_ns`: delay of a level of counters or adders; `memory_ns`: from a block RAM to a level; with their routing.
+    """
+    levels, apart = levels_at(clock_mhz, level_ns), memory_ns + level_ns > 1000 / clock_mhz
+    stages = (
+        dataclasses.replace(s, levels=levels, memory_register=apart) if isinstance(s, Product) else s
+        for s in accelerator.stages
+    )
     return dataclasses.replace(accelerator, stages=tuple(stages))

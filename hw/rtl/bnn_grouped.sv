@@ -22,6 +22,7 @@ module bnn_grouped #(
   parameter int unsigned WeightWidth    = 1,  // 1: XNOR
   parameter int unsigned AccWidth       = 2,
   parameter int unsigned Levels         = 1,  // of counters or adders between registers
+  parameter bit          MemoryRegister = 1'b0,  // on the way of weights from block RAM
   parameter int unsigned Steps          = 0,
   parameter int unsigned ThresholdWidth = 1,
   parameter int unsigned OutWidth       = AccWidth,
@@ -60,7 +61,7 @@ module bnn_grouped #(
   localparam int unsigned Places     = Folds * Passes;  // sums of a lane
   localparam bit          Xnor       = WeightWidth == 1;
   localparam string       AccKind    = Xnor ? "unsigned" : "signed";
-  localparam int unsigned RomLatency = Memory == "block" ? 2 : 1;
+  localparam int unsigned RomLatency = Memory == "block" ? bnn_pkg::block_latency(1, MemoryRegister) : 1;
   localparam int unsigned SumLatency = RomLatency
       + (Xnor ? bnn_pkg::popcount_latency(Share, 1'b1, Levels)
               : 1 + bnn_pkg::sum_latency(Share, WeightWidth + InWidth, Levels));
@@ -149,10 +150,11 @@ module bnn_grouped #(
   logic [Whole-1:0][Share*InWidth-1:0]  delayed;
 
   bnn_rom #(
-    .Width  (Pe * Share * WeightWidth),
-    .Depth  (Fold),
-    .Latency(RomLatency),
-    .File   (WeightFile)
+    .Width     (Pe * Share * WeightWidth),
+    .Depth     (Fold),
+    .Latency   (Memory == "block" ? 2 : 1),
+    .File      (WeightFile),
+    .Registered(MemoryRegister)
   ) u_weights (
     .clk_i,
     .addr_i(addr_q),
@@ -219,6 +221,7 @@ module bnn_grouped #(
       .ThresholdWidth(ThresholdWidth),
       .OutWidth      (OutWidth),
       .OutKind       (OutKind),
+      .Late          (1'b1),
       .File          (ThresholdFile),
       .FlipFile      (FlipFile)
     ) u_steps (

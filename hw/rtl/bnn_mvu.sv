@@ -27,6 +27,7 @@ module bnn_mvu #(
   parameter int unsigned WeightWidth    = 1,  // 1: -1 and +1; else two's complement
   parameter int unsigned AccWidth       = $clog2(Columns + 1),
   parameter int unsigned Levels         = 1,  // of counters or adders between registers
+  parameter bit          MemoryRegister = 1'b0,  // on the way of weights from block RAM
   parameter int unsigned Steps          = 0,
   parameter int unsigned ThresholdWidth = 1,
   parameter int unsigned OutWidth       = AccWidth,
@@ -35,7 +36,7 @@ module bnn_mvu #(
   parameter              WeightFile     = "",
   parameter int unsigned BlockWidth     = Pe * Simd * WeightWidth,  // bits of a word in block RAM, if Memory is "block"
   parameter              LutFile        = "",  // the other bits
-  parameter int unsigned BankDepth      = 0,   // words of a bank of block RAM, if there are several
+  parameter int unsigned BankDepth      = Columns / Simd * (Rows / Pe),  // words of a bank of block RAM
   parameter int unsigned SelectWidth    = 0,
   parameter              ThresholdFile  = "",
   parameter              StartFile      = "",
@@ -72,7 +73,9 @@ module bnn_mvu #(
 
   // A LUT6 holds a ROM of up to 32 words and the XNOR after it, and counters of seven bits take few LUTs more.
   localparam bit Shallow = Xnor && (Memory == "hardwired" || Memory == "lut" && Fold <= 32);
-  localparam int unsigned RomLatency = Memory == "block" ? (BankDepth > 0 ? 3 : 2) : Memory == "lut" && !Shallow ? 1 : 0;
+  localparam int unsigned Banks      = bnn_pkg::ceil_div(Fold, BankDepth);
+  localparam int unsigned RomLatency = Memory == "block" ? bnn_pkg::block_latency(Banks, MemoryRegister)
+      : Memory == "lut" && !Shallow ? 1 : 0;
   localparam int unsigned Terms      = Signs ? bnn_pkg::ceil_div(Simd, 3) : Simd;
   localparam int unsigned TermWidth  = Signs ? bnn_pkg::signs_width(Simd, InWidth, InKind == "signed")
       : Wide ? WeightWidth + InWidth : InWidth;
@@ -94,7 +97,7 @@ module bnn_mvu #(
   logic [Simd*InWidth-1:0] word;
   logic [AddrWidth-1:0] addr_q;
   logic [WordWidth-1:0] word_q;
-  logic launch, first, last, selected;
+  logic launch, first_q, last_q, selected;
   logic sum_valid, sum_first, sum_last;
 
   bnn_replay #(
@@ -112,18 +115,20 @@ module bnn_mvu #(
     .data_o (word)
   );
 
-  assign first      = word_q == '0;
-  assign last       = word_q == WordWidth'(Words - 1);
-  assign word_ready = (room || !first) && (selected || !last);
+  assign word_ready = (room || !first_q) && (selected || !last_q);
   assign launch     = word_valid && word_ready;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      addr_q <= '0;
-      word_q <= '0;
+      addr_q  <= '0;
+      word_q  <= '0;
+      first_q <= 1'b1;
+      last_q  <= Words == 1;
     end else if (launch) begin
-      addr_q <= addr_q == AddrWidth'(Fold - 1) ? '0 : addr_q + 1'b1;
-      word_q <= last ? '0 : word_q + 1'b1;
+      addr_q  <= addr_q == AddrWidth'(Fold - 1) ? '0 : addr_q + 1'b1;
+      word_q  <= last_q ? '0 : word_q + 1'b1;
+      first_q <= last_q;
+      last_q  <= 32'(word_q) + 2 == Words || Words == 1;
     end
   end
 
@@ -133,7 +138,7 @@ module bnn_mvu #(
   ) u_marks (
     .clk_i,
     .rst_ni,
-    .data_i({launch, first, last}),
+    .data_i({launch, first_q, last_q}),
     .data_o({sum_valid, sum_first, sum_last})
   );
 
@@ -196,11 +201,12 @@ module bnn_mvu #(
     bnn_rom #(
       .Width     (Pe * Simd * WeightWidth),
       .Depth     (Fold),
-      .Latency   (RomLatency),
+      .Latency   (Memory == "block" ? 2 : RomLatency),
       .File      (WeightFile),
       .BlockWidth(BlockWidth),
       .LutFile   (LutFile),
-      .BankDepth (BankDepth > 0 ? BankDepth : Fold)
+      .BankDepth (BankDepth),
+      .Registered(MemoryRegister)
     ) u_weights (
       .clk_i,
       .addr_i(addr_q),
@@ -302,7 +308,7 @@ module bnn_mvu #(
 
   if (SelectWidth > 0) begin : gen_select
     assign selected   = valid_i[1];
-    assign ready_o[1] = word_valid && (room || !first) && last;
+    assign ready_o[1] = word_valid && (room || !first_q) && last_q;
     bnn_delay #(
       .Width (SelectBits),
       .Stages(AccLatency),
@@ -351,6 +357,7 @@ module bnn_mvu #(
       .OutWidth      (OutWidth),
       .OutKind       (OutKind),
       .SelectWidth   (SelectWidth),
+      .Late          (1'b1),
       .File          (ThresholdFile),
       .FlipFile      (FlipFile)
     ) u_steps (
@@ -382,7 +389,7 @@ module bnn_mvu #(
   ) u_out (
     .clk_i,
     .rst_ni,
-    .launch_i(launch && first),
+    .launch_i(launch && first_q),
     .room_o  (room),
     .valid_i (result_valid),
     .data_i  (result),

@@ -126,7 +126,32 @@ package bnn_pkg;
     return in_width + (simd < 3 ? simd : 3) - (is_signed ? 1 : 0);
   endfunction
 
+  localparam int unsigned Choice = 8;  // words among which one level of `bnn_choice` chooses
+
+  /// Latency of a `bnn_choice` among `banks` words.
+  function automatic int unsigned bank_levels(int unsigned banks);
+    int unsigned left;
+    left        = banks;
+    bank_levels = 0;
+    while (left > 1) begin
+      left        = ceil_div(left, Choice);
+      bank_levels = bank_levels + 1;
+    end
+  endfunction
+
   localparam int unsigned Comparators = 15;  // of a lane of `bnn_steps`, at most; it searches among more thresholds
+
+  /// Latency of a ROM in `banks` banks of block RAM.
+  function automatic int unsigned block_latency(int unsigned banks, bit registered);
+    return 2 + (banks > 1 ? bank_levels(banks) : registered ? 1 : 0);
+  endfunction
+
+  localparam int unsigned LutRamBits = 2048;  // of a memory that stays in LUTs, at most
+
+  /// Cycles in which a memory of this size is read: block RAM has an output register.
+  function automatic int unsigned ram_latency(int unsigned width, int unsigned depth);
+    return width * depth > LutRamBits ? 2 : 1;
+  endfunction
 
   /// Latency of `bnn_steps`.
   function automatic int unsigned steps_latency(int unsigned steps);

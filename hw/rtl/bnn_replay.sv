@@ -28,7 +28,8 @@ module bnn_replay #(
   end else begin : gen_memory
     localparam int unsigned AddrWidth  = bnn_pkg::index_width(Words);
     localparam int unsigned PassWidth  = $clog2(Passes);
-    localparam int unsigned CountWidth = $clog2(2 * Words + 1);
+    localparam int unsigned CountWidth = $clog2(2 * Words + 1) + 1;
+    typedef logic signed [CountWidth-1:0] count_t;
 
     typedef struct packed {
       logic                 bank;
@@ -37,49 +38,46 @@ module bnn_replay #(
 
     place_t write_q, read_q;
     logic [PassWidth-1:0] pass_q;
-    logic [CountWidth-1:0] held_d, held_q;  // words in the memory that are still needed
-    logic [CountWidth-1:0] new_d, new_q;  // words among them that have not been read yet
-    logic take, load, first_pass, last_pass, last_word, fetch;
+    count_t excess_d, excess_q;  // words in the memory that are still needed, less those that fit: negative if one fits
+    count_t missing_d, missing_q;  // minus the words among them that have not been read yet: negative if there is one
+    logic first_pass_q, last_pass_q, last_word_q;  // of the word that is read next
+    logic take, load, fetch;
 
-    assign take       = valid_i && ready_o;
-    assign load       = ready_i || !valid_o;
-    assign first_pass = pass_q == '0;
-    assign last_pass  = pass_q == PassWidth'(Passes - 1);
-    assign last_word  = read_q.word == AddrWidth'(Words - 1);
-    assign fetch      = load && (!first_pass || new_q != '0);
+    assign take  = valid_i && ready_o;
+    assign fetch = load && (!first_pass_q || missing_q < 0);
 
     always_comb begin
-      held_d = held_q;
-      new_d  = new_q;
-      if (take && !(fetch && last_pass)) held_d = held_q + 1'b1;
-      if (!take && fetch && last_pass) held_d = held_q - 1'b1;
-      if (take && !(fetch && first_pass)) new_d = new_q + 1'b1;
-      if (!take && fetch && first_pass) new_d = new_q - 1'b1;
+      excess_d  = excess_q + count_t'({1'b0, take}) - count_t'({1'b0, fetch && last_pass_q});
+      missing_d = missing_q - count_t'({1'b0, take}) + count_t'({1'b0, fetch && first_pass_q});
     end
 
     always_ff @(posedge clk_i) begin
       if (!rst_ni) begin
-        valid_o <= 1'b0;
-        ready_o <= 1'b0;
-        held_q  <= '0;
-        new_q   <= '0;
-        write_q <= '0;
-        read_q  <= '0;
-        pass_q  <= '0;
+        ready_o      <= 1'b0;
+        excess_q     <= -count_t'(2 * Words);
+        missing_q    <= '0;
+        write_q      <= '0;
+        read_q       <= '0;
+        pass_q       <= '0;
+        first_pass_q <= 1'b1;
+        last_pass_q  <= 1'b0;
+        last_word_q  <= Words == 1;
       end else begin
-        if (load) valid_o <= fetch;
-        ready_o <= held_d != CountWidth'(2 * Words);
-        held_q  <= held_d;
-        new_q   <= new_d;
+        ready_o   <= excess_d < 0;
+        excess_q  <= excess_d;
+        missing_q <= missing_d;
         if (take) begin
           write_q.word <= write_q.word + 1'b1;
           if (write_q.word == AddrWidth'(Words - 1)) write_q <= '{bank: !write_q.bank, word: '0};
         end
         if (fetch) begin
           read_q.word <= read_q.word + 1'b1;
-          if (last_word) begin
-            read_q <= '{bank: read_q.bank ^ last_pass, word: '0};
-            pass_q <= last_pass ? '0 : pass_q + 1'b1;
+          last_word_q <= 32'(read_q.word) + 2 == Words || Words == 1;
+          if (last_word_q) begin
+            read_q       <= '{bank: read_q.bank ^ last_pass_q, word: '0};
+            pass_q       <= last_pass_q ? '0 : pass_q + 1'b1;
+            first_pass_q <= last_pass_q;
+            last_pass_q  <= 32'(pass_q) + 2 == Passes;
           end
         end
       end
@@ -90,18 +88,16 @@ module bnn_replay #(
       .Depth(2 ** (AddrWidth + 1))
     ) u_memory (
       .clk_i,
+      .rst_ni,
       .write_i     (take),
       .write_addr_i(write_q),
       .data_i,
-      .read_i      (load),
+      .load_o      (load),
+      .fetch_i     (fetch),
       .read_addr_i (read_q),
+      .valid_o,
+      .ready_i,
       .data_o
     );
-
-`ifndef SYNTHESIS
-    HoldBeat :
-    assert property (@(posedge clk_i) disable iff (!rst_ni)
-        valid_o && !ready_i |=> valid_o && $stable(data_o));
-`endif
   end
 endmodule : bnn_replay

@@ -19,6 +19,7 @@ module bnn_steps #(
   parameter int unsigned OutWidth       = 1,
   parameter string       OutKind        = "unsigned",  // of 1 bit, "bipolar" is equal
   parameter int unsigned SelectWidth    = 0,
+  parameter bit          Late           = 1'b0,  // no beat comes before the third cycle after a reset
   parameter              File           = "",
   parameter              FlipFile       = "",
   localparam int unsigned SelectBits    = SelectWidth > 0 ? Lanes * SelectWidth : 1  // one unused bit without selector
@@ -61,6 +62,7 @@ module bnn_steps #(
   bnn_beat_rom #(
     .Width(Lanes),
     .Beats(Beats),
+    .Late (Late),
     .File (FlipFile)
   ) u_flips (
     .clk_i,
@@ -130,6 +132,7 @@ module bnn_steps #(
     bnn_beat_rom #(
       .Width(Lanes * 2 ** SelectWidth * Steps * ThresholdWidth),
       .Beats(Beats),
+      .Late (Late),
       .File (File)
     ) u_thresholds (
       .clk_i,

@@ -41,7 +41,7 @@ module bnn_uart_host #(
   } state_e;
 
   state_e state_q;
-  logic [IdleBits-1:0] idle_q;
+  logic [IdleBits:0] idle_q;
   logic [InWidth-1:0] taken_q;
   logic [OutWidth-1:0] sent_q;
   logic [2:0] told_q;
@@ -95,7 +95,7 @@ module bnn_uart_host #(
     .data_o (out)
   );
 
-  assign timeout     = taking_q && &idle_q;
+  assign timeout     = idle_q[IdleBits];
   assign core_rst_no = rst_n;
   assign busy_o      = state_q == Working;
   assign rx_ready    = state_q == Idle || (taking_q && in_ready);

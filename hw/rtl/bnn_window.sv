@@ -3,7 +3,7 @@
 /// Serial sliding window: sends the pixels of each window, row by row, Words beats each, one beat per cycle.
 /// A ring buffer holds the image from the start of the current window to the end of the next one, even if that lies in
 /// the next row or frame. So the next window is available once this one has left, and a frame takes
-/// max(beats in, beats out) cycles.
+/// max(beats in, beats out) cycles. Latency of the memory: bnn_pkg::ram_latency.
 module bnn_window #(
   parameter  int unsigned Width           = 8,  // bits of a beat
   parameter  int unsigned Words           = 1,  // beats of a pixel
@@ -51,26 +51,36 @@ module bnn_window #(
 
   localparam int unsigned AddrWidth  = $clog2(Span + Largest);
   localparam int unsigned Depth      = 2 ** AddrWidth;
-  localparam int unsigned HeldWidth  = $clog2((Largest > Depth ? Largest : Depth) + 1) + 1;
+  localparam int unsigned CountWidth = $clog2(Depth + Largest + Span + 1) + 1;
+  typedef logic signed [CountWidth-1:0] count_t;
 
-  logic [Width-1:0] memory[Depth];
-  logic [AddrWidth-1:0] write_q, read_q, start_q;  // start: the window's first beat
-  logic [AddrWidth-1:0] read_d, start_d;
-  logic [AddrWidth:0] offset_d, offset_q;  // from the window's start to the beat that is read
-  logic signed [HeldWidth-1:0] held_d, held_q;  // beats received from the window's start on; negative: still to skip
-  logic signed [HeldWidth-1:0] gone;
-  logic take, load, fetch, last_word, last_column, last_row, last_of_window;
-  logic last_window, last_grid_column, last_grid_row;
+  // The beat that is read next, and the step from it to the one after it.
+  logic [AddrWidth-1:0] write_q, read_q;
+  count_t missing_d, missing_q;  // beats to come until it is there, less 1: negative if it is
+  count_t excess_d, excess_q;    // beats received from the window's start on, less those that fit: negative if one fits
+  count_t step_q, gone_q;        // gone: beats that are needed no longer once it is read
+  logic take, load, fetch, filled_q;
 
-  assign take           = valid_i && ready_o;
-  assign load           = ready_i || !valid_o;
-  assign fetch          = load && held_q > $signed(HeldWidth'(offset_q));
-  assign last_of_window = last_word && last_column && last_row;
+  assign take  = valid_i && ready_o;
+  assign fetch = load && missing_q < 0;
 
-  // Position of the beat that is read in its window, and of the window in the grid of windows.
+  always_comb begin
+    missing_d = missing_q + (fetch ? step_q : '0) - count_t'({1'b0, take});
+    excess_d  = excess_q - (fetch ? gone_q : '0) + count_t'({1'b0, take});
+  end
+
+  // The one after it: its position in its window, and that of the window in the grid of windows.
+  logic ahead, last_word, last_column, last_row, last_window, last_grid_column, last_grid_row, grid_word;
   logic [bnn_pkg::index_width(Words)-1:0] word;
   logic [bnn_pkg::index_width(KernelColumns)-1:0] column;
   logic [bnn_pkg::index_width(KernelRows)-1:0] row;
+  logic [bnn_pkg::index_width(GridColumns)-1:0] grid_column;
+  logic [bnn_pkg::index_width(GridRows)-1:0] grid_row;
+  count_t next_window;
+
+  assign ahead       = fetch || !filled_q;
+  assign next_window = count_t'(!last_grid_column ? NextWindow : !last_grid_row ? NextGrid : NextFrame);
+
   bnn_raster #(
     .Words  (Words),
     .Columns(KernelColumns),
@@ -78,7 +88,7 @@ module bnn_window #(
   ) u_in_window (
     .clk_i,
     .rst_ni,
-    .step_i       (fetch),
+    .step_i       (ahead),
     .word_o       (word),
     .column_o     (column),
     .row_o        (row),
@@ -87,16 +97,13 @@ module bnn_window #(
     .last_row_o   (last_row)
   );
 
-  logic grid_word;
-  logic [bnn_pkg::index_width(GridColumns)-1:0] grid_column;
-  logic [bnn_pkg::index_width(GridRows)-1:0] grid_row;
   bnn_raster #(
     .Columns(GridColumns),
     .Rows   (GridRows)
   ) u_in_grid (
     .clk_i,
     .rst_ni,
-    .step_i       (fetch && last_of_window),
+    .step_i       (ahead && last_word && last_column && last_row),
     .word_o       (grid_word),
     .column_o     (grid_column),
     .row_o        (grid_row),
@@ -107,52 +114,47 @@ module bnn_window #(
   logic unused;
   assign unused = &{word, column, row, grid_word, grid_column, grid_row, last_window};
 
-  always_comb begin
-    gone     = '0;
-    read_d   = read_q + 1'b1;
-    offset_d = offset_q + 1'b1;
-    start_d  = start_q;
-    if (last_of_window) begin
-      gone     = HeldWidth'(!last_grid_column ? NextWindow : !last_grid_row ? NextGrid : NextFrame);
-      start_d  = start_q + AddrWidth'(!last_grid_column ? NextWindow : !last_grid_row ? NextGrid : NextFrame);
-      read_d   = start_d;
-      offset_d = '0;
-    end else if (last_word) begin
-      read_d   = read_q + AddrWidth'(last_column ? NextRow : NextPixel);
-      offset_d = offset_q + (AddrWidth + 1)'(last_column ? NextRow : NextPixel);
-    end
-    held_d = held_q;
-    if (fetch) held_d = held_d - gone;
-    if (take) held_d = held_d + 1'b1;
-  end
-
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      valid_o  <= 1'b0;
-      ready_o  <= 1'b0;
-      write_q  <= '0;
-      read_q   <= '0;
-      start_q  <= '0;
-      offset_q <= '0;
-      held_q   <= '0;
+      ready_o   <= 1'b0;
+      filled_q  <= 1'b0;
+      write_q   <= '0;
+      read_q    <= '0;
+      missing_q <= '0;
+      excess_q  <= -count_t'(Depth);
     end else begin
-      if (load) valid_o <= fetch;
-      ready_o <= held_d < $signed(HeldWidth'(Depth));
-      held_q  <= held_d;
+      ready_o   <= excess_d < 0;
+      filled_q  <= 1'b1;
+      missing_q <= missing_d;
+      excess_q  <= excess_d;
       if (take) write_q <= write_q + 1'b1;
-      if (fetch) begin
-        read_q   <= read_d;
-        start_q  <= start_d;
-        offset_q <= offset_d;
+      if (fetch) read_q <= read_q + AddrWidth'(step_q);
+    end
+    if (ahead) begin
+      step_q <= count_t'(!last_word ? 1 : !last_column ? NextPixel : NextRow);
+      gone_q <= '0;
+      if (last_word && last_column && last_row) begin
+        step_q <= next_window - count_t'(Span - 1);
+        gone_q <= next_window;
       end
     end
-    if (take) memory[write_q] <= data_i;
-    if (load) data_o <= memory[read_q];
   end
 
-`ifndef SYNTHESIS
-  HoldBeat :
-  assert property (@(posedge clk_i) disable iff (!rst_ni)
-      valid_o && !ready_i |=> valid_o && $stable(data_o));
-`endif
+  bnn_ram #(
+    .Width  (Width),
+    .Depth  (Depth),
+    .Latency(bnn_pkg::ram_latency(Width, Depth))
+  ) u_memory (
+    .clk_i,
+    .rst_ni,
+    .write_i     (take),
+    .write_addr_i(write_q),
+    .data_i,
+    .load_o      (load),
+    .fetch_i     (fetch),
+    .read_addr_i (read_q),
+    .valid_o,
+    .ready_i,
+    .data_o
+  );
 endmodule : bnn_window

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Unary
-from adiabit.hw.stages.cost import Terms, beat_rom_luts
+from adiabit.hw.stages.cost import Terms, beat_rom, summed
 from adiabit.hw.stages.integers import Array, Ints, signed_bits
 from adiabit.hw.stages.memory_file import memory_file, rom
 from adiabit.hw.stages.schedule import Schedule, passing
@@ -116,13 +116,13 @@ class Affine(Unary):
     def terms(self, folding: Folding) -> Terms:
         """A product and a sum in each lane, and the constants of the beats."""
         lanes, out = folding.pe, self.output.bits
-        return {
+        constants = beat_rom(lanes * (out + self.factor_bits), self.input.channels // lanes, late=False)
+        return summed(constants, {
             "multiply": lanes * self.input.bits * self.factor_bits,
             "accumulate": lanes * out,
-            "rom": beat_rom_luts(lanes * (out + self.factor_bits), self.input.channels // lanes),
             "fifo": lanes * out,
             "stage": 1,
-        }
+        })  # fmt: skip
 
     def caption(self) -> Caption:
         """Channels, PE, and the bits of a factor."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 Terms = Mapping[str, int]  # amount of each term of LUTS and FFS
-LUT_RAM_BITS = 2048  # largest memory that Yosys keeps in LUT-RAM; beyond, it uses block RAM
+LUT_RAM_BITS = 2048  # of a memory that stays in LUTs, at most, as in bnn_pkg.sv
 BLOCK_RAM_LUTS = 129  # LUTs at which Yosys values a block RAM where it chooses the place of a ROM
 LUT_ROM_BITS = 64 * BLOCK_RAM_LUTS  # the largest such ROM in LUTs
 LOGIC_BEATS = 8  # of constants that are logic, as in bnn_beat_rom.sv
@@ -99,9 +99,12 @@ def rom_luts(width: int, depth: int, lut_words: int = LUT_WORDS) -> int:
     return width * math.ceil(depth / lut_words) if depth > 1 else 0
 
 
-def beat_rom_luts(width: int, beats: int) -> int:
-    """LUTs of the constants of a vector's beats; those of few beats are part of the logic behind them."""
-    return rom_luts(width, beats) if beats > LOGIC_BEATS else 0
+def beat_rom(width: int, beats: int, *, late: bool) -> Terms:
+    """Terms of the constants of a vector's beats; those of few beats are part of the logic behind them.
+
+    `late` ones are read two beats ahead, into a register more, as in bnn_beat_rom.sv.
+    """
+    return {"rom": rom_luts(width, beats), "wide": width * (1 + late)} if beats > LOGIC_BEATS else {}
 
 
 def ram_luts(width: int, depth: int) -> int:
@@ -114,6 +117,11 @@ def ram_blocks(width: int, depth: int) -> int:
     return block_rams(width, depth) if width * depth > LUT_RAM_BITS else 0
 
 
+def ram_latency(width: int, depth: int) -> int:
+    """Cycles in which a RAM is read, as in bnn_pkg.sv: block RAM has an output register."""
+    return 2 if width * depth > LUT_RAM_BITS else 1
+
+
 # (width, depth) of an 18 Kbit block RAM
 ASPECTS = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
 
@@ -124,18 +132,32 @@ def block_rams(width: int, depth: int) -> int:
 
 
 _BLOCK_BITS = {depth: width for width, depth in ASPECTS}
-BANKS = 16  # at most, of a ROM of weights, as far as that can be
+BANKS = 512  # at most, of a ROM of weights, as far as that can be
+CHOICE = 8  # banks among which one level of LUTs chooses, as in bnn_pkg.sv
 
 
-def bank_depth(depth: int) -> int | None:
+def bank_depth(width: int, depth: int) -> int | None:
     """Words of a bank of a ROM of weights in block RAM; None if it is one bank.
 
-    A deep ROM needs fewer block RAMs in banks of fewer words, whose words are wider, but LUTs to choose among them.
+    A deep ROM needs fewer block RAMs in banks of fewer words, whose words are wider. Of those with fewest, which any
+    mapper finds, it is the one with the fewest banks, for LUTs choose among them.
     """
-    most = math.ceil(depth / ASPECTS[-1][1])
-    choices = [(w, d, math.ceil(depth / d)) for w, d in ASPECTS if math.ceil(depth / d) <= max(BANKS, most)]
-    _, words, banks = min(choices, key=lambda c: (BLOCK_WORTH * c[2] / c[0] + bank_luts(1, c[2]), c[2]))
-    return words if banks > 1 else None
+    _, words = min((_banked_blocks(width, depth, words), -words) for words in _bank_depths(depth))
+    return -words if depth > -words else None
+
+
+def _bank_depths(depth: int) -> list[int]:
+    most = max(BANKS, math.ceil(depth / ASPECTS[-1][1]))
+    return [words for words in _BLOCK_BITS if math.ceil(depth / words) <= most]
+
+
+def _banked_blocks(width: int, depth: int, words: int) -> int:
+    return math.ceil(width * math.ceil(depth / words) / _BLOCK_BITS[words])
+
+
+def bank_levels(banks: int) -> int:
+    """Cycles in which one of so many banks is chosen, as in bnn_pkg.sv."""
+    return 0 if banks == 1 else 1 + bank_levels(math.ceil(banks / CHOICE))
 
 
 def bank_luts(width: int, banks: int) -> int:
@@ -143,12 +165,15 @@ def bank_luts(width: int, banks: int) -> int:
     return width * math.ceil((banks - 1) / 3)
 
 
+def bank_registers(width: int, banks: int) -> int:
+    """Registers behind the levels that choose among words of banks."""
+    left = math.ceil(banks / CHOICE)
+    return width * left + bank_registers(width, left) if banks > 1 else 0
+
+
 def rom_blocks(width: int, depth: int) -> int:
     """18 Kbit block RAMs of a ROM of weights, in banks."""
-    words = bank_depth(depth)
-    if words is None:
-        return block_rams(width, depth)
-    return math.ceil(width * math.ceil(depth / words) / _BLOCK_BITS[words])
+    return min(_banked_blocks(width, depth, words) for words in _bank_depths(depth))
 
 
 def worth_blocks(width: int, depth: int, lut_words: int = LUT_WORDS) -> bool:
@@ -161,7 +186,4 @@ def worth_blocks(width: int, depth: int, lut_words: int = LUT_WORDS) -> bool:
 
 def block_width(blocks: int, depth: int) -> int:
     """Most bits of `depth` words of weights that so many block RAMs hold."""
-    words = bank_depth(depth)
-    if words is None:
-        return max(blocks // math.ceil(depth / d) * w for w, d in ASPECTS)
-    return blocks * _BLOCK_BITS[words] // math.ceil(depth / words)
+    return max(blocks * _BLOCK_BITS[words] // math.ceil(depth / words) for words in _bank_depths(depth))

@@ -158,6 +158,8 @@ class GroupedMatrixVector(Product):
             "Memory": self.memory_at(self.folding).value,
             "WeightFile": weights,
         }
+        if self.memory_register:
+            parameters["MemoryRegister"] = 1
         if self.thresholds is not None:
             more, files = self._threshold_parameters("ThresholdFile")
             parameters |= more
@@ -188,11 +190,15 @@ class GroupedMatrixVector(Product):
     @property
     def _latency(self) -> int:
         """Cycles from the last beat of a window to a result, as in bnn_grouped.sv."""
-        read = 2 if self.memory_at(self.folding) is Memory.BLOCK else 1
+        read = self._read(self.folding)
         share = min(self.input.lanes, self.inputs_of_group)
         added = 1 + sum_latency(share, self.weight_bits + self.input.bits, self.levels)
         total = read + (popcount_latency(share, weighted=True, levels=self.levels) if self.xnor else added) + 1
         return total + (steps_latency(self.steps) if self.thresholds is not None else 0)
+
+    def _read(self, folding: Folding) -> int:
+        """Cycles from an address to its weights."""
+        return self._block_latency() if self.memory_at(folding) is Memory.BLOCK else 1
 
     def schedule(self) -> Schedule:
         """A beat is taken with the first of its cycles; the last cycles of a window give its results."""
@@ -221,8 +227,9 @@ class GroupedMatrixVector(Product):
             work = {"multiply": synapses * self.input.bits * self.weight_bits}
             registers = share * term + sum_registers(share, term, self.levels)
         lut = self.memory_at(folding) is Memory.LUT
-        held = int(self._passes(folding) > 1) + (1 if lut else 2)
-        return summed(self._threshold_terms(pe, bits, sums), {
+        held = int(self._passes(folding) > 1) + self._read(folding)
+        registers += 0 if lut else width * self.memory_register
+        return summed(self._threshold_terms(pe, bits, sums, late=True), {
             **work,
             "accumulate": pe * bits,
             "ring": ram_luts(pe * bits, sums),

@@ -15,7 +15,16 @@ import numpy as np
 from adiabit.errors import UserError
 from adiabit.hw.stages.accumulator import accumulators
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Lanes, Memory, Parameter
-from adiabit.hw.stages.cost import Terms, bank_depth, bank_luts, beat_rom_luts, rom_blocks, rom_luts, summed
+from adiabit.hw.stages.cost import (
+    Terms,
+    bank_depth,
+    bank_luts,
+    bank_registers,
+    beat_rom,
+    rom_blocks,
+    rom_luts,
+    summed,
+)
 from adiabit.hw.stages.integers import Array, Ints, divisors, signed_bits
 from adiabit.hw.stages.matrix_vector_timing import Timing
 from adiabit.hw.stages.memory_file import memory_file, rom, rom_words
@@ -32,7 +41,6 @@ from adiabit.hw.stages.sums import (
 )
 
 SHALLOW = 32  # words per bit that a LUT6 holds together with the XNOR after them, as in bnn_mvu.sv
-LATE = 32  # beats of start values from which they are read a beat ahead, as in bnn_beat_rom.sv
 SIGNS = 3  # elements whose signs are chosen at once, as in bnn_signs.sv
 HLS_ROMS = {Memory.BLOCK: "bram", Memory.LUT: "lutram"}  # in the words of Vitis HLS; hard-wired weights need none
 MEMORIES = {Memory.LUT: "LUT ROM", Memory.BLOCK: "block RAM", Memory.HARDWIRED: "hard-wired"}
@@ -141,7 +149,13 @@ class MatrixVector(Product):
 
     def _bank_depth(self, folding: Folding) -> int | None:
         """Words of a bank of block RAM, if there are several."""
-        return bank_depth(self._fold_at(folding)) if self.memory_at(folding) is Memory.BLOCK else None
+        bits = self._block_bits(folding)
+        return bank_depth(bits, self._fold_at(folding)) if bits else None
+
+    def _banks(self, folding: Folding) -> int:
+        """Banks of block RAM."""
+        fold = self._fold_at(folding)
+        return math.ceil(fold / (self._bank_depth(folding) or fold))
 
     @property
     def resolved_memory(self) -> Memory:
@@ -186,6 +200,8 @@ class MatrixVector(Product):
             memories[more_words] = memory_file(words[:, block:], self.weight_bits)
         if banked is not None:
             parameters["BankDepth"] = banked
+        if self.memory_register:
+            parameters["MemoryRegister"] = 1
         if self.thresholds is not None:
             more, files = self._threshold_parameters("ThresholdFile")
             parameters |= more
@@ -290,7 +306,7 @@ class MatrixVector(Product):
         """Cycles from an address to its weights; 0 where the XNOR is part of the memory."""
         memory = self.memory_at(folding)
         if memory is Memory.BLOCK:
-            return 2 if self._bank_depth(folding) is None else 3
+            return self._block_latency(self._banks(folding))
         return int(memory is Memory.LUT and not self._shallow(folding))
 
     def _shallow(self, folding: Folding) -> bool:
@@ -319,14 +335,12 @@ class MatrixVector(Product):
             work = {"multiply": synapses * self.input.bits * self.weight_bits}
             sums = folding.simd * width + sum_registers(folding.simd, width, self.levels)
         registers = waits * folding.simd * self.input.bits + (in_luts if read else 0)
-        delayed = {"wide": registers}
-        if (words := self._bank_depth(folding)) is not None:
-            bits = self._block_bits(folding)
-            delayed = {"wide": registers + bits, "bank": bank_luts(bits, math.ceil(rows * columns / words))}
+        blocks, banks = self._block_bits(folding), self._banks(folding)
+        behind = bank_registers(blocks, banks) or blocks * self.memory_register
+        delayed = {"wide": registers + behind, "bank": bank_luts(blocks, banks)}
         bits, sign = folding.pe * self.accumulator_bits, self._sign_tells(folding)
-        starts = {"rom": beat_rom_luts(bits, rows), "wide": bits if rows > LATE else 0}
-        started = starts if sign or self._by_signs else {}
-        compared = {} if sign else self._threshold_terms(folding.pe, self.accumulator_bits, rows)
+        started = beat_rom(bits, rows, late=True) if sign or self._by_signs else {}
+        compared = {} if sign else self._threshold_terms(folding.pe, self.accumulator_bits, rows, late=True)
         return summed(compared, started, delayed, {
             **work,
             "sums": folding.pe * sums,

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from adiabit.hw.stages.accumulator import accumulator_range, is_xnor
 from adiabit.hw.stages.base import Memory
-from adiabit.hw.stages.cost import worth_blocks
+from adiabit.hw.stages.cost import bank_levels, worth_blocks
 from adiabit.hw.stages.integers import Ints, signed_bits
 from adiabit.hw.stages.thresholds import Thresholding
 
@@ -24,6 +24,7 @@ class Product(Thresholding):
     weights: Ints
     thresholds: Ints | None = None
     levels: int = 1  # of counters or adders between registers
+    memory_register: bool = False  # whether weights from block RAM pass a register on their way
 
     @cached_property
     def xnor(self) -> bool:
@@ -55,6 +56,10 @@ class Product(Thresholding):
         low, high = self.accumulator_range
         if self.thresholds is None and not self.output.holds(low, high):
             self.refuse(f"accumulators from {low} to {high} do not fit the output {self.output}")
+
+    def _block_latency(self, banks: int = 1) -> int:
+        """Cycles from an address to weights in so many banks of block RAM, as in bnn_pkg.sv."""
+        return 2 + max(bank_levels(banks), int(self.memory_register))
 
     @staticmethod
     def _rom(width: int, depth: int) -> Memory:

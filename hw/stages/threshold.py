@@ -115,7 +115,7 @@ class Threshold(Thresholding):
         rest = {"fifo": lanes * self.output.bits, "stage": 1}
         if self._uniform and not self.selector and self.steps <= COMPARATORS:
             return rest
-        return {**self._threshold_terms(lanes, self.input.bits, self._words(lanes)), **rest}
+        return {**self._threshold_terms(lanes, self.input.bits, self._words(lanes), late=False), **rest}
 
     def block_rams(self, folding: Folding) -> int:
         """Block RAMs of the thresholds."""

@@ -19,7 +19,7 @@ from functools import cached_property
 import numpy as np
 
 from adiabit.hw.stages.base import Parameter, Stage
-from adiabit.hw.stages.cost import LUT_ROM_BITS, Terms, beat_rom_luts, block_rams, rom_luts
+from adiabit.hw.stages.cost import LUT_ROM_BITS, Terms, beat_rom, block_rams, rom_luts, summed
 from adiabit.hw.stages.integers import Array, Ints, signed_bits
 from adiabit.hw.stages.memory_file import memory_file, rom
 from adiabit.hw.stages.search import COMPARATORS, levels, tree
@@ -190,14 +190,17 @@ class Thresholding(Stage):
             values = f"{{{values}, {{{', '.join(_braced(row) for row in self._flips)}}}}}"
         return f"static const {kind} {name} = {values};\n"
 
-    def _threshold_terms(self, lanes: int, width: int, words: int) -> Terms:
-        """Cost terms of the comparisons of `lanes` values of `width` bits, with thresholds of `words` beats."""
+    def _threshold_terms(self, lanes: int, width: int, words: int, *, late: bool) -> Terms:
+        """Cost terms of the comparisons of `lanes` values of `width` bits, with thresholds of `words` beats.
+
+        `late`: the thresholds are read two beats ahead.
+        """
         if self.steps > COMPARATORS:
             luts = (rom_luts(self.threshold_bits, depth) for depth in self._depths(words) if not self._deep(depth))
             return {"search": lanes * self.output.bits * width, "tree": lanes * sum(luts)}
         bits = lanes * self.steps * width
-        rom = beat_rom_luts(bits, words * self.codes)  # the selector is part of the address
-        return {"compare": bits, "rom": rom, "mask": bits // 2 if self.selector else 0}
+        rom = beat_rom(bits, words * self.codes, late=late)  # the selector is part of the address
+        return summed(rom, {"compare": bits, "mask": bits // 2 if self.selector else 0})
 
     def _threshold_blocks(self, lanes: int, words: int) -> int:
         """Block RAMs of the thresholds: those of deep levels of a search."""

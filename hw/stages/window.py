@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Lanes, Parameter
-from adiabit.hw.stages.cost import Terms, ram_blocks, ram_luts
+from adiabit.hw.stages.cost import Terms, ram_blocks, ram_latency, ram_luts
 from adiabit.hw.stages.images import ImageStage, image, pair, sides
 from adiabit.hw.stages.integers import Array, Ints, divisors
 from adiabit.hw.stages.schedule import Emission, Intake, Schedule, Wait
@@ -127,7 +127,7 @@ class Window(ImageStage):
         return Schedule(intakes=(intake,), emissions=(Emission(needs={0: Wait(ends + 1, 2)}, room=Wait(given, 1)),))
 
     def _serial_schedule(self) -> Schedule:
-        """A ring buffer that starts with the window's first beat, and an output register."""
+        """A ring buffer that starts with the window's first beat, and its registers: two behind block RAM."""
         a, words, width = self.input, self.input.words, self.input.shape[1]
         starts = self._starts() * words
         pixel = np.array([
@@ -141,10 +141,12 @@ class Window(ImageStage):
         back = depth // a.beats + 1  # frames
         all_starts = (np.arange(-back, 2)[:, None] * a.beats + starts).ravel()  # from earlier frames to the next
         window = np.searchsorted(all_starts, taken - depth + 1) - back * len(starts)
-        sent = window * size
-        intake = Intake(turns=a.beats, beats={0: taken}, room={0: Wait(sent - 1, 1)}, made={0: Wait(sent, 0)})
-        needs = (starts[:, None] + offsets).ravel() + 1
-        return Schedule(intakes=(intake,), emissions=(Emission(needs={0: Wait(needs, 2)}, room=Wait(given, 1)),))
+        sent, latency = window * size, ram_latency(a.width, depth)
+        # The window's last beat is read when its registers have passed on all but `latency` of the beats before it.
+        room, made = Wait(sent - latency, 1), Wait(sent + 1 - latency, 0)
+        intake = Intake(turns=a.beats, beats={0: taken}, room={0: room}, made={0: made})
+        needs = Wait((starts[:, None] + offsets).ravel() + 1, 1 + latency)
+        return Schedule(intakes=(intake,), emissions=(Emission(needs={0: needs}, room=Wait(given, 1)),))
 
     def terms(self, folding: Folding) -> Terms:
         """Parallel: the rows above in LUT-RAM and a register for each pixel. Serial: a ring buffer. Both: counters."""

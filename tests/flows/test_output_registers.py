@@ -61,6 +61,20 @@ def enabled(one: dict[str, Any]) -> dict[str, Any]:
     return {**one, "connections": wires, "parameters": parameters}
 
 
+def inverted(one: dict[str, Any]) -> dict[str, Any]:
+    made = enabled(one)
+    return {**made, "parameters": {**made["parameters"], "CEMUX": "INV"}}
+
+
+def test_registers_keep_their_enable() -> None:
+    """The port's own enable does not matter: it does not reach the output registers."""
+    before = cells()
+    before = {name: cell if name == "ram" else enabled(cell) for name, cell in before.items()}
+    before["ram"]["connections"]["CEB"] = [OTHER]
+    wires = moved(before)["ram"]["connections"]
+    assert (wires["CEB"], wires["OCEA"], wires["OCEB"]) == ([OTHER], [ENABLE], [ENABLE])
+
+
 def given(change: Callable[[Cells], object]) -> Cells:
     made = cells()
     change(made)
@@ -68,8 +82,8 @@ def given(change: Callable[[Cells], object]) -> Cells:
 
 
 CHANGES: dict[str, Callable[[Cells], object]] = {
-    "a port with an enable": lambda c: c["ram"]["connections"].update(CEB=[ENABLE]),
-    "a register with an enable": lambda c: c.update(q10=enabled(c["q10"])),
+    "registers with and without an enable": lambda c: c.update(q10=enabled(c["q10"])),
+    "an inverted enable": lambda c: c.update({q: inverted(r) for q, r in c.items() if q != "ram"}),
     "a register with a reset": lambda c: c["q13"]["connections"].update(LSR=[RESET]),
     "a register of another clock": lambda c: c["q12"]["connections"].update(CLK=[OTHER]),
     "a register of the other edge": lambda c: c["q12"]["parameters"].update(CLKMUX="INV"),
@@ -127,10 +141,17 @@ def test_a_xilinx_block_ram_takes_all_its_registers_in() -> None:
     assert int(parameters["DOA_REG"], 2) == int(parameters["DOB_REG"], 2) == 1
 
 
+def test_registers_of_xilinx_parts_keep_their_enable() -> None:
+    before = xilinx()
+    for name, cell in before.items():
+        cell["connections"].update({"ENARDEN": [OTHER]} if name == "ram" else {"CE": [ENABLE]})
+    wires = moved(before)["ram"]["connections"]
+    assert (wires["ENARDEN"], wires["REGCEAREGCE"], wires["REGCEB"]) == ([OTHER], [ENABLE], [ENABLE])
+
+
 XILINX_CHANGES: dict[str, Callable[[Cells], object]] = {
-    "a read with an enable": lambda c: c["ram"]["connections"].update(ENARDEN=[ENABLE]),
     "two reads": lambda c: c["ram"]["parameters"].update(READ_WIDTH_B=f"{18:032b}"),
-    "a register with an enable": lambda c: c["q10"]["connections"].update(CE=[ENABLE]),
+    "registers with and without an enable": lambda c: c["q10"]["connections"].update(CE=[ENABLE]),
     "a register with a reset": lambda c: c["q13"]["connections"].update(R=[RESET]),
     "a register that starts at 1": lambda c: c["q11"]["parameters"].update(INIT="1"),
     "a register of another clock": lambda c: c["q12"]["connections"].update(C=[OTHER]),

@@ -9,7 +9,7 @@ import pytest
 from adiabit.hw import golden
 from adiabit.hw.estimate import resources_of
 from adiabit.hw.folding.pipelining import levels_at, pipelined
-from adiabit.hw.stages import MatrixVector
+from adiabit.hw.stages import MatrixVector, Memory
 from adiabit.hw.stages.sums import popcount_latency, popcount_registers, sum_latency, sum_registers
 from tests.hw.folding.test_memories import NET
 
@@ -24,11 +24,19 @@ def test_levels_fill_three_fifths_of_the_period(clock_mhz: float, level_ns: floa
 def test_more_levels_take_fewer_registers_and_cycles_for_equal_results() -> None:
     frames = np.random.default_rng(0).integers(0, 256, (20, *NET.input.shape))
     want, before = golden.run(NET, frames), resources_of(NET)
-    made = pipelined(NET, 2)
-    assert {s.levels for s in made.stages if isinstance(s, MatrixVector)} == {2}
+    made = pipelined(NET, 100, 3.0, 1.0)
+    assert {(s.levels, s.memory_register) for s in made.stages if isinstance(s, MatrixVector)} == {(2, False)}
     assert np.array_equal(golden.run(made, frames), want)
     assert resources_of(made).ffs < before.ffs
     assert resources_of(made).luts == before.luts
+
+
+def test_weights_pass_a_register_where_their_way_and_a_level_do_not_fit_into_a_period() -> None:
+    near, far = (pipelined(NET, 100, 5.0, memory_ns) for memory_ns in (5.0, 5.1))
+    blocks = [s for s in far.stages if isinstance(s, MatrixVector) and s.resolved_memory is Memory.BLOCK]
+    assert blocks
+    assert all(s.memory_register for s in blocks)
+    assert resources_of(far).ffs > resources_of(near).ffs
 
 
 def test_registers_are_counted_where_they_are() -> None:

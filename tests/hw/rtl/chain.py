@@ -158,13 +158,13 @@ class Chain:
 
     def grouped(
         self, groups: int, rows: int, pe: int, kernel: int = 1, *, weights: int = 1,
-        out: tuple[int, Kind] | None = (1, B), inverted: bool = False, levels: int = 1,
+        out: tuple[int, Kind] | None = (1, B), inverted: bool = False, **more: Any,
     ) -> Chain:  # fmt: skip
         """Products of groups of channels of windows of `kernel` pixels; `rows` of each group."""
         columns, mh, half = self.here.channels // groups, groups * rows, 2 ** (weights - 1)
         values = self.rng.choice((-1, 1) if weights == 1 else range(-half, half), (mh, columns))
         low, high = accumulator_range(values, self.here)
-        fields: dict[str, Any] = {"weights": values, "groups": groups, "kernel": kernel, "levels": levels}
+        fields: dict[str, Any] = {"weights": values, "groups": groups, "kernel": kernel, **more}
         shape = (*self.here.shape[:-1], mh)
         bare_kind, bits = integer_type(low, high)
         bare = self._next(shape=shape, bits=bits, kind=bare_kind, lanes=pe)

@@ -21,9 +21,11 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
     "bnn_rom": [
         *({"Depth": d, "Latency": n} for d in (1, 2, 33) for n in (0, 1, 2)),
         {"Depth": 65, "Latency": 2, "BlockWidth": 3, "LutFile": "x.mem"},
-        {"Depth": 65, "Latency": 3, "BankDepth": 16, "BlockWidth": 3, "LutFile": "x.mem"},
-        {"Width": 1, "Depth": 3, "Latency": 3, "BankDepth": 2},
+        *({"Depth": 65, "Latency": 2, "BankDepth": d, "BlockWidth": 3, "LutFile": "x.mem"} for d in (4, 16)),
+        {"Width": 1, "Depth": 3, "Latency": 2, "BankDepth": 2},
+        {"Latency": 2, "Registered": 1},
     ],
+    "bnn_choice": [*({"Words": n} for n in (1, 2, 8, 9, 64, 65)), {"Width": 1, "Words": 3}],
     "bnn_replay": [{}, {"Passes": 1}, {"Words": 1, "Passes": 2}, {"Width": 1, "Words": 28, "Passes": 3}],
     "bnn_sum": [
         {},
@@ -53,7 +55,7 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
     "bnn_accumulate": [{}, {"Words": 1}, {"Words": 1, "Started": 0}],
     "bnn_signs": [{}, {"Simd": 1, "InWidth": 1, "Signed": 1}, {"Simd": 5}],
     "bnn_beat": [{}, {"Beats": 1}],
-    "bnn_ram": [{}, {"Width": 1, "Depth": 1}, {"Width": 100, "Depth": 21}],
+    "bnn_ram": [{}, {"Width": 1, "Depth": 1}, *({"Width": 100, "Depth": 21, "Latency": n} for n in (1, 2))],
     "bnn_beat_rom": [
         {},
         {"Beats": 1, "File": "x.mem"},
@@ -198,9 +200,15 @@ LEGAL: dict[str, list[dict[str, Any]]] = {
 ILLEGAL: list[tuple[str, dict[str, Any], str]] = [
     ("bnn_fifo", {"Depth": 1}, "Width 8, Depth 1: a FIFO holds at least 2 beats of at least 1 bit"),
     ("bnn_credit_fifo", {"Interval": 0}, "Interval 0: at least 1 cycle lies between launches"),
-    ("bnn_rom", {"Latency": 4}, "Latency 4: a ROM has 0 (logic), 1 (registered), 2 (block RAM) or 3 (banks)"),
-    ("bnn_rom", {"Latency": 3}, "BankDepth 2, Depth 2: a power of two below the depth"),
-    ("bnn_rom", {"Latency": 3, "Depth": 9, "BankDepth": 3}, "BankDepth 3, Depth 9: a power of two below the depth"),
+    ("bnn_rom", {"Latency": 3}, "Latency 3: a ROM has 0 (logic), 1 (registered) or 2 (block RAM)"),
+    (
+        "bnn_rom",
+        {"BankDepth": 1},
+        "BankDepth 1, Depth 2, Latency 0: the depth, or a power of two below it",
+    ),
+    ("bnn_rom", {"Latency": 2, "Depth": 9, "BankDepth": 3}, "BankDepth 3, Depth 9, Latency 2: the depth, or a power"),
+    ("bnn_rom", {"Latency": 2, "BankDepth": 4}, "BankDepth 4, Depth 2, Latency 2: the depth, or a power of two below"),
+    ("bnn_ram", {"Latency": 3}, "Latency 3: 1 or 2"),
     ("bnn_rom", {"BlockWidth": 9}, "BlockWidth 9, Width 8: bits of a word in block RAM"),
     ("bnn_products", {"InKind": "signed"}, "InKind signed, WeightWidth 1: weights of one bit need a bipolar input"),
     ("bnn_replay", {"Words": 0}, "Width 8, Words 0, Passes 2: each is at least 1"),
@@ -266,6 +274,12 @@ RECURSIVE = {
       parameter int unsigned Bits = 64, Levels = 1, localparam int unsigned OutWidth = $clog2(Bits + 1)
     ) (input logic clk_i, input logic [Bits-1:0] data_i, output logic [OutWidth-1:0] data_o);
       bnn_compressor #(.Heights(bnn_pkg::heights_t'(Bits)), .OutWidth(OutWidth), .Levels(Levels)) u (.*);
+    endmodule""",
+    "bnn_choice": """module bnn_choice_top #(
+      parameter int unsigned Width = 8, Words = 2, localparam int unsigned IndexWidth = bnn_pkg::index_width(Words)
+    ) (input logic clk_i, input logic [IndexWidth-1:0] index_i, input logic [Words*Width-1:0] data_i,
+       output logic [Width-1:0] data_o);
+      bnn_choice #(.Width(Width), .Words(Words)) u (.*);
     endmodule""",
     "bnn_argmax": """module bnn_argmax_top #(
       parameter int unsigned Lanes = 4, Width = 8, IndexWidth = 2, parameter bit Signed = 1

@@ -49,7 +49,10 @@ def designs() -> Iterator[Accelerator]:
     yield Chain("xnor_deep", (24,), 1, B, 2).mvu(12, 3, memory=Memory.LUT).end()
     yield Chain("xnor_block", (24,), 1, B, 2).mvu(12, 3, memory=Memory.BLOCK).end()
     yield Chain("xnor_split", (24,), 1, B, 2).mvu(12, 3, block_bits=4).end()
-    yield Chain("xnor_banks", (82,), 1, B, 2).mvu(50, 1, block_bits=1).end()  # 2,050 words: three banks
+    yield Chain("xnor_banks", (410,), 1, B, 10).mvu(50, 1, block_bits=9).end()  # 2,050 words: two banks
+    yield Chain("xnor_many_banks", (1476,), 1, B, 36).mvu(101, 1, memory=Memory.BLOCK).end()  # nine, in two levels
+    yield Chain("xnor_registered", (24,), 1, B, 2).mvu(12, 3, block_bits=4, memory_register=True).end()
+    yield Chain("grouped_registered", (2, 9 * 64), 4, U, 1).grouped(64, 2, 1, 9, weights=8, memory_register=True).end()
     yield Chain("multiply_split", (24,), 1, B, 2).mvu(18, 3, weights=3, block_bits=6).end()
     yield Chain("xnor_hardwired", (40,), 1, B, 40).mvu(5, 5, memory=Memory.HARDWIRED).end()
     yield Chain("xnor_one_lane", (3,), 1, B, 1).mvu(5, 1).end()
@@ -113,6 +116,7 @@ def designs() -> Iterator[Accelerator]:
     yield Chain("fifo_5", (3,), 5, U, 1).fifo(5).end()
 
     yield Chain("window_3x3", (5, 6, 4), 1, B, 2).window((3, 3)).end()
+    yield Chain("window_block", (5, 6, 16), 8, U, 16).window((3, 3)).end()
     yield Chain("window_strided", (7, 9, 2), 3, S, 1).window((3, 2), stride=(2, 3)).end()
     yield Chain("window_dilated", (6, 7, 2), 1, B, 2).window((2, 3), dilation=(3, 2)).end()
     yield Chain("window_sparse", (5, 7, 2), 4, U, 1).window((1, 1), stride=(3, 4)).end()  # most beats are dropped
@@ -131,6 +135,7 @@ def designs() -> Iterator[Accelerator]:
     yield Chain("pool_bipolar", (5, 7, 4), 1, B, 2).pool((2, 3)).end()
     yield Chain("pool_signed", (4, 4, 1), 4, S, 1).pool((2, 2)).end()
     yield Chain("pool_unsigned", (1, 7, 2), 4, U, 2).pool((1, 3)).end()
+    yield Chain("pool_dropped", (4, 7, 2), 4, U, 2).pool((2, 3)).end()  # the last column, at the place of the first
     yield Chain("pool_overlapping", (5, 7, 2), 1, B, 2).window((3, 3), stride=(2, 2), flat=True).pool((1, 9)).end()
     yield Chain("sum_bipolar", (3, 5, 4), 1, B, 2).total(4, U).end()
     yield Chain("sum_signed", (2, 3, 2), 3, S, 2).total(6, S).end()
@@ -308,7 +313,8 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
     "held quantizer": ("quantizer", ("bnn_quantizer.sv", "if (ready_o) data_o", "data_o")),
     "unsigned count": ("threshold_signed", ("bnn_steps.sv", "count[l] ^ Least", "count[l] | Least")),
     "stuck weight bit": ("xnor_sums", ("bnn_rom.sv", "out_q  <= word_q;", "out_q  <= word_q & ~BlockWidth'(1);")),
-    "another bank": ("xnor_banks", ("bnn_rom.sv", "<= out_q[bank];", "<= out_q[0];")),
+    "another bank": ("xnor_banks", ("bnn_choice.sv", "[Bits'(index_i[Within-1:0])]", "[0]")),
+    "another group of banks": ("xnor_many_banks", ("bnn_choice.sv", "(index_i >> Bits)", "(0)")),
     "early bank": ("xnor_banks", ("bnn_rom.sv", ".Stages(2),", ".Stages(1),")),
     "sum of the last window": ("depthwise", ("bnn_grouped.sv", "(sum_first ? '0 : so_far[p])", "so_far[p]")),
     "held beat": ("depthwise_rows", ("bnn_grouped.sv", "fresh ? data_i : beat_q", "data_i")),
@@ -316,8 +322,8 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
     "place of the last": ("grouped_part", ("bnn_grouped.sv", "start_q <= last_fold ? '0 : ", "start_q <= ")),
     "unsigned factor": ("affine_signed", ("bnn_affine.sv", "$signed(words[l][F", "(words[l][F")),
     "early constants": ("affine_signed", ("bnn_beat_rom.sv", "? ahead : beat", "? beat : ahead")),
-    "unfilled": ("xnor_banks", ("bnn_beat_rom.sv", "next_i || !filled_q", "next_i")),
-    "a beat late": ("xnor_banks", ("bnn_beat_rom.sv", "? further :", "? ahead :")),
+    "unfilled": ("xnor_banks", ("bnn_beat_rom.sv", "next_i || !filled_q[1]", "next_i")),
+    "a beat late": ("xnor_banks", ("bnn_beat_rom.sv", ".read_i(step)", ".read_i(1'b1)")),
     "start of another pass": ("mask_u8", ("bnn_mvu.sv", ".next_i(sum_valid && sum_last)", ".next_i(sum_valid)")),
     "start at 0": ("mask_u8", ("bnn_accumulate.sv", "first_i ? start_i", "first_i ? '0")),
     "no complement": ("mask_u8", ("bnn_mvu.sv", " ^ {TermWidth{!signs[3*t]}}", "")),
@@ -331,17 +337,20 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
     "XOR": ("xnor_63", ("bnn_xnor_rom.sv", "~^ words", "^ words")),
     "late popcount": ("xnor_63", ("bnn_popcount.sv", "Levels) - Latency)", "Levels) - Latency + 1)")),
     "level without register": ("xnor_levels", ("bnn_products.sv", "      .Levels  (Levels)\n", "      .Levels  (1)\n")),
-    "unheld word": ("xnor_63", ("bnn_replay.sv", "read_i      (load)", "read_i      (1'b1)")),
-    "no ping-pong": ("network", ("bnn_replay.sv", "CountWidth'(2 * Words);", "CountWidth'(Words);")),
+    "unheld word": ("window_block", ("bnn_ram.sv", "if (word_ready) data_o <=", "data_o <=")),
+    "word overwritten": ("xnor_63", ("bnn_ram.sv", "load_o = word_ready ||", "load_o = 1'b1 ||")),
+    "no ping-pong": ("network", ("bnn_replay.sv", "-count_t'(2 * Words);", "-count_t'(Words);")),
     "too few credits": ("xnor_one_word", ("bnn_credit_fifo.sv", "ceil_div(Latency + 2,", "ceil_div(Latency,")),
     "sum carried over": ("xnor_63", ("bnn_accumulate.sv", "first_i ? start_i : data_o", "data_o")),
-    "pass not reset": ("xnor_63", ("bnn_replay.sv", "        pass_q  <= '0;\n", "")),
-    "early window": ("window_3x3", ("bnn_window.sv", "load && held_q > ", "load && held_q >= ")),
+    "pass not reset": ("xnor_63", ("bnn_replay.sv", "        pass_q       <= '0;\n", "")),
+    "early window": ("window_3x3", ("bnn_window.sv", "load && missing_q < 0", "load && missing_q <= 0")),
     "small ring": ("window_strided", ("bnn_window.sv", "$clog2(Span + Largest)", "$clog2(Span) - 1")),
-    "no drop": ("window_sparse", ("bnn_window.sv", "NextFrame);\n      start_d", "NextGrid);\n      start_d")),
+    "no drop": ("window_sparse", ("bnn_window.sv", "NextGrid : NextFrame", "NextGrid : NextGrid")),
     "ragged stride": ("wide_strided", ("bnn_window_parallel.sv", "if (last_column) step_x_q <= '0;\n        else", "")),
     "one pad short": ("pad_bipolar", ("bnn_pad.sv", "32'(row) < Top + Rows", "32'(row) <= Top + Rows")),
     "stale block": ("pool_bipolar", ("bnn_reduce.sv", "in_column_q == '0 && in_row_q == '0", "in_row_q == '0")),
+    "result of a dropped beat": ("pool_dropped", ("bnn_reduce.sv", "in_block_q && place_q ==", "place_q ==")),
+    "stale result": ("pool_unsigned", ("bnn_reduce.sv", "place_q == written_q ? now :", "place_q != place_q ? now :")),
     "one reader": ("add_mixed", ("bnn_fork.sv", "assign ready_o = &free;", "assign ready_o = |free;")),
     "beat twice": ("fork_three", ("bnn_fork.sv", "(free[o]) valid_o[o] <= take;", "(take) valid_o[o] <= 1'b1;")),
     "one of the pixels": ("concat_pixels", ("bnn_join.sv", "= &valid_i;", "= |valid_i;")),
@@ -350,7 +359,7 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
     "one stream": ("concat_uneven", ("bnn_concat.sv", "StreamWidth'(Inputs - 1) ? '0", "'0 ? '0")),
     "one set": ("select_threshold", ("bnn_steps.sv", "[select_i[l*SelectWidth+:SelectWidth]]", "[0]")),
     "early selector": ("select_mvu", ("bnn_mvu.sv", "(AccLatency),\n      .Reset", "(AccLatency - 1),\n      .Reset")),
-    "selector left": ("select_mvu_pass", ("bnn_mvu.sv", "= word_valid && (room || !first) && last;", "= 1'b0;")),
+    "selector left": ("select_mvu_pass", ("bnn_mvu.sv", "= word_valid && (room || !first_q) && last_q;", "= 1'b0;")),
     "early TLAST": ("fifo_5", ("bnn_last.sv", "BeatWidth'(Beats - 1);", "BeatWidth'(Beats - 2);")),
 }  # fmt: skip
 
