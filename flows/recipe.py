@@ -18,6 +18,7 @@ from adiabit import files
 from adiabit.boards import catalog
 from adiabit.errors import UserError
 from adiabit.flows import documents, shipped
+from adiabit.flows.check.budget import Budget
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
@@ -75,6 +76,7 @@ class Recipe(BaseModel):
     target: TargetConfig = TargetConfig()
     compile: CompileConfig = CompileConfig()
     simulate: SimulateConfig = SimulateConfig()
+    budget: Budget = Budget()
 
 
 def load(path: Path, overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None) -> Recipe:
@@ -116,6 +118,8 @@ def _resolved(recipe: Recipe, folder: Path) -> Recipe:
         update["train"] = recipe.train.model_copy(update={"distill": distill})
     if (place := recipe.target.verified) is not None:
         update["target"] = recipe.target.model_copy(update={"verified": folder / place})
+    if (place := recipe.budget.baseline) is not None:
+        update["budget"] = recipe.budget.model_copy(update={"baseline": folder / place})
     return recipe.model_copy(update=update)
 
 

@@ -22,8 +22,8 @@ from adiabit.flows.interrupts import guarded
 from adiabit.flows.toolchain import ToolError
 
 ORDER = (
-    "run", "train", "export", "compile", "emit", "simulate", "synthesize", "report", "bitstream", "package", "summary",
-    "explain", "compare", "boards", "doctor",
+    "run", "check", "train", "export", "compile", "emit", "simulate", "synthesize", "report", "bitstream", "package",
+    "summary", "explain", "compare", "boards", "doctor",
 )  # fmt: skip
 
 

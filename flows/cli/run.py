@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from adiabit.flows.cli.app import console, tell
 from adiabit.flows.cli.verb import FreshOption, Request, VerifiedOption, facts, verb
 from adiabit.flows.ladder import StageName
 from adiabit.flows.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from adiabit.flows.report.figures import Figures
 
 
 @verb("run")
@@ -22,6 +27,11 @@ def report(request: Request, verified: VerifiedOption = None) -> int:
 
 
 def _report(pipeline: Pipeline) -> int:
+    return int(not reported(pipeline).agrees)
+
+
+def reported(pipeline: Pipeline) -> Figures:
+    """Make all stages and the report, and print its tables; the figures."""
     from adiabit.flows.report.build import report as write
     from adiabit.flows.report.build import tables
 
@@ -33,4 +43,4 @@ def _report(pipeline: Pipeline) -> int:
     for table in tables(figures):
         console.print(table)
     tell(str(place / "report.html"))
-    return int(not figures.agrees)
+    return figures

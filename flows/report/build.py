@@ -99,10 +99,6 @@ def _drawings(figures: Figures) -> list[tuple[str, Markup]]:
 
 def _cards(figures: Figures) -> list[tuple[str, str, str]]:
     """The key figures: name, value, source."""
-    hard = figures.training.hard_test if figures.training else None
-    last = next((r for r in reversed(figures.rungs) if r.accuracy is not None), None)
-    if hard is None and last:
-        hard = last.accuracy
     measured = figures.fps_measured is not None
     speed = rows.number(figures.fps_measured if measured else figures.fps_estimate, 0)
     latency = figures.latency_us
@@ -110,7 +106,7 @@ def _cards(figures: Figures) -> list[tuple[str, str, str]]:
         (figures.synthesis.total, "Yosys") if figures.synthesis else (figures.estimate or Resources(), "estimate")
     )
     cards = [
-        ("Test accuracy", rows.percent(hard), "hard, ±1 weights"),
+        ("Test accuracy", rows.percent(figures.accuracy), "hard, ±1 weights"),
         ("Frames a second", speed, f"{'simulated' if measured else 'estimated'}, {figures.clock_mhz:g} MHz"),
         ("Latency", None if latency is None else f"{latency:,.2f} µs", "simulated"),
         ("LUTs", rows.number(found.lut), by),

@@ -116,6 +116,13 @@ class Figures:
         return not self.differences if ran else None
 
     @property
+    def accuracy(self) -> float | None:
+        """The hard test accuracy: the training's, else that of the last rung that ran on labelled frames."""
+        if self.training:
+            return self.training.hard_test
+        return next((r.accuracy for r in reversed(self.rungs) if r.accuracy is not None), None)
+
+    @property
     def fps_estimate(self) -> float | None:
         """Frames per second at the clock, from the estimated cycles."""
         return self.clock_mhz * 1e6 / self.cycles_estimate if self.cycles_estimate else None

@@ -119,6 +119,26 @@ def test_every_verb_ends_with_its_result(place: Path, capsys: pytest.CaptureFixt
     assert re.search(r"LUT, .* \(Yosys, xc7z020clg400-1\)", told["synthesize"])
 
 
+def test_a_check_holds_the_budget_and_the_baseline(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def check(*budget: str) -> int:
+        sets = [word for line in budget for word in ("--set", f"budget.{line}")]
+        return cli.main(verb(place, "check", *sets))
+
+    assert check("cycles=96", "lut=5000") == 0
+    assert check("cycles=95", "lut=5000") == 1
+    assert re.search(r"Cycles a frame +96 +at most 95 +NO", capsys.readouterr().out)
+    assert "**failed**" in (place / "few/check/summary.md").read_text()
+    base = "baseline='base.json'"
+    assert check(base) == 2
+    assert "base.json: not found" in capsys.readouterr().err
+    assert cli.main(verb(place, "check", "--set", f"budget.{base}", "--save")) == 0
+    assert check(base) == 0
+    saved = json.loads((place / "base.json").read_text())
+    (place / "base.json").write_text(json.dumps(saved | {"quantities": saved["quantities"] | {"cycles": 94.0}}))
+    assert check(base) == 1
+    assert check(base, "worse={cycles=3, lut=0}") == 0
+
+
 def test_a_rung_that_differs_is_exit_code_1_and_its_replay_shows_it(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
