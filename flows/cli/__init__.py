@@ -6,6 +6,7 @@ from __future__ import annotations
 from adiabit.flows.cli import (
     bitstream,
     boards,
+    check,
     compare,
     compile,  # noqa: A004  # a verb
     doctor,
@@ -20,6 +21,6 @@ from adiabit.flows.cli import (
 from adiabit.flows.cli.app import invoke, main
 
 __all__ = [
-    "bitstream", "boards", "compare", "compile", "doctor", "emit", "explain", "invoke", "main", "run", "simulate",
-    "stages", "summary", "train",
+    "bitstream", "boards", "check", "compare", "compile", "doctor", "emit", "explain", "invoke", "main", "run",
+    "simulate", "stages", "summary", "train",
 ]  # fmt: skip

@@ -130,7 +130,7 @@ def test_a_check_holds_the_budget_and_the_baseline(place: Path, capsys: pytest.C
     assert "**failed**" in (place / "few/check/summary.md").read_text()
     base = "baseline='base.json'"
     assert check(base) == 2
-    assert "base.json: not found" in capsys.readouterr().err
+    assert "`adiabit check RECIPE --save` writes the baseline" in capsys.readouterr().err
     assert cli.main(verb(place, "check", "--set", f"budget.{base}", "--save")) == 0
     assert check(base) == 0
     saved = json.loads((place / "base.json").read_text())
