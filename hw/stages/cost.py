@@ -42,23 +42,23 @@ EXACT = {  # 6-input LUTs for one unit of a term, by what the RTL is made of
     "buffer": 0.667,  # a bit of the replay buffer, 32 words deep: RAM32M has six bits in four LUTs
 }
 LUTS = EXACT | {  # likewise; the others are fitted by benchmarks/estimate.py to Yosys (xc7)
-    "wired": 0.494,  # a LUT of a popcount of counters behind constant weights, where rows share LUTs
-    "mask": 1.235,  # a bit of an element that a bit chooses
-    "signs": 2.486,  # a bit of a sum of three elements, chosen by three weights
-    "multiply": 1.583,  # a bit by a bit of a product
-    "compare": 0.507,  # a bit of a comparison with a threshold
-    "search": 0.031,  # a bit of a level of a binary search
-    "tree": 1.405,  # 64 bits of a level's ROM in LUTs, with its comparison
-    "fifo": 1.126,  # a bit of a stage's output FIFO
-    "shift": 0.774,  # a bit of the wide side of a converter to fewer lanes
-    "ring": 0.458,  # 64 bits of a RAM in LUTs
-    "queue": 1.041,  # a bit of a beat in a FIFO
-    "pointer": 6.402,  # a bit of the index of a place in a FIFO
-    "raster": 27.36,  # control of a pad, pool, sum or parallel window
-    "window": 73.415,  # control of a serial window
-    "label": 1.367,  # a bit of value or index in a comparison of two classes
-    "product": 47.225,  # control of a matrix-vector stage
-    "stage": 10.748,  # control of any other stage
+    "wired": 0.491,  # a LUT of a popcount of counters behind constant weights, where rows share LUTs
+    "mask": 1.209,  # a bit of an element that a bit chooses
+    "signs": 2.458,  # a bit of a sum of three elements, chosen by three weights
+    "multiply": 1.602,  # a bit by a bit of a product
+    "compare": 0.541,  # a bit of a comparison with a threshold
+    "search": 0.0,  # a bit of a level of a binary search
+    "tree": 1.434,  # 64 bits of a level's ROM in LUTs, with its comparison
+    "fifo": 1.212,  # a bit of a stage's output FIFO
+    "shift": 0.772,  # a bit of the wide side of a converter to fewer lanes
+    "ring": 0.652,  # 64 bits of a RAM in LUTs
+    "queue": 1.013,  # a bit of a beat in a FIFO
+    "pointer": 6.285,  # a bit of the index of a place in a FIFO
+    "raster": 28.152,  # control of a pad, pool, sum or parallel window
+    "window": 55.204,  # control of a serial window
+    "label": 1.378,  # a bit of value or index in a comparison of two classes
+    "product": 47.327,  # control of a matrix-vector stage
+    "stage": 9.847,  # control of any other stage
     "fork": 1.294,  # an output of a fork
 }
 FFS = {  # flip-flops for one unit of each term; fitted likewise
@@ -71,11 +71,11 @@ FFS = {  # flip-flops for one unit of each term; fitted likewise
     "buffer": 0.757,
     "fifo": 1.743,
     "wide": 0.981,  # a bit of the wide side of a converter, or of any other register a beat wide
-    "ring": 0.214,
+    "ring": 0.576,
     "queue": 0.935,
     "pointer": 3.995,
-    "raster": 19.713,
-    "window": 60.281,
+    "raster": 27.019,
+    "window": 64.473,
     "label": 1.319,
     "product": 67.799,
     "stage": 11.807,

@@ -151,8 +151,8 @@ def test_no_verb_shows_the_verbs_in_their_order(capsys: pytest.CaptureFixture[st
     captured = capsys.readouterr()
     assert captured.err == ""
     listed = re.findall(r"^[│ ] (\w+)  ", captured.out, re.MULTILINE)
-    assert listed[:9] == [
-        "run", "train", "export", "compile", "emit", "simulate", "synthesize", "report", "bitstream",
+    assert listed[:10] == [
+        "run", "check", "train", "export", "compile", "emit", "simulate", "synthesize", "report", "bitstream",
     ]  # fmt: skip
 
 
