@@ -313,7 +313,7 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
     "held quantizer": ("quantizer", ("bnn_quantizer.sv", "if (ready_o) data_o", "data_o")),
     "unsigned count": ("threshold_signed", ("bnn_steps.sv", "count[l] ^ Least", "count[l] | Least")),
     "stuck weight bit": ("xnor_sums", ("bnn_rom.sv", "out_q  <= word_q;", "out_q  <= word_q & ~BlockWidth'(1);")),
-    "another bank": ("xnor_banks", ("bnn_choice.sv", "[Bits'(index_i[Within-1:0])]", "[0]")),
+    "another bank": ("xnor_banks", ("bnn_choice.sv", "Bits'(index_i[Within", "~Bits'(index_i[Within")),
     "another group of banks": ("xnor_many_banks", ("bnn_choice.sv", "(index_i >> Bits)", "(0)")),
     "early bank": ("xnor_banks", ("bnn_rom.sv", ".Stages(2),", ".Stages(1),")),
     "sum of the last window": ("depthwise", ("bnn_grouped.sv", "(sum_first ? '0 : so_far[p])", "so_far[p]")),
