@@ -23,7 +23,7 @@ class Budget(BaseModel):
     per cent of its figure, or percentage points of accuracy. A table of `worse` names the quantities that are compared.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     accuracy: Annotated[float | None, Field(ge=0, le=1)] = None  # on the test split, hard
     fps: Limit = None

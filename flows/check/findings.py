@@ -50,11 +50,10 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """The outcome of a check: the run's figures, its quantities, and what they were compared with."""
+    """The outcome of a check: the run's figures, and their quantities beside the limits."""
 
     figures: Figures
     findings: tuple[Finding, ...]
-    baseline: Baseline | None = None
 
     @property
     def passed(self) -> bool:
@@ -77,7 +76,7 @@ def check(figures: Figures, budget: Budget, baseline: Baseline | None = None) ->
     """Compare a run with its budget and, if given, with the baseline."""
     measured = quantities(figures)
     found = [*_limits(measured, budget), *(_comparisons(measured, budget, baseline) if baseline else ())]
-    return Check(figures=figures, findings=tuple(found), baseline=baseline)
+    return Check(figures=figures, findings=tuple(found))
 
 
 def _limits(measured: Mapping[str, float], budget: Budget) -> Iterator[Finding]:

@@ -143,6 +143,7 @@ def test_a_missing_or_damaged_baseline_is_one_line(tmp_path: Path) -> None:
     ("table", "message"),
     [
         ("accuracy = 97", r"\[budget\]: accuracy = 97: .*less than or equal to 1"),
+        ("lut = inf", r"\[budget\]: lut = inf: .*finite number"),
         ("luts = 3", r"\[budget\]: luts: unknown key; did you mean 'lut'"),
         ("worse = { luts = 3 }", r"\[budget.worse\]: no such quantity: 'luts'; known quantities"),
     ],
