@@ -109,17 +109,22 @@ def beat_rom(width: int, beats: int, *, late: bool) -> Terms:
 
 def ram_luts(width: int, depth: int) -> int:
     """LUTs' worth of a RAM, 64 bits each; 0 if it goes to block RAM."""
-    return 0 if width * depth > LUT_RAM_BITS else width * math.ceil(depth / 64)
+    return width * math.ceil(depth / 64) if _in_luts(width, depth) else 0
 
 
 def ram_blocks(width: int, depth: int) -> int:
     """18 Kbit block RAMs of a RAM; 0 if it stays in LUTs."""
-    return block_rams(width, depth) if width * depth > LUT_RAM_BITS else 0
+    return 0 if _in_luts(width, depth) else block_rams(width, depth)
 
 
 def ram_latency(width: int, depth: int) -> int:
     """Cycles in which a RAM is read, as in bnn_pkg.sv: block RAM has an output register."""
-    return 2 if width * depth > LUT_RAM_BITS else 1
+    return 1 if _in_luts(width, depth) else 2
+
+
+def _in_luts(width: int, depth: int) -> bool:
+    """Whether a RAM stays in LUTs."""
+    return width * depth <= LUT_RAM_BITS
 
 
 # (width, depth) of an 18 Kbit block RAM
@@ -142,8 +147,8 @@ def bank_depth(width: int, depth: int) -> int | None:
     A deep ROM needs fewer block RAMs in banks of fewer words, whose words are wider. Of those with fewest, which any
     mapper finds, it is the one with the fewest banks, for LUTs choose among them.
     """
-    _, words = min((_banked_blocks(width, depth, words), -words) for words in _bank_depths(depth))
-    return -words if depth > -words else None
+    words = min(_bank_depths(depth), key=lambda words: (_banked_blocks(width, depth, words), -words))
+    return words if words < depth else None
 
 
 def _bank_depths(depth: int) -> list[int]:
