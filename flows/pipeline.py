@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adiabit.boards import catalog
 from adiabit.errors import UserError
@@ -18,6 +18,9 @@ from adiabit.flows.sources import Sources
 from adiabit.flows.stages import STAGES
 from adiabit.flows.store import Made, Store, file_digest, identity, open_folder, versions
 
+if TYPE_CHECKING:
+    from adiabit.flows.report.figures import Figures  # which needs numpy
+
 
 @dataclass
 class Pipeline:
@@ -25,6 +28,7 @@ class Pipeline:
 
     recipe: Recipe
     out: Path
+    shared: Path | None = None  # the folder of stages that several runs share; `out` then links to them
     tell: Callable[[str], None] = print
     progress: bool = False
     machine: int = 0  # the number of this machine among those that train together
@@ -65,6 +69,25 @@ class Pipeline:
             spec.check(self)
             spec.make(self, Path(folder))
 
+    def report(self, command: str) -> Figures:
+        """Make every stage and then the report, which names the command line that led to it; the figures."""
+        folders = {stage: self.folder(stage) for stage in self.stages}
+        if self.recipe.checkpoint is not None:  # for its training's figures
+            folders[StageName.TRAIN] = self.folder(StageName.TRAIN)
+        from adiabit.flows.report.build import report
+
+        return report(folders, out=self.out / "report", **self.facts(command))
+
+    def facts(self, command: str) -> dict[str, Any]:
+        """What a report shows of a run besides its stages' results."""
+        return {
+            "name": self.recipe.name,
+            "board": self.board,
+            "clock_mhz": self.clock_mhz,
+            "command": command,
+            "selection": self.selection,
+        }
+
     def hand_over(self, folder: Path) -> list[str]:
         """Write the input of FINN's own builder into a new folder; returns what had to be changed for FINN."""
         compiled = self.folder(StageName.COMPILE)
@@ -80,7 +103,7 @@ class Pipeline:
             spec.check(self)
             spec.make(self, folder, *map(self.folder, needs))
 
-        store, fresh = Store(self.out, self.tell), stage in self.fresh
+        store, fresh = self._store, stage in self.fresh
         made = store.stage(stage, key, make, resumes=spec.resumes, fresh=fresh)
         self.tell(f"{stage}: {'reused' if made.reused else f'{made.seconds:.1f} s'}  {made.folder}")
         return made
@@ -104,6 +127,13 @@ class Pipeline:
         """Digests of the files in a stage's folder that other stages read."""
         folder, names = self.folder(stage), STAGES[stage].result
         return [file_digest(folder / name) for name in names] if names else identity(folder)
+
+    @cached_property
+    def _store(self) -> Store:
+        if self.shared is None:
+            return Store(self.out, self.tell)
+        open_folder(self.out)
+        return Store(self.shared, self.tell, links=self.out)
 
     @cached_property
     def _checkpoint(self) -> Path:

@@ -53,10 +53,15 @@ class Made:
 
 @dataclass(frozen=True)
 class Store:
-    """The stage folders of one recipe, below `root`; `tell` receives a line about each folder that cannot be reused."""
+    """Stage folders below `root`; `tell` receives a line about each folder that cannot be reused.
+
+    Several runs may share them: then each has a folder of its own for its links, and waits while another run makes what
+    it needs.
+    """
 
     root: Path
     tell: Callable[[str], None] = print
+    links: Path | None = None  # the folder of the links; None: `root`, which no other run may use at the same time
 
     def stage(
         self,
@@ -71,12 +76,12 @@ class Store:
         done = self.place(name, key)
         partial = self.root / f".{done.name}.partial"
         open_folder(self.root)
-        with lock(self.root / f".{done.name}.lock"):
+        with lock(self.root / f".{done.name}.lock", wait=self.links is not None):
             if fresh:
                 _remove(done)
                 _remove(partial)
             if self.finished(name, key) and self._reusable(name, done):
-                _link(done)
+                _link(done, self.links or self.root)
                 return Made(folder=done, reused=True, seconds=manifest(done).seconds)
             if not resumes:
                 _remove(partial)
@@ -87,7 +92,7 @@ class Store:
             left = Manifest(stage=name, seconds=round(seconds, 3), key=key, files=_digests(partial))
             documents.write(partial / MANIFEST, left)
             partial.rename(done)
-            _link(done)
+            _link(done, self.links or self.root)
         return Made(folder=done, reused=False, seconds=seconds)
 
     def place(self, name: str, key: Mapping[str, Any]) -> Path:
@@ -162,15 +167,15 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(trash, ignore_errors=True)
 
 
-def _link(done: Path) -> None:
+def _link(done: Path, place: Path) -> None:
     """Link the plain name of a stage, e.g. `train`, to its folder; a user's own file of that name is left alone."""
-    link = done.with_name(done.name.rpartition("-")[0])
+    link = place / done.name.rpartition("-")[0]
     if link.exists() and not link.is_symlink():
         return
     aside = link.with_name(f".{link.name}.{os.getpid()}")
     aside.unlink(missing_ok=True)
     try:
-        aside.symlink_to(done.name)
+        aside.symlink_to(os.path.relpath(done, place))
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP):  # a file system without links; the link is a convenience
             raise
@@ -187,13 +192,13 @@ def open_folder(place: Path) -> None:
 
 
 @contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`; `UserError` if another run holds it, or it is not a regular file."""
+def lock(path: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold the lock file `path`; `UserError` if another run holds it, unless we `wait`, or it is not a regular file."""
     if path.is_symlink() or (path.exists() and not path.is_file()):  # opening a pipe would block until it has a reader
         raise UserError(f"{path}: not a regular file, so it cannot be locked; delete it and run again")
     with path.open("w") as handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise UserError(
                 f"{path.parent}: in use by another adiabit run; wait for it or use another --out"

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from adiabit.flows.cli.app import console, tell
-from adiabit.flows.cli.verb import FreshOption, Request, VerifiedOption, facts, verb
+from adiabit.flows.cli.verb import FreshOption, Request, VerifiedOption, command_line, verb
 from adiabit.flows.ladder import StageName
 from adiabit.flows.pipeline import Pipeline
 
@@ -32,15 +32,10 @@ def _report(pipeline: Pipeline) -> int:
 
 def reported(pipeline: Pipeline) -> Figures:
     """Make all stages and the report, and print its tables; the figures."""
-    from adiabit.flows.report.build import report as write
-    from adiabit.flows.report.build import tables
+    from adiabit.flows.report.terminal import tables
 
-    folders = {stage: pipeline.folder(stage) for stage in pipeline.stages}
-    if pipeline.recipe.checkpoint is not None:  # for its training's figures
-        folders[StageName.TRAIN] = pipeline.folder(StageName.TRAIN)
-    place = pipeline.out / "report"
-    figures = write(folders, out=place, **facts(pipeline))
+    figures = pipeline.report(command_line())
     for table in tables(figures):
         console.print(table)
-    tell(str(place / "report.html"))
+    tell(str(pipeline.out / "report" / "report.html"))
     return figures

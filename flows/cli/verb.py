@@ -130,21 +130,10 @@ def show_outcome(pipeline: Pipeline) -> int:
     from adiabit.flows.report.collect import collect
     from adiabit.flows.report.terminal import outcome
 
-    figures = collect(pipeline.folders, **facts(pipeline))
+    figures = collect(pipeline.folders, **pipeline.facts(command_line()))
     for part in outcome(figures):
         console.print(part)
     return int(not figures.agrees)
-
-
-def facts(pipeline: Pipeline) -> dict[str, Any]:
-    """What a report shows of a run besides its stages' results."""
-    return {
-        "name": pipeline.recipe.name,
-        "board": pipeline.board,
-        "clock_mhz": pipeline.clock_mhz,
-        "command": command_line(),
-        "selection": pipeline.selection,
-    }
 
 
 def command_line() -> str:
