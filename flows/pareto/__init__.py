@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Accuracy against resources: published designs to set one's own beside."""
