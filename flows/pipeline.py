@@ -20,6 +20,7 @@ from adiabit.flows.store import Made, Store, file_digest, identity, open_folder,
 
 if TYPE_CHECKING:
     from adiabit.flows.report.figures import Figures  # which needs numpy
+    from adiabit.train.loop import Watch  # which needs torch
 
 
 @dataclass
@@ -31,6 +32,8 @@ class Pipeline:
     shared: Path | None = None  # the folder of stages that several runs share; `out` then links to them
     tell: Callable[[str], None] = print
     progress: bool = False
+    quiet: bool = False  # training prints no lines
+    watch: Watch | None = None  # follows the training, and may end it by an exception
     machine: int = 0  # the number of this machine among those that train together
     meet: str = ""  # HOST:PORT of machine 0
     wait: float = 120.0  # seconds that the machines wait for each other
@@ -85,6 +88,7 @@ class Pipeline:
             "board": self.board,
             "clock_mhz": self.clock_mhz,
             "command": command,
+            "data": "" if self.recipe.onnx and not self.labelled else self.recipe.data.dataset,
             "selection": self.selection,
         }
 

@@ -9,27 +9,32 @@ from pathlib import Path
 from adiabit.errors import UserError
 
 FOLDER = Path(__file__).parent.parent / "recipes"
-COMPARE = "compare_"  # prefix of the names of comparisons
+COMPARISON, SWEEP = "comparison", "sweep"  # kinds of files besides recipes
+PREFIXES = {COMPARISON: "compare_", SWEEP: "sweep_"}  # of their names
 
 
-def names(*, comparisons: bool = False) -> list[str]:
-    """All recipes, or all comparisons, alphabetically."""
-    return sorted(p.stem for p in FOLDER.glob("*.toml") if p.stem.startswith(COMPARE) == comparisons)
+def names(kind: str = "recipe") -> list[str]:
+    """All files of a kind, alphabetically."""
+    stems = sorted(path.stem for path in FOLDER.glob("*.toml"))
+    return [stem for stem in stems if _kind(stem) == kind]
 
 
-def find(given: Path, *, comparison: bool = False) -> Path:
-    """The given path, or the shipped recipe of that bare name if no such file exists.
+def _kind(stem: str) -> str:
+    return next((kind for kind, prefix in PREFIXES.items() if stem.startswith(prefix)), "recipe")
+
+
+def find(given: Path, kind: str = "recipe") -> Path:
+    """The given path, or the shipped file of that kind and bare name if no such file exists.
 
     `UserError` with the nearest names where a bare name is neither.
     """
     if given.suffix or given.name != str(given) or (given.exists() and not given.is_dir()):
         return given
-    known = names(comparisons=comparison)
+    known = names(kind)
     if given.name in known:
         return FOLDER / f"{given.name}.toml"
-    what = "comparison" if comparison else "recipe"
     near = difflib.get_close_matches(given.name, known, n=3, cutoff=0)
     raise UserError(
-        f"{given}: no such file, and no {what} of that name ships with adiabit; nearest: {', '.join(near)}; give one "
+        f"{given}: no such file, and no {kind} of that name ships with adiabit; nearest: {', '.join(near)}; give one "
         f"of {', '.join(known)}, or the path of a file"
     )

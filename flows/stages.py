@@ -47,7 +47,10 @@ def _train(run: Pipeline, folder: Path) -> None:
     from adiabit.train.rendezvous import Rendezvous
 
     recipe, rendezvous = run.recipe, Rendezvous(machine=run.machine, place=run.meet, wait=run.wait)
-    fit(recipe.data, recipe.model, recipe.train, folder, progress=run.progress, rendezvous=rendezvous)
+    fit(
+        recipe.data, recipe.model, recipe.train, folder, progress=run.progress, quiet=run.quiet, watch=run.watch,
+        rendezvous=rendezvous,
+    )  # fmt: skip
 
 
 def _check_folding(run: Pipeline) -> None:

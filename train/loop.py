@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from adiabit.train.task import Task
 
 __all__ = ["fit", "load_model"]
 
+Watch = Callable[[Sequence[float]], None]
+
 TWIN = "twin"
 ALONE = Rendezvous()
 PRECISIONS: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
@@ -39,13 +42,15 @@ PRECISIONS: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 def fit(
     data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, *, progress: bool, quiet: bool = False,
-    rendezvous: Rendezvous = ALONE,
+    watch: Watch | None = None, rendezvous: Rendezvous = ALONE,
 ) -> None:  # fmt: skip
     """Train into `folder`, which exists; a `last.ckpt` of the same configuration in it is resumed.
 
     Leaves model.pt, model.json, history.json, metrics.json and tensorboard/, on machine 0 of the `rendezvous`.
-    `progress` draws a bar; otherwise a line is printed for every tenth of the epochs, unless `quiet`. `UserError` for
-    missing data or devices and for checkpoints of another configuration.
+    `progress` draws a bar; otherwise a line is printed for every tenth of the epochs, unless `quiet`. After each epoch,
+    `watch` receives the validation accuracies of all epochs so far, of the network as it is trained (soft); an
+    exception in it ends the training. A training of several processes is not watched. `UserError` for missing data or
+    devices and for checkpoints of another configuration.
     """
     _check_tools(train)
     check_sizes(data, model, train)
@@ -55,7 +60,7 @@ def fit(
     try:
         if train.processes == 1:
             rendezvous.check(train.machines)
-            _fit(task, splits, folder, progress, quiet)
+            _fit(task, splits, folder, progress, quiet, watch)
         else:
             launch(_fit_worker, (task, folder, progress, quiet), devices=train.devices, machines=train.machines,
                    rendezvous=rendezvous, task=task.digest(), folder=folder,
@@ -76,11 +81,11 @@ def _tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _fit_worker(task: Task, folder: Path, *shown: bool) -> None:
-    _fit(task, task.splits(), folder, *shown)
+def _fit_worker(task: Task, folder: Path, progress: bool, quiet: bool) -> None:
+    _fit(task, task.splits(), folder, progress, quiet)
 
 
-def _fit(task: Task, splits: Dataset, folder: Path, progress: bool, quiet: bool) -> None:
+def _fit(task: Task, splits: Dataset, folder: Path, progress: bool, quiet: bool, watch: Watch | None = None) -> None:
     """Train in this process, with the others if there are any."""
     train, last = task.train, folder / LAST
     broadcast_file(last)
@@ -98,7 +103,8 @@ def _fit(task: Task, splits: Dataset, folder: Path, progress: bool, quiet: bool)
     anneal = Anneal(train, net, splits, task.settings)
     learner = Learner(net, train, Teacher(train.distill, teacher, net) if train.distill and teacher else None)
     batches = Batches(splits.train, task.data.source.shape, train, learner)
-    _run(learner, batches, anneal, folder, progress, quiet)
+    shown: list[Callback] = [RichProgressBar(refresh_rate=20)] if progress else [] if quiet else [EpochLines(anneal)]
+    _run(learner, batches, anneal, folder, [*shown, *([Watcher(anneal, watch)] if watch else [])])
     if rank() == 0:
         save_results(net, splits, task.model, train, anneal, folder)
         remove(last)
@@ -135,21 +141,32 @@ class EpochLines(Callback):
                   f"hard {row['hard_accuracy']:.4f}")  # fmt: skip
 
 
-def _run(learner: Learner, batches: Batches, anneal: Anneal, folder: Path, progress: bool, quiet: bool) -> None:
+class Watcher(Callback):
+    """Calls a function after each epoch."""
+
+    def __init__(self, anneal: Anneal, watch: Watch) -> None:
+        self.anneal, self.watch = anneal, watch
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Hand over the accuracies so far."""
+        self.watch(self.anneal.history["soft_accuracy"])
+
+
+def _run(learner: Learner, batches: Batches, anneal: Anneal, folder: Path, more: Sequence[Callback]) -> None:
     """Run Lightning's loop, resuming from `last.ckpt` if there is one."""
     config = learner.config
     last = folder / LAST
     keep = ModelCheckpoint(folder, filename=last.stem, save_top_k=1, every_n_epochs=1, save_on_train_epoch_end=True,
                            enable_version_counter=False)  # fmt: skip
-    shown: list[Callback] = [RichProgressBar(refresh_rate=20)] if progress else [] if quiet else [EpochLines(anneal)]
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning.*")
         trainer = L.Trainer(
             accelerator=config.device, devices=config.devices, num_nodes=config.machines,
             strategy=JoinedDDP(find_unused_parameters=learner.net.method.locks) if config.processes > 1 else "auto",
-            precision=PRECISIONS[config.precision], max_epochs=config.epochs, callbacks=[anneal, *shown, keep],
+            precision=PRECISIONS[config.precision], max_epochs=config.epochs, callbacks=[anneal, *more, keep],
             logger=TensorBoardLogger(folder, name="tensorboard", version=""), enable_model_summary=False,
-            enable_progress_bar=progress, log_every_n_steps=10**9, plugins=[WholeCheckpoints()],
+            enable_progress_bar=any(isinstance(callback, RichProgressBar) for callback in more),
+            log_every_n_steps=10**9, plugins=[WholeCheckpoints()],
         )  # fmt: skip
         trainer.fit(learner, batches, ckpt_path=str(last) if last.exists() else None, weights_only=True)

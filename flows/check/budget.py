@@ -16,12 +16,8 @@ Limit = Annotated[float | None, Field(ge=0)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
-class Budget(BaseModel):
-    """What a run must keep: accuracy and frames a second at least, everything else at most.
-
-    With a `baseline`, a file that `adiabit check --save` wrote, no quantity in it may be worse by more than `worse`
-    per cent of its figure, or percentage points of accuracy. A table of `worse` names the quantities that are compared.
-    """
+class Limits(BaseModel):
+    """Limits of measured quantities: accuracy and frames a second at least, everything else at most."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -33,6 +29,15 @@ class Budget(BaseModel):
     ff: Limit = None
     bram18: Limit = None
     dsp: Limit = None
+
+
+class Budget(Limits):
+    """What a run must keep.
+
+    With a `baseline`, a file that `adiabit check --save` wrote, no quantity in it may be worse by more than `worse`
+    per cent of its figure, or percentage points of accuracy. A table of `worse` names the quantities that are compared.
+    """
+
     baseline: Path | None = None
     worse: Percent | dict[str, Percent] = 0.0
 
@@ -49,7 +54,7 @@ class Budget(BaseModel):
         return self.worse.get(quantity) if isinstance(self.worse, dict) else self.worse
 
 
-QUANTITIES = tuple(name for name in Budget.model_fields if name not in ("baseline", "worse"))
+QUANTITIES = tuple(Limits.model_fields)
 MORE_IS_BETTER = ("accuracy", "fps")
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from adiabit.flows.check.budget import MORE_IS_BETTER, QUANTITIES, Baseline, Budget
+from adiabit.flows.check.budget import MORE_IS_BETTER, QUANTITIES, Baseline, Budget, Limits
 from adiabit.flows.report.figures import Figures
 from adiabit.flows.report.tables import NOT_RUN, Cell, Column, Table
 from adiabit.flows.resources import RESOURCES
@@ -61,25 +61,15 @@ class Check:
         return bool(self.figures.exact) and all(finding.kept for finding in self.findings)
 
 
-def quantities(figures: Figures) -> dict[str, float]:
-    """The measured quantities of a run: estimates are not among them."""
-    simulated, total = figures.simulation, figures.synthesis and figures.synthesis.total
-    found = {
-        "accuracy": figures.accuracy, "fps": figures.fps_measured, "latency_us": figures.latency_us,
-        "cycles": simulated.cycles_per_frame if simulated else None,
-        **{key: getattr(total, key) if total else None for key in RESOURCES},
-    }  # fmt: skip
-    return {name: float(value) for name in QUANTITIES if (value := found[name]) is not None}
-
-
 def check(figures: Figures, budget: Budget, baseline: Baseline | None = None) -> Check:
     """Compare a run with its budget and, if given, with the baseline."""
-    measured = quantities(figures)
-    found = [*_limits(measured, budget), *(_comparisons(measured, budget, baseline) if baseline else ())]
+    measured = figures.quantities
+    found = [*limits(measured, budget), *(_comparisons(measured, budget, baseline) if baseline else ())]
     return Check(figures=figures, findings=tuple(found))
 
 
-def _limits(measured: Mapping[str, float], budget: Budget) -> Iterator[Finding]:
+def limits(measured: Mapping[str, float], budget: Limits) -> Iterator[Finding]:
+    """Each limit that is given, beside its quantity."""
     for name in QUANTITIES:
         limit = getattr(budget, name)
         if limit is not None:

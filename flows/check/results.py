@@ -12,7 +12,7 @@ from typing import Any
 from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from adiabit import files
-from adiabit.flows.check.findings import TITLES, Check, quantities, table, written
+from adiabit.flows.check.findings import TITLES, Check, table, written
 from adiabit.flows.ladder import RungState
 from adiabit.flows.report.tables import Table, ladder
 from adiabit.flows.store import open_folder
@@ -38,7 +38,7 @@ def document(found: Check) -> dict[str, Any]:
     """The outcome as JSON types."""
     return {
         "name": found.figures.name, "passed": found.passed, "exact": found.figures.exact,
-        "quantities": quantities(found.figures),
+        "quantities": found.figures.quantities,
         "findings": [{**asdict(finding), "kept": finding.kept} for finding in found.findings],
         "rungs": [{"name": r.name, "status": r.status, "frames": r.frames, "equal": r.equal, "difference": r.difference}
                   for r in found.figures.rungs],
@@ -92,7 +92,7 @@ def _markdown(shown: Table) -> list[str]:
 
 def badge(found: Check) -> dict[str, Any]:
     """What an endpoint badge of shields.io shows."""
-    measured = quantities(found.figures)
+    measured = found.figures.quantities
     parts = [
         f"{written(name, measured[name])}{'' if name == 'accuracy' else ' ' + TITLES[name]}"
         for name in SHOWN if name in measured

@@ -16,11 +16,12 @@ from adiabit.flows.cli import (
     simulate,
     stages,
     summary,
+    sweep,
     train,
 )
 from adiabit.flows.cli.app import invoke, main
 
 __all__ = [
     "bitstream", "boards", "check", "compare", "compile", "doctor", "emit", "explain", "invoke", "main", "run",
-    "simulate", "stages", "summary", "train",
+    "simulate", "stages", "summary", "sweep", "train",
 ]  # fmt: skip

@@ -41,7 +41,7 @@ def check(request: Request, save: SaveOption = False) -> int:
         console.print(rich_table(findings.table(found)))
     tell(str(place / results.SUMMARY))
     if save and budget.baseline is not None and found.passed:
-        made = Baseline(name=figures.name, date=figures.date, quantities=findings.quantities(figures))
+        made = Baseline(name=figures.name, date=figures.date, quantities=figures.quantities)
         documents.write(budget.baseline, made)
         tell(str(budget.baseline))
     return int(not found.passed)

@@ -61,7 +61,7 @@ def load_runs(path: Path, data: Path | None = None, sets: Sequence[str] = ()) ->
     `data` is the folder of the data sets, `sets` overrides the recipes (`table.key=value`). `UserError` names file,
     method and key of a fault.
     """
-    path = shipped.find(path, comparison=True)
+    path = shipped.find(path, shipped.COMPARISON)
     comparison = _read(path)
     places = {"data.dir": str(data.absolute())} if data else {}
     recipes = [_network(path, network, sets, places) for network in comparison.networks]

@@ -39,13 +39,15 @@ class Bar(NamedTuple):
 
 def report(
     folders: Mapping[StageName, Path], *, name: str, board: Board, clock_mhz: float, command: str, out: Path,
-    selection: Sequence[str] = ("RECIPE",),
+    data: str = "", selection: Sequence[str] = ("RECIPE",),
 ) -> Figures:  # fmt: skip
     """Collect the figures of a run from its stages' folders and write the report into the folder `out`.
 
     `folders` are keyed by stage; any may be absent. `UserError` if a stage's file is damaged.
     """
-    figures = collect(folders, name=name, board=board, clock_mhz=clock_mhz, command=command, selection=selection)
+    figures = collect(
+        folders, name=name, board=board, clock_mhz=clock_mhz, command=command, data=data, selection=selection
+    )
     render(figures, out)
     return figures
 
@@ -61,11 +63,11 @@ def render(figures: Figures, out: Path) -> None:
     files.write_text(out / HTML, page)
 
 
-def environment() -> jinja2.Environment:
-    """The Jinja environment for the pages of this folder."""
+def environment(*more: Path) -> jinja2.Environment:
+    """The Jinja environment for the pages of this folder, and of `more`."""
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader([Path(__file__).parent, *more]), autoescape=True,
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
 
 

@@ -44,12 +44,12 @@ NO_STAGE = {
 
 def collect(
     folders: Mapping[StageName, Path], *, name: str, board: Board, clock_mhz: float, command: str,
-    selection: Sequence[str] = ("RECIPE",),
+    data: str = "", selection: Sequence[str] = ("RECIPE",),
 ) -> Figures:  # fmt: skip
     """Read the results of the stages from their folders; any may be absent.
 
-    `selection` are the command line's words that choose the recipe, for replaying a difference. `UserError` if a file
-    is damaged.
+    `data` is the data set of the accuracy, `selection` are the command line's words that choose the recipe, for
+    replaying a difference. `UserError` if a file is damaged.
     """
     accelerator = None
     if (compiled := folders.get(StageName.COMPILE)) and (compiled / storage.JSON).exists():
@@ -58,7 +58,7 @@ def collect(
     synthesis = _load(folders, StageName.SYNTHESIZE, synthesizing.FILE, synthesizing.load)
     made = {stage: _load(folders, stage, MANIFEST, manifest) for stage in StageName}
     figures = Figures(
-        name=name, board=board, clock_mhz=clock_mhz, command=command,
+        name=name, board=board, clock_mhz=clock_mhz, command=command, data=data,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         rungs=tuple(dataclasses.replace(r, difference=r.explained(selection)) for r in _rungs(folders)),
         stages=tuple(_stages(accelerator, _by_name(estimate), _by_name(synthesis))),

@@ -54,6 +54,7 @@ class Figures:
     board: Board
     clock_mhz: float
     date: str  # ISO 8601, UTC
+    data: str = ""  # the data set that the accuracy was measured on
     command: str
     rungs: tuple[Rung, ...]
     stages: tuple[StageFigures, ...] = ()
@@ -139,10 +140,21 @@ class Figures:
         cycles = self.simulation.latency_cycles if self.simulation else None
         return cycles / self.clock_mhz if cycles is not None else None
 
+    @property
+    def quantities(self) -> dict[str, float]:
+        """The measured quantities by the keys of a recipe's `[budget]`; those that were not measured are missing."""
+        total = self.synthesis.total if self.synthesis else None
+        found = {
+            "accuracy": self.accuracy, "fps": self.fps_measured,
+            "cycles": self.simulation.cycles_per_frame if self.simulation else None, "latency_us": self.latency_us,
+            **{key: getattr(total, key) if total else None for key in RESOURCES},
+        }  # fmt: skip
+        return {name: float(value) for name, value in found.items() if value is not None}
+
     def document(self) -> dict[str, Any]:
         """The figures as JSON types, including derived ones."""
-        derived = {"exact": self.exact, "fps_estimate": self.fps_estimate, "fps_measured": self.fps_measured,
-                   "latency_us": self.latency_us,
+        derived = {"exact": self.exact, "quantities": self.quantities, "fps_estimate": self.fps_estimate,
+                   "fps_measured": self.fps_measured, "latency_us": self.latency_us,
                    "overflows": [dataclasses.asdict(overflow) for overflow in self.overflows]}  # fmt: skip
         fields = dataclasses.asdict(dataclasses.replace(self, accelerator=None))
         del fields["accelerator"]

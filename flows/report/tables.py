@@ -19,10 +19,11 @@ NOT_RUN = str(RungState.NOT_RUN)
 
 @dataclass(frozen=True)
 class Cell:
-    """The text of a cell; `tone` is good, bad, warn, muted or empty."""
+    """The text of a cell; `tone` is good, bad, warn, muted or empty, `link` the address that it leads to."""
 
     text: str
     tone: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True)

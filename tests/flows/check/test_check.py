@@ -16,7 +16,7 @@ from adiabit.errors import UserError
 from adiabit.flows import recipe
 from adiabit.flows.check import results
 from adiabit.flows.check.budget import MORE_IS_BETTER, QUANTITIES, Baseline, Budget, load_baseline
-from adiabit.flows.check.findings import check, quantities
+from adiabit.flows.check.findings import check
 from adiabit.flows.ladder import Rung, RungName
 from adiabit.flows.report.figures import Figures
 from adiabit.flows.resources import Resources
@@ -58,8 +58,8 @@ def differing() -> Figures:
 
 
 def test_quantities_are_what_was_measured() -> None:
-    assert quantities(figures()) == MEASURED
-    assert quantities(figures(synthesis=None, simulation=None)) == {"accuracy": 0.95}
+    assert figures().quantities == MEASURED
+    assert figures(synthesis=None, simulation=None).quantities == {"accuracy": 0.95}
 
 
 @pytest.mark.parametrize("quantity", QUANTITIES)

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`adiabit sweep` and `adiabit pareto`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adiabit.flows.cli.app import app, console, tell
+from adiabit.flows.cli.verb import DataOption, SetOption, command_line
+
+JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Number of runs in parallel on this machine.")]
+RayOption = Annotated[
+    str, typer.Option("--ray", metavar="ADDRESS", help="A Ray cluster to run on: HOST:PORT, or auto.")
+]
+
+
+@app.command()
+def sweep(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A sweep: a file, or the name of a shipped one, e.g. sweep_digits.")
+    ],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the runs; build/FILE by default.")] = None,
+    data: DataOption = None,
+    sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
+    jobs: JobsOption = 1,
+    ray: RayOption = "",
+) -> None:
+    """Run many variants of a recipe, for accuracy against resources. Exit code 1: a rung differs, or a run failed.
+
+    A sweep that was interrupted goes on with the same command.
+    """
+    from adiabit.flows.pareto import page
+    from adiabit.flows.report.terminal import rich_table
+    from adiabit.flows.store import lock, open_folder
+    from adiabit.flows.sweep.engine import opened
+    from adiabit.flows.sweep.plan import load_plan
+    from adiabit.flows.sweep.record import Record
+    from adiabit.flows.sweep.run import Sweeping
+    from adiabit.flows.sweep.trial import State
+
+    plan = load_plan(file, data, sets)
+    place = (out or Path("build") / file.stem).absolute()
+
+    def after(made: Record) -> None:
+        page.write(made.dots(place), made.objectives, place, name=made.name, command=made.command)
+
+    open_folder(place)
+    with lock(place / ".lock"), opened(jobs, ray, **plan.sweep.resources.model_dump()) as engine:
+        made = Sweeping(plan, place, engine, command_line(), tell, after).run()
+    dots = made.dots(place)
+    console.print(rich_table(page.front_table(dots, made.objectives)))
+    tell(str(place / page.HTML))
+    raise typer.Exit(any(dot.state is State.FAILED or dot.differs for dot in dots))
+
+
+@app.command()
+def pareto(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders of runs (build/NAME) and of sweeps.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the page.")] = Path("build/pareto"),
+    objectives: Annotated[
+        str, typer.Option(help="Two or more of accuracy, lut, ff, bram18, dsp, fps, cycles, latency_us.")
+    ] = "accuracy,lut",
+) -> None:
+    """Draw runs that have ended as accuracy against resources, on one page."""
+    from adiabit.flows.pareto import page
+    from adiabit.flows.pareto.points import Dot, load_run
+    from adiabit.flows.sweep import record
+
+    dots: list[Dot] = []
+    for folder in folders:
+        if (folder / record.FILE).exists():
+            dots += record.load(folder).dots(folder)
+        else:
+            name, run = load_run(folder)
+            dots.append(Dot(name=str(folder), labels={"run": name}, runs=(run,)))
+    wanted = page.checked(objectives.split(","))
+    page.write(dots, wanted, out, name="pareto", command=command_line())
+    tell(str(out / page.HTML))
