@@ -23,7 +23,7 @@ from adiabit.flows.toolchain import ToolError
 
 ORDER = (
     "run", "check", "train", "export", "compile", "emit", "simulate", "synthesize", "report", "bitstream", "package",
-    "summary", "explain", "compare", "boards", "doctor",
+    "summary", "explain", "compare", "init", "boards", "doctor",
 )  # fmt: skip
 
 
