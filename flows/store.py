@@ -183,12 +183,12 @@ def _link(done: Path, place: Path) -> None:
     aside.replace(link)
 
 
-def open_folder(place: Path) -> None:
-    """Make a folder and its parents if missing; `UserError` where something else is in the way."""
+def open_folder(place: Path, option: str = "--out") -> None:
+    """Make a folder and its parents if missing; `UserError` with the `option` that names it where that cannot be."""
     try:
         place.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(f"{place}: cannot make this folder ({error.strerror}); use another --out") from error
+        raise UserError(f"{place}: cannot make this folder ({error.strerror}); use another {option}") from error
 
 
 @contextmanager

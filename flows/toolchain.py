@@ -155,7 +155,7 @@ class _Running:
             sink.flush()
             self.start = sink.tell()
             self.process = subprocess.Popen(  # its end is awaited below
-                [*_with_parent(), *command], cwd=cwd, env=variables, stdin=subprocess.DEVNULL, stdout=sink,
+                [*with_parent(), *command], cwd=cwd, env=variables, stdin=subprocess.DEVNULL, stdout=sink,
                 stderr=subprocess.STDOUT, process_group=0,
             )  # fmt: skip
 
@@ -189,7 +189,7 @@ def _first(running: Sequence[_Running]) -> _Running:
         time.sleep(0.02)
 
 
-def _with_parent() -> list[str]:
+def with_parent() -> list[str]:
     """A command prefix that ends the program when we are killed, if the system has it."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL"] if setpriv else []

@@ -18,6 +18,7 @@ from adiabit.flows.report.tables import Table, ladder
 from adiabit.flows.store import open_folder
 
 JSON, JUNIT, SUMMARY, BADGE = "check.json", "junit.xml", "summary.md", "badge.json"
+FILES = (JSON, JUNIT, SUMMARY, BADGE)
 SHOWN = ("accuracy", "lut", "bram18")  # on the badge
 
 
@@ -28,6 +29,13 @@ def write(found: Check, out: Path) -> None:
     files.write_text(out / JUNIT, junit(found))
     files.write_text(out / SUMMARY, summary(found))
     files.write_text(out / BADGE, _dumped(badge(found)))
+
+
+def remove(out: Path) -> None:
+    """Remove what :func:`write` has written into the folder `out`, if anything."""
+    for name in FILES:
+        if (path := out / name).is_file():
+            path.unlink()
 
 
 def _dumped(value: Any) -> str:
@@ -55,6 +63,11 @@ def junit(found: Check) -> str:
             case.result = [result] if result else []
             suite.add_testcase(case)
         document.add_testsuite(suite)
+    return xml(document)
+
+
+def xml(document: JUnitXml) -> str:
+    """A JUnit document as text, its totals included."""
     document.update_statistics()  # type: ignore[no-untyped-call]  # half of junitparser is typed
     text: str = document.tostring().decode()  # type: ignore[no-untyped-call]
     return text

@@ -12,6 +12,7 @@ from adiabit.flows.cli import (
     doctor,
     emit,
     explain,
+    init,
     run,
     simulate,
     stages,
@@ -22,6 +23,6 @@ from adiabit.flows.cli import (
 from adiabit.flows.cli.app import invoke, main
 
 __all__ = [
-    "bitstream", "boards", "check", "compare", "compile", "doctor", "emit", "explain", "invoke", "main", "run",
+    "bitstream", "boards", "check", "compare", "compile", "doctor", "emit", "explain", "init", "invoke", "main", "run",
     "simulate", "stages", "summary", "sweep", "train",
 ]  # fmt: skip

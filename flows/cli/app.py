@@ -23,7 +23,7 @@ from adiabit.flows.toolchain import ToolError
 
 ORDER = (
     "run", "check", "train", "export", "compile", "emit", "simulate", "synthesize", "report", "bitstream", "package",
-    "summary", "explain", "sweep", "pareto", "compare", "boards", "doctor",
+    "summary", "explain", "sweep", "pareto", "compare", "init", "boards", "doctor",
 )  # fmt: skip
 
 

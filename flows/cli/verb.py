@@ -64,9 +64,9 @@ class Request:
         values |= {f"simulate.{key}": value for key, value in simulate.items()}
         recipe = load(self.recipe, self.sets, values)
         out = self.out or Path("build") / recipe.name
-        return Pipeline(recipe, out, tell=tell, progress=sys.stdout.isatty(), fresh=fresh, selection=self._arguments())
+        return Pipeline(recipe, out, tell=tell, progress=sys.stdout.isatty(), fresh=fresh, selection=self.words())
 
-    def _arguments(self) -> tuple[str, ...]:
+    def words(self) -> tuple[str, ...]:
         """The command line's words for this request."""
         places = {"--out": self.out, "--data": self.data, "--checkpoint": self.checkpoint}
         given = [(option, str(place)) for option, place in places.items() if place]

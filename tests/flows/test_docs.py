@@ -31,7 +31,9 @@ def test_every_key_of_a_recipe_is_documented() -> None:
     assert {key for table in (Recipe, *METHODS, *DATASETS) for key in keys(table)} - told == set()
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/recipe.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/recipe.md", "docs/ci.md"]
+)
 def test_paths_that_a_document_names_exist(document: str) -> None:
     text = (ROOT / document).read_text()
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]

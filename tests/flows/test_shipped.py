@@ -92,6 +92,8 @@ def test_a_wheel_runs_by_name_from_an_empty_folder(tmp_path: Path) -> None:
     assert "digits: adiabatic" in python("-m", "adiabit", "summary", "digits")
     assert "RECIPE" in python("-m", "adiabit", "run", "--help")
     assert "pynq-z2" in python("-m", "adiabit", "boards")
+    python("-m", "adiabit", "init", "--ci", "gitlab")
+    assert "adiabit check" in (empty / ".gitlab-ci.yml").read_text()
     told = python("-m", "adiabit", "train", "digits", "--set", "train.epochs=1")
     assert Path(told.splitlines()[-1]).parent == Path("build/digits")
     assert (empty / "build/digits/train/model.pt").is_file()
