@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
 
     for name in args.only:
         if not args.report:
-            train(plans[name], args.out, args.jobs, lambda line: print(line, file=sys.stderr, flush=True), write)
+            train(plans[name], args.out, lambda line: print(line, file=sys.stderr, flush=True), write, args.jobs)
     write()
     print(args.table)
     return 0

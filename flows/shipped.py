@@ -9,32 +9,33 @@ from pathlib import Path
 from adiabit.errors import UserError
 
 FOLDER = Path(__file__).parent.parent / "recipes"
-COMPARISON, SWEEP = "comparison", "sweep"  # kinds of files besides recipes
+RECIPE, COMPARISON, SWEEP = "recipe", "comparison", "sweep"  # kinds of files
 PREFIXES = {COMPARISON: "compare_", SWEEP: "sweep_"}  # of their names
 
 
-def names(kind: str = "recipe") -> list[str]:
+def names(wanted: str = RECIPE) -> list[str]:
     """All files of a kind, alphabetically."""
     stems = sorted(path.stem for path in FOLDER.glob("*.toml"))
-    return [stem for stem in stems if _kind(stem) == kind]
+    return [stem for stem in stems if kind(stem) == wanted]
 
 
-def _kind(stem: str) -> str:
-    return next((kind for kind, prefix in PREFIXES.items() if stem.startswith(prefix)), "recipe")
+def kind(stem: str) -> str:
+    """The kind of a file by its name."""
+    return next((kind for kind, prefix in PREFIXES.items() if stem.startswith(prefix)), RECIPE)
 
 
-def find(given: Path, kind: str = "recipe") -> Path:
+def find(given: Path, wanted: str = RECIPE) -> Path:
     """The given path, or the shipped file of that kind and bare name if no such file exists.
 
     `UserError` with the nearest names where a bare name is neither.
     """
     if given.suffix or given.name != str(given) or (given.exists() and not given.is_dir()):
         return given
-    known = names(kind)
+    known = names(wanted)
     if given.name in known:
         return FOLDER / f"{given.name}.toml"
     near = difflib.get_close_matches(given.name, known, n=3, cutoff=0)
     raise UserError(
-        f"{given}: no such file, and no {kind} of that name ships with adiabit; nearest: {', '.join(near)}; give one "
+        f"{given}: no such file, and no {wanted} of that name ships with adiabit; nearest: {', '.join(near)}; give one "
         f"of {', '.join(known)}, or the path of a file"
     )

@@ -25,7 +25,7 @@ PROJECT = "pyproject.toml"  # the TOML file beside recipes that is none
 def expand(given: Iterable[Path]) -> list[Path]:
     """The recipes that paths, names and patterns stand for, each once.
 
-    A pattern, e.g. `recipes/**/*.toml`, leaves out comparisons and `pyproject.toml`. `UserError` if it matches nothing.
+    A pattern, e.g. `recipes/**/*.toml`, leaves out comparisons, sweeps and `pyproject.toml`. `UserError` if it matches nothing.
     """
     return list(dict.fromkeys(path for one in given for path in _matched(one)))
 
@@ -34,7 +34,7 @@ def _matched(given: Path) -> list[Path]:
     if not glob.has_magic(str(given)) or given.exists():
         return [given]
     paths = (Path(name) for name in sorted(glob.glob(str(given), recursive=True)))  # noqa: PTH207  # takes any pattern
-    found = [p for p in paths if p.is_file() and p.name != PROJECT and not p.name.startswith(shipped.COMPARE)]
+    found = [p for p in paths if p.is_file() and p.name != PROJECT and shipped.kind(p.stem) == shipped.RECIPE]
     if not found:
         raise UserError(f"{given}: no recipe matches this pattern; give one that does, or the path of a recipe")
     return found

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from adiabit.flows.cli.app import app, console, tell
-from adiabit.flows.cli.verb import DataOption, SetOption, command_line
+from adiabit.flows.cli.verb import DataOption, JobsOption, RayOption, SetOption, command_line
 
 
 @app.command()
@@ -21,7 +21,8 @@ def compare(
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the trainings; build/FILE by default.")] = None,
     data: DataOption = None,
     sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Number of trainings in parallel.")] = 1,
+    jobs: JobsOption = 1,
+    ray: RayOption = "",
     report_only: Annotated[bool, typer.Option("--report", help="Train nothing; report what is finished.")] = False,
 ) -> None:
     """Train methods x networks x seeds and tabulate the results; an interrupted comparison resumes."""
@@ -35,7 +36,7 @@ def compare(
         table.write(runs, place, file.stem, command_line())
 
     if not report_only:
-        run.train(runs, place, jobs, tell, write)
+        run.train(runs, place, tell, write, jobs, ray)
     write()
     made = table.rows(runs, place)
     for network in dict.fromkeys(row.network for row in made):

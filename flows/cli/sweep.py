@@ -9,12 +9,7 @@ from typing import Annotated
 import typer
 
 from adiabit.flows.cli.app import app, console, tell
-from adiabit.flows.cli.verb import DataOption, SetOption, command_line
-
-JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Number of runs in parallel on this machine.")]
-RayOption = Annotated[
-    str, typer.Option("--ray", metavar="ADDRESS", help="A Ray cluster to run on: HOST:PORT, or auto.")
-]
+from adiabit.flows.cli.verb import DataOption, JobsOption, RayOption, SetOption, command_line
 
 
 @app.command()

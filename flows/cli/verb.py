@@ -38,6 +38,10 @@ SetOption = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe, e.g. train.epochs=20.")
 ]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Make the stage again even if it could be reused.")]
+JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Number of runs in parallel on this machine.")]
+RayOption = Annotated[
+    str, typer.Option("--ray", metavar="ADDRESS", help="A Ray cluster to run on: HOST:PORT, or auto.")
+]
 BoardOption = Annotated[str | None, typer.Option("--board", help="The board; the recipe's by default.")]
 VerifiedOption = Annotated[
     Path | None,

@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import re
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 from adiabit.flows.compare.plan import Run
 from adiabit.flows.compare.results import load
 from adiabit.flows.store import Store, lock, open_folder
-from adiabit.train.processes import end_with_parent
+from adiabit.flows.sweep.engine import Engine, opened
 
 LOCK = ".lock"
 
@@ -43,8 +42,10 @@ def _key(run: Run) -> dict[str, Any]:
     }
 
 
-def train(runs: Sequence[Run], out: Path, jobs: int, tell: Callable[[str], None], after: Callable[[], None]) -> None:
-    """Train the unfinished runs, `jobs` in parallel; `after` is called after each.
+def train(
+    runs: Sequence[Run], out: Path, tell: Callable[[str], None], after: Callable[[], None], jobs: int = 1, ray: str = ""
+) -> None:
+    """Train the unfinished runs, `jobs` in parallel or on the Ray cluster `ray`; `after` is called after each.
 
     `UserError`, before anything is trained, if another run uses `out`, a finished training is damaged, or something
     else is in the place of a training's folder.
@@ -57,31 +58,22 @@ def train(runs: Sequence[Run], out: Path, jobs: int, tell: Callable[[str], None]
                 load(folder)
             else:
                 pending[folder_of(run, out)] = run
-        _train_all(list(pending.values()), out, jobs, tell, after)
+        if pending:
+            with opened(jobs, ray) as engine:
+                _train_all(list(pending.values()), out.absolute(), engine, tell, after)
 
 
 def _train_all(
-    pending: Sequence[Run], out: Path, jobs: int, tell: Callable[[str], None], after: Callable[[], None]
+    pending: Sequence[Run], out: Path, engine: Engine[Run, None], tell: Callable[[str], None], after: Callable[[], None]
 ) -> None:
-    def done(number: int, run: Run) -> None:
+    waiting = deque(pending)
+    for number in range(1, len(pending) + 1):
+        while waiting and engine.free > 0:
+            run = waiting.popleft()
+            engine.give(run, _train, run, out)
+        run, _ = engine.next()
         tell(f"{number}/{len(pending)}  {run.network}, {run.label}, seed {run.seed}")
         after()
-
-    if jobs == 1:
-        for number, run in enumerate(pending, 1):
-            _train(run, out)
-            done(number, run)
-        return
-    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with_parent) as pool:
-        futures = {pool.submit(_train, run, out): run for run in pending}
-        try:
-            for number, future in enumerate(as_completed(futures), 1):
-                future.result()
-                done(number, futures[future])
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def _train(run: Run, out: Path) -> None:

@@ -90,11 +90,19 @@ function traces(x, y) {
   return made;
 }
 
+// Ticks of a logarithmic axis as plain numbers: 1, 2 and 5 times each power of ten, or more where values are close.
+function decades(values) {
+  const steps = Math.max(...values) < 10 * Math.min(...values) ? [1, 1.5, 2, 3, 4, 5, 6, 8] : [1, 2, 5];
+  const marks = Array.from({ length: 20 }, (_, i) => i - 6).flatMap((e) => steps.map((m) => m * 10 ** e));
+  return { tickvals: marks, ticktext: marks.map((m) => m.toLocaleString("en", { maximumFractionDigits: 6 })) };
+}
+
 function draw() {
   const x = byId("across").value, y = byId("up").value, ink = color("ink"), line = color("line");
+  const drawn = traces(x, y);
   const axis = (key, log) => ({
     title: { text: title(key) }, type: log ? "log" : "linear", gridcolor: line, zeroline: false, linecolor: line,
-    automargin: true, ...(log ? { dtick: "D2", exponentformat: "none" } : {}),
+    automargin: true, ...(log ? decades(drawn.flatMap((one) => one.x)) : {}),
   });
   const layout = {
     paper_bgcolor: "transparent", plot_bgcolor: "transparent", font: { color: ink, family: getComputedStyle(document.body).fontFamily, size: 13 },
@@ -103,7 +111,8 @@ function draw() {
     hoverlabel: { bgcolor: color("card"), bordercolor: line, font: { color: ink, size: 12.5 }, align: "left" },
     xaxis: axis(x, checked("log")), yaxis: axis(y, false),
   };
-  Plotly.react("plot", traces(x, y), layout, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] });
+  const buttons = [["toImage", "zoom2d", "pan2d", "resetScale2d"]];
+  Plotly.react("plot", drawn, layout, { responsive: true, displaylogo: false, modeBarButtons: buttons });
   byId("warning").hidden = !checked("published");
 }
 

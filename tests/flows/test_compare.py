@@ -194,7 +194,7 @@ def test_what_stands_in_a_trainings_place_is_told_before_anything_is_trained(
     with pytest.raises(
         UserError, match=f"^{re.escape(str(place))}: not the folder of a stage; delete it and run again$"
     ):
-        running.train(runs, out, 1, print, lambda: None)
+        running.train(runs, out, print, lambda: None)
 
 
 def test_a_seed_that_is_given_twice_is_trained_once(
@@ -203,7 +203,7 @@ def test_a_seed_that_is_given_twice_is_trained_once(
     file.write_text(COMPARISON.replace("[0, 1]", "[3, 3]"))
     trained: list[str] = []
     monkeypatch.setattr(running, "_train", lambda run, _: trained.append(run.label))
-    running.train(load_runs(file), tmp_path / "out", 1, lambda _: None, lambda: None)
+    running.train(load_runs(file), tmp_path / "out", lambda _: None, lambda: None)
     assert trained == ["ste", "adiabatic", "bwn", "drawn"]
 
 
@@ -244,7 +244,7 @@ def test_a_damaged_training_is_named(file: Path, tmp_path: Path, name: str, cont
         path.write_text(json.dumps(json.loads(path.read_text()) | content))
     else:
         path.write_text(content)
-    for attempt in (lambda: rows(runs, out), lambda: running.train(runs, out, 1, print, lambda: None)):
+    for attempt in (lambda: rows(runs, out), lambda: running.train(runs, out, print, lambda: None)):
         with pytest.raises(UserError) as caught:
             attempt()
         assert str(caught.value).startswith(f"{path}: {told}")
@@ -306,7 +306,9 @@ def test_workers_end_with_a_killed_parent(file: Path, tmp_path: Path) -> None:
         while len(list((tmp_path / "out").glob(".tiny-*/last.ckpt"))) < 2:
             assert process.poll() is None, "ended before it could be killed"
             time.sleep(0.05)
-        workers = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+        children = psutil.Process(process.pid).children(recursive=True)
+        workers = [child.pid for child in children if "_train" in child.name()]  # as Ray names them
+        assert len(workers) == 2
         process.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 30
     while any(psutil.pid_exists(worker) for worker in workers):
