@@ -25,7 +25,8 @@ PROJECT = "pyproject.toml"  # the TOML file beside recipes that is none
 def expand(given: Iterable[Path]) -> list[Path]:
     """The recipes that paths, names and patterns stand for, each once.
 
-    A pattern, e.g. `recipes/**/*.toml`, leaves out comparisons, sweeps and `pyproject.toml`. `UserError` if it matches nothing.
+    A pattern, e.g. `recipes/**/*.toml`, leaves out comparisons, sweeps and `pyproject.toml`. `UserError` if it matches
+    nothing.
     """
     return list(dict.fromkeys(path for one in given for path in _matched(one)))
 

@@ -34,7 +34,7 @@ from adiabit.flows.recipe import Recipe, load
 from adiabit.flows.sweep.space import Point, Space
 
 FORM = f"see {shipped.FOLDER / 'sweep_digits.toml'} for the form"
-SEED = "train.seed"
+SEED, BASE = "train.seed", "base"
 Quantity = Literal["accuracy", "lut", "ff", "bram18", "dsp", "fps", "cycles", "latency_us"]
 Seeds = tuple[Annotated[int, Field(ge=0)], ...]
 
@@ -138,28 +138,29 @@ class Plan:
     sets: tuple[str, ...] = ()  # `table.key=value` of the command line, for every point
     places: Mapping[str, str] = field(default_factory=dict)  # the recipe's folders that the command line gave
 
-    @property
-    def base(self) -> Path:
-        """The base recipe: beside the file, or one that ships with adiabit."""
-        beside = self.path.parent / self.sweep.base
-        return (beside if beside.exists() else shipped.find(self.sweep.base)).absolute()
+    def base(self, point: Point | None = None) -> Path:
+        """The base recipe, or that of a point: beside the file, or one that ships with adiabit."""
+        name = Path(point.overrides.get(BASE, self.sweep.base) if point else self.sweep.base)
+        beside = self.path.parent / name
+        return (beside if beside.exists() else shipped.find(name)).absolute()
 
     def trial(self, point: Point, seed: int | None) -> Trial:
         """The run of a point with a seed."""
         values = {**self.sweep.recipe, **point.overrides, **({} if seed is None else {SEED: seed})}
+        values.pop(BASE, None)
         return Trial(point=point, seed=seed, values=values)
 
     def recipe(self, trial: Trial) -> Recipe:
         """The recipe of a trial; `UserError` where its keys do not go together."""
         name = f"{self.path.stem}_{trial.point.name}".lower()
-        return load(self.base, self.sets, {**trial.values, **self.places, "name": name[-64:]})
+        return load(self.base(trial.point), self.sets, {**trial.values, **self.places, "name": name[-64:]})
 
     def selection(self, trial: Trial) -> tuple[str, ...]:
         """The words of the command line that choose the recipe of a trial."""
         sets = [*self.sets, *(f"{key}={toml(value)}" for key, value in trial.values.items())]
         options = [word for text in sets for word in ("--set", text)]
         folders = [word for key, path in self.places.items() for word in (f"--{key.split('.')[0]}", path)]
-        return (str(self.base), *options, *folders)
+        return (str(self.base(trial.point)), *options, *folders)
 
     @property
     def seeds(self) -> tuple[int | None, ...]:
@@ -173,7 +174,7 @@ class Plan:
 
     @property
     def _trains(self) -> bool:
-        recipe = load(self.base, self.sets, self.places)
+        recipe = load(self.base(), self.sets, self.places)
         return recipe.onnx is None and recipe.checkpoint is None
 
 
@@ -198,7 +199,7 @@ def load_plan(path: Path, data: Path | None = None, sets: Sequence[str] = ()) ->
         raise UserError(f"{path}: [space]: {error}; {FORM}") from error
     places = {"data.dir": str(data.absolute())} if data else {}
     plan = Plan(path=path, sweep=sweep, space=space, sets=tuple(sets), places=places)
-    load(plan.base, plan.sets, plan.places)  # a fault of the base is told before one of a point
+    load(plan.base(), plan.sets, plan.places)  # a fault of the base is told before one of a point
     axes = {key for axis in space.axes for key in axis.keys}
     if twice := sorted(axes & sweep.recipe.keys()):
         raise UserError(f"{path}: {twice[0]}: set by [space] and by [recipe]; keep one; {FORM}")

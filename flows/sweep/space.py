@@ -12,6 +12,8 @@ keys at once:
     [space.folding.fast]
     "compile.fold.fps" = 1_000_000
     "target.board" = "zcu104"
+
+The key `base` in a choice names another base recipe for its points.
 """
 
 from __future__ import annotations
