@@ -136,6 +136,7 @@ def opened(
 
 def _connected(address: str, jobs: int) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent from a user's machine
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")  # of a busy machine
     try:
         import ray
     except ModuleNotFoundError as error:
@@ -146,11 +147,13 @@ def _connected(address: str, jobs: int) -> Any:
             address=address or None, num_cpus=None if address else jobs, include_dashboard=None if address else False,
             logging_level=logging.ERROR, log_to_driver=False, configure_logging=False,
         )  # fmt: skip
-    except (ConnectionError, ValueError) as error:
-        raise UserError(
-            f"--ray {address}: {str(error).splitlines()[0]}; start a cluster with `ray start --head`, and give its "
-            "HOST:PORT, or auto"
-        ) from error
+    except Exception as error:  # what Ray raises where it cannot start has no type of its own
+        remedy = (
+            "start a cluster with `ray start --head`, and give its HOST:PORT, or auto"
+            if address
+            else ("the machine may be overloaded; run again, or with --jobs 1, which needs no Ray")
+        )
+        raise UserError(f"ray {address or 'on this machine'}: {str(error).splitlines()[0]}; {remedy}") from error
     finally:
         signal.signal(signal.SIGTERM, before)  # Ray replaces the handler by one that leaves our work unfinished
     return ray
