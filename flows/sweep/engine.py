@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from adiabit.errors import UserError
 
 T = TypeVar("T")
 K = TypeVar("K")
+REACH = 10.0  # seconds until an address counts as dead
 RETRIES = 5  # of a task whose worker or machine is lost
 
 
@@ -136,16 +138,17 @@ def opened(
 
 def _connected(address: str, jobs: int) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent from a user's machine
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")  # of a busy machine
     try:
         import ray
     except ModuleNotFoundError as error:
         raise UserError("ray: not installed; several jobs need it; install it: pip install 'adiabit[sweep]'") from error
     before = signal.getsignal(signal.SIGTERM)
     try:
+        _reach(address)
         ray.init(
-            address=address or None, num_cpus=None if address else jobs, include_dashboard=None if address else False,
-            logging_level=logging.ERROR, log_to_driver=False, configure_logging=False,
+            address=address or "local", num_cpus=None if address else jobs,
+            include_dashboard=None if address else False, log_to_driver=False,
+            logging_level=logging.ERROR, configure_logging=False,
         )  # fmt: skip
     except Exception as error:  # what Ray raises where it cannot start has no type of its own
         remedy = (
@@ -157,3 +160,10 @@ def _connected(address: str, jobs: int) -> Any:
     finally:
         signal.signal(signal.SIGTERM, before)  # Ray replaces the handler by one that leaves our work unfinished
     return ray
+
+
+def _reach(address: str) -> None:
+    """`OSError` where nothing answers at HOST:PORT; Ray itself would try for many minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit() and "/" not in address:
+        socket.create_connection((host, int(port)), timeout=REACH).close()
