@@ -1,28 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """Estimates beside Yosys for a grid of stages; the honest source of the coefficients in hw/stages/cost.py.
 
-Usage: python benchmarks/estimate.py [--fit]
-Each stage is emitted and mapped by itself (synth_xilinx, xc7) and kept in build/estimate.json by the digest of the
-RTL. Writes benchmarks/estimate.md; --fit prints new coefficients (non-negative least squares of relative errors).
+Usage: python benchmarks/estimate.py [--fit] [--runs FOLDER ...]
+Each stage is emitted and mapped by itself (synth_xilinx, xc7) and kept in build/mapped by its content. --runs compares
+whole networks, too: every run that was synthesized (build/NAME, or the folder of a sweep) is a row for each of its
+stages. Writes benchmarks/estimate.md; --fit prints new coefficients (non-negative least squares of relative errors of
+the grid of stages, so networks remain unseen).
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import os
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from adiabit.flows.synthesize.cells import resources
+from adiabit.flows.synthesize.figures import Synthesis
+from adiabit.flows.synthesize.figures import load as load_synthesis
 from adiabit.flows.synthesize.parts import map_parts
+from adiabit.hw import storage
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit import rtl as emit_rtl
+from adiabit.hw.estimate import resources_of
 from adiabit.hw.stages import (
     Add,
     Concat,
@@ -44,6 +51,7 @@ from adiabit.hw.stages import (
     signed_bits,
 )
 
+KEYS = {"lut": "LUT", "ff": "FF", "bram18": "BRAM18"}
 MAPPED = Path("build/mapped")  # cells of stages that were mapped before
 SHAPES = (  # MW, MH, SIMD, PE of XNOR layers
     (784, 64, 28, 1), (784, 64, 112, 8), (784, 16, 49, 4), (256, 32, 64, 4), (128, 32, 32, 8), (64, 64, 8, 1),
@@ -282,10 +290,82 @@ def fit(rows: list[tuple[Stage, dict[str, int]]], key: str, old: Mapping[str, fl
     return {n: round(float(c), 3) for n, c in zip(names, solution, strict=True)}
 
 
-def main() -> None:
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A run that was synthesized: its accelerator, and what Yosys made of each stage and of the whole."""
+
+    name: str
+    accelerator: Accelerator
+    synthesis: Synthesis
+
+    @property
+    def rows(self) -> list[tuple[Stage, dict[str, int]]]:
+        """Each stage and its resources."""
+        cells = {row.name: {key: getattr(row, key) for key in KEYS} for row in self.synthesis.stages}
+        return [(stage, cells[stage.name]) for stage in self.accelerator.stages]
+
+
+def networks(roots: Sequence[Path]) -> list[Network]:
+    """The runs in these folders, of `adiabit run` and of sweeps, that were mapped to Xilinx parts; equal ones once."""
+    found: dict[str, Network] = {}
+    for root in roots:
+        for folder in sorted((root / "runs").iterdir()) if (root / "runs").is_dir() else [root]:
+            compiled, mapped = folder / "compile", folder / "synthesize"
+            if not (mapped / "synthesis.json").exists():
+                continue
+            synthesis = load_synthesis(mapped)
+            if synthesis.family.startswith("xc"):
+                label = f"{root.name}/{folder.name}" if folder != root else root.name
+                network = Network(name=label, accelerator=storage.load(compiled), synthesis=synthesis)
+                found.setdefault(json.dumps([asdict(row) for row in synthesis.stages]), network)
+    return list(found.values())
+
+
+def errors(pairs: Sequence[tuple[float, float]]) -> str:
+    """Cells of a row: median and ninth decile of the relative errors of (estimate, truth), and the rank correlation."""
+    from scipy.stats import spearmanr  # type: ignore[import-untyped]
+
+    known = [(guess, true) for guess, true in pairs if true]
+    if not known:
+        return "0 | | |"
+    off = [abs(guess - true) / true for guess, true in known]
+    varied = len({true for _, true in known}) > 2
+    rank = f"{spearmanr(*zip(*known, strict=True)).statistic:.3f}" if varied else ""
+    return f"{len(known)} | {np.median(off):.1%} | {np.quantile(off, 0.9):.1%} | {rank} |"
+
+
+def told(found: Sequence[Network]) -> list[str]:
+    """The section on networks: none of them was used to fit the coefficients."""
+    lines = [
+        "## Networks", "",
+        f"{len(found)} networks of `recipes/sweep_digits.toml`, `recipes/sweep_mnist.toml` and others, none of which "
+        "the coefficients were fitted to. Error: of the estimate, relative to Yosys. Rank: Spearman's correlation.", "",
+        "| | Quantity | Number | Median error | Nine in ten within | Rank |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+    ]  # fmt: skip
+    for key, title in KEYS.items():
+        totals = [(getattr(resources_of(n.accelerator), f"{key}s".replace("bram18s", "bram18")),
+                   float(getattr(n.synthesis.total, key))) for n in found]  # fmt: skip
+        lines.append(f"| the whole network | {title} | {errors(totals)}")
+    kinds = sorted({type(stage).__name__ for network in found for stage in network.accelerator.stages})
+    for kind in kinds:
+        rows = [row for network in found for row in network.rows if type(row[0]).__name__ == kind]
+        for key, title in KEYS.items():
+            pairs = [(float(getattr(stage.cost(), f"{key}s".replace("bram18s", "bram18"))), float(cells[key]))
+                     for stage, cells in rows]  # fmt: skip
+            if any(true for _, true in pairs):
+                lines.append(f"| {kind} | {title} | {errors(pairs)}")
+    return [*lines, ""]
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fit", action="store_true", help="print new coefficients")
+    parser.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of runs and sweeps to compare with")
+    args = parser.parse_args(argv)
     found = measured()
     rows = [(stage, found[name]) for name, stage in grid()]
-    if "--fit" in sys.argv:
+    if args.fit:
         print("LUTS =", json.dumps(fit(rows, "lut", cost.LUTS), indent=4))
         print("FFS =", json.dumps(fit(rows, "ff", cost.FFS), indent=4))
         return
@@ -297,18 +377,20 @@ def main() -> None:
         "| Stage | LUT Yosys | LUT estimate | FF Yosys | FF estimate | BRAM18 Yosys | BRAM18 estimate |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    errors: dict[str, list[float]] = {"LUTs": [], "flip-flops": []}
+    off: dict[str, list[float]] = {"LUTs": [], "flip-flops": []}
     for (name, stage), (_, row) in zip(grid(), rows, strict=True):
         ours = stage.cost()
         for what, guess, true in (("LUTs", ours.luts, row["lut"]), ("flip-flops", ours.ffs, row["ff"])):
-            errors[what].append(abs(guess - true) / true)
+            off[what].append(abs(guess - true) / true)
         lines.append(
             f"| {name} | {row['lut']} | {ours.luts} | {row['ff']} | {ours.ffs} | {row['bram18']} | {ours.bram18} |"
         )
     lines.append("")
-    for what, found_errors in errors.items():
+    for what, found_errors in off.items():
         middle, ninth = np.median(found_errors), np.quantile(found_errors, 0.9)
         lines.append(f"Relative error of {what}: median {middle:.0%}, of nine in ten at most {ninth:.0%}.")
+    if args.runs:
+        lines[4:4] = [*told(networks(args.runs)), "## Stages", ""]
     Path("benchmarks/estimate.md").write_text("\n".join(lines) + "\n")
     print("benchmarks/estimate.md")
 

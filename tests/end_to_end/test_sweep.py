@@ -96,7 +96,7 @@ def cluster() -> Iterator[Any]:
     """A head without work, and two machines of one CPU each."""
     from ray.cluster_utils import Cluster
 
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    made: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
         made.machines = [made.add_node(num_cpus=1), made.add_node(num_cpus=1)]
         made.wait_for_nodes()
@@ -152,7 +152,8 @@ def test_kills_at_random_moments_lose_nothing(tmp_path: Path, where: str) -> Non
 def _killed(file: Path, out: Path, where: str, rng: random.Random) -> int:
     """Run a sweep to its end with random kills; how many there were."""
     kills = 0
-    with cluster() if where == "cluster" else nullcontext() as machines:
+    place: Any = cluster() if where == "cluster" else nullcontext()
+    with place as machines:
         options = ("--ray", machines.address) if machines else ("--jobs", "2")
         process = start(file, out, *options)
         while process.poll() is None:

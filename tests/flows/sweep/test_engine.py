@@ -84,7 +84,7 @@ def cluster() -> Iterator[Any]:
 
     path = os.environ.get("PYTHONPATH", "")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[3]), path])  # for the tasks above
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    made: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     made.machines = [made.add_node(num_cpus=1), made.add_node(num_cpus=1)]
     made.wait_for_nodes()
     yield made

@@ -28,8 +28,9 @@ def test_the_estimate_is_that_of_the_folded_accelerator() -> None:
 @pytest.mark.parametrize("key", ["lut", "ff", "bram18", "latency_us"])
 def test_an_estimate_rules_out_beyond_its_error(key: str) -> None:
     found = judge(recipe(), Constraints()).estimate[key]
-    assert not judge(recipe(), Constraints(**{key: found / (1 + SLACK) * 1.01})).why
-    why = judge(recipe(), Constraints(**{key: found / (1 + SLACK) * 0.99})).why
+    kept, broken = (Constraints.model_validate({key: found / (1 + SLACK) * share}) for share in (1.01, 0.99))
+    assert not judge(recipe(), kept).why
+    why = judge(recipe(), broken).why
     assert "at most" in why
     assert why.endswith("by the estimate")
 
