@@ -18,7 +18,7 @@ from adiabit.flows import toolchain
 from adiabit.flows.bitstream.families import FAMILIES
 from adiabit.flows.ladder import StageName
 
-Need = Literal["needed", "speeds up", "tests only", "co-simulation only", "bitstreams only"]
+Need = Literal["needed", "speeds up", "sweeps only", "tests only", "co-simulation only", "bitstreams only"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,7 @@ LIBRARIES: tuple[tuple[str, str, str, Need], ...] = (  # stage, distribution, ex
     (StageName.SIMULATE, "hls4ml", "hls", "needed"),  # only for its ap_types
     (StageName.SYNTHESIZE, "pyosys", "rtl", "needed"),
     *((StageName.BITSTREAM, p, f.extra, "bitstreams only") for f in FAMILIES.values() for p in f.packages),
+    *(("sweep", name, "sweep", "sweeps only") for name in ("optuna", "plotly", "ray")),
     ("tests", "cocotb", "dev", "tests only"),
     ("tests", "cocotbext-axi", "dev", "tests only"),
 )

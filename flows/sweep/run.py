@@ -46,6 +46,7 @@ class Sweeping:
     judged: dict[str, Point] = field(default_factory=dict)
     chosen: dict[str, Point] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)  # by the trial's name
+    planned: int = 0  # trials
 
     def run(self) -> Record:
         """Run every trial; `UserError` where all points are ruled out."""
@@ -54,6 +55,7 @@ class Sweeping:
         search = self._search()
         self._work(search, [one for point in search.known for one in self._trials(point)])
         while again := self._repeated():
+            self.planned += len(again)
             self._work(Listed([]), again)
         if not self.outcomes:
             reasons = [verdict.why for verdict in self.verdicts.values()]
@@ -83,9 +85,11 @@ class Sweeping:
 
     def _search(self) -> Search:
         if self.plan.sweep.search.method in ("tpe", "nsga2"):
+            self.planned = (self.plan.sweep.search.trials or 0) * len(self.plan.seeds)
             return tuner(self.plan, self.out, self._judge)
         points = listed(self.plan, self._judge)
         out = sum(bool(verdict.why) for verdict in self.verdicts.values())
+        self.planned = len(points) * len(self.plan.seeds)
         self.tell(f"{len(points)} points to run, {out} ruled out by the estimate")
         return Listed(self._interleaved(points))
 
@@ -156,7 +160,7 @@ class Sweeping:
         shown = [f"{TITLES[key]} {written(key, outcome.quantities.get(key))}" for key in self.plan.sweep.objectives]
         what = ", ".join(shown) if outcome.state is State.FINISHED else f"{outcome.state}: {outcome.why}"
         differs = "; A RUNG DIFFERS" if outcome.exact is False else ""
-        self.tell(f"{len(self.outcomes)} ended  {one}: {what}{differs}")
+        self.tell(f"{len(self.outcomes)}/{self.planned}  {one}: {what}{differs}")
         mine = [self.outcomes.get(other.name) for other in self._trials(one.point)]
         if None not in mine:
             search.tell(one.point, self._values([other for other in mine if other]))
