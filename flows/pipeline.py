@@ -184,8 +184,11 @@ class Pipeline:
         return digest(self.recipe.data)
 
     def tables(self, *names: str) -> dict[str, Any]:
-        """Tables of the recipe as they enter keys: without the data set's folder, whose content has its own digest."""
+        """Tables of the recipe as they enter keys: without what changes no result.
+
+        That is the data set's folder, whose content has its own digest, and the number of processes that simulate.
+        """
         document = self.recipe.model_dump(mode="json", include=set(names))
-        if "data" in document:
-            document["data"].pop("dir", None)
+        for table, key in (("data", "dir"), ("simulate", "jobs")):
+            document.get(table, {}).pop(key, None)
         return document

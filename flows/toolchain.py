@@ -72,6 +72,11 @@ def ap_types() -> Path:
     raise UserError(f"ap_int.h: not found; C simulation needs hls4ml's copy; install it: {INSTALL['ap_types']}")
 
 
+def cores() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def need(*names: str) -> None:
     """Raise `UserError` unless all of these programs are installed, perl with its core modules."""
     for name in names:

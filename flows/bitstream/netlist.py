@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ def simulate(netlist: Path, family: Family, chip: dict[str, Any], vectors: Path,
         shutil.copy(HERE / "chip_bench.cpp", work)
         shutil.copy(netlist, work / "chip.v")
         args: list[str | Path] = [
-            toolchain.find("verilator"), "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1),
+            toolchain.find("verilator"), "--cc", "--exe", "--build", "-j", str(toolchain.cores()),
             "--prefix", "Vchip", "--top-module", chip["top"], "-Mdir", "obj", "-Wno-fatal", "-Wno-lint", "-O3",
             "-CFLAGS", "-O1 -std=c++17",
             "--x-assign", "unique", "--x-initial", "unique", f"-I{cells.parent}", "chip.v",

@@ -2,13 +2,13 @@
 //
 // Streams saved frames through the RTL and records the beats of every stream.
 //
-//   bench INPUT OUT FRAMES QUIET SEED STALLS [VCD]
+//   bench INPUT OUT FRAMES QUIET REST SEED STALLS [VCD]
 //
 // INPUT holds the beats of FRAMES frames. OUT receives a file of accepted beats for each stream (0.bin, 1.bin, ...; the
 // last is the AXI output port), the cycle of each frame's last output beat (ends.bin), and the counts with the highest
-// fill of each FIFO (result.json). The run ends when no stream has moved for QUIET cycles, finished or hanging, or when
-// a stream has carried one beat too many. SEED determines the registers' contents before reset and, with STALLS = 1,
-// gaps before input beats and stalls of the output.
+// fill of each FIFO (result.json). The run ends when no stream has moved for QUIET cycles, or for REST cycles once every
+// stream has carried all its beats, or when a stream has carried one beat too many. SEED determines the registers'
+// contents before reset and, with STALLS = 1, gaps before input beats and stalls of the output.
 //
 // design.h is generated: ADIABIT_STREAMS(X) lists the streams as X(index, bytes, valid, ready, data).
 
@@ -66,7 +66,9 @@ struct File {
 
 struct Stream {
   File file;
+  uint64_t all;           // beats of all frames
   uint64_t most;          // beats allowed; one more frame inside the pipeline, because pads start the next one early
+  int* unfinished;        // the number of streams that lack beats
   uint64_t accepted = 0;
   uint64_t waiting = 0;   // cycles of valid && !ready
   uint64_t starved = 0;   // cycles of !valid && ready
@@ -74,7 +76,8 @@ struct Stream {
   bool valid = false, ready = false, held = false, surplus = false;
   std::vector<uint8_t> buffer, pending;
 
-  Stream(const std::string& path, uint64_t beats, size_t bytes) : file(path, "wb"), most(beats), pending(bytes) {
+  Stream(const std::string& path, uint64_t all, uint64_t most, size_t bytes, int* unfinished)
+      : file(path, "wb"), all(all), most(most), unfinished(unfinished), pending(bytes) {
     buffer.reserve(1 << 16);
   }
   ~Stream() { file.write(buffer.data(), buffer.size()); }
@@ -95,6 +98,7 @@ struct Stream {
         }
       }
       surplus = accepted > most;
+      if (accepted == all) --*unfinished;
       return true;
     }
     if (held) std::memcpy(pending.data(), bytes, Bytes);
@@ -127,19 +131,22 @@ struct Pauses {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 7) return 2;
+  if (argc < 8) return 2;
   const std::string out = argv[2];
-  const uint64_t frames = std::strtoull(argv[3], nullptr, 10), quiet = std::strtoull(argv[4], nullptr, 10);
-  const int seed = std::atoi(argv[5]);
-  const bool stalls = std::atoi(argv[6]);
+  const uint64_t frames = std::strtoull(argv[3], nullptr, 10);
+  const uint64_t quiet = std::strtoull(argv[4], nullptr, 10), rest = std::strtoull(argv[5], nullptr, 10);
+  const int seed = std::atoi(argv[6]);
+  const bool stalls = std::atoi(argv[7]);
   const uint64_t offers = frames * kBeats[0];
   const std::vector<uint8_t> input = read(argv[1], offers * kInputBytes);
 
+  int unfinished = kStreams + 1;
   std::vector<std::unique_ptr<Stream>> streams;
   for (int i = 0; i <= kStreams; i++) {
     const int net = i < kStreams ? i : kStreams - 1;
-    const uint64_t most = (frames + (i < kStreams)) * kBeats[net];
-    streams.push_back(std::make_unique<Stream>(out + "/" + std::to_string(i) + ".bin", most, kBytes[net]));
+    const std::string path = out + "/" + std::to_string(i) + ".bin";
+    const uint64_t all = frames * kBeats[net], most = all + (i < kStreams) * kBeats[net];
+    streams.push_back(std::make_unique<Stream>(path, all, most, kBytes[net], &unfinished));
   }
 
   VerilatedContext context;
@@ -148,10 +155,10 @@ int main(int argc, char** argv) {
   const auto dut = std::make_unique<Vdut>(&context);
 #if VM_TRACE
   VerilatedVcdC trace;
-  if (argc > 7) {
+  if (argc > 8) {
     context.traceEverOn(true);
     dut->trace(&trace, 99);
-    trace.open(argv[7]);
+    trace.open(argv[8]);
   }
 #endif
   const auto half = [&](bool clock) {
@@ -180,7 +187,7 @@ int main(int argc, char** argv) {
   int64_t wrong_last = -1;
   bool surplus = false;
   const auto start = std::chrono::steady_clock::now();
-  for (; cycle - moved <= quiet && !surplus && !context.gotFinish(); cycle++) {
+  for (; cycle - moved <= (unfinished ? quiet : rest) && !surplus && !context.gotFinish(); cycle++) {
     if (stalls) pauses.step();
     if (!dut->s_axis_tvalid && offered < offers && !(stalls && pauses.random.chance(pauses.gap))) {
       dut->s_axis_tvalid = 1;

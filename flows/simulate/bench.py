@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,49 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from adiabit.flows import toolchain
+from adiabit.flows.simulate.beats import write_beats
+from adiabit.flows.simulate.runs import Run, Span, Traffic
+from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit.design import Design
 
 SOURCE = Path(__file__).with_name("bench.cpp")
 Fifo = tuple[str, str]  # its input and output stream
 TOOLS = ("verilator", "g++", "make", "perl")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Traffic:
-    """The activity of one stream in a run."""
-
-    accepted: int  # beats
-    waiting: int  # cycles of valid and not ready, up to the last output beat
-    starved: int  # cycles of ready and not valid, up to the last output beat
-    unheld: int  # the first beat that was withdrawn or changed before it was accepted; -1: none
-    valid: int  # at the end of the run
-    ready: int  # at the end of the run
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """The bench's results for one run, and the files of recorded beats."""
-
-    cycles: int  # simulated, including the quiet ones at the end
-    first: int  # cycle of the first input beat
-    ends: npt.NDArray[np.uint64]  # cycle of each frame's last output beat
-    wrong_last: int  # the first output beat with a wrong TLAST; -1: none
-    seconds: float
-    quiet: int  # cycles without a beat after which the run ends
-    names: tuple[str, ...]  # of the watched streams
-    streams: tuple[Traffic, ...]  # of the watched streams, then of the AXI output port
-    files: tuple[Path, ...]  # the accepted beats of each
-    peaks: tuple[int, ...] = ()  # the highest fill of each FIFO, in beats
-
-    @classmethod
-    def load(cls, folder: Path, quiet: int, names: tuple[str, ...]) -> Run:
-        """Read the results that the bench wrote into `folder`; `names` are the watched streams."""
-        document: dict[str, Any] = json.loads((folder / "result.json").read_text())
-        streams = tuple(Traffic(**s) for s in document.pop("streams"))
-        peaks = tuple(document.pop("peaks"))
-        ends = np.fromfile(folder / "ends.bin", np.uint64)
-        files = tuple(folder / f"{index}.bin" for index in range(len(streams)))
-        return cls(ends=ends, quiet=quiet, names=names, streams=streams, files=files, peaks=peaks, **document)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,25 +32,44 @@ class Bench:
     rtl: Path
     log: Path
     names: tuple[str, ...]  # of the watched streams
+    seed: int = 1  # of register contents, gaps and stalls
+    who: str = "RTL"  # in messages
 
-    def run(
-        self, inputs: Path, out: Path, *, frames: int, quiet: int, seed: int, stalls: bool, trace: Path | None = None
-    ) -> Run:
-        """Stream the beats in `inputs` through the design; `trace` needs a bench that was built for tracing."""
-        out.mkdir()
-        numbers = [str(n) for n in (frames, quiet, seed, int(stalls))]
-        places = [str(path.absolute()) for path in (inputs, out)]
-        waves = [str(trace.absolute())] if trace else []
-        args = [str(self.program), *places, *numbers, *waves]
+    def run(self, accelerator: Accelerator, frames: npt.NDArray[Any], span: Span, work: Path) -> Run:
+        """Stream frames (F, *input shape), those of `span`, through the design.
+
+        The files go into the folder `work`. Waveforms need a bench that was built for tracing.
+        """
+        write_beats(accelerator, frames, inputs := work / "input.bin")
+        (out := work / "out").mkdir()
+        slowest = max(s.cycles for s in accelerator.stages)
+        quiet = 1000 + 8 * slowest  # no live stage is idle that long
+        rest = 1000 + 2 * slowest  # a stage that sends more than it should goes on within the time of a frame
+        numbers = [len(frames), quiet, rest, self.seed, int(span.stalls)]
+        waves = [span.trace.absolute()] if span.trace else []
+        args: list[str | Path] = [self.program, inputs.absolute(), out.absolute(), *map(str, numbers), *waves]
         toolchain.run_tool(args, cwd=self.rtl, log=self.log)  # the RTL reads its memory files from there
-        return Run.load(out, quiet, self.names)
+        return load(out, quiet, self.names)
 
 
-def build(rtl: Path, folder: Path, log: Path, *, fifos: Sequence[Fifo] = (), trace: bool = False) -> Bench:
+def load(folder: Path, quiet: int, names: tuple[str, ...]) -> Run:
+    """Read the results that the bench wrote into `folder`; `names` are the watched streams."""
+    document: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    streams = tuple(Traffic(**s) for s in document.pop("streams"))
+    peaks = tuple(document.pop("peaks"))
+    ends = tuple(np.fromfile(folder / "ends.bin", np.uint64).tolist())
+    files = tuple(folder / f"{index}.bin" for index in range(len(streams)))
+    return Run(ends=ends, quiet=quiet, names=names, streams=streams, files=files, peaks=peaks, **document)
+
+
+def build(
+    rtl: Path, folder: Path, log: Path, *, fifos: Sequence[Fifo] = (), trace: bool = False, fast: bool = False,
+    seed: int = 1,
+) -> Bench:  # fmt: skip
     """Compile the design in `rtl` and the bench into `folder`; `UserError` where a tool is missing.
 
-    `fifos` are the input and output streams of FIFOs whose fill is recorded. g++ runs with -O1: -O2 and -O3 take up to
-    50 % longer to compile, and the bench runs no faster (10,000 frames of a TFC).
+    `fifos` are the input and output streams of FIFOs whose fill is recorded. `fast` is for runs of a minute and more:
+    with -O2 a CNV takes a fourth longer to compile, and an eighth less time to run; -O3 gains nothing more.
     """
     toolchain.need(*TOOLS)
     design = Design.load(rtl)
@@ -95,15 +78,16 @@ def build(rtl: Path, folder: Path, log: Path, *, fifos: Sequence[Fifo] = (), tra
     (folder / "rtl").symlink_to(rtl.absolute())  # keeps special characters of the path out of the makefiles
     (folder / "design.h").write_text(header(design, fifos))
     args: list[str | Path] = [
-        toolchain.find("verilator"), "--cc", "--exe", "--build", "-j", str(os.cpu_count() or 1), "--prefix", "Vdut",
+        toolchain.find("verilator"), "--cc", "--exe", "--build", "-j", str(toolchain.cores()), "--prefix", "Vdut",
         "--top-module", design.top, "-Mdir", "obj", "-Wno-fatal", "--no-assert", "-O3",
-        "-CFLAGS", "-O1 -std=c++17 -I..",
+        "-CFLAGS", "-std=c++17 -I..", "-MAKEFLAGS", f"OPT_FAST=-O{2 if fast else 1}",
         "--x-assign", "unique", "--x-initial", "unique", *(["--trace"] if trace else []),
         *(f"rtl/{source}" for source in design.sources), "bench.cpp", "-o", "bench",
     ]  # fmt: skip
     toolchain.run_tool(args, cwd=folder, log=log)
     names = tuple(s.name for s in design.streams)
-    return Bench(program=(folder / "obj" / "bench").absolute(), rtl=rtl.absolute(), log=log.absolute(), names=names)
+    program = (folder / "obj" / "bench").absolute()
+    return Bench(program=program, rtl=rtl.absolute(), log=log.absolute(), names=names, seed=seed)
 
 
 def header(design: Design, fifos: Sequence[Fifo] = ()) -> str:

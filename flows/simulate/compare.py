@@ -5,19 +5,17 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from adiabit.flows.simulate.bench import Run
+from adiabit.flows.simulate.beats import block_frames, read_beats
+from adiabit.flows.simulate.runs import Run
 from adiabit.hw import golden
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.packing import beat_bytes, pack, unpack
 from adiabit.hw.stages import Kind, Stream
-
-BLOCK_ELEMENTS = 1 << 21  # of the largest stream; bounds the memory of a block
 
 
 @dataclass(frozen=True, order=True)
@@ -41,11 +39,6 @@ class Comparison:
     equal: npt.NDArray[np.bool_]  # (F,): the frame has no difference
     difference: Difference | None  # the first
     outputs: npt.NDArray[np.int64]  # (F, *output shape) as recorded; the bits of missing beats are 0
-
-
-def block_frames(accelerator: Accelerator) -> int:
-    """The number of frames processed at once."""
-    return int(max(1, BLOCK_ELEMENTS // max(s.elements for s in accelerator.streams)))
 
 
 def compare(accelerator: Accelerator, frames: npt.NDArray[Any], run: Run, who: str = "RTL") -> Comparison:
@@ -80,27 +73,6 @@ def compare(accelerator: Accelerator, frames: npt.NDArray[Any], run: Run, who: s
         if difference.frame < len(equal):
             equal[difference.frame] = False
     return Comparison(equal=equal, difference=first, outputs=outputs)
-
-
-def write_beats(accelerator: Accelerator, frames: npt.NDArray[Any], path: Path) -> None:
-    """Write the beats of frames (F, *input shape) as the host sends them."""
-    size = block_frames(accelerator)
-    with path.open("wb") as sink:
-        for at in range(0, len(frames), size):
-            sink.write(pack(accelerator.input, frames[at : at + size]).tobytes())
-
-
-def read_beats(
-    path: Path, stream: Stream, start: int, count: int
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """Beats (count, beats, beat_bytes) of `count` frames from `start`, and which of them arrived (count, beats)."""
-    width = beat_bytes(stream)
-    frame = stream.beats * width
-    raw = np.fromfile(path, np.uint8, count * frame, offset=min(start * frame, path.stat().st_size))
-    beats = np.zeros(count * frame, np.uint8)
-    beats[: len(raw)] = raw
-    came = np.arange(count * stream.beats) < len(raw) // width
-    return beats.reshape(count, stream.beats, width), came.reshape(count, stream.beats)
 
 
 def _value(

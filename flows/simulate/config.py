@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from adiabit.flows.toolchain import cores
+
 
 class SimulateConfig(BaseModel):
     """The recipe's table `[simulate]`."""
@@ -16,3 +18,9 @@ class SimulateConfig(BaseModel):
     stall_frames: int = Field(default=64, ge=0)  # how many of these run again with random gaps and stalls
     seed: int = Field(default=1, ge=1, le=2**31 - 1)  # of register contents, gaps and stalls
     trace: bool = False  # write waveforms (VCD) of every run
+    jobs: int | None = Field(default=None, ge=1)  # processes at once, by default all cores; the results are the same
+
+    @property
+    def processes(self) -> int:
+        """The number of processes at once."""
+        return self.jobs or cores()

@@ -14,7 +14,7 @@ FILE = "simulation.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Waits:
-    """The traffic of one stream, up to the last output beat."""
+    """The traffic of one stream, up to the last output beat of the frames that are counted."""
 
     beats: int
     valid_not_ready: int  # cycles in which a beat waited for its reader
@@ -37,22 +37,23 @@ class Simulation:
     first: int  # its number among the saved vectors
     seed: int
     random_stall_frames: int  # run again with random gaps and stalls
+    counted_frames: int | None = None  # those over which stalls are counted: of several slices the first
     cycles_per_frame: int | None  # the median
     cycles_per_frame_min: int | None
     cycles_per_frame_max: int | None
     latency_cycles: int | None  # from a frame's first beat to its result
-    total_cycles: int | None
+    total_cycles: int | None  # from the first frame's first beat to the last result, all back to back
     cycles_per_frame_expected: int  # the slowest stage's
     stalls: Mapping[str, Waits] = field(default_factory=dict)  # by stream
     fifos: Mapping[str, Fill] = field(default_factory=dict)  # by stage
     seconds_build: float
-    seconds_run: float
-    cycles_per_second: float
+    seconds_run: float  # with the comparison
+    cycles_per_second: float  # of one process
 
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """Run time of the HLS C++ as a program."""
+    """Run time of the HLS C++ as a program, in one process."""
 
     frames: int
     first: int

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from adiabit.flows.ladder import Vectors
-from adiabit.flows.simulate.compare import write_beats
+from adiabit.flows.simulate.beats import write_beats
 from adiabit.hw import golden
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.packing import pack

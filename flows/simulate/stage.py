@@ -4,30 +4,31 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import statistics
-import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from adiabit.errors import UserError
 from adiabit.flows import toolchain
 from adiabit.flows.ladder import Rung, RungName, Vectors, save_rungs
 from adiabit.flows.simulate import figures
-from adiabit.flows.simulate.bench import Bench, Run, build
-from adiabit.flows.simulate.compare import Comparison, compare, write_beats
+from adiabit.flows.simulate.bench import build
+from adiabit.flows.simulate.compare import Comparison
 from adiabit.flows.simulate.config import SimulateConfig
+from adiabit.flows.simulate.passes import Passes
+from adiabit.flows.simulate.runs import Run, Span
+from adiabit.flows.simulate.slices import Outcome, cut, distances, first_different, join, peaks, placed
+from adiabit.flows.simulate.slices import work as work_of
 from adiabit.hw import golden, storage
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit.design import Design
 from adiabit.hw.stages import Stage
 
 EVERY = "every stream, every beat"
+COSIM = ("--backend", "cosim")  # of the command line
+LONG = 1 << 26  # the work, in cycles, of a simulation for which a bench that compiles longer and runs faster pays off
 
 
 def simulate(
@@ -41,51 +42,72 @@ def simulate(
 ) -> None:
     """Write `simulation.json`, `rungs.json`, `simulate.log` and, on request, waveforms into `out`.
 
-    The accepted beats of each stream must equal the golden model's values for every frame, in two runs: all frames
-    back to back at full speed, from random register contents, and the first `stall_frames` with random gaps and
-    stalls. `design.json` of the RTL lists the streams: every stream of our RTL, only input and output of the RTL that
-    Vitis HLS makes. `rung` is the rung to report. `UserError` where a tool is missing or the frames do not exist.
+    The accepted beats of each stream must equal the golden model's values for every frame, twice: all frames back to
+    back at full speed, from random register contents, and the first `stall_frames` with random gaps and stalls. Many
+    frames are cut into slices (:mod:`adiabit.flows.simulate.slices`), unless waveforms are wanted. `design.json` of the
+    RTL lists the streams: every stream of our RTL, only input and output of the RTL that Vitis HLS makes. `rung` is the
+    rung to report. `UserError` where a tool is missing or the frames do not exist.
     """
     config = config or SimulateConfig()
     accelerator = storage.load(accelerator_folder)
     vectors = select(vectors, config)
     golden.check_frames(accelerator.input, vectors.frames)
     check_design(accelerator, rtl_folder)
-    count = min(config.stall_frames, len(vectors.frames))
+    buffers = _buffers(accelerator, rtl_folder)
     with toolchain.workplace(out) as work:
         start = time.monotonic()
-        buffers = _buffers(accelerator, rtl_folder)
+        fast = work_of(accelerator, len(vectors.frames)) >= LONG
         fifos = [(stage.inputs[0].name, stage.outputs[0].name) for stage in buffers]
-        bench = build(rtl_folder, work / "build", out / "simulate.log", fifos=fifos, trace=config.trace)
-        seconds_build = time.monotonic() - start
-        passes = _Passes(accelerator, vectors.frames, bench, work, config.seed)
-        start = time.monotonic()
-        full, compared = passes.run(end=len(vectors.frames), trace=out / "full_speed.vcd" if config.trace else None)
-        seconds_run = time.monotonic() - start
-        results = [compared]
-        if count:
-            trace = out / "stalls.vcd" if config.trace else None
-            results.append(passes.run(end=count, stalls=True, trace=trace)[1])
-        finding = _difference(passes, results, config.first, () if rung is RungName.RTL else ("--backend", "cosim"))
-    made = figures.Simulation(
-        frames=len(vectors.frames),
+        log = out / "simulate.log"
+        bench = build(rtl_folder, work / "build", log, fifos=fifos, trace=config.trace, fast=fast, seed=config.seed)
+        built = time.monotonic()
+        passes = Passes(accelerator_folder, accelerator, vectors.frames, bench, work, config.processes)
+        full, paused = _run(passes, config, out)
+        ended = time.monotonic()
+        finding = _difference(passes, full, paused, config.first, () if rung is RungName.RTL else COSIM)
+    made = _figures(accelerator, config, full, paused, buffers)
+    made = dataclasses.replace(made, seconds_build=round(built - start, 3), seconds_run=round(ended - built, 3))
+    figures.save(out, made)
+    watched = EVERY if len(full[0].run.names) == len(list(accelerator.streams)) else "input and output, every beat"
+    results = [join(full), *(one.compared for one in paused)]
+    save_rungs(out, [rung_of(rung, accelerator, vectors, results, compared=watched, finding=finding)])
+
+
+def _run(passes: Passes, config: SimulateConfig, out: Path) -> tuple[list[Outcome], list[Outcome]]:
+    """The runs at full speed, and those with stalls, all side by side."""
+    out, frames, trace = out.absolute(), len(passes.frames), config.trace
+    count = min(config.stall_frames, frames)
+    full = [Span(end=frames, trace=out / "full_speed.vcd")] if trace else cut(passes.accelerator, frames)
+    paused = [Span(end=count, stalls=True, trace=out / "stalls.vcd" if trace else None)] if count else []
+    outcomes = passes.run_all([*paused, *full])  # the longest first
+    return outcomes[len(paused) :], outcomes[: len(paused)]
+
+
+def _figures(
+    accelerator: Accelerator,
+    config: SimulateConfig,
+    full: list[Outcome],
+    paused: list[Outcome],
+    buffers: list[Stage],
+) -> figures.Simulation:
+    """What `simulation.json` holds besides the seconds."""
+    return figures.Simulation(
+        frames=full[-1].span.end,
         first=config.first,
         seed=config.seed,
-        random_stall_frames=count,
+        random_stall_frames=sum(one.span.end for one in paused),
         **_speed(full),
         cycles_per_frame_expected=accelerator.cycles,
-        stalls=_stalls(accelerator, full),
+        counted_frames=full[0].span.end,
+        stalls=_stalls(accelerator, full[0].run),
         fifos={
             stage.name: figures.Fill(depth=stage.capacity, high_water=peak)
-            for stage, peak in zip(buffers, full.peaks, strict=True)
+            for stage, peak in zip(buffers, peaks(full), strict=True)
         },
-        seconds_build=round(seconds_build, 3),
-        seconds_run=round(seconds_run, 3),
-        cycles_per_second=round(full.cycles / max(full.seconds, 1e-9)),
+        seconds_build=0.0,
+        seconds_run=0.0,
+        cycles_per_second=round(sum(o.run.cycles for o in full) / max(sum(o.run.seconds for o in full), 1e-9)),
     )
-    figures.save(out, made)
-    watched = EVERY if len(full.names) == len(list(accelerator.streams)) else "input and output, every beat"
-    save_rungs(out, [rung_of(rung, accelerator, vectors, results, compared=watched, finding=finding)])
 
 
 def _buffers(accelerator: Accelerator, rtl: Path) -> list[Stage]:
@@ -94,46 +116,24 @@ def _buffers(accelerator: Accelerator, rtl: Path) -> list[Stage]:
     return [s for s in accelerator.stages if s.capacity and known >= {stream.name for stream in s.streams}]
 
 
-@dataclass(frozen=True)
-class _Passes:
-    """Runs one bench over ranges of the same frames."""
-
-    accelerator: Accelerator
-    frames: npt.NDArray[Any]
-    bench: Bench
-    work: Path
-    seed: int
-
-    def run(
-        self, *, end: int, start: int = 0, stalls: bool = False, trace: Path | None = None
-    ) -> tuple[Run, Comparison]:
-        """Simulate and compare the frames from `start` to `end`."""
-        frames = self.frames[start:end]
-        work = Path(tempfile.mkdtemp(dir=self.work))
-        write_beats(self.accelerator, frames, work / "input.bin")
-        quiet = 1000 + 8 * max(s.cycles for s in self.accelerator.stages)  # no live stage is idle that long
-        run = self.bench.run(
-            work / "input.bin", work / "out", frames=len(frames), quiet=quiet, seed=self.seed, stalls=stalls,
-            trace=trace and trace.absolute(),
-        )  # fmt: skip
-        return run, compare(self.accelerator, frames, run)
-
-
 Finding = tuple[str, tuple[str, ...]]  # a difference, and the verb and options that reproduce it
 
 
-def _difference(passes: _Passes, results: list[Comparison], first: int, options: tuple[str, ...]) -> Finding:
+def _difference(
+    passes: Passes, full: list[Outcome], paused: list[Outcome], first: int, options: tuple[str, ...]
+) -> Finding:
     """The first difference at full speed, else the first with stalls, and the command that reproduces it."""
-    full, *stalled = (r.difference for r in results)
-    found = full or next(iter(stalled), None)
-    if found is None:
+    one = first_different(full) or first_different(paused)
+    if one is None:
         return "", ()
-    end, start = found.frame + 1, 0  # the same stalls recur only in a run from the same first frame
-    if full:  # the shortest of these runs that reproduces the fault, which may depend on earlier frames
-        starts = (max(0, found.frame - back) for back in (0, 1, 8, 64))
-        start = next((s for s in starts if passes.run(start=s, end=end)[1].difference), 0)
+    found, start = placed(one), one.span.start  # the same stalls recur only in a run from the same first frame
+    end = found.frame + 1
+    if not one.span.stalls:  # the shortest of these runs that reproduces the fault, which may depend on earlier frames
+        starts = (max(one.span.start, found.frame - back) for back in (0, 1, 8, 64))
+        alone = (Span(start=s, end=end) for s in starts)
+        start = next((s.start for s in alone if passes.run(s).compared.difference), start)
     replay = ("simulate", *options, "--frames", f"{first + start}:{first + end}", "--trace")
-    return f"{'' if full else 'with random stalls, '}{found.describe(first)}", replay
+    return f"{'with random stalls, ' if one.span.stalls else ''}{found.describe(first)}", replay
 
 
 def select(vectors: Vectors, config: SimulateConfig) -> Vectors:
@@ -154,16 +154,19 @@ def check_design(accelerator: Accelerator, rtl: Path) -> None:
         raise UserError(f"{rtl}: its streams are not those of accelerator {accelerator.name}; emit it again")
 
 
-def _speed(run: Run) -> dict[str, int | None]:
-    """The timing fields of `figures.Simulation`; frames are timed at their last output beats."""
-    ends = [int(e) for e in run.ends]
-    distances = [b - a for a, b in itertools.pairwise(ends)]
+def _speed(full: list[Outcome]) -> dict[str, int | None]:
+    """The timing fields of `figures.Simulation`; frames are timed at their last output beats.
+
+    The total is the time from the first frame's first beat to its result, and on to each next result.
+    """
+    cycles, run = distances(full), full[0].run
+    latency = run.ends[0] - run.first + 1 if run.ends else None
     return {
-        "cycles_per_frame": statistics.median_low(distances) if distances else None,
-        "cycles_per_frame_min": min(distances, default=None),
-        "cycles_per_frame_max": max(distances, default=None),
-        "latency_cycles": ends[0] - run.first + 1 if ends else None,
-        "total_cycles": ends[-1] - run.first + 1 if ends else None,
+        "cycles_per_frame": statistics.median_low(cycles) if cycles else None,
+        "cycles_per_frame_min": min(cycles, default=None),
+        "cycles_per_frame_max": max(cycles, default=None),
+        "latency_cycles": latency,
+        "total_cycles": latency + sum(cycles) if latency is not None else None,
     }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import sys
 from collections.abc import Collection
@@ -46,7 +45,7 @@ def map_parts(
         (file := work / f"{name}.json").write_text(json.dumps(jobs[name][0]))
         args = [sys.executable, "-m", "adiabit.flows.synthesize.yosys", str(file), str(work / f"{name}.result")]
         commands.append((args, out / f"{name}.log"))
-    for log in toolchain.run_tools(commands, cwd=rtl, temporary=work, at_once=os.cpu_count() or 1):
+    for log in toolchain.run_tools(commands, cwd=rtl, temporary=work, at_once=toolchain.cores()):
         key = keys[log.stem]
         shutil.copyfile(work / f"{log.stem}.result", aside := results / f".{key}.partial")
         aside.rename(results / f"{key}.json")

@@ -16,7 +16,7 @@ import pytest
 from adiabit.errors import UserError
 from adiabit.flows import toolchain
 from adiabit.flows.ladder import Rung, Vectors, load_rungs
-from adiabit.flows.simulate import cosim, csim, share
+from adiabit.flows.simulate import cosim, csim, program, share
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.hw import golden, storage
 from adiabit.hw.accelerator import Accelerator
@@ -102,7 +102,7 @@ def test_the_test_bench_finds_a_result_that_is_not_expected(tmp_path: Path) -> N
     """What Vitis HLS runs: the sources and vectors alone, without our recorder."""
     hls = emitted(little(), tmp_path / "hls")
     build: list[str | Path] = [
-        toolchain.find("g++"), *csim.OPTIONS, "-I.", "-isystem", HLS / "sim", "-isystem",
+        toolchain.find("g++"), *program.OPTIONS, "-I.", "-isystem", HLS / "sim", "-isystem",
         toolchain.ap_types(), "little.cpp", "testbench.cpp", "-o", "bench",
     ]  # fmt: skip
     subprocess.run(build, cwd=hls, check=True)

@@ -53,6 +53,17 @@ def test_the_number_of_labelled_frames_is_limited_and_belongs_to_the_key(
     assert [part.ravel().tolist() for part in given["test"]] == [[0, 4, 8], [0, 4, 8]]
 
 
+def test_the_number_of_processes_that_simulate_does_not_belong_to_a_key(tmp_path: Path) -> None:
+    Net(1, 4).sign().dense(np.ones((2, 4))).save(tmp_path / "net.onnx")
+
+    def settings(stage: StageName, *sets: str) -> Any:
+        return STAGES[stage].settings(Pipeline(load(tmp_path / "net.onnx", sets), tmp_path))
+
+    for stage in (StageName.SIMULATE, StageName.CSIM, StageName.COSIM):
+        assert settings(stage) == settings(stage, "simulate.jobs=1")
+        assert settings(stage) != settings(stage, "simulate.seed=2")
+
+
 def test_the_board_belongs_to_the_key_where_it_chooses_the_folding(compile_key: Callable[..., Any]) -> None:
     clock, other, fixed = "target.clock_mhz=100", "target.board=zcu104", "compile.fold.luts=1000"
     assert compile_key(clock) != compile_key(clock, other)

@@ -92,6 +92,7 @@ def test_a_bare_model_is_a_recipe_of_defaults(tmp_path: Path) -> None:
         ("[data]\ndataset = 'spoken-digits'\nspeeker = 'x'", "[data]: speeker: unknown key; did you mean 'speaker'?"),
         ("[data]\nspeaker = 'theo'", "[data]: speaker: unknown key; "),
         ("[export]\nframes = 0", "[export]: frames = 0: input should be greater than or equal to 1"),
+        ("[simulate]\njobs = 0", "[simulate]: jobs = 0: input should be greater than or equal to 1"),
         ("[target]\nboard = 'pynqz2'", "[target]: board = 'pynqz2': no such board; nearest: 'pynq-z2'"),
         ("[target]\nclock_mhz = -5", "[target]: clock_mhz = -5: input should be greater than 0"),
         ("name = 'No Name'", "name = 'No Name': string should match pattern"),

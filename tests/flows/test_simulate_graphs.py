@@ -10,8 +10,8 @@ import pytest
 
 from adiabit.flows.ladder import Vectors, load_rungs
 from adiabit.flows.simulate import figures
-from adiabit.flows.simulate.bench import Run, Traffic
 from adiabit.flows.simulate.compare import compare
+from adiabit.flows.simulate.runs import Run, Traffic
 from adiabit.flows.simulate.stage import simulate
 from adiabit.hw import storage
 from adiabit.hw.accelerator import Accelerator
@@ -80,7 +80,7 @@ def test_a_stop_of_rtl_of_which_the_ends_alone_are_watched_is_told_without_its_i
         path.touch()
     ends = accelerator.input.name, accelerator.output.name
     run = Run(
-        cycles=9, first=0, ends=np.zeros(0, np.uint64), wrong_last=-1, seconds=0.0, quiet=99, names=ends,
+        cycles=9, first=0, ends=(), wrong_last=-1, seconds=0.0, quiet=99, names=ends,
         streams=(idle,) * 3, files=files,
     )  # fmt: skip
     frames = some_frames(accelerator.input, np.random.default_rng(0), 2)

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adiabit.flows.simulate import csim
+from adiabit.flows.simulate import program
 from adiabit.flows.simulate.compare import compare
+from adiabit.flows.simulate.runs import Span
 from adiabit.flows.toolchain import ToolError
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit import hls as emit_hls
@@ -28,8 +29,8 @@ def differs(accelerator: Accelerator, folder: Path, sources: Path | None = None)
         (sources := folder / "hls").mkdir()
         emit_hls.emit(accelerator, sources, part="xc7z020clg400-1", clock_mhz=100.0)
     frames = some_frames(accelerator.input, np.random.default_rng(0), 20)
-    program = csim.build(accelerator, sources, folder, folder / "log", SANITIZERS)
-    result = csim.run(accelerator, frames, program, folder, folder / "log")
+    compiled = program.build(accelerator, sources, folder, folder / "log", SANITIZERS)
+    result = compiled.run(accelerator, frames, Span(end=len(frames)), folder)
     compared = compare(accelerator, frames, result, "HLS")
     assert compared.equal.all() == (compared.difference is None)
     return compared.difference.describe(0) if compared.difference else ""
