@@ -29,6 +29,7 @@ class Limits(BaseModel):
     ff: Limit = None
     bram18: Limit = None
     dsp: Limit = None
+    toggles: Limit = None  # of all nets a frame, a proxy of energy; needs simulate.activity
 
 
 class Budget(Limits):

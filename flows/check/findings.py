@@ -13,7 +13,7 @@ from adiabit.flows.resources import RESOURCES
 
 TITLES = {
     "accuracy": "Test accuracy", "fps": "Frames a second", "cycles": "Cycles a frame", "latency_us": "Latency, µs",
-    **RESOURCES,
+    **RESOURCES, "toggles": "Toggles a frame",
 }  # fmt: skip
 
 

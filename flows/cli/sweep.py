@@ -58,7 +58,7 @@ def pareto(
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder of the page.")] = Path("build/pareto"),
     objectives: Annotated[
-        str, typer.Option(help="Two or more of accuracy, lut, ff, bram18, dsp, fps, cycles, latency_us.")
+        str, typer.Option(help="Two or more of accuracy, lut, ff, bram18, dsp, fps, cycles, latency_us, toggles.")
     ] = "accuracy,lut",
 ) -> None:
     """Draw runs that have ended as accuracy against resources, on one page."""

@@ -136,7 +136,8 @@ def _verdict(dots: Sequence[Dot], best: Collection[str]) -> Cell:
 
 def table(dots: Sequence[Dot], best: Collection[str], objectives: Sequence[str], out: Path) -> Table:
     """The points that have runs, the best in the first objective first; each leads to the report of its first run."""
-    shown, labels = list(dict.fromkeys((*objectives, *TITLES))), list(axes(dots)) or [POINT]
+    known = [key for key in TITLES if any(key in dot.mean for dot in dots)]
+    shown, labels = list(dict.fromkeys((*objectives, *known))), list(axes(dots)) or [POINT]
     ran = sorted((dot for dot in dots if dot.runs), key=lambda dot: signed(dot.mean, objectives[:1]), reverse=True)
     rows = []
     for dot in ran:

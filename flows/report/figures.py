@@ -147,6 +147,7 @@ class Figures:
         found = {
             "accuracy": self.accuracy, "fps": self.fps_measured,
             "cycles": self.simulation.cycles_per_frame if self.simulation else None, "latency_us": self.latency_us,
+            "toggles": self.simulation.toggles_per_frame if self.simulation else None,
             **{key: getattr(total, key) if total else None for key in RESOURCES},
         }  # fmt: skip
         return {name: float(value) for name, value in found.items() if value is not None}

@@ -127,7 +127,7 @@ def resources(figures: Figures) -> Table:
         notes.append(f"Cycles a frame are the median over {sim.frames} simulated frames, which took {span}.")
     heads = (Column("Figure"), Column("Estimate", True), Column("Measured", True), Column("by"),
              Column("Capacity", True), Column("Used", True))  # fmt: skip
-    rows += [_delay(figures), *_speed(figures), *_routed(figures), *_on_board(figures)]
+    rows += [_delay(figures), *_speed(figures), *_activity(figures), *_routed(figures), *_on_board(figures)]
     return Table(title="Resources and speed", columns=heads, rows=tuple(rows), notes=tuple(notes))
 
 
@@ -158,6 +158,14 @@ def _speed(figures: Figures) -> list[tuple[Cell, ...]]:
     ]  # fmt: skip
     tail = (Cell("simulation", "muted"), Cell(NONE, "muted"), Cell(NONE, "muted"))
     return [(Cell(name), estimate, got, *tail) for name, estimate, got in rows]
+
+
+def _activity(figures: Figures) -> list[tuple[Cell, ...]]:
+    """The changes of all nets; empty if they were not counted."""
+    found, none = figures.quantities.get("toggles"), Cell(NONE, "muted")
+    if found is None:
+        return []
+    return [(Cell("Toggles a frame"), none, Cell(count(found)), Cell("simulation", "muted"), none, none)]
 
 
 def _routed(figures: Figures) -> list[tuple[Cell, ...]]:

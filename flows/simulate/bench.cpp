@@ -2,7 +2,7 @@
 //
 // Streams saved frames through the RTL and records the beats of every stream.
 //
-//   bench INPUT OUT FRAMES QUIET REST SEED STALLS [VCD]
+//   bench INPUT OUT FRAMES QUIET REST SEED STALLS [WAVES]
 //
 // INPUT holds the beats of FRAMES frames. OUT receives a file of accepted beats for each stream (0.bin, 1.bin, ...; the
 // last is the AXI output port), the cycle of each frame's last output beat (ends.bin), and the counts with the highest
@@ -25,8 +25,12 @@
 #include "Vdut.h"
 #include "Vdut___024root.h"
 #include "verilated.h"
-#if VM_TRACE
+#if VM_TRACE_SAIF
+#include "verilated_saif_c.h"
+using Trace = VerilatedSaifC;
+#elif VM_TRACE
 #include "verilated_vcd_c.h"
+using Trace = VerilatedVcdC;
 #endif
 
 #include "design.h"  // kStreams, kBeats, kFifos, kFifoIn, kFifoOut, kInputBytes, kOutputBytes, ADIABIT_STREAMS
@@ -154,7 +158,7 @@ int main(int argc, char** argv) {
   context.randSeed(seed);
   const auto dut = std::make_unique<Vdut>(&context);
 #if VM_TRACE
-  VerilatedVcdC trace;
+  Trace trace;
   if (argc > 8) {
     context.traceEverOn(true);
     dut->trace(&trace, 99);

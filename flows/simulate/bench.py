@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,15 @@ from adiabit.flows.simulate.beats import write_beats
 from adiabit.flows.simulate.runs import Run, Span, Traffic
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit.design import Design
+
+
+class Tracing(StrEnum):
+    """What a bench can record besides beats; the values are Verilator's options."""
+
+    NONE = ""
+    WAVES = "--trace"  # every change of every net (VCD)
+    SAIF = "--trace-saif"  # how often each net changes
+
 
 SOURCE = Path(__file__).with_name("bench.cpp")
 Fifo = tuple[str, str]  # its input and output stream
@@ -63,8 +73,8 @@ def load(folder: Path, quiet: int, names: tuple[str, ...]) -> Run:
 
 
 def build(
-    rtl: Path, folder: Path, log: Path, *, fifos: Sequence[Fifo] = (), trace: bool = False, fast: bool = False,
-    seed: int = 1,
+    rtl: Path, folder: Path, log: Path, *, fifos: Sequence[Fifo] = (), tracing: Tracing = Tracing.NONE,
+    fast: bool = False, seed: int = 1,
 ) -> Bench:  # fmt: skip
     """Compile the design in `rtl` and the bench into `folder`; `UserError` where a tool is missing.
 
@@ -81,7 +91,7 @@ def build(
         toolchain.find("verilator"), "--cc", "--exe", "--build", "-j", str(toolchain.cores()), "--prefix", "Vdut",
         "--top-module", design.top, "-Mdir", "obj", "-Wno-fatal", "--no-assert", "-O3",
         "-CFLAGS", "-std=c++17 -I..", "-MAKEFLAGS", f"OPT_FAST=-O{2 if fast else 1}",
-        "--x-assign", "unique", "--x-initial", "unique", *(["--trace"] if trace else []),
+        "--x-assign", "unique", "--x-initial", "unique", *([tracing] if tracing else []),
         *(f"rtl/{source}" for source in design.sources), "bench.cpp", "-o", "bench",
     ]  # fmt: skip
     toolchain.run_tool(args, cwd=folder, log=log)

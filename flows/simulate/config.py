@@ -18,6 +18,7 @@ class SimulateConfig(BaseModel):
     stall_frames: int = Field(default=64, ge=0)  # how many of these run again with random gaps and stalls
     seed: int = Field(default=1, ge=1, le=2**31 - 1)  # of register contents, gaps and stalls
     trace: bool = False  # write waveforms (VCD) of every run
+    activity: int = Field(default=0, ge=0)  # frames over which changes of all nets are counted, as activity.saif
     jobs: int | None = Field(default=None, ge=1)  # processes at once, by default all cores; the results are the same
 
     @property

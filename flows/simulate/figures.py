@@ -46,6 +46,7 @@ class Simulation:
     cycles_per_frame_expected: int  # the slowest stage's
     stalls: Mapping[str, Waits] = field(default_factory=dict)  # by stream
     fifos: Mapping[str, Fill] = field(default_factory=dict)  # by stage
+    toggles_per_frame: float | None = None  # of all nets, where asked; a proxy of energy
     seconds_build: float
     seconds_run: float  # with the comparison
     cycles_per_second: float  # of one process

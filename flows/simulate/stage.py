@@ -14,7 +14,8 @@ from adiabit.errors import UserError
 from adiabit.flows import toolchain
 from adiabit.flows.ladder import Rung, RungName, Vectors, save_rungs
 from adiabit.flows.simulate import figures
-from adiabit.flows.simulate.bench import build
+from adiabit.flows.simulate.activity import record
+from adiabit.flows.simulate.bench import Tracing, build
 from adiabit.flows.simulate.compare import Comparison
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.flows.simulate.passes import Passes
@@ -40,7 +41,7 @@ def simulate(
     *,
     rung: RungName = RungName.RTL,
 ) -> None:
-    """Write `simulation.json`, `rungs.json`, `simulate.log` and, on request, waveforms into `out`.
+    """Write `simulation.json`, `rungs.json`, `simulate.log` and, on request, waveforms and `activity.saif` into `out`.
 
     The accepted beats of each stream must equal the golden model's values for every frame, twice: all frames back to
     back at full speed, from random register contents, and the first `stall_frames` with random gaps and stalls. Many
@@ -59,14 +60,17 @@ def simulate(
         fast = work_of(accelerator, len(vectors.frames)) >= LONG
         fifos = [(stage.inputs[0].name, stage.outputs[0].name) for stage in buffers]
         log = out / "simulate.log"
-        bench = build(rtl_folder, work / "build", log, fifos=fifos, trace=config.trace, fast=fast, seed=config.seed)
+        tracing = Tracing.WAVES if config.trace else Tracing.NONE
+        bench = build(rtl_folder, work / "build", log, fifos=fifos, tracing=tracing, fast=fast, seed=config.seed)
         built = time.monotonic()
         passes = Passes(accelerator_folder, accelerator, vectors.frames, bench, work, config.processes)
         full, paused = _run(passes, config, out)
         ended = time.monotonic()
+        toggles = record(passes, rtl_folder, config, out, log) if config.activity else None
         finding = _difference(passes, full, paused, config.first, () if rung is RungName.RTL else COSIM)
     made = _figures(accelerator, config, full, paused, buffers)
     made = dataclasses.replace(made, seconds_build=round(built - start, 3), seconds_run=round(ended - built, 3))
+    made = dataclasses.replace(made, toggles_per_frame=toggles)
     figures.save(out, made)
     watched = EVERY if len(full[0].run.names) == len(list(accelerator.streams)) else "input and output, every beat"
     results = [join(full), *(one.compared for one in paused)]

@@ -34,8 +34,9 @@ from adiabit.flows.recipe import Recipe, load
 from adiabit.flows.sweep.space import Point, Space
 
 FORM = f"see {shipped.FOLDER / 'sweep_digits.toml'} for the form"
-SEED, BASE = "train.seed", "base"
-Quantity = Literal["accuracy", "lut", "ff", "bram18", "dsp", "fps", "cycles", "latency_us"]
+SEED, BASE, ACTIVITY = "train.seed", "base", "simulate.activity"
+FRAMES = 16  # over which toggles are counted where they are an objective
+Quantity = Literal["accuracy", "lut", "ff", "bram18", "dsp", "fps", "cycles", "latency_us", "toggles"]
 Seeds = tuple[Annotated[int, Field(ge=0)], ...]
 
 
@@ -146,7 +147,8 @@ class Plan:
 
     def trial(self, point: Point, seed: int | None) -> Trial:
         """The run of a point with a seed."""
-        values = {**self.sweep.recipe, **point.overrides, **({} if seed is None else {SEED: seed})}
+        asked = {ACTIVITY: FRAMES} if "toggles" in self.sweep.objectives else {}
+        values = {**asked, **self.sweep.recipe, **point.overrides, **({} if seed is None else {SEED: seed})}
         values.pop(BASE, None)
         return Trial(point=point, seed=seed, values=values)
 

@@ -18,6 +18,7 @@ import pytest
 from adiabit.errors import UserError
 from adiabit.flows import toolchain
 from adiabit.flows.ladder import Rung, Vectors, load_rungs
+from adiabit.flows.simulate.activity import toggles
 from adiabit.flows.simulate.bench import build, header
 from adiabit.flows.simulate.compare import compare, early_beats
 from adiabit.flows.simulate.config import SimulateConfig
@@ -118,6 +119,16 @@ def test_a_replay_writes_waveforms(sources: tuple[Path, Path], tmp_path: Path) -
     assert (rung.status, rung.frames, figures["first"], figures["random_stall_frames"]) == ("equal", 2, 17, 2)
     for name in ("full_speed.vcd", "stalls.vcd"):
         assert "seen_valid" in (tmp_path / name).read_text()
+
+
+def test_the_activity_of_nets_is_counted(sources: tuple[Path, Path], tmp_path: Path) -> None:
+    _, figures = run(sources, tmp_path, stall_frames=0, activity=20)
+    text = (tmp_path / "activity.saif").read_text()
+    port = [int(n) for n in re.findall(r"\(s_axis_tdata\\\[\d+\\\] .*\(TC (\d+)\)", text)][: 16 * 8]
+    bits = np.unpackbits(frames()[:20].astype(np.uint8).reshape(-1, 16), axis=1, bitorder="little")
+    changes = np.count_nonzero(np.diff(bits.astype(int), axis=0), axis=0)
+    assert np.all(np.abs(np.array(port) - changes) <= 2)  # and the first beat, and what follows the last
+    assert figures["toggles_per_frame"] * 20 == toggles(tmp_path / "activity.saif") > changes.sum()
 
 
 def test_greater_for_greater_or_equal_is_seen(sources: tuple[Path, Path], tmp_path: Path) -> None:

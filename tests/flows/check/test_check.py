@@ -30,7 +30,7 @@ RUNGS = (
 )
 MEASURED = {
     "accuracy": 0.95, "fps": 1e6, "cycles": 100.0, "latency_us": 3.5, "lut": 1200.0, "ff": 900.0, "bram18": 4.0,
-    "dsp": 1.0,
+    "dsp": 1.0, "toggles": 5000.0,
 }  # fmt: skip
 
 
@@ -40,7 +40,7 @@ def figures(rungs: tuple[Rung, ...] = RUNGS, **changes: Any) -> Figures:
         "simulation": Simulation(
             frames=100, first=0, seed=0, random_stall_frames=8, cycles_per_frame=100, cycles_per_frame_min=100,
             cycles_per_frame_max=100, latency_cycles=350, total_cycles=10_000, cycles_per_frame_expected=100,
-            seconds_build=1.0, seconds_run=1.0, cycles_per_second=10_000.0,
+            seconds_build=1.0, seconds_run=1.0, cycles_per_second=10_000.0, toggles_per_frame=5000.0,
         ),
         "synthesis": Synthesis(
             part="xc7z020clg400-1", family="xc7", tool="Yosys 0.70", stages=(), total=total, capacity=Resources(),
