@@ -213,14 +213,18 @@ def left_out(dots: Sequence[Dot]) -> Table:
 def conditions(dots: Sequence[Dot], published: Sequence[dict[str, Any]]) -> Table:
     """Under which conditions each figure was obtained: ours first, then the published ones."""
     ours = dict.fromkeys(tuple(asdict(run.facts).values()) for dot in dots for run in dot.runs)
-    rows = [(Cell("adiabit"), *map(Cell, facts), Cell("this page")) for facts in ours]
-    rows += [
-        (Cell(anchor["name"]), *(Cell(text, "muted" if text == UNSAID else "") for text in anchor["facts"].values()),
-         Cell(anchor["source"] + ("" if anchor["verified"] else UNREAD), link=anchor["url"]))
-        for anchor in published
-    ]  # fmt: skip
-    heads = (Column("Design"), Column("Data"), Column("Test"), Column("Encoder"), Column("Part"), Column("Tool"),
-             Column("LUTs counted after"), Column("Source", wraps=True))  # fmt: skip
+    none = Cell(NONE, "muted")
+    rows = [(Cell("adiabit"), none, none, *map(Cell, facts), Cell("this page")) for facts in ours]
+    for anchor in published:
+        figures = (Cell(written(key, anchor["mean"].get(key))) for key in ("accuracy", "lut"))
+        facts = (Cell(text, "muted" if text == UNSAID else "") for text in anchor["facts"].values())
+        source = anchor["source"] + ("" if anchor["verified"] else UNREAD)
+        rows.append((Cell(anchor["name"]), *figures, *facts, Cell(source, link=anchor["url"])))
+    heads = (
+        Column("Design"), Column(TITLES["accuracy"], True), Column("LUT", True), Column("Data"),
+        Column("Test", wraps=True), Column("Encoder", wraps=True), Column("Part", wraps=True),
+        Column("Tool", wraps=True), Column("LUTs counted after"), Column("Source", wraps=True),
+    )  # fmt: skip
     note = (
         "Figures under unlike conditions do not compare. Encoder: whether the LUTs include the circuit that turns "
         "pixels into the bits of the first layer."

@@ -82,8 +82,7 @@ function traces(x, y) {
     const known = page.anchors.filter((anchor) => x in anchor.mean && y in anchor.mean);
     const ink = color("orange");
     made.push(trace(known, x, y, {
-      name: "published, other conditions", mode: "markers+text", text: known.map((anchor) => anchor.name),
-      textposition: "top center", textfont: { size: 10, color: color("soft") },
+      name: "published, other conditions", mode: "markers",
       marker: { color: ink, size: 9, symbol: known.map((a) => (a.verified ? "diamond" : "diamond-open")) },
     }));
   }
@@ -109,6 +108,7 @@ function draw() {
     margin: { l: 60, r: 16, t: 10, b: 50 }, hovermode: "closest", showlegend: true,
     legend: { orientation: "h", y: 1.08, x: 0, font: { size: 12.5 } },
     hoverlabel: { bgcolor: color("card"), bordercolor: line, font: { color: ink, size: 12.5 }, align: "left" },
+    modebar: { bgcolor: "transparent", color: color("soft"), activecolor: ink },
     xaxis: axis(x, checked("log")), yaxis: axis(y, false),
   };
   const buttons = [["toImage", "zoom2d", "pan2d", "resetScale2d"]];
