@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +17,7 @@ from rich.console import Console
 
 from adiabit import __version__
 from adiabit.errors import UserError
+from adiabit.files import refused
 from adiabit.flows.interrupts import guarded
 from adiabit.flows.toolchain import ToolError
 
@@ -43,8 +43,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 console = Console(width=None if sys.stdout.isatty() else 120)  # a log has no width of its own
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-REFUSED = (*FULL, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def tell(line: str) -> None:
@@ -95,32 +93,13 @@ def invoke(argv: Sequence[str] | None = None) -> int:
             raise
         return _fault(f"the Python package {error.name!r} is missing; install it: pip install 'adiabit[all]'")
     except Exception as error:
-        if (refused := _refused(error)) is None:
+        if (reason := refused(error)) is None:
             raise
-        return _fault(f"{refused}; fix that and run the same command again to resume")
+        return _fault(f"{reason}; fix that and run the same command again to resume")
 
 
 # the base of all usage errors is in typer's own copy of click, in older releases in click itself
 _UsageError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
-
-
-def _refused(error: BaseException) -> str | None:
-    """The reason if the machine refused to write: a full disk, missing permission; None for any other error.
-
-    torch's errors carry no errno, so a tensor file that cannot be written is recognized by its message.
-    """
-    for cause in _causes(error):
-        if isinstance(cause, OSError) and cause.errno in REFUSED:
-            return f"{cause.filename or 'output'}: {cause.strerror}"
-        if isinstance(cause, RuntimeError) and "PytorchStreamWriter failed writing" in str(cause):
-            return "output: a tensor file could not be written completely; the disk may be full"
-    return None
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _fault(message: str) -> int:

@@ -88,7 +88,10 @@ class Tuner:
     def __post_init__(self) -> None:
         import optuna
 
+        axes = {axis.name for axis in self.space.axes}
         for left in self.study.trials:
+            if left.params.keys() != axes:  # killed while it was asked for
+                continue
             point = self._point(left.params)
             if self.judged(point).why or point.name in self.values:
                 continue

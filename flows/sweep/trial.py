@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 import time
 import traceback
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from adiabit import __version__
 from adiabit.errors import UserError
+from adiabit.files import refused
 from adiabit.flows import documents
 from adiabit.flows.pipeline import Pipeline
 from adiabit.flows.recipe import Recipe
@@ -40,6 +42,7 @@ class Outcome:
 
     state: State
     why: str = ""
+    recipe: str = ""  # a digest
     exact: bool | None = None  # whether every rung that ran is equal
     quantities: Mapping[str, float] = field(default_factory=dict)
     estimate: Mapping[str, float] = field(default_factory=dict)
@@ -61,17 +64,24 @@ class Job:
     pruning: Pruning | None = None
     version: str = __version__
 
+    @property
+    def digest(self) -> str:
+        """A digest of the recipe."""
+        return hashlib.sha256(self.recipe.model_dump_json().encode()).hexdigest()[:16]
+
 
 def run(job: Job) -> Outcome:
     """Run every stage of a trial and write its report, its log and its outcome.
 
-    A fault of the trial is its outcome. `UserError` where this machine cannot take part; what the machine refuses to
-    write, such as on a full disk, is an `OSError`.
+    A fault of the trial is its outcome, and a trial that was pruned is not trained on. `UserError` where this machine
+    cannot take part; what the machine refuses to write, such as on a full disk, is an `OSError`.
     """
     if job.version != __version__:
         raise UserError(f"worker: adiabit {__version__} is installed, the sweep runs {job.version}; install the same")
     if not job.shared.is_dir():
         raise UserError(f"worker: {job.shared}: no such folder; a cluster needs a file system that all machines see")
+    if (before := load(job.folder)) and before.state is State.PRUNED and before.recipe == job.digest and job.pruning:
+        return before
     job.folder.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     with (job.folder / LOG).open("a", encoding="utf-8", buffering=1) as log:
@@ -82,12 +92,13 @@ def run(job: Job) -> Outcome:
         except (UserError, ToolError) as error:
             outcome = Outcome(state=State.FAILED, why=str(error).splitlines()[0])
             print(error, file=log)
-        except OSError:
-            raise
         except Exception as error:  # a bug in one trial must not end the others; its traceback is in its log
+            if refused(error):
+                raise
             outcome = Outcome(state=State.FAILED, why=f"{type(error).__name__}: {error}".splitlines()[0])
             traceback.print_exc(file=log)
-    outcome = replace(outcome, estimate=job.estimate, overhead=outcome.overhead + time.monotonic() - start)
+    overhead = outcome.overhead + time.monotonic() - start
+    outcome = replace(outcome, recipe=job.digest, estimate=job.estimate, overhead=overhead)
     documents.write(job.folder / OUTCOME, outcome)
     return outcome
 

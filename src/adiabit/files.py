@@ -12,6 +12,8 @@ from pathlib import Path
 
 from adiabit.errors import UserError
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+REFUSED = (*FULL, errno.EROFS, errno.EACCES, errno.EPERM)
 TEXT = 16 << 20  # bytes of a text file at most; ours are far smaller
 
 
@@ -82,3 +84,22 @@ def _reason(path: Path, error: OSError) -> str:
     if error.errno == errno.ENOENT and path.is_symlink():
         return f"a link to {path.readlink()}, which does not exist"
     return error.strerror or str(error)
+
+
+def refused(error: BaseException) -> str | None:
+    """The reason if the machine refused to write: a full disk, missing permission; None for any other error.
+
+    torch's errors carry no errno, so a tensor file that cannot be written is recognized by its message.
+    """
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.errno in REFUSED:
+            return f"{cause.filename or 'output'}: {cause.strerror}"
+        if isinstance(cause, RuntimeError) and "PytorchStreamWriter failed writing" in str(cause):
+            return "output: a tensor file could not be written completely; the disk may be full"
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

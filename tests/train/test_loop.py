@@ -415,3 +415,23 @@ def test_compiling_needs_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(UserError, match="compile = true needs g\\+\\+; apt-get install g"):
         run(tmp_path, compile=True)
+
+
+def test_a_training_may_be_watched_and_ended(tmp_path: Path) -> None:
+    seen: list[list[float]] = []
+
+    def watch(accuracies: Any) -> None:
+        seen.append(list(accuracies))
+        if len(accuracies) == 3:
+            raise KeyError("enough")
+
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    expected = run(whole)
+    cut.mkdir()
+    train = TrainConfig.model_validate({"epochs": 4, "batch_size": 100, "threads": 1})
+    with pytest.raises(KeyError, match="enough"):
+        loop.fit(Digits(), SMALL, train, cut, progress=False, quiet=True, watch=watch)
+    history = json.loads((whole / "history.json").read_text())["soft_accuracy"]
+    assert seen == [history[:count] for count in (1, 2, 3)]
+    assert not (cut / "metrics.json").exists()
+    assert run(cut)["hard_test"] == expected["hard_test"]  # it resumes
