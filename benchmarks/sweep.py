@@ -62,7 +62,6 @@ def run(name: str, out: Path, data: Path | None, jobs: int) -> None:
             "seconds": time.monotonic() - start,
             "jobs": jobs,
             "cores": os.cpu_count(),
-            "machine": platform.machine(),
         }
         (out / TIME).write_text(json.dumps(kept))
 
