@@ -279,7 +279,7 @@ def fit(rows: list[tuple[Stage, dict[str, int]]], key: str, old: Mapping[str, fl
     """Non-negative coefficients that make the sum of squared relative errors least."""
     from scipy.optimize import nnls  # type: ignore[import-untyped]
 
-    exact = cost.EXACT if key == "lut" else {}
+    exact = cost.EXACT if key == "lut" else cost.EXACT_FFS
     names = [name for name in old if name not in exact]
     terms = [stage.terms(stage.folding) for stage, _ in rows]
     matrix = np.array([[amounts.get(n, 0) for n in names] for amounts in terms], float)

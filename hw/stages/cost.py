@@ -42,44 +42,49 @@ EXACT = {  # 6-input LUTs for one unit of a term, by what the RTL is made of
     "buffer": 0.667,  # a bit of the replay buffer, 32 words deep: RAM32M has six bits in four LUTs
 }
 LUTS = EXACT | {  # likewise; the others are fitted by benchmarks/estimate.py to Yosys (xc7)
-    "wired": 0.491,  # a LUT of a popcount of counters behind constant weights, where rows share LUTs
-    "mask": 1.209,  # a bit of an element that a bit chooses
-    "signs": 2.458,  # a bit of a sum of three elements, chosen by three weights
-    "multiply": 1.602,  # a bit by a bit of a product
-    "compare": 0.541,  # a bit of a comparison with a threshold
+    "wired": 0.541,  # a LUT of a popcount of counters behind constant weights, where rows share LUTs
+    "mask": 1.198,  # a bit of an element that a bit chooses
+    "signs": 2.461,  # a bit of a sum of three elements, chosen by three weights
+    "multiply": 1.625,  # a bit by a bit of a product
+    "compare": 0.555,  # a bit of a comparison with a threshold
     "search": 0.0,  # a bit of a level of a binary search
-    "tree": 1.434,  # 64 bits of a level's ROM in LUTs, with its comparison
-    "fifo": 1.212,  # a bit of a stage's output FIFO
-    "shift": 0.772,  # a bit of the wide side of a converter to fewer lanes
-    "ring": 0.652,  # 64 bits of a RAM in LUTs
-    "queue": 1.013,  # a bit of a beat in a FIFO
-    "pointer": 6.285,  # a bit of the index of a place in a FIFO
-    "raster": 28.152,  # control of a pad, pool, sum or parallel window
-    "window": 55.204,  # control of a serial window
-    "label": 1.378,  # a bit of value or index in a comparison of two classes
-    "product": 47.327,  # control of a matrix-vector stage
-    "stage": 9.847,  # control of any other stage
+    "tree": 1.435,  # 64 bits of a level's ROM in LUTs, with its comparison
+    "fifo": 1.221,  # a bit of a stage's output FIFO
+    "shift": 0.773,  # a bit of the wide side of a converter to fewer lanes
+    "ring": 0.648,  # 64 bits of a RAM in LUTs
+    "queue": 1.014,  # a bit of a beat in a FIFO
+    "pointer": 6.287,  # a bit of the index of a place in a FIFO
+    "raster": 28.053,  # control of a pad, pool, sum or parallel window
+    "window": 55.223,  # control of a serial window
+    "label": 1.379,  # a bit of value or index in a comparison of two classes
+    "product": 8.238,  # control of a matrix-vector stage
+    "index": 1.23,  # a bit of the counters of a matrix-vector stage
+    "replay": 20.183,  # control of a replay buffer
+    "stage": 9.727,  # control of any other stage
     "fork": 1.294,  # an output of a fork
 }
-FFS = {  # flip-flops for one unit of each term; fitted likewise
-    "sums": 1.017,  # a register of a popcount or an adder tree
-    "mask": 0.284,
-    "accumulate": 1.122,
-    "compare": 0.107,
-    "search": 3.046,
-    "tree": 0.387,
-    "buffer": 0.757,
-    "fifo": 1.743,
-    "wide": 0.981,  # a bit of the wide side of a converter, or of any other register a beat wide
-    "ring": 0.576,
-    "queue": 0.935,
-    "pointer": 3.995,
-    "raster": 27.019,
-    "window": 64.473,
-    "label": 1.319,
-    "product": 67.799,
-    "stage": 11.807,
-    "fork": 1.102,
+EXACT_FFS = {  # flip-flops for one unit of a term that is a count of registers
+    "sums": 1.0,  # a register of a popcount or an adder tree
+    "accumulate": 1.0,
+    "buffer": 1.0,
+    "wide": 1.0,  # a bit of the wide side of a converter, or of any other register a beat wide
+}
+FFS = EXACT_FFS | {  # likewise; fitted as those of LUTs
+    "compare": 0.033,
+    "search": 3.042,
+    "tree": 0.397,
+    "fifo": 1.936,
+    "ring": 0.545,
+    "queue": 0.773,
+    "pointer": 3.871,
+    "raster": 25.79,
+    "window": 64.678,
+    "label": 1.379,
+    "product": 22.888,
+    "index": 0.421,
+    "replay": 35.555,
+    "stage": 7.171,
+    "fork": 1.0,
 }
 
 

@@ -339,7 +339,7 @@ class MatrixVector(Product):
         behind = bank_registers(blocks, banks) or blocks * self.memory_register
         delayed = {"wide": registers + behind, "bank": bank_luts(blocks, banks)}
         bits, sign = folding.pe * self.accumulator_bits, self._sign_tells(folding)
-        started = beat_rom(bits, rows, late=True) if sign or self._by_signs else {}
+        started = self._starts(bits, rows) if sign or self._by_signs else {}
         compared = {} if sign else self._threshold_terms(folding.pe, self.accumulator_bits, rows, late=True)
         return summed(compared, started, delayed, {
             **work,
@@ -349,7 +349,13 @@ class MatrixVector(Product):
             "buffer": folding.simd * self.input.bits * math.ceil(buffered / 32) if rows > 1 else 0,
             "fifo": folding.pe * self.output.bits,
             "product": 1,
+            "replay": int(rows > 1),
+            "index": (columns - 1).bit_length() * (3 if rows > 1 else 1) + (rows - 1).bit_length(),
         })  # fmt: skip
+
+    def _starts(self, bits: int, beats: int) -> Terms:
+        """Terms of the start values; those of few beats are logic, behind which mappers move the index of an XNOR unit."""
+        return beat_rom(bits, beats, late=True) or {"wide": bits if self.xnor and beats > 1 else 0}
 
     def block_rams(self, folding: Folding) -> int:
         """Block RAMs of weights and thresholds."""
