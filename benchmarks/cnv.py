@@ -155,9 +155,9 @@ def table(
         f"The ladder was equal at every rung on {rungs[-1].frames} frames, corner inputs among them; "
         f"{100 * (rungs[-1].accuracy or 0):.2f} % of its test images were right.",
         f"Simulation on {os.cpu_count()} shared cores: {simulation['seconds_build']:.0f} s to build, "
-        f"{simulation['seconds_run']:.0f} s for {simulation['frames']} frames back to back, "
-        f"{simulation['cycles_per_second']:,.0f} cycles a second, then {simulation['random_stall_frames']} frames "
-        "with random gaps and stalls.",
+        f"{simulation['seconds_run']:.0f} s for {simulation['frames']} frames back to back and "
+        f"{simulation['random_stall_frames']} with random gaps and stalls, "
+        f"{simulation['cycles_per_second']:,.0f} cycles a second and process.",
     ]
     return "\n".join(lines) + "\n"
 
