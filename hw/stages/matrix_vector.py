@@ -354,7 +354,7 @@ class MatrixVector(Product):
         })  # fmt: skip
 
     def _starts(self, bits: int, beats: int) -> Terms:
-        """Terms of the start values; in XNOR units, mappers move the index of few beats behind the logic, into registers."""
+        """Terms of the start values; mappers move the index of few beats of an XNOR unit behind its logic."""
         return beat_rom(bits, beats, late=True) or {"wide": bits if self.xnor and beats > 1 else 0}
 
     def block_rams(self, folding: Folding) -> int:
