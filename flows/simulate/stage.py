@@ -68,8 +68,10 @@ def simulate(
         ended = time.monotonic()
         toggles = record(passes, rtl_folder, config, out, log) if config.activity else None
         finding = _difference(passes, full, paused, config.first, () if rung is RungName.RTL else COSIM)
-    took = {"seconds_build": round(built - start, 3), "seconds_run": round(ended - built, 3)}
-    made = dataclasses.replace(_figures(accelerator, config, full, paused, buffers), **took, toggles_per_frame=toggles)
+    made = dataclasses.replace(
+        _figures(accelerator, config, full, paused, buffers), toggles_per_frame=toggles,
+        seconds_build=round(built - start, 3), seconds_run=round(ended - built, 3),
+    )  # fmt: skip
     figures.save(out, made)
     watched = EVERY if len(full[0].run.names) == len(list(accelerator.streams)) else "input and output, every beat"
     results = [join(full), *(one.compared for one in paused)]
