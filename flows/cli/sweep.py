@@ -48,7 +48,7 @@ def sweep(
     dots = made.dots(place)
     console.print(rich_table(page.front_table(dots, made.objectives)))
     tell(str(place / page.HTML))
-    raise typer.Exit(any(dot.state is State.FAILED or dot.differs for dot in dots))
+    raise typer.Exit(int(any(dot.state is State.FAILED or dot.differs for dot in dots)))
 
 
 @app.command()
