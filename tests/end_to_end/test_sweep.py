@@ -113,8 +113,8 @@ def start(file: Path, out: Path, *options: str) -> subprocess.Popen[bytes]:
 
 
 def workers() -> list[psutil.Process]:
-    """The processes that run trials."""
-    return [process for process in psutil.process_iter(["name"]) if process.info["name"] == "ray::run"]
+    """The processes that run our trials."""
+    return [process for process in psutil.Process().children(recursive=True) if process.name() == "ray::run"]
 
 
 def waited(process: subprocess.Popen[bytes], happens: Any) -> None:
