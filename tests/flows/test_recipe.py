@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 
 from adiabit.errors import UserError
+from adiabit.flows import shipped
 from adiabit.flows.recipe import load
-
-RECIPES = Path(__file__).parents[2] / "recipes"
-COMPARISONS = set(RECIPES.glob("compare_*.toml"))
 
 
 def write(folder: Path, text: str) -> Path:
@@ -21,9 +19,9 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("path", sorted(set(RECIPES.glob("*.toml")) - COMPARISONS), ids=lambda p: p.stem)
-def test_every_recipe_of_the_project_loads(path: Path) -> None:
-    assert load(path).name == path.stem
+@pytest.mark.parametrize("name", shipped.names())
+def test_every_recipe_of_the_project_loads(name: str) -> None:
+    assert load(Path(name)).name == name
 
 
 def test_everything_has_a_default(tmp_path: Path) -> None:
