@@ -141,23 +141,23 @@ def test_a_worker_killed_in_training_and_a_lost_machine_lose_nothing(two: tuple[
 def test_kills_at_random_moments_lose_nothing(tmp_path: Path, where: str) -> None:
     """Driver, worker or machine, one at a time; the sweep is started again whenever its driver was killed."""
     file, reference = sweep(tmp_path, "[[4], [12]]")
-    rng, kills, round_ = random.Random(where), 0, 0  # noqa: S311  # nothing secret is drawn
-    while kills < KILLS:
+    rng, left, round_ = random.Random(where), KILLS, 0  # noqa: S311  # nothing secret is drawn
+    while left:
         out = tmp_path / f"out{round_}"
-        kills += _killed(file, out, where, rng)
+        left -= _killed(file, out, where, rng, left)
         round_ += 1
         assert results(out) == results(reference)
 
 
-def _killed(file: Path, out: Path, where: str, rng: random.Random) -> int:
-    """Run a sweep to its end with random kills; how many there were."""
+def _killed(file: Path, out: Path, where: str, rng: random.Random, most: int) -> int:
+    """Run a sweep to its end with at most so many kills at random moments; how many there were."""
     kills = 0
     place: Any = cluster() if where == "cluster" else nullcontext()
     with place as machines:
         options = ("--ray", machines.address) if machines else ("--jobs", "2")
         process = start(file, out, *options)
-        while process.poll() is None:
-            time.sleep(rng.uniform(1, 12))
+        while process.poll() is None and kills < most:
+            time.sleep(rng.uniform(1, 15))
             if process.poll() is not None:
                 break
             kills += 1
