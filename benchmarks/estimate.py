@@ -52,6 +52,7 @@ from adiabit.hw.stages import (
 )
 
 KEYS = {"lut": "LUT", "ff": "FF", "bram18": "BRAM18"}
+OURS = {"lut": "luts", "ff": "ffs", "bram18": "bram18"}  # the fields of an estimate
 MAPPED = Path("build/mapped")  # cells of stages that were mapped before
 SHAPES = (  # MW, MH, SIMD, PE of XNOR layers
     (784, 64, 28, 1), (784, 64, 112, 8), (784, 16, 49, 4), (256, 32, 64, 4), (128, 32, 32, 8), (64, 64, 8, 1),
@@ -344,14 +345,14 @@ def told(found: Sequence[Network]) -> list[str]:
         "| --- | --- | ---: | ---: | ---: | ---: |",
     ]  # fmt: skip
     for key, title in KEYS.items():
-        totals = [(getattr(resources_of(n.accelerator), f"{key}s".replace("bram18s", "bram18")),
+        totals = [(getattr(resources_of(n.accelerator), OURS[key]),
                    float(getattr(n.synthesis.total, key))) for n in found]  # fmt: skip
         lines.append(f"| the whole network | {title} | {errors(totals)}")
     kinds = sorted({type(stage).__name__ for network in found for stage in network.accelerator.stages})
     for kind in kinds:
         rows = [row for network in found for row in network.rows if type(row[0]).__name__ == kind]
         for key, title in KEYS.items():
-            pairs = [(float(getattr(stage.cost(), f"{key}s".replace("bram18s", "bram18"))), float(cells[key]))
+            pairs = [(float(getattr(stage.cost(), OURS[key])), float(cells[key]))
                      for stage, cells in rows]  # fmt: skip
             if any(true for _, true in pairs):
                 lines.append(f"| {kind} | {title} | {errors(pairs)}")

@@ -21,7 +21,7 @@ from pathlib import Path
 from adiabit.flows.pareto import anchors
 from adiabit.flows.pareto.page import front_table
 from adiabit.flows.pareto.points import Dot, front
-from adiabit.flows.report.tables import Table
+from adiabit.flows.report.tables import markdown
 from adiabit.flows.sweep import record, trial
 from adiabit.flows.sweep.trial import Outcome
 
@@ -79,7 +79,7 @@ def section(name: str, out: Path) -> str:
         "",
         _cost(found, out),
         "",
-        *_markdown(front_table(dots, made.objectives)),
+        *markdown(front_table(dots, made.objectives)),
     ]
     if published := [anchor for anchor in anchors.load() if anchor.data == name]:
         lines += ["", *_published(published)]
@@ -108,12 +108,6 @@ def _cost(found: Sequence[Outcome], out: Path) -> str:
     kept = json.loads((out / TIME).read_text())
     took = f"{kept['seconds'] / 60:.0f} minutes, {kept['jobs']} at once on {kept['cores']} cores"
     return f"{text}. All {len(found)} took {took}."
-
-
-def _markdown(table: Table) -> list[str]:
-    lines = ["| " + " | ".join(column.head for column in table.columns) + " |"]
-    lines += ["|" + "".join(" ---: |" if column.figures else " --- |" for column in table.columns)]
-    return lines + ["| " + " | ".join(cell.text for cell in row) + " |" for row in table.rows]
 
 
 def _published(found: Sequence[anchors.Anchor]) -> list[str]:

@@ -14,7 +14,7 @@ from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 from adiabit import files
 from adiabit.flows.check.findings import TITLES, Check, table, written
 from adiabit.flows.ladder import RungState
-from adiabit.flows.report.tables import Table, ladder
+from adiabit.flows.report.tables import Table, ladder, markdown
 from adiabit.flows.store import open_folder
 
 JSON, JUNIT, SUMMARY, BADGE = "check.json", "junit.xml", "summary.md", "badge.json"
@@ -97,10 +97,7 @@ def summary(found: Check) -> str:
 
 
 def _markdown(shown: Table) -> list[str]:
-    heads = [f"| {' | '.join(column.head for column in shown.columns)} |",
-             f"| {' | '.join('---:' if column.figures else '---' for column in shown.columns)} |"]  # fmt: skip
-    rows = [f"| {' | '.join(cell.text.replace('|', chr(92) + '|') for cell in row)} |" for row in shown.rows]
-    return [*heads, *rows] if rows else [f"{shown.title}: nothing to compare"]
+    return markdown(shown) if shown.rows else [f"{shown.title}: nothing to compare"]
 
 
 def badge(found: Check) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from adiabit.flows.compare.run import finished
 from adiabit.flows.report.build import environment
 from adiabit.flows.report.charts import Chart, Values, curve_chart
 from adiabit.flows.report.tables import NONE, Cell, Column, Table
+from adiabit.flows.report.tables import markdown as table_markdown
 from adiabit.flows.store import open_folder
 
 NEARLY = 0.95  # of a run's best hard validation accuracy
@@ -133,9 +134,7 @@ def markdown(made: Sequence[Row]) -> str:
     lines: list[str] = []
     for network in dict.fromkeys(row.network for row in made):
         shown = table(network, made)
-        lines += [f"## {network}", "", "| " + " | ".join(c.head for c in shown.columns) + " |"]
-        lines += ["|" + "".join(" ---: |" if c.figures else " --- |" for c in shown.columns)]
-        lines += ["| " + " | ".join(cell.text for cell in row) + " |" for row in shown.rows] + ["", *shown.notes, ""]
+        lines += [f"## {network}", "", *table_markdown(shown), "", *shown.notes, ""]
     return "\n".join(lines)
 
 

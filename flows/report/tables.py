@@ -312,6 +312,13 @@ def _used(value: float | None, capacity: float) -> Cell:
     return Cell(f"{100 * share:.1f} %", "bad" if share > 1 else "warn" if share > 0.8 else "")
 
 
+def markdown(table: Table) -> list[str]:
+    """The lines of a table in Markdown, without its warnings and notes."""
+    heads = [f"| {' | '.join(column.head for column in table.columns)} |",
+             f"| {' | '.join('---:' if column.figures else '---' for column in table.columns)} |"]  # fmt: skip
+    return [*heads, *(f"| {' | '.join(cell.text.replace('|', chr(92) + '|') for cell in row)} |" for row in table.rows)]
+
+
 def texts(table: Table) -> Sequence[Sequence[str]]:
     """The rows as plain strings."""
     return [[cell.text for cell in row] for row in table.rows]

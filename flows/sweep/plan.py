@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -174,7 +175,7 @@ class Plan:
         """Further seeds of the points on the front."""
         return tuple(seed for seed in self.sweep.front_seeds if seed not in self.sweep.seeds) if self._trains else ()
 
-    @property
+    @cached_property
     def _trains(self) -> bool:
         recipe = load(self.base(), self.sets, self.places)
         return recipe.onnx is None and recipe.checkpoint is None
