@@ -81,16 +81,17 @@ def test_the_package_index_accepts_it(built: tuple[Path, Path]) -> None:
 def test_the_version_stands_in_one_place_of_the_package() -> None:
     assert "version" not in TABLE
     assert TABLE["dynamic"] == ["version"]
-    lines = [
-        name for name in tracked("src", *LINKS, "pyproject.toml")
-        if name.endswith((".py", ".toml")) and re.search(r"""^(__)?version(__)?\s*=\s*["']\d""", (ROOT / name).read_text(), re.M)
-    ]  # fmt: skip
+    stated = re.compile(r"""^(__)?version(__)?\s*=\s*["']\d""", re.MULTILINE)
+    names = [name for name in tracked("src", *LINKS, "pyproject.toml") if name.endswith((".py", ".toml"))]
+    lines = [name for name in names if stated.search((ROOT / name).read_text())]
     assert lines == ["boards/pynq/adiabit_driver/__init__.py", "src/adiabit/__init__.py"]  # of either distribution
 
 
 def test_what_the_ci_files_install_exists() -> None:
     """The versions and extras that the files for users' repositories name are this package's."""
-    texts = {name: (ROOT / name).read_text() for name in ("action.yml", "flows/init/github.yml", "flows/init/gitlab.yml")}
+    texts = {
+        name: (ROOT / name).read_text() for name in ("action.yml", "flows/init/github.yml", "flows/init/gitlab.yml")
+    }
     extras = {extra for text in texts.values() for extra in re.findall(r"adiabit\[([a-z0-9,]+)\]", text)}
     assert extras == {"all"}
     assert extras <= set(TABLE["optional-dependencies"])
