@@ -19,8 +19,8 @@ HEADS = (
 )  # fmt: skip
 
 
-def table(recipe: Recipe) -> RenderableType:
-    """The network of a recipe as a table; `UserError` for a QONNX model, whose layers the recipe does not describe."""
+def layers(recipe: Recipe) -> list[LayerSummary]:
+    """The layers of a recipe's network; `UserError` for a QONNX model, whose layers the recipe does not describe."""
     if recipe.onnx is not None:
         raise UserError(
             f"{recipe.onnx}: a QONNX model; a summary needs a recipe with a [model]; `adiabit compile` lists the "
@@ -28,7 +28,13 @@ def table(recipe: Recipe) -> RenderableType:
         )
     source = recipe.data.source
     frame = recipe.model.frame(source.shape)
-    rows = summary(Network(recipe.model, recipe.train.method, frame=frame, classes=source.classes))
+    return summary(Network(recipe.model, recipe.train.method, frame=frame, classes=source.classes))
+
+
+def table(recipe: Recipe) -> RenderableType:
+    """The network of a recipe as a table; `UserError` as :func:`layers`."""
+    rows, source = layers(recipe), recipe.data.source
+    frame = recipe.model.frame(source.shape)
     keys = ("binary", "integer", "integer_bits", "real", "xnor", "mixed", "multiply", "full")
     total = LayerSummary(name="all", shape=(), out=(), **{key: sum(getattr(row, key) for row in rows) for key in keys})
     note = (

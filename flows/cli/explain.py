@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from adiabit.flows.cli.app import console, tell
+from adiabit.flows.cli.output import console, give, tell
 from adiabit.flows.cli.verb import Request, verb
 from adiabit.flows.ladder import StageName
 
@@ -19,6 +19,7 @@ def explain_(request: Request) -> int:
     given = pipeline.recipe.onnx
     path = given or pipeline.folder(StageName.EXPORT) / "model.onnx"
     found = explain(path, pipeline.recipe.compile, trusted=given is None)
+    give(found)
     if found.layers:
         console.print(rich_table(layers(found.layers)))
     for line in found.faults:
