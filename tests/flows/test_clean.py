@@ -14,7 +14,10 @@ from adiabit.flows.store import MANIFEST, Store, lock
 
 
 def made(store: Store, stage: str, value: int) -> Path:
-    return store.stage(stage, {"value": value}, lambda folder: (folder / "a").write_text("x" * 1000) and None).folder
+    def make(folder: Path) -> None:
+        (folder / "a").write_text("x" * 1000)
+
+    return store.stage(stage, {"value": value}, make).folder
 
 
 @pytest.fixture
