@@ -17,8 +17,8 @@ from adiabit.train.data import Dataset
 from adiabit.train.distributed import broadcast, broadcast_tensors, mean, rank
 from adiabit.train.measure import accuracy, copy_of_state, reestimate, shuffled, tensors
 from adiabit.train.method import latent_weights
-from adiabit.train.network import Network
 from adiabit.train.quantizers import hardened, set_quantizers
+from adiabit.train.trainable import Trainable
 
 HISTORY = (
     "epoch", "soft_accuracy", "hard_accuracy", "k_weights", "k_activations", "loss", "flip_ratio", "unsaturated", "lr",
@@ -35,7 +35,7 @@ class Anneal(L.Callback):
     uninterrupted one bit for bit.
     """
 
-    def __init__(self, config: TrainConfig, net: Network, splits: Dataset, settings: dict[str, Any]) -> None:
+    def __init__(self, config: TrainConfig, net: Trainable, splits: Dataset, settings: dict[str, Any]) -> None:
         self.config, self.net, self.settings = config, net, settings
         self.frames, self.labels = tensors(splits.validation)
         sample = shuffled(len(splits.train))[: IMAGES if self.frames.ndim == 4 else SAMPLE]

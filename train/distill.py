@@ -24,13 +24,13 @@ from torch import Tensor, nn
 from adiabit.errors import UserError
 from adiabit.train.checkpoint import load_model
 from adiabit.train.config import Distill
-from adiabit.train.network import Network
+from adiabit.train.trainable import Trainable
 
 
 class Teacher:
     """A trained network that is queried, not trained."""
 
-    def __init__(self, config: Distill, folder: Path, student: Network) -> None:
+    def __init__(self, config: Distill, folder: Path, student: Trainable) -> None:
         """`UserError` where the teacher has other frames, classes or layers than the student."""
         self.config = config
         self.net = load_model(folder)

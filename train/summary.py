@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from adiabit.train.blocks import Shape
 from adiabit.train.layers import BinaryActivation, BinaryConv2d, BinaryLinear, IntegerQuantizer, PixelSign, TensorNorm
 from adiabit.train.measure import pixels
-from adiabit.train.network import Network
+from adiabit.train.trainable import Trainable
 
 REAL_BITS = 32
 
@@ -40,7 +40,7 @@ class LayerSummary:
         return (self.binary + self.integer_bits + REAL_BITS * self.real) / 8
 
 
-def summary(net: Network) -> list[LayerSummary]:
+def summary(net: Trainable) -> list[LayerSummary]:
     """One row per layer, in order; norms and scales belong to the layer before them."""
     outs: dict[int, Shape] = {}
     with _shapes_captured(net, outs), torch.no_grad():
@@ -84,7 +84,7 @@ def _with(row: LayerSummary, module: nn.Module) -> LayerSummary:
 
 
 @contextmanager
-def _shapes_captured(net: Network, outs: dict[int, Shape]) -> Iterator[None]:
+def _shapes_captured(net: Trainable, outs: dict[int, Shape]) -> Iterator[None]:
     """Collect the output shapes of the products within the context, by module id; (H, W, O) for images."""
 
     def see(module: nn.Module, _: object, out: Tensor) -> None:
