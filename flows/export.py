@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import warnings
 from pathlib import Path
@@ -15,23 +16,34 @@ from torch import nn
 
 from adiabit.errors import UserError
 from adiabit.flows.finn.execute import run_qonnx
-from adiabit.flows.ladder import Rung, RungName, Vectors, save_rungs
+from adiabit.flows.frontend import trace
+from adiabit.flows.frontend.config import CompileConfig
+from adiabit.flows.frontend.model_file import load as load_source
+from adiabit.flows.frontend.read import read
+from adiabit.flows.ladder import Rung, RungName, Vectors, predicted, save_rungs
 from adiabit.train.blocks import Shape
 from adiabit.train.checkpoint import load_card, load_model
-from adiabit.train.config import DataConfig
+from adiabit.train.config import DataConfig, ModelConfig
 from adiabit.train.data import load_test
 from adiabit.train.measure import logits, pixels
 from adiabit.train.schedule import HARD
+from adiabit.train.wiring import exact
 
 MODEL = "model.onnx"
+ALIKE = 0.98  # the share of frames whose labels float32 keeps at least, else the ladder warns
 
 
-def export(train_folder: Path, data: DataConfig, out: Path, frames: int | None = None) -> None:
+def export(
+    train_folder: Path, data: DataConfig, out: Path, frames: int | None = None, model: ModelConfig | None = None,
+    module: nn.Module | None = None,
+) -> None:  # fmt: skip
     """Write model.onnx, vectors.npz and rungs.json into the existing folder `out`.
 
     The graph maps pixels 0...255 as float32, (1, features) or (1, C, H, W), to logits (1, classes). `frames` limits
-    the number of test frames among the vectors; they are spread evenly over the split. `UserError` where the network
-    is not binary (yet) or computes NaN. The QONNX rung reports the first frame where QONNX differs from torch.
+    the number of test frames among the vectors; they are spread evenly over the split. The code of a module of one's
+    own comes from `model`, or is `module`. `UserError` where the network is not binary (yet) or computes NaN. The QONNX
+    rung reports the first frame where QONNX differs from torch. Where float32 does not hold the sums of a module, exact
+    execution of its QONNX is the reference, as for a third party's model.
     """
     card = load_card(train_folder)
     if card.method.why_not:
@@ -45,11 +57,14 @@ def export(train_folder: Path, data: DataConfig, out: Path, frames: int | None =
             f"{train_folder}: the network is still soft ({', '.join(ends)}, hard from {HARD:.0f}); raise train.epochs "
             "so that the schedule completes"
         )
-    net = load_model(train_folder)
+    net = load_model(train_folder, model, module)
     vectors = make_vectors(net, data, card.frame, frames)
-    write_qonnx(net, card.frame, out / MODEL)
+    write_qonnx(net.inner, card.frame, out / MODEL)
+    if exact(net.wiring()):
+        verify(out, vectors)
+    else:
+        vectors = _with_exact_logits(out, vectors)
     vectors.save(out)
-    verify(out, vectors)
 
 
 def make_vectors(net: nn.Module, data: DataConfig, frame: Shape, limit: int | None = None) -> Vectors:
@@ -115,3 +130,20 @@ def verify(out: Path, vectors: Vectors) -> None:
         accuracy=vectors.accuracy(computed.argmax(1)),
     )  # fmt: skip
     save_rungs(out, [torch_rung, qonnx_rung])
+
+
+def _with_exact_logits(out: Path, vectors: Vectors) -> Vectors:
+    """The vectors with the logits of exact execution; writes its rung, which tells how torch's labels compare."""
+    path, config = out / MODEL, CompileConfig()
+    found = trace.logits(load_source(path), read(path, trusted=True), config, vectors.frames)
+    labels = predicted(found)
+    total, alike = len(labels), int((labels == vectors.predictions).sum())
+    exactly = dataclasses.replace(vectors, logits=found, predictions=labels)
+    few = (f"torch, in float32, finds another label for {total - alike:,} of {total:,} frames",)
+    rung = Rung(
+        name=RungName.QONNX, frames=total, equal=total, accuracy=exactly.accuracy(exactly.predictions),
+        compared=f"the reference, exact; torch, in float32, finds the same label for {alike:,}",
+        warnings=few if alike < ALIKE * total else (),
+    )  # fmt: skip
+    save_rungs(out, [rung])
+    return exactly

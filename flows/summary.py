@@ -9,7 +9,7 @@ from adiabit.errors import UserError
 from adiabit.flows.recipe import Recipe
 from adiabit.flows.report.tables import NONE, Cell, Column, Table, count
 from adiabit.flows.report.terminal import rich_table
-from adiabit.train.network import Network
+from adiabit.train.models import build
 from adiabit.train.summary import LayerSummary, summary
 
 HEADS = (
@@ -27,15 +27,15 @@ def table(recipe: Recipe) -> RenderableType:
             "stages of a QONNX model"
         )
     source = recipe.data.source
-    frame = recipe.model.frame(source.shape)
-    rows = summary(Network(recipe.model, recipe.train.method, frame=frame, classes=source.classes))
+    net = build(recipe.model, recipe.train.method, recipe.train.dropout, source)
+    rows = summary(net)
     keys = ("binary", "integer", "integer_bits", "real", "xnor", "mixed", "multiply", "full")
     total = LayerSummary(name="all", shape=(), out=(), **{key: sum(getattr(row, key) for row in rows) for key in keys})
     note = (
         "Operations per frame; a multiplication and its addition count as one. In hardware the float parameters become "
         "integer thresholds."
     )
-    title = f"{recipe.name}: {recipe.train.method.name}, {' x '.join(map(str, frame))} in, {source.classes} classes"
+    title = f"{recipe.name}: {net.method.table.name}, {' x '.join(map(str, net.frame))} in, {source.classes} classes"
     shown = Table(title=title, columns=HEADS, rows=tuple(_cells(row) for row in [*rows, total]), notes=(note,))
     return rich_table(shown)
 

@@ -11,7 +11,7 @@ scale of the last layer is one number, which :class:`TensorNorm` absorbs. All th
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,19 +21,20 @@ from adiabit.train.layers import (
     BinaryActivation,
     BinaryConv2d,
     BinaryLinear,
-    IntegerQuantizer,
     RPReLU,
     Shift,
     TensorNorm,
+    WeightQuantizer,
 )
 from adiabit.train.quantizers import BipolarQuantizer, sign
 from adiabit.train.trainable import Trainable
 
 Product = BinaryLinear | BinaryConv2d
+Net = TypeVar("Net", bound=Trainable)
 
 
 @torch.no_grad()
-def absorb_scales(net: Trainable) -> Trainable:
+def absorb_scales(net: Net) -> Net:
     """The hardware's network, in eval mode; `ValueError` where the method has no hardware.
 
     Only layers of ours are changed, and the norms that read them alone or are read by them alone.
@@ -53,14 +54,21 @@ def absorb_scales(net: Trainable) -> Trainable:
                 _absorb_scale(targets[norm], scale)
             elif scale is not None and isinstance(norm, TensorNorm):
                 targets[norm].scale.mul_(scale.squeeze())
-        elif isinstance(module, BinaryActivation) and (shift := module.quantizer.shift()) is not None:
-            _absorb_shift(targets[shifter(wiring, module)], shift)
+        elif isinstance(module, BinaryActivation):
+            shift, norm = _shift(module), shifter(wiring, module)
+            if shift is not None and norm is not None:  # `bound` has refused a shift that nothing absorbs
+                _absorb_shift(targets[norm], shift)
     return made
 
 
 def _parts(net: nn.Module) -> list[Any]:
     """The modules that have parameters or quantize, those of blocks included, in order."""
     return [m for m in net.modules() if isinstance(m, Product | Norm | BinaryActivation | RPReLU | Shift | TensorNorm)]
+
+
+def _shift(module: BinaryActivation) -> Tensor | None:
+    quantizer = module.quantizer
+    return quantizer.shift() if isinstance(quantizer, BipolarQuantizer) else None
 
 
 def _absorb_shift(norm: Any, shift: Tensor) -> None:
@@ -70,12 +78,12 @@ def _absorb_shift(norm: Any, shift: Tensor) -> None:
         norm.bias.add_(shift)
 
 
-def _copy_signs(quantizer: BipolarQuantizer | IntegerQuantizer, weight: Tensor, target: Tensor) -> Tensor | None:
+def _copy_signs(quantizer: WeightQuantizer, weight: Tensor, target: Tensor) -> Tensor | None:
     """Write the signs of weights (O, ...) into `target`; return the positive scale that is left, (O,) or (1,).
 
     Integers stay as they are.
     """
-    if isinstance(quantizer, IntegerQuantizer):
+    if not isinstance(quantizer, BipolarQuantizer):
         target.copy_(weight)
         return None
     target.copy_(sign(quantizer.latent(weight)))

@@ -25,7 +25,7 @@ from adiabit.train.quantizers import (
     weight_quant,
 )
 
-Size = int | tuple[int, int]  # rows and columns; one number stands for both
+Size = int | tuple[int, ...]  # rows and columns; one number stands for both
 
 
 class IntegerQuantizer(nn.Module):
@@ -75,12 +75,12 @@ class _Weighted:
         nn.init.normal_(self.weight, std=std)
 
     @property
-    def quantizer(self) -> BipolarQuantizer | IntegerQuantizer | RealQuantizer:
+    def quantizer(self) -> WeightQuantizer:
         """The quantizer of the weights."""
         return self.weight_quant.tensor_quant  # type: ignore[no-any-return]
 
-    @quantizer.setter
-    def quantizer(self, quantizer: BipolarQuantizer | IntegerQuantizer | RealQuantizer) -> None:
+    def use(self, quantizer: WeightQuantizer) -> None:
+        """Quantize by another quantizer from now on."""
         self.weight_quant = WeightQuantProxyFromInjector(self, weight_quant(quantizer))
 
 
@@ -246,8 +246,8 @@ class BinaryActivation(qnn.QuantIdentity):
         """The quantizer of the activations."""
         return self.act_quant.fused_activation_quant_proxy.tensor_quant  # type: ignore[no-any-return]
 
-    @quantizer.setter
-    def quantizer(self, quantizer: BipolarQuantizer | RealQuantizer) -> None:
+    def use(self, quantizer: BipolarQuantizer | RealQuantizer) -> None:
+        """Quantize by another quantizer from now on."""
         self.act_quant = ActQuantProxyFromInjector(self, act_quant(quantizer))
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's name)
@@ -272,8 +272,8 @@ class PixelSign(nn.Module):
 class TensorNorm(nn.Module):
     """y = x * scale + shift, one pair for the whole tensor: it changes no label, so the compiler drops it.
 
-    It turns the integers of the last layer into logits with a trainable temperature. The scale starts at 1 / sqrt(I), I the
-    inputs of that layer, and stays positive: in training, it is clamped before each use.
+    It turns the integers of the last layer, of I inputs, into logits with a trainable temperature. The scale starts at
+    1 / sqrt(I) and stays positive: in training, it is clamped before each use.
     """
 
     SMALLEST = 1e-4
@@ -337,8 +337,8 @@ class Mean(nn.Module):
 class Residual(nn.Module):
     """after(branch(x) + shortcut(x)); without a `shortcut` it is x itself, and `after` is a sign unless it is given.
 
-    In hardware either branch and shortcut are integers of one :class:`Stream`, or the branch ends with a batch norm, the
-    shortcut is -1 and +1, and a sign follows.
+    In hardware either branch and shortcut are integers of one :class:`Stream`, or the branch ends with a batch norm,
+    the shortcut is -1 and +1, and a sign follows.
     """
 
     def __init__(self, branch: nn.Module, shortcut: nn.Module | None = None, *, after: nn.Module | None = None) -> None:

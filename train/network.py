@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
+from typing import Any, Self
 
 from torch import nn
 
@@ -44,6 +44,8 @@ class Network(nn.Sequential, Trainable):
     its input.
     """
 
+    config: ModelConfig
+
     def __init__(
         self, config: ModelConfig, method: str | MethodTable, dropout: float = 0.0, *, frame: Shape = (784,),
         classes: int = 10,
@@ -54,9 +56,9 @@ class Network(nn.Sequential, Trainable):
         super().__init__(*builder.network(frame, classes))
         self.config, self.method, self.frame, self.classes = config, chosen, frame, classes
 
-    def hardware(self) -> Network:
+    def hardware(self) -> Self:
         """Of the method `ste`."""
-        return Network(self.config, "ste", frame=self.frame, classes=self.classes).eval()
+        return type(self)(self.config, "ste", frame=self.frame, classes=self.classes).eval()
 
 
 class _Builder:

@@ -33,7 +33,7 @@ def save_results(
     net.load_state_dict(chosen["state"])
     set_quantizers(net, chosen["settings"])
     metrics = {
-        "method": config.method.name,
+        "method": net.method.table.name,
         "soft_validation": accuracy(net, *tensors(splits.validation)),
         "hard_validation": chosen["hard_validation"],
         "soft_test": accuracy(net, *tensors(splits.test)),
@@ -48,7 +48,7 @@ def save_results(
     hard = anneal.schedule.finished and net.method.has_hardware
     k_weights, k_activations = chosen["slopes"]
     card = ModelCard(
-        model=model, frame=net.frame, classes=net.classes, method=config.method, hard=hard,
+        model=model.portable, frame=net.frame, classes=net.classes, method=net.method.table, hard=hard,
         dropout=0.0 if hard else config.dropout, k_weights=k_weights, k_activations=k_activations,
     )  # fmt: skip
     result = chosen["hard_net"] if anneal.schedule.finished else net

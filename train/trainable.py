@@ -20,6 +20,8 @@ from adiabit.train.methods import MethodTable
 from adiabit.train.quantizers import BipolarQuantizer, RealQuantizer, SignQuantizer
 from adiabit.train.wiring import Wiring, wired
 
+Layer = BinaryLinear | BinaryConv2d | BinaryActivation
+
 
 class Trainable(nn.Module):
     """A network with its method: pixels as float 0...255, (B, features) or (B, C, H, W) -> logits (B, classes)."""
@@ -33,7 +35,7 @@ class Trainable(nn.Module):
         """What is exported."""
         return self
 
-    def hardware(self) -> Trainable:
+    def hardware(self) -> Self:
         """A network of the same layers whose weights and activations are signs, in eval mode, without our dropout."""
         raise NotImplementedError
 
@@ -72,9 +74,9 @@ class Own(Trainable):
         made.method = method_of("ste")
         for layer in made.modules():
             if isinstance(layer, BinaryLinear | BinaryConv2d) and isinstance(layer.quantizer, BipolarQuantizer):
-                layer.quantizer = SignQuantizer("weight")
+                layer.use(SignQuantizer("weight"))
             elif isinstance(layer, BinaryActivation) and getattr(layer.quantizer, "role", "") == "activation":
-                layer.quantizer = SignQuantizer("activation")
+                layer.use(SignQuantizer("activation"))
         return made.eval()
 
 
@@ -90,8 +92,8 @@ def _checked(module: nn.Module, frame: Shape, classes: int, place: str) -> Wirin
     except Exception as error:
         first = (str(error).strip() or "no message").splitlines()[0][:200]
         raise UserError(
-            f"{place}: {type(error).__name__} for frames of shape {list(x.shape)}: {first}; it must take pixels 0...255 "
-            "of this shape as float32"
+            f"{place}: {type(error).__name__} for frames of shape {list(x.shape)}: {first}; it must take pixels "
+            "0...255 of this shape as float32"
         ) from error
     if next(module.parameters(), None) is None:
         raise UserError(f"{place}: has no parameters, so there is nothing to train; give a module with layers")
@@ -107,12 +109,10 @@ def _checked(module: nn.Module, frame: Shape, classes: int, place: str) -> Wirin
 
 def bound(module: nn.Module, method: str | MethodTable, wiring: Wiring, place: str) -> Method[Any]:
     """Let a method choose the quantizers of the layers that are open; returns it, or `ste` where there are none."""
-    names = {layer: name for name, layer in module.named_modules()}
-    kinds = BinaryLinear | BinaryConv2d | BinaryActivation
-    layers = [layer for layer in names if isinstance(layer, kinds) and layer.open]
-    chosen = method_of(method if layers else "ste")
-    for layer in layers:
-        where = f"{place}: {type(layer).__name__} {names[layer]!r}"
+    layers = {layer: name for name, layer in module.named_modules() if isinstance(layer, Layer)}
+    chosen = method_of(method if any(layer.open for layer in layers) else "ste")
+    for layer, name in layers.items():
+        where = f"{place}: {type(layer).__name__} {name!r}"
         if isinstance(layer, BinaryActivation):
             _bind_activation(layer, chosen, wiring, where)
         else:
@@ -121,12 +121,14 @@ def bound(module: nn.Module, method: str | MethodTable, wiring: Wiring, place: s
 
 
 def _bind_weights(layer: BinaryLinear | BinaryConv2d, method: Method[Any], wiring: Wiring, where: str) -> None:
-    if not method.binary_weights:
-        layer.quantizer = RealQuantizer()
-        return
     norm = absorber(wiring, layer)
-    layer.quantizer = quantizer = method.weight(len(layer.weight) if isinstance(norm, Norm) else 1)
-    if method.has_hardware and norm is None and quantizer.factor(layer.weight) is not None:
+    if layer.open and method.binary_weights:
+        layer.use(method.weight(len(layer.weight) if isinstance(norm, Norm) else 1))
+    elif layer.open:
+        layer.use(RealQuantizer())
+    quantizer = layer.quantizer
+    scaled = isinstance(quantizer, BipolarQuantizer) and quantizer.factor(layer.weight) is not None
+    if method.has_hardware and scaled and norm is None:
         raise UserError(
             f"{where} has no batch norm of its own behind it, but method {method.table.name!r} scales weights, which a "
             "batch norm absorbs in hardware; add one, or train with method 'adiabatic'"
@@ -134,15 +136,16 @@ def _bind_weights(layer: BinaryLinear | BinaryConv2d, method: Method[Any], wirin
 
 
 def _bind_activation(layer: BinaryActivation, method: Method[Any], wiring: Wiring, where: str) -> None:
-    if not method.binary_activations:
-        layer.quantizer = RealQuantizer(nn.ReLU())
-        return
     channels = {step.shapes[0][1] for step in wiring.of(layer)} or {1}
-    if len(channels) > 1:
+    if layer.open and len(channels) > 1:
         raise UserError(f"{where} is called with {sorted(channels)} channels; use a module for each")
-    layer.quantizer = quantizer = method.activation(channels.pop())
-    if method.has_hardware and quantizer.shift() is not None and shifter(wiring, layer) is None:
+    if layer.open:
+        binary = method.binary_activations
+        layer.use(method.activation(channels.pop()) if binary else RealQuantizer(nn.ReLU()))
+    quantizer = layer.quantizer
+    shifted = isinstance(quantizer, BipolarQuantizer) and quantizer.shift() is not None
+    if method.has_hardware and shifted and shifter(wiring, layer) is None:
         raise UserError(
-            f"{where} has no batch norm of its own before it, but method {method.table.name!r} shifts activations, which "
-            "a batch norm absorbs in hardware; add one, or train with method 'adiabatic'"
+            f"{where} has no batch norm of its own before it, but method {method.table.name!r} shifts activations, "
+            "which a batch norm absorbs in hardware; add one, or train with method 'adiabatic'"
         )

@@ -230,3 +230,13 @@ def _scaled(grid: float | None, product: BinaryConv2d | BinaryLinear) -> float |
     if not isinstance(product.quantizer, IntegerQuantizer):
         return None
     return grid * float(product.quantizer.scale(product.weight))
+
+
+def exact(wiring: Wiring) -> bool:
+    """Whether float32 holds every sum: all products are ours, of multiples of a known number.
+
+    Else the order of an addition decides on last bits, and torch is no reference for them.
+    """
+    known = grids(wiring)
+    products = [step for step in wiring if isinstance(step.op, nn.Linear | nn.Conv1d | nn.Conv2d)]
+    return all(known[step] is not None for step in products)

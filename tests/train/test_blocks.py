@@ -170,6 +170,7 @@ def test_a_mean_is_a_sum_times_a_power_of_two() -> None:
 def test_a_binary_shortcut_joins_before_the_sign() -> None:
     net = network("resnet").eval()
     block = next(m for m in net if isinstance(m, Residual))
+    assert isinstance(block.branch, nn.Sequential)
     assert not [m for m in block.branch if isinstance(m, BinaryActivation)][1:]  # the second comes after the sum
     assert isinstance(block.branch[-1], nn.BatchNorm2d)
     with hardened(net), torch.no_grad():
