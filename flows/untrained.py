@@ -27,13 +27,6 @@ from adiabit.train.source import reported
 from adiabit.train.trainable import Trainable
 
 
-def network(recipe: Recipe, module: nn.Module | None = None) -> Trainable:
-    """The network with initial weights, always the same; torch's generator stays as it is."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.train.seed)
-        return build(recipe.model, recipe.train.method, recipe.train.dropout, recipe.data.source, module)
-
-
 def accelerator(recipe: Recipe, module: nn.Module | None = None) -> Accelerator:
     """The accelerator, one lane a stream; `UserError` with all faults of a module that cannot be compiled."""
     if recipe.model.module is None:

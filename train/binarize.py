@@ -27,7 +27,7 @@ from adiabit.train.layers import (
     RisingNorm2d,
     TensorNorm,
 )
-from adiabit.train.plain import ACTIVATIONS, ENDS, Step, steps_of
+from adiabit.train.plain import ACTIVATIONS, ENDS, QUANTIZED, Step, steps_of
 from adiabit.train.quantizers import sign
 
 STD = 0.1  # of the latent weights, as of those that are drawn
@@ -188,7 +188,7 @@ class _Maker:
 
     def _output(self, step: Step) -> None:
         value = self.values[step.inputs[0]]
-        if not isinstance(value, _Sums) or not value.last:
+        if not self.faults and not (isinstance(value, _Sums) and value.last):
             self._fault(step, "the network must end with a dense layer, whose outputs are the logits")
         self.graph.output(value.node)
 
@@ -196,6 +196,9 @@ class _Maker:
 
     def _step(self, step: Step, value: _Value) -> _Value:
         op = step.op
+        if type(op).__module__.startswith(QUANTIZED):
+            self._fault(step, "is quantized already; leave binarize out, or use the plain layer")
+            return value
         if isinstance(op, Product):
             return self._product(step, op, value)
         if isinstance(value, _Sums) and value.last:
@@ -251,7 +254,7 @@ class _Maker:
                 node = self._call(f"{name}_pad", Pad(sides, -1.0), node)
                 notes.append("padded with -1")
             made = BinaryConv2d(op.in_channels, op.out_channels, op.kernel_size, op.stride, own, op.dilation, op.groups,
-                                bits=bits)  # type: ignore[arg-type]  # fmt: skip
+                                bits=bits)  # fmt: skip
         with torch.no_grad():
             made.weight.copy_(op.weight * (STD / op.weight.std(unbiased=False).clamp_min(1e-12)))
         width, end = f" of {bits} bits" if bits > 1 else "", ", TensorNorm" if last else ""

@@ -23,6 +23,7 @@ ACTIVATIONS = (
     nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.Sigmoid, nn.Tanh,
     nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish, nn.Softsign, nn.Softplus, nn.LogSigmoid,
 )  # fmt: skip
+QUANTIZED = ("brevitas.", "adiabit.train.layers")  # the modules of quantized layers
 ENDS = (nn.Softmax, nn.LogSoftmax, nn.Sigmoid)
 _BY_NAME: dict[str, type[nn.Module]] = {
     **{kind.__name__.lower(): kind for kind in ACTIVATIONS}, "leaky_relu": nn.LeakyReLU, "logsigmoid": nn.LogSigmoid,
@@ -59,8 +60,7 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Those of torch.nn, and of libraries of quantized layers."""
-        known = type(m).__module__.startswith(("brevitas.", "adiabit.train.layers"))
-        return known or super().is_leaf_module(m, module_qualified_name)
+        return type(m).__module__.startswith(QUANTIZED) or super().is_leaf_module(m, module_qualified_name)
 
 
 def steps_of(module: nn.Module, shape: Shape, place: str) -> list[Step]:

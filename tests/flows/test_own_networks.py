@@ -9,12 +9,18 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from adiabit import nn as ann
 from adiabit.errors import UserError
 from adiabit.flows import cli
-from adiabit.flows.ladder import load_rungs
+from adiabit.flows.export import write_qonnx
+from adiabit.flows.finn.stage import compile_model
+from adiabit.flows.frontend.config import CompileConfig
+from adiabit.flows.ladder import StageName, Vectors, load_rungs, predicted
 from adiabit.flows.pipeline import Pipeline
 from adiabit.flows.recipe import load
 from adiabit.flows.untrained import accelerator
@@ -23,7 +29,9 @@ from adiabit.train.checkpoint import load_card, load_model
 from adiabit.train.config import ModelConfig, TrainConfig
 from adiabit.train.data import load as load_data
 from adiabit.train.data.mnist import Digits
-from adiabit.train.quantizers import quantizers
+from adiabit.train.measure import logits, reestimate
+from adiabit.train.quantizers import hardened, quantizers
+from adiabit.train.trainable import Own
 from tests.train import own_networks
 from tests.train.own_networks import PlainCnn, Small
 
@@ -155,7 +163,7 @@ def test_a_folding_of_a_module_is_checked_before_training(
         ("PlainCnn", "binarize = true\nweights = 'gone.pt'", "", "gone.pt: No such file or directory; give a state di"),
         ("PlainResNet", "binarize = true\nweights = 'plain.pt'", "", "plain.pt: not the weights of PlainResNet (Error"),
         ("PlainCnn", "", "", "my_net.py:PlainCnn: "),
-        ("Unbuildable", "binarize = true", "", "2 layers have no binary form"),
+        ("Unbuildable", "binarize = true", "", "Unbuildable: 5 layers have no binary form: conv (Bi"),
     ],
 )  # fmt: skip
 def test_faults_of_a_module_are_one_line(
@@ -201,8 +209,6 @@ def test_a_checkpoint_holds_no_code(tmp_path: Path) -> None:
     """The class is the recipe's; a file of the same name beside the checkpoint is never run."""
     recipe = place(tmp_path, "Small")
     pipeline = Pipeline(load(recipe), tmp_path / "out", quiet=True)
-    from adiabit.flows.ladder import StageName
-
     trained = pipeline.folder(StageName.TRAIN)
     (trained / "my_net.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w')\n")
     net = load_model(trained, pipeline.recipe.model)
@@ -229,3 +235,19 @@ def test_a_module_that_exists_already_is_trained_and_stays_as_it_is(tmp_path: Pa
     loaded = load_model(tmp_path, model, net)
     assert load_card(tmp_path).hard
     assert not torch.equal(loaded.state_dict()["module.0.weight"], before["0.weight"])
+
+
+def test_a_module_that_flattens_images_of_several_channels_gets_them_in_its_order(tmp_path: Path) -> None:
+    """The host sends channels last, whatever reads them first."""
+    torch.manual_seed(0)
+    layers: list[nn.Module] = [nn.Flatten(), ann.BinaryLinear(72, 8), nn.BatchNorm1d(8), ann.BinaryActivation()]
+    net = Own(nn.Sequential(*layers, ann.BinaryLinear(8, 4)), "ste", frame=(6, 6, 2), classes=4).hardware()
+    frames = np.random.default_rng(0).integers(0, 256, (50, 6, 6, 2)).astype(np.uint8)
+    with hardened(net):
+        reestimate(net, torch.from_numpy(frames), 1)
+        found = logits(net, torch.from_numpy(frames)).numpy()
+        write_qonnx(net.inner, net.frame, tmp_path / "model.onnx")
+    vectors = Vectors(frames=frames, labels=np.full(50, -1), logits=found, predictions=predicted(found))
+    compile_model(tmp_path / "model.onnx", vectors, tmp_path, CompileConfig())
+    assert [rung.equal for rung in load_rungs(tmp_path)] == [50, 50]
+    assert len(np.unique(vectors.predictions)) > 1

@@ -75,7 +75,7 @@ def test_every_replacement_is_told() -> None:
 
 def test_latent_weights_start_as_the_plain_ones_and_those_stay() -> None:
     torch.manual_seed(0)
-    net = PlainCnn()
+    net: Any = PlainCnn()
     with torch.no_grad():
         net[4].weight.copy_(torch.tensor([1.0, -2.0, 3.0, -4.0, 5.0, 6.0]))
         net[4].bias.normal_()
@@ -90,7 +90,7 @@ def test_latent_weights_start_as_the_plain_ones_and_those_stay() -> None:
     assert norm.weight.tolist() == [1, 2, 3, 4, 5, 6]  # what fell rises, and the rows turn
     torch.testing.assert_close(norm.bias, net[4].bias)
     turned = net[3].weight * torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0, 1.0]).view(-1, 1, 1, 1)
-    torch.testing.assert_close(second.weight / STD, turned / turned.std(unbiased=False))
+    torch.testing.assert_close(second.weight / STD, turned / net[3].weight.std(unbiased=False))
 
 
 def test_pixels_may_become_signs() -> None:

@@ -82,7 +82,8 @@ def test_the_hardwares_network_of_a_module_computes_the_same(name: str) -> None:
     torch.testing.assert_close(theirs, ours, atol=1e-4, rtol=1e-4)
     assert len(ours.unique(dim=0)) > 4
     assert {type(q) for q in quantizers(made)} == {SignQuantizer}
-    assert set(made.module.conv2.weight.unique().tolist()) == {-1.0, 1.0}  # type: ignore[union-attr]
+    module: Any = made.module
+    assert set(module.conv2.weight.unique().tolist()) == {-1.0, 1.0}
 
 
 @pytest.mark.parametrize("name", ["real", "binaryconnect", "bwn"])
@@ -111,9 +112,10 @@ def test_absorbing_and_clearing_leave_other_layers_as_they_are(made: nn.Module) 
 
 def test_a_module_of_other_quantizers_is_trained_as_it_is() -> None:
     net = own(TwoBits(72, 4), "binaryconnect")
-    weights = net.module[1].weight.clone()  # type: ignore[index, union-attr, operator]
+    module: Any = net.module
+    weights = module[1].weight.clone()
     net.method.start(net)
-    assert torch.equal(net.module[1].weight, weights)  # type: ignore[index, union-attr]
+    assert torch.equal(module[1].weight, weights)
     assert (net.method.table.name, net.method.has_hardware) == ("ste", True)
 
 
