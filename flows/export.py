@@ -24,7 +24,7 @@ from adiabit.flows.ladder import Rung, RungName, Vectors, predicted, save_rungs
 from adiabit.train.blocks import Shape
 from adiabit.train.checkpoint import load_card, load_model
 from adiabit.train.config import DataConfig, ModelConfig
-from adiabit.train.data import load_test
+from adiabit.train.data import Split, load_test
 from adiabit.train.measure import logits, pixels
 from adiabit.train.schedule import HARD
 from adiabit.train.wiring import exact
@@ -58,29 +58,45 @@ def export(
             "so that the schedule completes"
         )
     net = load_model(train_folder, model, module)
-    vectors = make_vectors(net, data, card.frame, frames)
-    write_qonnx(net.inner, card.frame, out / MODEL)
-    if exact(net.wiring()):
+    test = test_split(data, card.frame).spread(frames)
+    export_network(net.inner, test.frames, test.labels, out, integers=exact(net.wiring()))
+
+
+def export_network(
+    net: nn.Module, frames: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], out: Path, *, integers: bool = True
+) -> None:
+    """Write the same files for a hard network, frames (F, *frame) as the host sends them, and their labels (F,).
+
+    `integers`: whether float32 holds all sums of the network.
+    """
+    vectors = make_vectors(net, frames, labels)
+    write_qonnx(net, frames.shape[1:], out / MODEL)
+    if integers:
         verify(out, vectors)
     else:
         vectors = _with_exact_logits(out, vectors)
     vectors.save(out)
 
 
-def make_vectors(net: nn.Module, data: DataConfig, frame: Shape, limit: int | None = None) -> Vectors:
-    """The test split, or `limit` frames of it, then :func:`corners`, with the network's results."""
+def test_split(data: DataConfig, frame: Shape) -> Split:
+    """The test split of the data, in frames of the network's shape."""
     source = data.source
     if math.prod(source.shape) != math.prod(frame):
         raise UserError(
             f"recipe: [data]: frames of {data.dataset} have shape {source.shape}, but the network takes {frame}; "
             "use the data set that it was trained on"
         )
-    test, extra = load_test(data).shaped(frame).spread(limit), corners(frame)
-    frames = np.concatenate([test.frames, extra])
+    return load_test(data).shaped(frame)
+
+
+def make_vectors(net: nn.Module, frames: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> Vectors:
+    """The labelled frames, then :func:`corners`, with the network's results."""
+    extra = corners(frames.shape[1:])
+    frames = np.concatenate([frames, extra])
     computed = logits(net, torch.from_numpy(frames)).numpy()
     if not np.isfinite(computed).all():
         raise UserError("the network computes NaN or infinity; the training diverged; lower train.learning_rate")
-    labels = np.concatenate([test.labels, np.full(len(extra), -1, dtype=np.int64)])
+    labels = np.concatenate([labels, np.full(len(extra), -1, dtype=np.int64)])
     return Vectors(frames=frames, labels=labels, logits=computed, predictions=computed.argmax(1).astype(np.int64))
 
 
