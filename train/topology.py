@@ -78,7 +78,8 @@ class ModelConfig(Table):
 
     @model_validator(mode="after")
     def _modules_have_no_layers(self) -> Self:
-        changed = {key for key in self.model_fields_set if getattr(self, key) != type(self).model_fields[key].default}
+        defaults = {key: field.get_default(call_default_factory=True) for key, field in type(self).model_fields.items()}
+        changed = {key for key in self.model_fields_set if getattr(self, key) != defaults[key]}
         changed -= {"module"} | ({"input_bits"} if self.input_bits == 8 else set())
         if self.module is None and (own := sorted(changed & {*OWN_KEYS, *PLAIN_KEYS})):
             raise ValueError(f"{own[0]} needs module, the name of a module of your own")

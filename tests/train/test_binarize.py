@@ -67,9 +67,8 @@ def test_every_replacement_is_told() -> None:
         "10 Dropout Dropout",
         "11 Linear BinaryLinear of 8 bits, TensorNorm without its bias",
     ]
-    bits = [
-        m.quantizer.bits for m in made.module.modules() if isinstance(getattr(m, "quantizer", None), IntegerQuantizer)
-    ]
+    products: list[Any] = [m for m in made.module.modules() if isinstance(m, ann.BinaryConv2d | ann.BinaryLinear)]
+    bits = [m.quantizer.bits for m in products if isinstance(m.quantizer, IntegerQuantizer)]
     assert bits == [4, 8]
 
 
