@@ -51,7 +51,7 @@ class DataTable(Table):
         """Training and test split; `UserError` says what is missing or damaged and how to get it."""
         raise NotImplementedError
 
-    def test(self) -> Split:
+    def test_split(self) -> Split:
         """The test split alone, for a data set whose training split is costly to read."""
         return self.splits()[1]
 
@@ -99,7 +99,7 @@ def load(config: DataConfig) -> Dataset:
 
 def load_test(config: DataConfig) -> Split:
     """The test split of :func:`load`."""
-    return config.test()
+    return config.test_split()
 
 
 def digest(config: DataConfig) -> str:

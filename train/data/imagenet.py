@@ -62,9 +62,9 @@ class ImageNet(DataTable):
 
     def splits(self) -> tuple[Split, Split]:
         """1,281,167 and 50,000 frames."""
-        return self._split(TRAIN), self.test()
+        return self._split(TRAIN), self.test_split()
 
-    def test(self) -> Split:
+    def test_split(self) -> Split:
         """The images of val/."""
         return self._split(TEST)
 
