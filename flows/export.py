@@ -13,9 +13,11 @@ import torch
 from brevitas.export import export_qonnx
 from torch import nn
 
+from adiabit import legend as legends
 from adiabit.errors import UserError
 from adiabit.flows.finn.execute import run_qonnx
 from adiabit.flows.ladder import Rung, RungName, Vectors, save_rungs
+from adiabit.legend import Legend
 from adiabit.train.blocks import Shape
 from adiabit.train.checkpoint import load_card, load_model
 from adiabit.train.config import DataConfig
@@ -27,7 +29,7 @@ MODEL = "model.onnx"
 
 
 def export(train_folder: Path, data: DataConfig, out: Path, frames: int | None = None) -> None:
-    """Write model.onnx, vectors.npz and rungs.json into the existing folder `out`.
+    """Write model.onnx, vectors.npz, legend.json and rungs.json into the existing folder `out`.
 
     The graph maps pixels 0...255 as float32, (1, features) or (1, C, H, W), to logits (1, classes). `frames` limits
     the number of test frames among the vectors; they are spread evenly over the split. `UserError` where the network
@@ -45,11 +47,26 @@ def export(train_folder: Path, data: DataConfig, out: Path, frames: int | None =
             f"{train_folder}: the network is still soft ({', '.join(ends)}, hard from {HARD:.0f}); raise train.epochs "
             "so that the schedule completes"
         )
+    legend = _legend(train_folder, card.legend, data)
     net = load_model(train_folder)
     vectors = make_vectors(net, data, card.frame, frames)
     write_qonnx(net, card.frame, out / MODEL)
     vectors.save(out)
+    legends.save(out, legend)
     verify(out, vectors)
+
+
+def _legend(folder: Path, trained: Legend, data: DataConfig) -> Legend:
+    """The network's legend, or that of the data where the network has none; `UserError` where the two contradict."""
+    given = data.legend
+    if trained.names and given.names and trained.names != given.names:
+        lacking = sorted(set(trained.names) ^ set(given.names))
+        why = f"{lacking[0]!r} is a class of one of them" if lacking else "their classes differ in order"
+        raise UserError(f"{folder}: was trained on other classes than [data] has: {why}; use its data, or train anew")
+    if trained.encoding != given.encoding and trained != Legend():
+        raise UserError(f"{folder}: was trained with other ranges of the features than [data] gives, whose training "
+                        "split has changed; use its data, or train anew")  # fmt: skip
+    return Legend(names=trained.names or given.names, encoding=given.encoding)
 
 
 def make_vectors(net: nn.Module, data: DataConfig, frame: Shape, limit: int | None = None) -> Vectors:

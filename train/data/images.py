@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 KINDS = (".jpg", ".jpeg", ".png")
+SUFFIXES = (*KINDS, ".gif", ".bmp", ".webp")
 BLOCK = 512  # images that are decoded at a time
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")  # the formats of such files; for EPS, Pillow would run Ghostscript
 

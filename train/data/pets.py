@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adiabit.errors import UserError
+from adiabit.legend import Legend
 from adiabit.train.data import DATASETS, DataTable, Source
 from adiabit.train.data.files import Split, find_folder, listed
 from adiabit.train.data.images import KINDS, bombs_refused, decode, eight_bits
@@ -34,6 +35,7 @@ class CatDog(DataTable):
     """No keys of its own."""
 
     source: ClassVar[Source] = Source((SIDE, SIDE, 1), len(CLASSES))
+    legend: ClassVar[Legend] = Legend(names=CLASSES)
 
     dataset: Literal["catdog"] = "catdog"
 

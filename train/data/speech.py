@@ -20,6 +20,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from adiabit.errors import UserError
+from adiabit.legend import Legend
 from adiabit.train.data import DATASETS, DataTable, Source
 from adiabit.train.data.files import Split, checked_file, find_folder
 from adiabit.train.data.spectrogram import Spectrogram
@@ -39,6 +40,7 @@ class SpokenDigits(DataTable):
     """Two ways to split the recordings."""
 
     source: ClassVar[Source] = Source((STEPS, BANDS, 1), 10)  # (time steps, bands, 1)
+    legend: ClassVar[Legend] = Legend(names=tuple("0123456789"))
 
     dataset: Literal["spoken-digits"] = "spoken-digits"
     split: Literal["upstream", "speaker"] = "upstream"  # the test split: recordings 0 to 4, or all of one speaker's
