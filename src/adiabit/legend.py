@@ -69,7 +69,8 @@ class Encoding:
         step = np.asarray(self.step)
         with np.errstate(over="ignore"):  # infinity is clipped
             levels = (values - np.asarray(self.low)) / np.where(step > 0, step, 1.0)
-        return np.rint(np.where(step > 0, levels, 0.0).clip(0, LEVELS)).astype(np.uint8)
+        codes: npt.NDArray[np.uint8] = np.rint(np.where(step > 0, levels, 0.0).clip(0, LEVELS)).astype(np.uint8)
+        return codes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +96,9 @@ class Legend:
         names, encoding = document.get("names", ()), document.get("encoding")
         if encoding is None:
             return cls(names=tuple(names))
-        rows = {key: tuple(map(str if key == "columns" else float, row)) for key, row in encoding.items()}
-        return cls(names=tuple(names), encoding=Encoding(**rows))
+        low, step, fill = (tuple(map(float, encoding.get(key, ()))) for key in ("low", "step", "fill"))
+        columns = tuple(map(str, encoding.get("columns", ())))
+        return cls(names=tuple(names), encoding=Encoding(low=low, step=step, fill=fill, columns=columns))
 
 
 NO_LEGEND = Legend()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-ODD = ("<b>Kreis & Co.</b>", 'drei "Ecken"', "正方形")  # names of classes that survive everywhere
+ODD = ("<b>Kreis & Co.", 'drei "Ecken"', "正方形")  # names of classes that survive everywhere
 
 
 def shapes(folder: Path, count: int, names: Sequence[str] = ODD, *, seed: int = 0) -> None:

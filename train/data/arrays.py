@@ -164,7 +164,7 @@ class Member:
         with self._opened() as file:
             shape, dtype = self._header(file)
             if mapped and self.entry is None and dtype == np.uint8:
-                return np.load(self.path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+                return np.load(self.path, mmap_mode="r", allow_pickle=False)
             if (size := math.prod(shape) * dtype.itemsize) > ROOM:
                 raise UserError(f"{self.place}: {size / 1e9:,.1f} GB; at most {ROOM / 1e9:,.1f} GB are read into "
                                 "memory; save it as a file .npy of uint8, which is mapped")  # fmt: skip

@@ -56,8 +56,8 @@ class Audio(ClassFolders):
                 f"steps = {self.steps} are too few for {self.seconds:g} s at rate = {self.rate}; choose more"
             )
         if not self.spectrogram.filters.any(axis=1).all():
-            raise ValueError(f"bands = {self.bands} are too many for {self.steps} steps in {self.seconds:g} s: some are "
-                             "narrower than a step can tell apart; choose fewer bands or fewer steps")  # fmt: skip
+            raise ValueError(f"bands = {self.bands} are too many for {self.steps} steps in {self.seconds:g} s: some "
+                             "are narrower than a step can tell apart; choose fewer bands or fewer steps")  # fmt: skip
         return self
 
     @property
