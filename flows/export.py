@@ -17,11 +17,11 @@ from adiabit import legend as legends
 from adiabit.errors import UserError
 from adiabit.flows.finn.execute import run_qonnx
 from adiabit.flows.ladder import Rung, RungName, Vectors, save_rungs
-from adiabit.legend import Legend
+from adiabit.legend import NO_LEGEND, Legend
 from adiabit.train.blocks import Shape
 from adiabit.train.checkpoint import load_card, load_model
 from adiabit.train.config import DataConfig
-from adiabit.train.data import load_test
+from adiabit.train.data import Split, load_test
 from adiabit.train.measure import logits, pixels
 from adiabit.train.schedule import HARD
 
@@ -47,10 +47,18 @@ def export(train_folder: Path, data: DataConfig, out: Path, frames: int | None =
             f"{train_folder}: the network is still soft ({', '.join(ends)}, hard from {HARD:.0f}); raise train.epochs "
             "so that the schedule completes"
         )
+    test = test_split(data, card.frame).spread(frames)
     legend = _legend(train_folder, card.legend, data)
-    net = load_model(train_folder)
-    vectors = make_vectors(net, data, card.frame, frames)
-    write_qonnx(net, card.frame, out / MODEL)
+    export_network(load_model(train_folder), test.frames, test.labels, out, legend)
+
+
+def export_network(
+    net: nn.Module, frames: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], out: Path,
+    legend: Legend = NO_LEGEND,
+) -> None:  # fmt: skip
+    """Write the same files for a hard network, frames (F, *frame) as the host sends them, and their labels (F,)."""
+    vectors = make_vectors(net, frames, labels)
+    write_qonnx(net, frames.shape[1:], out / MODEL)
     vectors.save(out)
     legends.save(out, legend)
     verify(out, vectors)
@@ -69,20 +77,25 @@ def _legend(folder: Path, trained: Legend, data: DataConfig) -> Legend:
     return Legend(names=trained.names or given.names, encoding=given.encoding)
 
 
-def make_vectors(net: nn.Module, data: DataConfig, frame: Shape, limit: int | None = None) -> Vectors:
-    """The test split, or `limit` frames of it, then :func:`corners`, with the network's results."""
+def test_split(data: DataConfig, frame: Shape) -> Split:
+    """The test split of the data, in frames of the network's shape."""
     source = data.source
     if math.prod(source.shape) != math.prod(frame):
         raise UserError(
             f"recipe: [data]: frames of {data.dataset} have shape {source.shape}, but the network takes {frame}; "
             "use the data set that it was trained on"
         )
-    test, extra = load_test(data).shaped(frame).spread(limit), corners(frame)
-    frames = np.concatenate([test.frames, extra])
+    return load_test(data).shaped(frame)
+
+
+def make_vectors(net: nn.Module, frames: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> Vectors:
+    """The labelled frames, then :func:`corners`, with the network's results."""
+    extra = corners(frames.shape[1:])
+    frames = np.concatenate([frames, extra])
     computed = logits(net, torch.from_numpy(frames)).numpy()
     if not np.isfinite(computed).all():
         raise UserError("the network computes NaN or infinity; the training diverged; lower train.learning_rate")
-    labels = np.concatenate([test.labels, np.full(len(extra), -1, dtype=np.int64)])
+    labels = np.concatenate([labels, np.full(len(extra), -1, dtype=np.int64)])
     return Vectors(frames=frames, labels=labels, logits=computed, predictions=computed.argmax(1).astype(np.int64))
 
 

@@ -101,6 +101,16 @@ def load(path: Path, overrides: Sequence[str] = (), values: Mapping[str, Any] | 
     for override in overrides:
         key, value = _parsed(override)
         _override(document, key, value, f"--set {SHORT.repr(override)}")
+    return checked(document, path, values)
+
+
+def changed(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """The recipe with other values of some keys, `table.key`; a dict replaces a whole table. Errors as :func:`load`."""
+    return checked(recipe.model_dump(exclude_unset=True), Path(recipe.name), values)
+
+
+def checked(document: dict[str, Any], path: Path, values: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe of a document, with these values of some keys; paths are relative to the folder of `path`."""
     for key, value in (values or {}).items():
         _override(document, key, value, key)
     documents.check_depth(path, document, FORM)  # of what --set gave

@@ -84,8 +84,8 @@ def _compile(run: Pipeline, folder: Path, exported: Path | None = None) -> None:
     from adiabit.flows.finn.stage import compile_model
     from adiabit.flows.ladder import Vectors
 
-    test, legend = None, legends.load(exported) if exported else legends.NO_LEGEND
-    if run.labelled:
+    test, legend = run.labelled_frames, legends.load(exported) if exported else legends.NO_LEGEND
+    if run.labelled and test is None:
         from adiabit.train.data import load_test
 
         legend = run.recipe.data.legend
@@ -188,7 +188,7 @@ def _verified(run: Pipeline, folder: Path, compiled: Path) -> None:
 STAGES: Mapping[StageName, StageSpec] = {
     StageName.TRAIN: StageSpec(
         make=_train, settings=_train_settings, tools=("torch", "brevitas", "lightning"), check=_check_folding,
-        wanted=lambda run: run.recipe.onnx is None and run.recipe.checkpoint is None, result=MODEL, resumes=True,
+        wanted=lambda run: run.trains, result=MODEL, resumes=True,
     ),
     StageName.EXPORT: StageSpec(
         make=_export, needs=(StageName.TRAIN,), tools=("torch", "brevitas", "qonnx", "onnx", "onnxruntime"),

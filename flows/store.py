@@ -23,11 +23,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adiabit import files
 from adiabit.errors import UserError
 from adiabit.flows import documents
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 MANIFEST = "stage.json"
 
@@ -209,6 +212,15 @@ def lock(path: Path, *, wait: bool = False) -> Iterator[None]:
 def file_digest(path: Path) -> str:
     """SHA-256 of a file; `UserError` where it cannot be read."""
     return hashlib.sha256(files.read_bytes(path, "give the path of a readable file")).hexdigest()
+
+
+def digest_of(*arrays: npt.NDArray[Any]) -> str:
+    """SHA-256 over the types, shapes and contents of arrays."""
+    hashed = hashlib.sha256()
+    for array in arrays:
+        hashed.update(f"{array.dtype.str} {array.shape} ".encode())
+        hashed.update(array.tobytes())
+    return hashed.hexdigest()
 
 
 def folder_digest(folder: Path) -> str:

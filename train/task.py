@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adiabit.train.config import ModelConfig, TrainConfig
-from adiabit.train.data import DataConfig, Dataset, digest, load
+from adiabit.train.data import PLACES, DataConfig, Dataset, digest, load
 from adiabit.train.network import Network
 
 
@@ -39,7 +39,7 @@ class Task:
     @property
     def settings(self) -> dict[str, Any]:
         """What a resumed training must have in common with the one that was cut off."""
-        return {"data": self.data.model_dump(mode="json", exclude={"dir"}), "model": self.model.model_dump(mode="json"),
+        return {"data": self.data.model_dump(mode="json", exclude=PLACES), "model": self.model.model_dump(mode="json"),
                 "train": self.train.model_dump(mode="json")}  # fmt: skip
 
     def digest(self) -> str:

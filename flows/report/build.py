@@ -20,11 +20,8 @@ from adiabit.flows.report.charts import training_charts
 from adiabit.flows.report.collect import collect
 from adiabit.flows.report.drawing import draw
 from adiabit.flows.report.figures import Figures
-from adiabit.flows.report.terminal import tables
 from adiabit.flows.resources import RESOURCES, Resources
 from adiabit.flows.store import open_folder
-
-__all__ = ["render", "report", "tables"]
 
 HTML, JSON = "report.html", "report.json"
 SIZES = {"wide": 1080, "medium": 700, "narrow": 346}  # width of the drawing in pixels, by report.css' window class

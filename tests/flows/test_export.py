@@ -132,8 +132,10 @@ def test_a_checkerboard_changes_along_every_side(frame: tuple[int, ...]) -> None
 @pytest.mark.parametrize("limit", [1, 7, FRAMES, FRAMES + 1])
 def test_the_test_frames_can_be_limited(tmp_path: Path, limit: int) -> None:
     net = save(tmp_path / "train")
-    whole = exporting.make_vectors(net, Digits(), (784,))
-    few = exporting.make_vectors(net, Digits(), (784,), limit)
+    test = exporting.test_split(Digits(), (784,))
+    whole = exporting.make_vectors(net, test.frames, test.labels)
+    some = test.spread(limit)
+    few = exporting.make_vectors(net, some.frames, some.labels)
     count = min(limit, FRAMES)
     assert len(few.labels) - (few.labels < 0).sum() == count
     rows = [int(np.flatnonzero((whole.frames == frame).all(axis=1))[0]) for frame in few.frames[:count]]

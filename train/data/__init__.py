@@ -24,7 +24,22 @@ from adiabit.train.data.files import Split, Splits, checked_file, stratified
 from adiabit.train.registry import Registry, discover
 from adiabit.train.table import Seed, Table
 
-__all__ = ["DATASETS", "DataConfig", "DataTable", "Dataset", "Source", "Split", "Splits", "digest", "load", "load_test"]
+__all__ = [
+    "DATASETS",
+    "PLACES",
+    "DataConfig",
+    "DataTable",
+    "Dataset",
+    "Source",
+    "Split",
+    "Splits",
+    "digest",
+    "load",
+    "load_test",
+]
+
+
+PLACES = frozenset(("dir", "folder"))  # keys of `[data]` that change no result: where the files are
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, JsonValue, PrivateAttr
+from pydantic import Field, JsonValue
 
 from adiabit import files
 from adiabit.errors import UserError
@@ -55,13 +55,11 @@ class Function(OwnData):
     dataset: Annotated[str, Field(pattern=r"^[\w./-]+:[A-Za-z_]\w*$")]  # MODULE:FUNCTION or FILE.py:FUNCTION
     arguments: Mapping[str, JsonValue] = Field(default_factory=dict)  # of the function, by name
 
-    _beside: Path = PrivateAttr(default=Path())
+    folder: Path | None = None  # of the file; by default the recipe's
 
     def beside(self, folder: Path) -> Self:
-        """Remembers the recipe's folder, in which the file is looked for."""
-        found = super().beside(folder).model_copy()
-        found._beside = folder
-        return found
+        """The file is looked for beside the recipe."""
+        return super().beside(folder).model_copy(update={"folder": folder / (self.folder or "")})
 
     @property
     def source(self) -> Source:
@@ -82,14 +80,14 @@ class Function(OwnData):
 
     def files(self) -> Mapping[str, Path]:
         """The file that defines the function."""
-        return {"function": self._path()}
+        return {"function": self._found()[0]}
 
-    def _path(self) -> Path:
-        """The module's file: beside the recipe, else where Python finds it."""
+    def _found(self) -> tuple[Path, bool]:
+        """The module's file, and whether it is installed and not beside the recipe."""
         module = self.dataset.partition(":")[0]
-        beside = self._beside / (module if module.endswith(".py") else f"{module.replace('.', '/')}.py")
+        beside = (self.folder or Path()) / (module if module.endswith(".py") else f"{module.replace('.', '/')}.py")
         if module.endswith(".py") or beside.is_file():
-            return files.regular(beside, "put it beside the recipe")
+            return files.regular(beside, "put it beside the recipe"), False
         try:
             spec = importlib.util.find_spec(module)
         except (ImportError, ValueError, AttributeError):
@@ -97,11 +95,12 @@ class Function(OwnData):
         if spec is None or spec.origin is None or not Path(spec.origin).is_file():
             raise UserError(f'recipe: [data]: dataset = "{self.dataset}": no file {beside} and no Python module '
                             f"{module}; put it beside the recipe, or install it")  # fmt: skip
-        return Path(spec.origin)
+        return Path(spec.origin), True
 
     def _made(self) -> Made:
-        path = self._path()
-        return _made(self.dataset, path, files.read_bytes(path, ""), json.dumps(self.arguments), self.dir, self._beside)
+        path, installed = self._found()
+        arguments = json.dumps(dict(self.arguments))
+        return _made(self.dataset, path, files.read_bytes(path, ""), arguments, self.dir, installed)
 
 
 @dataclass(frozen=True)
@@ -116,11 +115,10 @@ class Made:
 
 
 @lru_cache(maxsize=1)
-def _made(dataset: str, path: Path, content: bytes, arguments: str, folder: Path | None, beside: Path) -> Made:
+def _made(dataset: str, path: Path, content: bytes, arguments: str, folder: Path | None, installed: bool) -> Made:
     """The result of the function, kept as long as its file does not change."""
     module, function = dataset.split(":")
-    own = module.endswith(".py") or path.is_relative_to(beside)
-    loaded = _told(f"{path}", path, lambda: _module(path, content) if own else importlib.import_module(module))
+    loaded = _told(f"{path}", path, lambda: importlib.import_module(module) if installed else _module(path, content))
     if not callable(found := getattr(loaded, function, None)):
         raise UserError(f"{path}: has no function {function}; define it, or name another one in [data] dataset")
     call = json.loads(arguments) | ({"dir": folder} if folder is not None else {})
