@@ -39,8 +39,8 @@ class Task:
     @property
     def settings(self) -> dict[str, Any]:
         """What a resumed training must have in common with the one that was cut off."""
-        return {"data": self.data.model_dump(mode="json", exclude=PLACES), "model": self.model.model_dump(mode="json"),
-                "train": self.train.model_dump(mode="json")}  # fmt: skip
+        data = self.data.model_dump(mode="json", exclude={*PLACES})
+        return {"data": data, "model": self.model.model_dump(mode="json"), "train": self.train.model_dump(mode="json")}
 
     def digest(self) -> str:
         """A digest of what all machines must have in common: the settings without paths, and the data set's files."""

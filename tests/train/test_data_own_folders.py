@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.io import wavfile
+from scipy.io import wavfile  # type: ignore[import-untyped]
 
 from adiabit.errors import UserError
 from adiabit.train import data
@@ -134,7 +134,7 @@ def test_exif_turns_the_image(tmp_path: Path) -> None:
 def test_fit(tmp_path: Path) -> None:
     image = Image.new("L", (30, 10), 100)
     image.paste(200, (10, 0, 20, 10))  # the middle third
-    keys = {"size": 10, "color": "grey"}
+    keys: dict[str, Any] = {"size": 10, "color": "grey"}
     assert (one(tmp_path, image, fit="crop", **keys) == 200).all()
     stretched = one(tmp_path, image, fit="stretch", **keys)[..., 0]
     assert (stretched == stretched[0]).all()

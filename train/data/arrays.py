@@ -9,6 +9,7 @@ or `x` and `y`, of which a share becomes the test split. A folder may hold them 
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -46,7 +47,7 @@ ENDS = {"_train": TRAIN, "_val": VALIDATION, "_test": TEST, "": ""}  # of the na
 REMEDY = "save it with np.save or np.savez"
 UNREADABLE = (
     OSError, EOFError, ValueError, TypeError, KeyError, MemoryError, NotImplementedError, SyntaxError, RuntimeError,
-    zipfile.BadZipFile, zlib.error,
+    tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip  # what numpy and zipfile raise for damaged files
 Array = npt.NDArray[Any]
 
@@ -164,12 +165,13 @@ class Member:
         with self._opened() as file:
             shape, dtype = self._header(file)
             if mapped and self.entry is None and dtype == np.uint8:
-                return np.load(self.path, mmap_mode="r", allow_pickle=False)
+                frames: Array = np.load(self.path, mmap_mode="r", allow_pickle=False)
+                return frames
             if (size := math.prod(shape) * dtype.itemsize) > ROOM:
                 raise UserError(f"{self.place}: {size / 1e9:,.1f} GB; at most {ROOM / 1e9:,.1f} GB are read into "
                                 "memory; save it as a file .npy of uint8, which is mapped")  # fmt: skip
             file.seek(0)
-            return np.lib.format.read_array(file, allow_pickle=False)  # type: ignore[no-any-return]
+            return np.lib.format.read_array(file, allow_pickle=False)
 
     def _header(self, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
         version = np.lib.format.read_magic(file)

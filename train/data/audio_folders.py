@@ -102,7 +102,7 @@ def _listed(path: Path) -> set[str]:
 
 def read_wav(path: Path) -> tuple[int, npt.NDArray[np.float64]]:
     """Rate and samples (N,) of a recording, full scale 32768, channels averaged; `UserError` where it is damaged."""
-    from scipy.io import wavfile  # slow to import
+    from scipy.io import wavfile  # type: ignore[import-untyped]  # slow to import
 
     checked_file(path, REMEDY)
     try:
@@ -137,7 +137,7 @@ def resampled(samples: npt.NDArray[np.float64], rate: int, wanted: int) -> npt.N
         return samples
     from fractions import Fraction
 
-    from scipy.signal import resample_poly
+    from scipy.signal import resample_poly  # type: ignore[import-untyped]
 
     ratio = Fraction(wanted, rate).limit_denominator(2000)
     return np.asarray(resample_poly(samples, ratio.numerator, ratio.denominator))
