@@ -19,12 +19,12 @@ IMAGES = """
 [data]
 dataset = "images"
 dir = "shapes"
-size = [12, 16]
+size = [12, 14]
 [model]
 topology = "free"
-layers = [{ conv = 8, pool = 2 }, { dense = 16 }]
+layers = [{ conv = 12, pool = 2 }, { dense = 32 }]
 [train]
-epochs = 12
+epochs = 20
 batch_size = 32
 [export]
 frames = 20
@@ -95,7 +95,7 @@ def load(count):
 def write(folder: Path, kind: str) -> None:
     """The files of a data set."""
     if kind == "images":
-        shapes(folder / "shapes", 60)
+        shapes(folder / "shapes", 100)
     elif kind == "audio":
         tones(folder / "words", 30, ("low", "high"))
     elif kind == "csv":

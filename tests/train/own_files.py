@@ -21,9 +21,9 @@ def shapes(folder: Path, count: int, names: Sequence[str] = ODD, *, seed: int = 
     for kind, name in enumerate(names):
         (folder / name).mkdir(parents=True)
         for number in range(count):
-            width, height = rng.integers(30, 60, 2)
+            width, height = rng.integers(26, 34, 2)
             image = Image.new("RGB", (int(width), int(height)), tuple(rng.integers(0, 80, 3).tolist()))
-            size = int(rng.integers(18, 26))
+            size = int(rng.integers(20, 24))
             left, top = (int(rng.integers(1, side - size)) for side in (width, height))
             draw = ImageDraw.Draw(image)
             color, box = tuple(rng.integers(170, 256, 3).tolist()), (left, top, left + size, top + size)
