@@ -127,7 +127,7 @@ def test_own_data_goes_the_whole_way(
     path, out = tmp_path / "own.toml", tmp_path / "out"
     assert recipe.strip().count("\n") < 15
     path.write_text(recipe)
-    words = [str(path), "--out", str(out), "--set", "compile.fold.fps=20000"]
+    words = [str(path), "--out", str(out), "--set", "compile.fold.fps=20000", "--set", "train.threads=1"]
     assert cli.main(["run", *words]) == 0
     report = json.loads((out / "report/report.json").read_text())
     assert report["exact"]

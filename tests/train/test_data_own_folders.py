@@ -228,7 +228,7 @@ def test_damaged_files_are_left_out_or_stop(tmp_path: Path, capsys: pytest.Captu
     assert "left out: " in told
     assert "b/1.jpg: not an image" in told
     assert "b/2.gif: not a file" in told
-    with pytest.raises(UserError, match=r"/a/0.png: cannot be decoded .*; or set damaged = \"leave-out\""):
+    with pytest.raises(UserError, match=r"/a/0.png: cannot be decoded .*, or set damaged = \"leave-out\""):
         data.load(config(tmp_path, damaged="stop"))
 
 

@@ -125,12 +125,11 @@ class ClassFolders(OwnData):
     def _split(self, items: Sequence[Item], part: str) -> Split:
         check_room(len(items), self.shape, self.root, "choose a smaller size")
         frames, kept, broken = np.empty((len(items), *self.shape), np.uint8), list[int](), list[str]()
-        for (path, label), frame in zip(items, self.frames([path for path, _ in items], self._read), strict=True):
+        for (_, label), frame in zip(items, self.frames([path for path, _ in items], self._read), strict=True):
             if isinstance(frame, UserError):
-                broken.append(str(frame).replace(f"{self.root}/", ""))
                 if self.damaged == "stop":
-                    raise UserError(f'{path.parent}/{str(frame).removeprefix(f"{path.parent}/")}; or set damaged = '
-                                    '"leave-out"')  # fmt: skip
+                    raise UserError(f'{frame}, or set damaged = "leave-out"')
+                broken.append(str(frame).replace(f"{self.root}/", ""))
             else:
                 frames[len(kept)] = frame
                 kept.append(label)
