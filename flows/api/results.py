@@ -26,12 +26,18 @@ if TYPE_CHECKING:
 class Simulated:
     """What the RTL did in Verilator, compared with the golden model: every stream, every beat."""
 
-    outputs: npt.NDArray[np.int64]  # (F, *output shape), of the RTL
-    classes: npt.NDArray[np.int64]  # (F,), of the outputs
-    equal: int  # frames without a difference
-    difference: str  # the first: stage, frame, position, channel, both values; empty if there is none
-    accuracy: float | None  # of the saved vectors that are labelled
-    figures: simulating.Simulation = field(repr=False)  # speed, stalls, FIFOs
+    outputs: npt.NDArray[np.int64]
+    """What came out of the RTL, (F, *output shape)."""
+    classes: npt.NDArray[np.int64]
+    """The class of each frame (F,), of the outputs."""
+    equal: int
+    """Frames without a difference."""
+    difference: str
+    """The first difference: stage, frame, position, channel, both values; empty if there is none."""
+    accuracy: float | None
+    """Of the saved vectors that are labelled, 0...1."""
+    figures: simulating.Simulation = field(repr=False)
+    """All figures: cycles, stalls by stream, high-water marks of FIFOs."""
 
     @classmethod
     def read(cls, folder: Path, graph: Accelerator) -> Simulated:
@@ -80,13 +86,20 @@ class Simulated:
 class Utilization:
     """Resources of an accelerator on a part, in all and by stage."""
 
-    by: str  # who says so: "estimate", or Yosys with its version
+    by: str
+    """Who counted: "estimate", or Yosys with its version."""
     part: str
+    """The part, as Vivado names it."""
     total: Resources
+    """LUTs, flip-flops, block RAMs of 18 Kbit and DSPs in all."""
     stages: Mapping[str, Resources]
-    capacity: Resources  # of the part
-    cycles: int | None  # a frame, of the slowest stage
+    """The same by stage."""
+    capacity: Resources
+    """What the part has."""
+    cycles: int | None
+    """Cycles a frame, those of the slowest stage."""
     figures: Figures = field(repr=False)
+    """All figures of the run."""
 
     @classmethod
     def estimated(cls, figures: Figures) -> Utilization:
@@ -129,7 +142,9 @@ class Report:
     """The figures of a whole run, and the page that shows them."""
 
     figures: Figures = field(repr=False)
-    path: Path  # of report.html; report.json is beside it
+    """All figures of the run."""
+    path: Path
+    """The page, report.html; report.json is beside it."""
 
     @property
     def exact(self) -> bool:
