@@ -14,6 +14,7 @@ import torch
 from brevitas.export import export_qonnx
 from torch import nn
 
+from adiabit import legend as legends
 from adiabit.errors import UserError
 from adiabit.flows.finn.execute import run_qonnx
 from adiabit.flows.frontend import trace
@@ -21,6 +22,7 @@ from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.frontend.model_file import load as load_source
 from adiabit.flows.frontend.read import read
 from adiabit.flows.ladder import Rung, RungName, Vectors, predicted, save_rungs
+from adiabit.legend import NO_LEGEND, Legend
 from adiabit.train.blocks import Shape
 from adiabit.train.checkpoint import load_card, load_model
 from adiabit.train.config import DataConfig, ModelConfig
@@ -37,7 +39,7 @@ def export(
     train_folder: Path, data: DataConfig, out: Path, frames: int | None = None, model: ModelConfig | None = None,
     module: nn.Module | None = None,
 ) -> None:  # fmt: skip
-    """Write model.onnx, vectors.npz and rungs.json into the existing folder `out`.
+    """Write model.onnx, vectors.npz, legend.json and rungs.json into the existing folder `out`.
 
     The graph maps pixels 0...255 as float32, (1, features) or (1, C, H, W), to logits (1, classes). `frames` limits
     the number of test frames among the vectors; they are spread evenly over the split. The code of a module of one's
@@ -59,12 +61,14 @@ def export(
         )
     net = load_model(train_folder, model, module)
     test = test_split(data, card.frame).spread(frames)
-    export_network(net.inner, test.frames, test.labels, out, integers=exact(net.wiring()))
+    legend = _legend(train_folder, card.legend, data)
+    export_network(net.inner, test.frames, test.labels, out, legend, integers=exact(net.wiring()))
 
 
 def export_network(
-    net: nn.Module, frames: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], out: Path, *, integers: bool = True
-) -> None:
+    net: nn.Module, frames: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], out: Path,
+    legend: Legend = NO_LEGEND, *, integers: bool = True,
+) -> None:  # fmt: skip
     """Write the same files for a hard network, frames (F, *frame) as the host sends them, and their labels (F,).
 
     `integers`: whether float32 holds all sums of the network.
@@ -76,6 +80,20 @@ def export_network(
     else:
         vectors = _with_exact_logits(out, vectors)
     vectors.save(out)
+    legends.save(out, legend)
+
+
+def _legend(folder: Path, trained: Legend, data: DataConfig) -> Legend:
+    """The network's legend, or that of the data where the network has none; `UserError` where the two contradict."""
+    given = data.legend
+    if trained.names and given.names and trained.names != given.names:
+        lacking = sorted(set(trained.names) ^ set(given.names))
+        why = f"{lacking[0]!r} is a class of one of them" if lacking else "their classes differ in order"
+        raise UserError(f"{folder}: was trained on other classes than [data] has: {why}; use its data, or train anew")
+    if trained.encoding != given.encoding and trained != Legend():
+        raise UserError(f"{folder}: was trained with other ranges of the features than [data] gives, whose training "
+                        "split has changed; use its data, or train anew")  # fmt: skip
+    return Legend(names=trained.names or given.names, encoding=given.encoding)
 
 
 def test_split(data: DataConfig, frame: Shape) -> Split:

@@ -17,6 +17,7 @@ from adiabit.flows.recipe import Recipe
 from adiabit.flows.sources import Sources
 from adiabit.flows.stages import STAGES
 from adiabit.flows.store import Made, Store, digest_of, file_digest, identity, open_folder, versions
+from adiabit.train.data import PLACES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -226,6 +227,6 @@ class Pipeline:
         """
         recipe = self.recipe.model_copy(update={"model": self.recipe.model.portable})
         document = recipe.model_dump(mode="json", include=set(names))
-        for table, key in (("data", "dir"), ("simulate", "jobs")):
+        for table, key in (*(("data", place) for place in PLACES), ("simulate", "jobs")):
             document.get(table, {}).pop(key, None)
         return document

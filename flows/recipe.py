@@ -12,7 +12,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from adiabit import files
 from adiabit.boards import catalog
@@ -22,6 +22,7 @@ from adiabit.flows.check.budget import Budget
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
+from adiabit.train.data import DATASETS
 from adiabit.train.data.mnist import Digits
 from adiabit.train.source import Reference
 
@@ -79,6 +80,15 @@ class Recipe(BaseModel):
     simulate: SimulateConfig = SimulateConfig()
     budget: Budget = Budget()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _data_gives_defaults(cls, document: Any) -> Any:
+        """Bits that a data set's frames are best taken by, unless `[model]` says."""
+        bits = DATASETS.get(document.get("data", Digits()), Digits).input_bits if isinstance(document, dict) else 1
+        if bits == 1 or not isinstance(model := document.get("model", {}), dict):
+            return document
+        return {**document, "model": {"input_bits": bits, **model}}
+
 
 def load(path: Path, overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None) -> Recipe:
     """Read and check a recipe, or a bare QONNX model (`.onnx`), which stands for a recipe of defaults.
@@ -126,6 +136,8 @@ def _resolved(recipe: Recipe, folder: Path) -> Recipe:
         if Reference.of(recipe.model.module).is_file:
             own["module"] = str(folder / recipe.model.module)
         update["model"] = recipe.model.model_copy(update=own)
+    if "data" in recipe.model_fields_set:
+        update["data"] = recipe.data.beside(folder)
     if (place := recipe.compile.fold.finn_json) is not None:
         fold = recipe.compile.fold.model_copy(update={"finn_json": folder / place})
         update["compile"] = recipe.compile.model_copy(update={"fold": fold})

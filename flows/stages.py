@@ -84,18 +84,21 @@ def _export(run: Pipeline, folder: Path, trained: Path) -> None:
 
 
 def _compile(run: Pipeline, folder: Path, exported: Path | None = None) -> None:
+    from adiabit import legend as legends
     from adiabit.flows.finn.stage import compile_model
     from adiabit.flows.ladder import Vectors
 
-    test = run.labelled_frames
+    test, legend = run.labelled_frames, legends.load(exported) if exported else legends.NO_LEGEND
     if run.labelled and test is None:
         from adiabit.train.data import load_test
 
+        legend = run.recipe.data.legend
         split = load_test(run.recipe.data).spread(run.recipe.export.frames)
         test = split.frames, split.labels
     vectors = Vectors.load(exported) if exported else None
     compile_model(
-        run.model, vectors, folder, run.recipe.compile, board=run.board, clock_mhz=run.clock_mhz, test=test
+        run.model, vectors, folder, run.recipe.compile, board=run.board, clock_mhz=run.clock_mhz, test=test,
+        legend=legend,
     )  # fmt: skip
 
 

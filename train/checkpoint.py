@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from adiabit import files
 from adiabit.errors import UserError
+from adiabit.legend import Encoding, Legend
 from adiabit.train.data import Source
 from adiabit.train.layers import BinaryConv2d, BinaryLinear
 from adiabit.train.methods import MethodConfig
@@ -37,11 +39,18 @@ class ModelCard(Table):
     model: ModelConfig
     frame: Annotated[tuple[Count, ...], Field(max_length=3)] = (784,)  # (features,) or (H, W, C)
     classes: Count = 10
+    names: tuple[str, ...] = ()  # of the classes; older checkpoints have none
+    encoding: Encoding | None = None  # of raw features
     method: MethodConfig
     hard: bool  # every weight and activation is -1 or +1
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # where the network is not hard
     k_weights: float | None = None
     k_activations: float | None = None
+
+    @property
+    def legend(self) -> Legend:
+        """What a host must know of the frames and the classes."""
+        return Legend(names=self.names, encoding=self.encoding)
 
     @property
     def slopes(self) -> dict[str, float | None]:
@@ -52,6 +61,14 @@ class ModelCard(Table):
     def _convolutions_take_images(self) -> Self:
         if self.model.module is None and len(self.frame) != (3 if self.model.convolutional else 1):
             raise ValueError(f"frame = {list(self.frame)} does not fit the model's layers")
+        return self
+
+    @model_validator(mode="after")
+    def _legend_fits(self) -> Self:
+        if len(self.legend.names) not in (0, self.classes):
+            raise ValueError(f"{len(self.names)} names for {self.classes} classes")
+        if self.encoding and len(self.encoding.low) not in (1, math.prod(self.frame)):
+            raise ValueError(f"an encoding of {len(self.encoding.low)} features for frame = {list(self.frame)}")
         return self
 
 

@@ -110,7 +110,7 @@ def _fit(task: Task, splits: Dataset, folder: Path, progress: bool, quiet: bool,
     shown: list[Callback] = [RichProgressBar(refresh_rate=20)] if progress else [] if quiet else [EpochLines(anneal)]
     _run(learner, batches, anneal, folder, [*shown, *([Watcher(anneal, watch)] if watch else [])])
     if rank() == 0:
-        save_results(net, splits, task.model, train, anneal, folder)
+        save_results(net, splits, task.model, train, anneal, folder, task.data.legend)
         remove(last)
 
 

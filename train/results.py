@@ -7,6 +7,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
+from adiabit.legend import Legend
 from adiabit.train.absorb import absorb_scales
 from adiabit.train.anneal import Anneal
 from adiabit.train.checkpoint import ModelCard, save_model, write_json
@@ -19,8 +20,9 @@ from adiabit.train.trainable import Trainable
 
 
 def save_results(
-    net: Trainable, splits: Dataset, model: ModelConfig, config: TrainConfig, anneal: Anneal, folder: Path
-) -> None:
+    net: Trainable, splits: Dataset, model: ModelConfig, config: TrainConfig, anneal: Anneal, folder: Path,
+    legend: Legend,
+) -> None:  # fmt: skip
     """Write model.pt, model.json, history.json and metrics.json.
 
     The candidates are the network of the best epoch and that of the last. Their batch norms are re-estimated, the hard
@@ -48,7 +50,8 @@ def save_results(
     hard = anneal.schedule.finished and net.method.has_hardware
     k_weights, k_activations = chosen["slopes"]
     card = ModelCard(
-        model=model.portable, frame=net.frame, classes=net.classes, method=net.method.table, hard=hard,
+        model=model.portable, frame=net.frame, classes=net.classes, names=legend.names, encoding=legend.encoding,
+        method=net.method.table, hard=hard,
         dropout=0.0 if hard else config.dropout, k_weights=k_weights, k_activations=k_activations,
     )  # fmt: skip
     result = chosen["hard_net"] if anneal.schedule.finished else net

@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from adiabit.train.config import ModelConfig, TrainConfig
-from adiabit.train.data import DataConfig, Dataset, digest, load
+from adiabit.train.data import PLACES, DataConfig, Dataset, digest, load
 from adiabit.train.models import build
 from adiabit.train.source import digest as source_digest
 from adiabit.train.trainable import Trainable
@@ -43,7 +43,7 @@ class Task:
     def settings(self) -> dict[str, Any]:
         """What a resumed training must have in common with the one that was cut off."""
         return {
-            "data": self.data.model_dump(mode="json", exclude={"dir"}),
+            "data": self.data.model_dump(mode="json", exclude={*PLACES}),
             "model": self.model.portable.model_dump(mode="json"),
             "train": self.train.model_dump(mode="json"),
             "module": digest_of(self.module) if self.module is not None else source_digest(self.model),

@@ -73,6 +73,7 @@ def collect(
         seconds={str(stage): found.seconds for stage, found in made.items() if found},
         versions=versions(*PACKAGES),
         accelerator=accelerator,
+        classes=accelerator.legend.names if accelerator else (),
     )  # fmt: skip
     if accelerator is None or not figures.overflows:
         return figures

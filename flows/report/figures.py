@@ -55,6 +55,7 @@ class Figures:
     clock_mhz: float
     date: str  # ISO 8601, UTC
     data: str = ""  # the data set that the accuracy was measured on
+    classes: tuple[str, ...] = ()  # their names in the order of the labels, where they have names
     command: str
     rungs: tuple[Rung, ...]
     stages: tuple[StageFigures, ...] = ()

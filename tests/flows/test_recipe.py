@@ -96,7 +96,10 @@ def test_a_bare_model_is_a_recipe_of_defaults(tmp_path: Path) -> None:
             "[model.layers.0.pool]: 0 = 0: input should be",
         ),
         ("[model]\ntopology = 'cvn'", "[model]: topology = 'cvn': input should be 'tfc', 'sfc', 'lfc', 'cnv', "),
-        ("[data]\ndataset = 'cifar'", "[data]: dataset = 'cifar': must be one of 'catdog', 'cifar10', "),
+        (
+            "[data]\ndataset = 'cifar'",
+            "[data]: dataset = 'cifar': must be one of 'arrays', 'audio', 'catdog', 'cifar10', ",
+        ),
         ("[data]\ndataset = 'cifar'", "nearest: 'cifar10'"),
         ("[data]\ndataset = 'spoken-digits'\nspeeker = 'x'", "[data]: speeker: unknown key; did you mean 'speaker'?"),
         ("[data]\nspeaker = 'theo'", "[data]: speaker: unknown key; "),

@@ -160,7 +160,7 @@ def test_the_hardwares_network_absorbs_the_scale_of_ones_own_method(tmp_path: Pa
         (
             '"bars"',
             '"baas"',
-            "must be one of 'bars', 'catdog', 'cifar10', 'cifar100', 'digits', ",
+            "must be one of 'arrays', 'audio', 'bars', 'catdog', 'cifar10', ",
         ),
     ],
 )

@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 
 from adiabit import files
 from adiabit.errors import UserError
+from adiabit.legend import Legend
 from adiabit.train.data import DATASETS, DataTable, Source
 from adiabit.train.data.files import CACHE, Split, find_folder, listed
 from adiabit.train.data.images import KINDS, decode
@@ -60,11 +61,16 @@ class ImageNet(DataTable):
         """Squares of RGB pixels."""
         return Source((self.size, self.size, 3), self.classes)
 
+    @property
+    def legend(self) -> Legend:
+        """The names of the class folders."""
+        return Legend(names=tuple(folder.name for folder in class_folders(self.dir, self.classes)[TRAIN]))
+
     def splits(self) -> tuple[Split, Split]:
         """1,281,167 and 50,000 frames."""
-        return self._split(TRAIN), self.test()
+        return self._split(TRAIN), self.test_split()
 
-    def test(self) -> Split:
+    def test_split(self) -> Split:
         """The images of val/."""
         return self._split(TEST)
 

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Data by a function of one's own: `dataset = "my_data:load"`, of a Python file beside the recipe or of a module.
+
+The function returns (train, test) or (train, validation, test), and behind them the names of the classes if it likes.
+Each split is a pair (frames, labels) of arrays or a :class:`Split`. It must return the same each time: training and
+export both call it. Its file's content is part of the stages' keys; what it imports or reads is not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import json
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, JsonValue
+
+from adiabit import files
+from adiabit.errors import UserError
+from adiabit.legend import Legend
+from adiabit.train.blocks import Shape
+from adiabit.train.data import DATASETS, Source
+from adiabit.train.data.files import Split, Splits
+from adiabit.train.data.own import (
+    INT8,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    OwnData,
+    as_bytes,
+    check_frames,
+    check_labels,
+    legend,
+    numbered,
+    parted,
+)
+
+FORM = "return (train, test), each a pair (frames, labels), and the class names behind them if you like"
+
+
+@DATASETS.register_names(lambda name: ":" in name)
+class Function(OwnData):
+    """The function's arguments."""
+
+    dataset: Annotated[str, Field(pattern=r"^[\w./-]+:[A-Za-z_]\w*$")]  # MODULE:FUNCTION or FILE.py:FUNCTION
+    arguments: Mapping[str, JsonValue] = Field(default_factory=dict)  # of the function, by name
+
+    folder: Path | None = None  # of the file; by default the recipe's
+
+    def beside(self, folder: Path) -> Self:
+        """The file is looked for beside the recipe."""
+        return super().beside(folder).model_copy(update={"folder": folder / (self.folder or "")})
+
+    @property
+    def source(self) -> Source:
+        """As the arrays say."""
+        made = self._made()
+        return Source(made.shape, len(made.names))
+
+    @property
+    def legend(self) -> Legend:
+        """The names that the function returns, else the labels."""
+        made = self._made()
+        return legend(made.names, self.dataset, INT8 if made.signed else None)
+
+    def splits(self) -> Splits:
+        """What the function returns."""
+        made = self._made()
+        return parted(self, made.frames, made.labels, made.names, self.dataset)
+
+    def files(self) -> Mapping[str, Path]:
+        """The file that defines the function."""
+        return {"function": self._found()[0]}
+
+    def _found(self) -> tuple[Path, bool]:
+        """The module's file, and whether it is installed and not beside the recipe."""
+        module = self.dataset.partition(":")[0]
+        beside = (self.folder or Path()) / (module if module.endswith(".py") else f"{module.replace('.', '/')}.py")
+        if module.endswith(".py") or beside.is_file():
+            return files.regular(beside, "put it beside the recipe"), False
+        try:
+            spec = importlib.util.find_spec(module)
+        except (ImportError, ValueError, AttributeError):
+            spec = None
+        if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+            raise UserError(f'recipe: [data]: dataset = "{self.dataset}": no file {beside} and no Python module '
+                            f"{module}; put it beside the recipe, or install it")  # fmt: skip
+        return Path(spec.origin), True
+
+    def _made(self) -> Made:
+        path, installed = self._found()
+        arguments = json.dumps(dict(self.arguments))
+        return _made(self.dataset, path, files.read_bytes(path, ""), arguments, self.dir, installed)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the function returned, checked."""
+
+    shape: Shape
+    signed: bool  # the frames were of int8
+    frames: Mapping[str, npt.NDArray[np.uint8]]
+    labels: Mapping[str, npt.NDArray[np.int64]]
+    names: tuple[str, ...]
+
+
+@lru_cache(maxsize=1)
+def _made(dataset: str, path: Path, content: bytes, arguments: str, folder: Path | None, installed: bool) -> Made:
+    """The result of the function, kept as long as its file does not change."""
+    module, function = dataset.split(":")
+    loaded = _told(f"{path}", path, lambda: importlib.import_module(module) if installed else _module(path, content))
+    if not callable(found := getattr(loaded, function, None)):
+        raise UserError(f"{path}: has no function {function}; define it, or name another one in [data] dataset")
+    call = json.loads(arguments) | ({"dir": folder} if folder is not None else {})
+    place = f"{path}: {function}()"
+    return _checked(_told(place, path, lambda: found(**call)), place)
+
+
+def _module(path: Path, content: bytes) -> ModuleType:
+    """A module of the file's content, whatever was imported of it before."""
+    name = f"adiabit_data_{hashlib.sha256(str(path).encode() + content).hexdigest()[:16]}"
+    module = ModuleType(name)
+    module.__file__ = str(path)
+    sys.modules[name] = module  # dataclasses and pickle look it up
+    sys.path.insert(0, str(path.parent.absolute()))  # for its own imports of files beside it
+    try:
+        exec(compile(content, path, "exec"), module.__dict__)  # noqa: S102  # the user's code, which the recipe names
+    finally:
+        sys.path.pop(0)
+    return module
+
+
+def _told(place: str, path: Path, call: Callable[[], Any]) -> Any:
+    """Call a user's code; whatever it raises becomes one line with its place."""
+    try:
+        return call()
+    except UserError:
+        raise
+    except Exception as error:  # it is not our code
+        own = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = f" (line {own[-1]})" if own else ""
+        raise UserError(f"{place}: {type(error).__name__}: {str(error)[:300]}{line}; mend the function") from error
+
+
+def _checked(result: Any, place: str) -> Made:
+    parts = list(result) if isinstance(result, tuple | list) else []
+    names: tuple[str, ...] = ()
+    if len(parts) > 2 and all(isinstance(name, str) for name in parts[-1]):
+        names = tuple(parts.pop())
+    if len(parts) not in (2, 3):
+        raise UserError(f"{place}: returned {type(result).__name__} of {len(parts)} splits; {FORM}")
+    titles = (TRAIN, TEST) if len(parts) == 2 else (TRAIN, VALIDATION, TEST)
+    pairs = {title: _pair(part, f"{place}: {title} split") for title, part in zip(titles, parts, strict=True)}
+    kinds = {t: (check_frames(x.shape, x.dtype, f"{place}: {t} split"), x.dtype) for t, (x, _) in pairs.items()}
+    for title, kind in kinds.items():
+        if kind != kinds[TRAIN]:
+            raise UserError(f"{place}: frames of the {title} split are {kind[1]} {kind[0]}, those of the training "
+                            f"split {kinds[TRAIN][1]} {kinds[TRAIN][0]}; they must be alike")  # fmt: skip
+    shape, dtype = kinds[TRAIN]
+    labels, names = numbered(
+        {t: check_labels(y, len(x), f"{place}: {t} split") for t, (x, y) in pairs.items()}, names, place
+    )
+    return Made(shape, dtype == np.int8, {t: as_bytes(x, shape) for t, (x, _) in pairs.items()}, labels, names)
+
+
+def _pair(part: Any, place: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    if isinstance(part, Split):
+        return part.frames, part.labels
+    if not isinstance(part, tuple | list) or len(part) != 2:
+        raise UserError(f"{place}: is {type(part).__name__}; {FORM}")
+    try:
+        return np.asarray(part[0]), np.asarray(part[1])
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{place}: no arrays ({error}); {FORM}") from error
