@@ -98,13 +98,16 @@ class Pipeline:
 
     def facts(self, command: str) -> dict[str, Any]:
         """What a report shows of a run besides its stages' results."""
-        named = self.labelled and self.labelled_frames is None
+        named = self.trains or self.recipe.checkpoint or (self.labelled and self.labelled_frames is None)
+        data = self.recipe.data if named else None
         return {
             "name": self.recipe.name,
             "board": self.board,
             "clock_mhz": self.clock_mhz,
             "command": command,
-            "data": self.recipe.data.dataset if self.trains or self.recipe.checkpoint or named else "",
+            "data": data.dataset if data else "",
+            "image": data.source.shape if data else (),
+            "sound": data.sound if data else False,
             "selection": self.selection,
         }
 

@@ -43,7 +43,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         document = posixpath.normpath(posixpath.join(posixpath.dirname(here), target))
         if not (ROOT / document).exists():
             return found[0]  # which MkDocs will report
-        if document not in PAGES and not re.fullmatch(r"docs/[^/]+\.(md|ipynb)", document):
+        if document not in PAGES and not re.fullmatch(r"docs/[\w/]+\.(md|ipynb)", document):
             return words
         to = PAGES.get(document, document.removeprefix("docs/"))
         return f"[{words}]({posixpath.relpath(to, posixpath.dirname(page.file.src_uri) or '.')}{anchor})"

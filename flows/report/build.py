@@ -36,15 +36,16 @@ class Bar(NamedTuple):
 
 def report(
     folders: Mapping[StageName, Path], *, name: str, board: Board, clock_mhz: float, command: str, out: Path,
-    data: str = "", selection: Sequence[str] = ("RECIPE",),
+    data: str = "", selection: Sequence[str] = ("RECIPE",), image: Sequence[int] = (), sound: bool = False,
 ) -> Figures:  # fmt: skip
     """Collect the figures of a run from its stages' folders and write the report into the folder `out`.
 
     `folders` are keyed by stage; any may be absent. `UserError` if a stage's file is damaged.
     """
     figures = collect(
-        folders, name=name, board=board, clock_mhz=clock_mhz, command=command, data=data, selection=selection
-    )
+        folders, name=name, board=board, clock_mhz=clock_mhz, command=command, data=data, selection=selection,
+        image=image, sound=sound,
+    )  # fmt: skip
     render(figures, out)
     return figures
 

@@ -59,6 +59,7 @@ class DataTable(Table):
     seed: Seed = 0  # of the validation split
 
     input_bits: ClassVar[Literal[1, 8]] = 1  # that a dense network takes by default; convolutions take 8
+    sound: ClassVar[bool] = False  # whether its frames are spectrograms (time steps, bands, 1)
 
     @property
     def source(self) -> Source:

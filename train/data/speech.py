@@ -41,6 +41,7 @@ class SpokenDigits(DataTable):
 
     source: ClassVar[Source] = Source((STEPS, BANDS, 1), 10)  # (time steps, bands, 1)
     legend: ClassVar[Legend] = Legend(names=tuple("0123456789"))
+    sound: ClassVar[bool] = True
 
     dataset: Literal["spoken-digits"] = "spoken-digits"
     split: Literal["upstream", "speaker"] = "upstream"  # the test split: recordings 0 to 4, or all of one speaker's
