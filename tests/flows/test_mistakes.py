@@ -6,21 +6,24 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
 from adiabit.flows.ladder import Vectors
 from adiabit.flows.report.mistakes import HardFrame, mistakes, pictures
 
+Frames = npt.NDArray[Any]
 LOGITS = np.array(
     [[3, 1, 0], [0, 5, 1], [2, 1, 0], [0, 1, 1.5], [9, 9, 9], [0, 0, 4]], np.float32
 )  # right, right, wrong by 1, right by 0.5, a corner, wrong by 4
 LABELS = np.array([0, 1, 1, 2, -1, 0])
 
 
-def save(folder: Path, frames: np.ndarray, logits: np.ndarray = LOGITS, labels: np.ndarray = LABELS) -> Path:  # type: ignore[type-arg]
+def save(folder: Path, frames: Frames, logits: Frames = LOGITS, labels: Frames = LABELS) -> Path:
     Vectors(frames=frames, labels=labels, logits=logits, predictions=logits.argmax(1)).save(folder)
     return folder
 
@@ -40,13 +43,13 @@ def test_frames_are_counted_by_label_and_prediction(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("logits", "labels"), [(LOGITS, np.full(6, -1)), (LOGITS[:, :1], LABELS)])
 def test_without_labels_or_classes_there_are_none(
     tmp_path: Path,
-    logits: np.ndarray,  # type: ignore[type-arg]
-    labels: np.ndarray,  # type: ignore[type-arg]
+    logits: Frames,
+    labels: Frames,
 ) -> None:
     assert mistakes(save(tmp_path, np.zeros((6, 4), np.uint8), logits, labels)) is None
 
 
-def picture(folder: Path, frame: np.ndarray, image: tuple[int, ...] = (), *, sound: bool = False) -> np.ndarray:  # type: ignore[type-arg]
+def picture(folder: Path, frame: Frames, image: tuple[int, ...] = (), *, sound: bool = False) -> Frames:
     """The picture of the hardest frame, number 5, as pixels."""
     frames = np.zeros((6, *frame.shape), frame.dtype)
     frames[5] = frame

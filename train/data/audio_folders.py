@@ -11,7 +11,7 @@ import struct
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,7 @@ class Audio(ClassFolders):
     """The shape of the spectrograms."""
 
     kinds = (".wav",)
+    sound: ClassVar[bool] = True
 
     dataset: Literal["audio"] = "audio"
     rate: Annotated[int, Field(ge=1000, le=384_000)] = 16_000  # samples a second, to which recordings are resampled
