@@ -139,10 +139,16 @@ def _resolved(recipe: Recipe, folder: Path) -> Recipe:
     return recipe.model_copy(update=update)
 
 
+def name_of(stem: str) -> str:
+    """A file's or folder's name as that of a recipe."""
+    name = re.sub(r"[^a-z0-9_]", "_", stem.lower())
+    return name if name[:1].isalpha() else f"net_{name}"
+
+
 def _read(path: Path) -> dict[str, Any]:
-    name = re.sub(r"[^a-z0-9_]", "_", path.stem.lower())
+    name = name_of(path.stem)
     if path.suffix == ".onnx":
-        return {"name": name if name[:1].isalpha() else f"net_{name}", "onnx": path.name}
+        return {"name": name, "onnx": path.name}
     text = files.read_text(path, "give the path of a recipe, or the name of one that ships with adiabit, e.g. digits")
     return {"name": name} | documents.toml(path, text, FORM)
 

@@ -11,6 +11,7 @@ from adiabit.flows.report.tables import NONE, Cell, Column, Table, count
 from adiabit.flows.report.terminal import rich_table
 from adiabit.train.models import build
 from adiabit.train.summary import LayerSummary, summary
+from adiabit.train.trainable import Trainable
 
 HEADS = (
     Column("Layer"), Column("Weights"), Column("Output"), Column("1-bit", True), Column("integer", True),
@@ -19,23 +20,31 @@ HEADS = (
 )  # fmt: skip
 
 
-def table(recipe: Recipe) -> RenderableType:
-    """The network of a recipe as a table; `UserError` for a QONNX model, whose layers the recipe does not describe."""
+def layers(recipe: Recipe) -> list[LayerSummary]:
+    """The layers of a recipe's network; `UserError` for a QONNX model, whose layers the recipe does not describe."""
     if recipe.onnx is not None:
         raise UserError(
             f"{recipe.onnx}: a QONNX model; a summary needs a recipe with a [model]; `adiabit compile` lists the "
             "stages of a QONNX model"
         )
-    source = recipe.data.source
-    net = build(recipe.model, recipe.train.method, recipe.train.dropout, source)
-    rows = summary(net)
+    return summary(network(recipe))
+
+
+def network(recipe: Recipe) -> Trainable:
+    """The network of a recipe with initial weights."""
+    return build(recipe.model, recipe.train.method, recipe.train.dropout, recipe.data.source)
+
+
+def table(recipe: Recipe) -> RenderableType:
+    """The network of a recipe as a table; `UserError` as :func:`layers`."""
+    rows, net = layers(recipe), network(recipe)
     keys = ("binary", "integer", "integer_bits", "real", "xnor", "mixed", "multiply", "full")
     total = LayerSummary(name="all", shape=(), out=(), **{key: sum(getattr(row, key) for row in rows) for key in keys})
     note = (
         "Operations per frame; a multiplication and its addition count as one. In hardware the float parameters become "
         "integer thresholds."
     )
-    title = f"{recipe.name}: {net.method.table.name}, {' x '.join(map(str, net.frame))} in, {source.classes} classes"
+    title = f"{recipe.name}: {net.method.table.name}, {' x '.join(map(str, net.frame))} in, {net.classes} classes"
     shown = Table(title=title, columns=HEADS, rows=tuple(_cells(row) for row in [*rows, total]), notes=(note,))
     return rich_table(shown)
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from adiabit.flows.cli.app import console, tell
+from adiabit.flows.cli.output import console, give, tell
 from adiabit.flows.cli.verb import Request, verb
 
 
@@ -23,6 +23,7 @@ def explain_(request: Request) -> int:
         if (replaced := replacements(recipe.model, recipe.data.source)) is not None:
             tell(str(replaced))
         found = untrained.explain(recipe)
+    give(found)
     if found.layers:
         console.print(rich_table(layers(found.layers)))
     for line in found.faults:

@@ -15,3 +15,4 @@ from .packing import Port
 from .serial_line import SerialAccelerator
 
 __all__ = ["Accelerator", "DriverError", "Job", "Port", "SerialAccelerator", "Verification"]
+__version__ = "0.1.0"
