@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,8 +60,13 @@ class Task:
 
 
 def digest_of(module: nn.Module) -> str:
-    """A digest of a module that exists already: its structure, and the tensors that it starts with."""
+    """A digest of a module that exists already: its structure, its source as far as it is known, and its tensors."""
     hashed = hashlib.sha256(repr(module).encode())
+    for part in module.modules():
+        own = {key: value for key, value in vars(part).items() if isinstance(value, bool | int | float | str | tuple)}
+        with suppress(OSError, TypeError):  # a class that was typed at a prompt
+            hashed.update(inspect.getsource(type(part)).encode())
+        hashed.update(repr(sorted(own.items())).encode())
     for name, value in module.state_dict().items():
         hashed.update(f"\0{name}\0".encode() + value.detach().cpu().numpy().tobytes())
     return hashed.hexdigest()

@@ -19,6 +19,7 @@ from adiabit.train.method import method
 from adiabit.train.methods import METHODS
 from adiabit.train.methods.adiabatic.rules import AdiabaticQuantizer
 from adiabit.train.quantizers import BipolarQuantizer, RealQuantizer, SignQuantizer, hardened, quantizers
+from adiabit.train.task import digest_of
 from adiabit.train.trainable import Own
 from tests.train.own_networks import Functional, Mixed, TwoBits
 
@@ -197,3 +198,23 @@ def test_a_module_must_return_logits_of_the_frames(net: nn.Module, told: str) ->
     with pytest.raises(UserError) as caught:
         own(net)
     assert str(caught.value).startswith(f"net.py:Net: {told}")
+
+
+def test_the_digest_of_a_module_in_memory_tells_its_tensors_settings_and_source() -> None:
+    torch.manual_seed(0)
+    net = Functional()
+
+    class Other(Functional):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) + 1
+
+    torch.manual_seed(0)
+    other = Other()
+    other.__class__.__name__ = "Functional"
+    seen = {digest_of(net), digest_of(copy.deepcopy(net)), digest_of(other)}
+    assert len(seen) == 2
+    with torch.no_grad():
+        net.conv1.weight[0, 0, 0, 0] += 1
+    seen.add(digest_of(net))
+    net.pad.value = 1.0
+    assert len({*seen, digest_of(net)}) == 4
