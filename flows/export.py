@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import warnings
 from pathlib import Path
@@ -15,23 +16,34 @@ from torch import nn
 
 from adiabit.errors import UserError
 from adiabit.flows.finn.execute import run_qonnx
-from adiabit.flows.ladder import Rung, RungName, Vectors, save_rungs
+from adiabit.flows.frontend import trace
+from adiabit.flows.frontend.config import CompileConfig
+from adiabit.flows.frontend.model_file import load as load_source
+from adiabit.flows.frontend.read import read
+from adiabit.flows.ladder import Rung, RungName, Vectors, predicted, save_rungs
 from adiabit.train.blocks import Shape
 from adiabit.train.checkpoint import load_card, load_model
-from adiabit.train.config import DataConfig
+from adiabit.train.config import DataConfig, ModelConfig
 from adiabit.train.data import Split, load_test
 from adiabit.train.measure import logits, pixels
 from adiabit.train.schedule import HARD
+from adiabit.train.wiring import exact
 
 MODEL = "model.onnx"
+ALIKE = 0.98  # the share of frames whose labels float32 keeps at least, else the ladder warns
 
 
-def export(train_folder: Path, data: DataConfig, out: Path, frames: int | None = None) -> None:
+def export(
+    train_folder: Path, data: DataConfig, out: Path, frames: int | None = None, model: ModelConfig | None = None,
+    module: nn.Module | None = None,
+) -> None:  # fmt: skip
     """Write model.onnx, vectors.npz and rungs.json into the existing folder `out`.
 
     The graph maps pixels 0...255 as float32, (1, features) or (1, C, H, W), to logits (1, classes). `frames` limits
-    the number of test frames among the vectors; they are spread evenly over the split. `UserError` where the network
-    is not binary (yet) or computes NaN. The QONNX rung reports the first frame where QONNX differs from torch.
+    the number of test frames among the vectors; they are spread evenly over the split. The code of a module of one's
+    own comes from `model`, or is `module`. `UserError` where the network is not binary (yet) or computes NaN. The QONNX
+    rung reports the first frame where QONNX differs from torch. Where float32 does not hold the sums of a module, exact
+    execution of its QONNX is the reference, as for a third party's model.
     """
     card = load_card(train_folder)
     if card.method.why_not:
@@ -45,16 +57,25 @@ def export(train_folder: Path, data: DataConfig, out: Path, frames: int | None =
             f"{train_folder}: the network is still soft ({', '.join(ends)}, hard from {HARD:.0f}); raise train.epochs "
             "so that the schedule completes"
         )
+    net = load_model(train_folder, model, module)
     test = test_split(data, card.frame).spread(frames)
-    export_network(load_model(train_folder), test.frames, test.labels, out)
+    export_network(net.inner, test.frames, test.labels, out, integers=exact(net.wiring()))
 
 
-def export_network(net: nn.Module, frames: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], out: Path) -> None:
-    """Write the same files for a hard network, frames (F, *frame) as the host sends them, and their labels (F,)."""
+def export_network(
+    net: nn.Module, frames: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], out: Path, *, integers: bool = True
+) -> None:
+    """Write the same files for a hard network, frames (F, *frame) as the host sends them, and their labels (F,).
+
+    `integers`: whether float32 holds all sums of the network.
+    """
     vectors = make_vectors(net, frames, labels)
     write_qonnx(net, frames.shape[1:], out / MODEL)
+    if integers:
+        verify(out, vectors)
+    else:
+        vectors = _with_exact_logits(out, vectors)
     vectors.save(out)
-    verify(out, vectors)
 
 
 def test_split(data: DataConfig, frame: Shape) -> Split:
@@ -125,3 +146,20 @@ def verify(out: Path, vectors: Vectors) -> None:
         accuracy=vectors.accuracy(computed.argmax(1)),
     )  # fmt: skip
     save_rungs(out, [torch_rung, qonnx_rung])
+
+
+def _with_exact_logits(out: Path, vectors: Vectors) -> Vectors:
+    """The vectors with the logits of exact execution; writes its rung, which tells how torch's labels compare."""
+    path, config = out / MODEL, CompileConfig()
+    found = trace.logits(load_source(path), read(path, trusted=True), config, vectors.frames)
+    labels = predicted(found)
+    total, alike = len(labels), int((labels == vectors.predictions).sum())
+    exactly = dataclasses.replace(vectors, logits=found, predictions=labels)
+    few = (f"torch, in float32, finds another label for {total - alike:,} of {total:,} frames",)
+    rung = Rung(
+        name=RungName.QONNX, frames=total, equal=total, accuracy=exactly.accuracy(exactly.predictions),
+        compared=f"the reference, exact; torch, in float32, finds the same label for {alike:,}",
+        warnings=few if alike < ALIKE * total else (),
+    )  # fmt: skip
+    save_rungs(out, [rung])
+    return exactly

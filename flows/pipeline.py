@@ -21,6 +21,7 @@ from adiabit.flows.store import Made, Store, digest_of, file_digest, identity, o
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from torch import nn
 
     from adiabit.flows.report.figures import Figures  # which needs numpy
     from adiabit.train.loop import Watch  # which needs torch
@@ -38,6 +39,7 @@ class Pipeline:
     tell: Callable[[str], None] = print
     progress: bool = False
     quiet: bool = False  # training prints no lines
+    module: nn.Module | None = None  # the network that [model] names, if it exists already
     watch: Watch | None = None  # follows the training, and may end it by an exception
     machine: int = 0  # the number of this machine among those that train together
     meet: str = ""  # HOST:PORT of machine 0
@@ -205,12 +207,25 @@ class Pipeline:
 
         return digest(self.recipe.data)
 
+    @cached_property
+    def module_digest(self) -> str:
+        """A digest of the sources of a module of one's own; empty for a topology of ours."""
+        if self.module is not None:
+            from adiabit.train.task import digest_of
+
+            return digest_of(self.module)
+        from adiabit.train.source import digest
+
+        return digest(self.recipe.model)
+
     def tables(self, *names: str) -> dict[str, Any]:
         """Tables of the recipe as they enter keys: without what changes no result.
 
-        That is the data set's folder, whose content has its own digest, and the number of processes that simulate.
+        That is the folders of the data set and of a module, whose contents have digests, and the number of processes
+        that simulate.
         """
-        document = self.recipe.model_dump(mode="json", include=set(names))
+        recipe = self.recipe.model_copy(update={"model": self.recipe.model.portable})
+        document = recipe.model_dump(mode="json", include=set(names))
         for table, key in (("data", "dir"), ("simulate", "jobs")):
             document.get(table, {}).pop(key, None)
         return document

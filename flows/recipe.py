@@ -23,6 +23,7 @@ from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
 from adiabit.train.data.mnist import Digits
+from adiabit.train.source import Reference
 
 TABLES = ("model_type", "model_attributes_type", "dict_type")  # pydantic's error types where a table is expected
 SHORT = reprlib.Repr()  # shortens values, because a message is one line
@@ -120,6 +121,11 @@ def checked(document: dict[str, Any], path: Path, values: Mapping[str, Any] | No
 def _resolved(recipe: Recipe, folder: Path) -> Recipe:
     """The recipe with its relative paths resolved against its own folder."""
     update: dict[str, Any] = {k: folder / v for k in ("onnx", "checkpoint") if (v := getattr(recipe, k))}
+    if recipe.model.module is not None:
+        own: dict[str, Any] = {"weights": folder / place} if (place := recipe.model.weights) else {}
+        if Reference.of(recipe.model.module).is_file:
+            own["module"] = str(folder / recipe.model.module)
+        update["model"] = recipe.model.model_copy(update=own)
     if (place := recipe.compile.fold.finn_json) is not None:
         fold = recipe.compile.fold.model_copy(update={"finn_json": folder / place})
         update["compile"] = recipe.compile.model_copy(update={"fold": fold})

@@ -90,7 +90,13 @@ class TrainConfig(Table):
 def check_sizes(data: DataConfig, model: ModelConfig, train: TrainConfig) -> None:
     """`UserError` where the network does not fit its frames or the memory, or the crop exceeds the frames."""
     height, width, _ = data.source.shape
-    model.shapes(model.frame(data.source.shape), data.source.classes)
+    if model.module is None:
+        model.shapes(model.frame(data.source.shape), data.source.classes)
+    elif train.dropout:
+        raise UserError(
+            f"recipe: [train]: dropout = {train.dropout}: {model.title} is a module of your own, which has its dropout "
+            "itself; add nn.Dropout to it"
+        )
     if train.crop[0] > height or train.crop[1] > width:
         raise UserError(
             f"recipe: [train]: crop = {list(train.crop)}: frames of {data.dataset} have {height} x {width} pixels; "

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -40,12 +41,17 @@ TOPOLOGIES: dict[str, tuple[Layer, ...]] = {
     "spoken-digits": _convs("32P", "64P", "64P") + _dense(128),
     "digits-conv": _convs("16P", "32P") + _dense(64),
 }
+OWN_KEYS, PLAIN_KEYS, END_KEYS = ("arguments", "binarize"), ("weights",), ("first_bits", "last_bits", "input_bits")
 Topology = Literal["tfc", "sfc", "lfc", "cnv", "vgg-small", "catdog", "spoken-digits", "digits-conv", "free"]
 
 
 class ModelConfig(Table):
-    """A network: hidden layers, then one dense layer to the classes of the data set."""
+    """A network: hidden layers, then one dense layer to the classes of the data set; or a module of one's own."""
 
+    module: Annotated[str, Field(pattern=r"^[^:]+:[A-Za-z_]\w*$", max_length=4096)] | None = None  # FILE.py:Name
+    arguments: dict[str, Any] = Field(default_factory=dict)  # of the module's constructor, by name
+    binarize: bool = False  # whether the module is of plain PyTorch, whose layers are replaced
+    weights: Path | None = None  # a state dict that such a module starts from
     topology: Topology = "tfc"
     widths: Annotated[tuple[Count, ...], Field(max_length=DEPTH)] = ()  # hidden dense layers of a free topology
     layers: Annotated[tuple[Layer, ...], Field(max_length=DEPTH)] = ()  # or its hidden layers of all kinds
@@ -64,12 +70,29 @@ class ModelConfig(Table):
     @model_validator(mode="before")
     @classmethod
     def _convolutions_take_pixels(cls, table: Any) -> Any:
-        if isinstance(table, dict) and (table.get("layers") or table.get("topology", "free") not in (*DENSE, "free")):
+        if isinstance(table, dict) and (
+            table.get("module") or table.get("layers") or table.get("topology", "free") not in (*DENSE, "free")
+        ):
             return {"input_bits": 8, **table}
         return table
 
     @model_validator(mode="after")
+    def _modules_have_no_layers(self) -> Self:
+        defaults = {key: field.get_default(call_default_factory=True) for key, field in type(self).model_fields.items()}
+        changed = {key for key in self.model_fields_set if getattr(self, key) != defaults[key]}
+        changed -= {"module"} | ({"input_bits"} if self.input_bits == 8 else set())
+        if self.module is None and (own := sorted(changed & {*OWN_KEYS, *PLAIN_KEYS})):
+            raise ValueError(f"{own[0]} needs module, the name of a module of your own")
+        allowed = {*OWN_KEYS, *PLAIN_KEYS, "first_bits", "last_bits", "input_bits"} if self.binarize else {*OWN_KEYS}
+        if self.module is not None and (other := sorted(changed - allowed)):
+            why = "needs binarize = true" if other[0] in (*PLAIN_KEYS, *END_KEYS) else "is not for a module of your own"
+            raise ValueError(f"{other[0]} {why}; the module itself decides; remove one of the two")
+        return self
+
+    @model_validator(mode="after")
     def _free_topologies_have_layers(self) -> Self:
+        if self.module is not None:
+            return self
         given = [key for key in ("widths", "layers") if getattr(self, key)]
         if self.topology != "free" and given:
             raise ValueError(f'{given[0]} need topology = "free"')
@@ -102,6 +125,16 @@ class ModelConfig(Table):
     def blocks(self) -> tuple[Layer, ...]:
         """The hidden layers."""
         return self.layers or _dense(*self.widths) or TOPOLOGIES[self.topology]
+
+    @property
+    def title(self) -> str:
+        """The topology, or the module without its folder: what a checkpoint names."""
+        return self.topology if self.module is None else Path(self.module).name
+
+    @property
+    def portable(self) -> ModelConfig:
+        """The same without folders and the weights that training started from, as a checkpoint keeps it."""
+        return self if self.module is None else self.model_copy(update={"module": self.title, "weights": None})
 
     @property
     def hidden(self) -> tuple[int, ...]:

@@ -44,7 +44,7 @@ class Trained(Made):
         """The network in eval mode, hard if its schedule completed: (B, features) or (B, C, H, W) -> logits."""
         from adiabit.train.checkpoint import load_model
 
-        return load_model(self.folder)
+        return load_model(self.folder, self.recipe.model, self.pipeline.module)
 
     def __repr__(self) -> str:
         return f"Trained({self.recipe.name}: {100 * self.accuracy:.2f} % test accuracy, {self.folder})"

@@ -34,6 +34,7 @@ from adiabit.flows.frontend.trace import channels_last, frames_for, logits, mode
 from adiabit.flows.ladder import Rung, RungName, Vectors, predicted, save_rungs
 from adiabit.flows.toolchain import ToolError
 from adiabit.hw import storage
+from adiabit.hw.accelerator import Accelerator
 
 LOG = "finn.log"
 UNRANKED = (
@@ -91,6 +92,14 @@ def compile_model(
     _write(out / "folding.json", to_finn_json(result))
     figures.save(out, figures.estimated(result))
     save_rungs(out, rungs)
+
+
+def unfolded(model: Path, config: CompileConfig, log: Path) -> Accelerator:
+    """The accelerator of a QONNX file that we exported, one lane a stream; writes FINN's output to `log`."""
+    with finn(log):
+        network = normalize(read(model, trusted=True), config)
+        config = _with_label(config, network)
+        return lower(_streamlined(network, config, model), config, network).accelerator
 
 
 def _streamlined(network: Network, config: CompileConfig, model: Path) -> Streamlined:

@@ -16,18 +16,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from adiabit import nn
     from adiabit.errors import UserError
     from adiabit.flows.api.compiling import Accelerator, compile  # noqa: A004  # it is called as adiabit.compile
     from adiabit.flows.api.exporting import Exported, export
     from adiabit.flows.api.results import Report, Simulated, Utilization
     from adiabit.flows.api.training import Trained, fit
     from adiabit.flows.recipe import Recipe
+    from adiabit.train.binarize import Binarized, binarize
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Accelerator", "Exported", "Recipe", "Report", "Simulated", "Trained", "UserError", "Utilization", "compile",
-    "export", "fit",
+    "Accelerator", "Binarized", "Exported", "Recipe", "Report", "Simulated", "Trained", "UserError", "Utilization",
+    "binarize", "compile", "export", "fit", "nn",
 ]  # fmt: skip
 
 _PLACES = {
@@ -37,12 +39,15 @@ _PLACES = {
     "flows.api.results": ("Report", "Simulated", "Utilization"),
     "flows.api.training": ("Trained", "fit"),
     "flows.recipe": ("Recipe",),
+    "train.binarize": ("Binarized", "binarize"),
 }
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     """What `__all__` names, imported at its first use."""
+    if name == "nn":
+        return importlib.import_module(f"{__name__}.nn")
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
