@@ -73,11 +73,8 @@ def command(
 
         @functools.wraps(function)
         def run(*, quiet: bool, verbose: bool, as_json: bool, **options: Any) -> None:
-            before = _options_before()
-            quiet, verbose, as_json = quiet or before["quiet"], verbose or before["verbose"], as_json or before["json"]
-            if quiet and verbose:
-                raise UserError("--quiet and --verbose exclude each other; give one of them")
-            output.current().open(title, quiet=quiet, verbose=verbose, as_json=as_json)
+            output.current().take(quiet=quiet, verbose=verbose, as_json=as_json)
+            output.current().open(title)
             raise typer.Exit(function(**options) or 0)
 
         own = (signature or _signature(function)).parameters.values()
@@ -101,13 +98,6 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
     return found.replace(parameters=[p.replace(annotation=hints[p.name]) for p in found.parameters.values()])
 
 
-_before: dict[str, bool] = {}
-
-
-def _options_before() -> dict[str, bool]:
-    return {"quiet": False, "verbose": False, "json": False} | _before
-
-
 def _version(wanted: bool) -> None:
     if wanted:
         output.tell(f"adiabit {__version__}")
@@ -124,7 +114,7 @@ def _options(
     as_json: JsonOption = False,
 ) -> None:
     """Options before the verb."""
-    _before.update(quiet=quiet, verbose=verbose, json=as_json)
+    output.current().take(quiet=quiet, verbose=verbose, as_json=as_json)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -169,7 +159,6 @@ def _ended(arguments: Sequence[str]) -> int:
 
 def _outcome(arguments: Sequence[str]) -> tuple[int, str | None]:
     """The exit code of a command, and the fault that ended it, if one did."""
-    _before.clear()
     group = typer.main.get_command(app)
     if COMPLETE in os.environ:
         group.main(args=[*arguments], prog_name="adiabit", complete_var=COMPLETE)

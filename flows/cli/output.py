@@ -19,6 +19,7 @@ from typing import Any, TextIO
 from pydantic_core import to_json
 from rich.console import Console, RenderableType
 
+from adiabit.errors import UserError
 from adiabit.flows import progress
 from adiabit.flows.cli import displays
 
@@ -47,15 +48,21 @@ class Output:
     _ends: ExitStack = field(default_factory=ExitStack, repr=False)
     _stdout: TextIO | None = None
 
-    def open(self, verb: str, *, quiet: bool, verbose: bool, as_json: bool) -> None:
-        """Begin a command, with these options."""
-        self.verb, self.quiet, self.verbose, self.as_json = verb, quiet, verbose, as_json
-        if as_json:
+    def take(self, *, quiet: bool, verbose: bool, as_json: bool) -> None:
+        """Take options, which stand before or behind the verb; `UserError` where they exclude each other."""
+        self.quiet, self.verbose, self.as_json = self.quiet or quiet, self.verbose or verbose, self.as_json or as_json
+        if self.quiet and self.verbose:
+            raise UserError("--quiet and --verbose exclude each other; give one of them")
+
+    def open(self, verb: str) -> None:
+        """Begin a command."""
+        self.verb = verb
+        if self.as_json:
             self._stdout = self._ends.enter_context(_diverted())
-        if verbose:
+        if self.verbose:
             self._ends.enter_context(_detailed(sys.stderr))
-        if not quiet:
-            display = displays.bars if sys.stderr.isatty() and not verbose else displays.lines
+        if not self.quiet:
+            display = displays.bars if sys.stderr.isatty() and not self.verbose else displays.lines
             self._ends.enter_context(progress.shown_by(display(sys.stderr)))
 
     def close(self) -> None:
@@ -69,7 +76,7 @@ class Output:
                 {"verb": self.verb, "exit_code": code, "error": fault, "made": self.made, "result": self.result},
                 indent=1, inf_nan_mode="null", fallback=str,
             )  # fmt: skip
-            print(text.decode(), file=self._stdout, flush=True)
+            print(text.decode(), file=self._stdout or sys.stdout, flush=True)
 
     def words(self) -> list[str]:
         """The command line's words for how much is told."""
