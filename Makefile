@@ -38,6 +38,7 @@ format: setup
 	$(BIN)/ruff format
 
 docs: setup
+	$(BIN)/python docs/site/keys.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q
 
 setup: system $(VENV)/.done

@@ -43,8 +43,11 @@ class TargetConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     board: str = catalog.DEFAULT
-    clock_mhz: float | None = Field(default=None, gt=0, le=1000)  # by default the board's own
-    verified: Path | None = None  # the file that the driver saved on the board
+    """A folder of `boards/`: `adiabit boards` lists them."""
+    clock_mhz: float | None = Field(default=None, gt=0, le=1000)
+    """By default the board's own. It also says how many levels of logic lie between registers."""
+    verified: Path | None = None
+    """What the driver's `--save` wrote on the board (`--verified FILE`): the ladder's last rung."""
 
     @field_validator("board")
     @classmethod
@@ -60,7 +63,10 @@ class ExportConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    frames: int | None = Field(default=None, ge=1)  # of the test split; by default all of them
+    frames: int | None = Field(default=None, ge=1)
+    """Test frames, spread evenly over the split, that become vectors for every rung; by default all. Corner inputs are
+    added to them. Also for `onnx` with `[data]`.
+    """
 
 
 class Recipe(BaseModel):
@@ -69,8 +75,15 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)
-    onnx: Path | None = None  # a third party's QONNX model; nothing is trained then
-    checkpoint: Path | None = None  # folder of a trained network with the topology of [model]
+    """Lower case, digits and `_`; by default the file's name. The stages go to `build/NAME`."""
+    onnx: Path | None = None
+    """A QONNX model from elsewhere, relative to the recipe. Nothing is trained then, and `[model]` and `[train]` are
+    not allowed; with `[data]`, the ladder also runs the test split.
+    """
+    checkpoint: Path | None = None
+    """Folder of a trained network (`model.json`, `model.pt`) with the topology of `[model]`, relative to the recipe;
+    nothing is trained then. Also `--checkpoint DIR`.
+    """
     data: DataConfig = Digits()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,27 @@ def test_every_key_of_a_recipe_is_documented() -> None:
     text = re.sub(r"```.*?```", "", (ROOT / "docs/recipe.md").read_text(), flags=re.DOTALL)
     told = set(re.findall(r"[a-z_][a-z_0-9]*", " ".join(re.findall(r"`[^`]+`|\[[a-z.]+\]", text))))
     assert {key for table in (Recipe, *METHODS, *DATASETS) for key in keys(table)} - told == set()
+
+
+def test_tables_of_keys_are_those_of_the_models() -> None:
+    """Else: python docs/site/keys.py."""
+    spec = importlib.util.spec_from_file_location("keys", ROOT / "docs/site/keys.py")
+    assert spec is not None
+    assert spec.loader is not None
+    keys = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(keys)
+    text = keys.DOCUMENT.read_text()
+    assert keys.rewritten(text) == text
+    assert keys.rewritten(text.replace("| `epochs` |", "| `epoch` |")) == text
+    for name in set(re.findall(r"<!-- keys: (\w+)", text)):
+        told = keys.docstrings(keys.MODELS[name])
+        assert [key for key in named(text, name) if not told.get(key)] == []
+
+
+def named(text: str, model: str) -> list[str]:
+    """The keys that the document's table of a model has."""
+    block = text.partition(f"<!-- keys: {model}")[2].partition("<!-- end -->")[0]
+    return re.findall(r"^\| `(\w+)`", block, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
