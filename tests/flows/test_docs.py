@@ -35,7 +35,16 @@ def test_every_key_of_a_recipe_is_documented() -> None:
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/recipe.md", "docs/ci.md", "docs/cli.md"]
+    "document",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/architecture.md",
+        "docs/recipe.md",
+        "docs/data.md",
+        "docs/ci.md",
+        "docs/cli.md",
+    ],
 )
 def test_paths_that_a_document_names_exist(document: str) -> None:
     text = (ROOT / document).read_text()
