@@ -61,7 +61,7 @@ def export(
         )
     net = load_model(train_folder, model, module)
     test = test_split(data, card.frame).spread(frames)
-    legend = _legend(train_folder, card.legend, data)
+    legend = legend_of(train_folder, card.legend, data)
     export_network(net.inner, test.frames, test.labels, out, legend, integers=exact(net.wiring()))
 
 
@@ -83,7 +83,7 @@ def export_network(
     legends.save(out, legend)
 
 
-def _legend(folder: Path, trained: Legend, data: DataConfig) -> Legend:
+def legend_of(folder: Path, trained: Legend, data: DataConfig) -> Legend:
     """The network's legend, or that of the data where the network has none; `UserError` where the two contradict."""
     given = data.legend
     if trained.names and given.names and trained.names != given.names:

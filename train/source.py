@@ -26,7 +26,7 @@ from adiabit import files
 from adiabit.errors import UserError
 from adiabit.train.topology import ModelConfig
 
-REMEDY = 'give the path of a Python file, relative to the recipe, e.g. module = "my_net.py:Net"'
+REMEDY = 'give the path of a Python file, relative to the recipe, e.g. "my_net.py:Net"'
 CALL = "it must be a class or a function that returns an nn.Module"
 
 
@@ -118,17 +118,17 @@ def digest(model: ModelConfig) -> str:
     return hashed.hexdigest()
 
 
-def load(reference: Reference) -> Callable[..., Any]:
-    """The class or function that a reference names, imported now; `UserError` where that fails."""
+def load(reference: Reference, must: str = CALL) -> Callable[..., Any]:
+    """The class or function that a reference names, imported now; `UserError`, which says what it `must` be."""
     module = _imported_file(reference) if reference.is_file else _imported_module(reference)
     found = getattr(module, reference.name, None)
     if callable(found):
         return found  # type: ignore[no-any-return]
     if found is not None:
-        raise UserError(f"{reference}: {reference.name} is a {type(found).__name__}; {CALL}")
+        raise UserError(f"{reference}: {reference.name} is a {type(found).__name__}; {must}")
     defined = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == module.__name__]
     near = difflib.get_close_matches(reference.name, defined, n=1)
-    told = f"did you mean {near[0]!r}?" if near else f"it defines {sorted(defined) or 'none'}; {CALL}"
+    told = f"did you mean {near[0]!r}?" if near else f"it defines {sorted(defined) or 'none'}; {must}"
     raise UserError(f"{reference}: no class or function {reference.name!r}; {told}")
 
 

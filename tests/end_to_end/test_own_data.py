@@ -65,7 +65,7 @@ dataset = "arrays"
 dir = "arrays"
 [model]
 topology = "free"
-widths = [8]
+widths = [16]
 [train]
 epochs = 30
 batch_size = 32
@@ -75,10 +75,10 @@ frames = 20
 FUNCTION = """
 [data]
 dataset = "my_data.py:load"
-arguments = { count = 200 }
+arguments = { count = 400 }
 [model]
 topology = "free"
-widths = [8]
+widths = [16]
 [train]
 epochs = 20
 batch_size = 32
@@ -102,7 +102,7 @@ def write(folder: Path, kind: str) -> None:
         table(folder / "wines.csv", 300, ODD)
     elif kind == "arrays":
         (folder / "arrays").mkdir()
-        (x, y), (u, v) = bars(300), bars(100, seed=1)
+        (x, y), (u, v) = bars(400), bars(100, seed=1)
         np.savez(folder / "arrays/bars.npz", x_train=x, y_train=y, x_test=u, y_test=v)
     else:
         (folder / "my_data.py").write_text(LOADER)
@@ -115,8 +115,8 @@ def write(folder: Path, kind: str) -> None:
         ("images", IMAGES, sorted(ODD), 0.8),
         ("audio", AUDIO, ["high", "low"], 0.9),
         ("csv", CSV, sorted(ODD), 0.9),
-        ("arrays", ARRAYS, ["0", "1"], 0.9),
-        ("function", FUNCTION, ["row", "column"], 0.9),
+        ("arrays", ARRAYS, ["0", "1"], 0.8),
+        ("function", FUNCTION, ["row", "column"], 0.8),
     ],
     ids=["images", "audio", "csv", "arrays", "function"],
 )

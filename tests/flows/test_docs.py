@@ -57,7 +57,16 @@ def named(text: str, model: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/recipe.md", "docs/ci.md", "docs/cli.md"]
+    "document",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/architecture.md",
+        "docs/recipe.md",
+        "docs/data.md",
+        "docs/ci.md",
+        "docs/cli.md",
+    ],
 )
 def test_paths_that_a_document_names_exist(document: str) -> None:
     text = (ROOT / document).read_text()

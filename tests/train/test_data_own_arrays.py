@@ -319,21 +319,25 @@ def test_a_function_beside_the_recipe(
     first = data.digest(made.data)
     (tmp_path / "my_data.py").write_text(LOADER.replace("100", "90"))
     assert data.digest(made.data) != first
+    second = data.digest(made.data)
+    (tmp_path / "helper.py").write_text("SIZE = 6\n")
+    assert data.digest(made.data) != second
+    assert made.data.source.shape == (1, 6, 1)
     assert made.data.splits()[0].frames.max() == 90  # the same table reads the file anew
 
 
 def test_a_function_of_an_installed_module(recipe: Callable[..., Any]) -> None:
     made = recipe("tests.train.own_files:bars")
-    with pytest.raises(UserError, match=r"own_files.py: bars\(\): TypeError: bars\(\) missing 1 required"):
+    with pytest.raises(UserError, match=r"own_files:bars\(\): TypeError: bars\(\) missing 1 required"):
         made.data.splits()
 
 
 @pytest.mark.parametrize(
     ("dataset", "more", "told"),
     [
-        ("my_data:gone", "", "my_data.py: has no function gone; define it"),
-        ("my_data:value", "", "my_data.py: has no function value; define it"),
-        ("my_data:bad", "", "my_data.py: bad(): ZeroDivisionError: division by zero (line 8); mend the function"),
+        ("my_data:gone", "", "my_data.py:gone: no class or function 'gone'; it defines"),
+        ("my_data:value", "", "my_data.py:value: value is a int; it must return (train, test)"),
+        ("my_data:bad", "", "my_data.py:bad(): ZeroDivisionError in line 8 of my_data.py: division by zero"),
         ("my_data:half", "", "half(): training split: is"),
         (
             "my_data:other",
@@ -350,8 +354,8 @@ def test_a_function_of_an_installed_module(recipe: Callable[..., Any]) -> None:
             "arguments = { dtype = 'float64' }",
             "training split: frames are of float64; bytes are needed",
         ),
-        ("gone:load", "", "gone.py and no Python module gone; put it beside the recipe, or install it"),
-        ("gone.py:load", "", "gone.py: No such file or directory; put it beside the recipe"),
+        ("gone:load", "", "module 'gone': Python finds no such module; install it, or give the path of a Python file"),
+        ("gone.py:load", "", "gone.py: No such file or directory; give the path of a Python file"),
     ],
 )
 def test_functions_that_cannot_be(recipe: Callable[..., Any], dataset: str, more: str, told: str) -> None:

@@ -3,22 +3,16 @@
 
 The function returns (train, test) or (train, validation, test), and behind them the names of the classes if it likes.
 Each split is a pair (frames, labels) of arrays or a :class:`Split`. It must return the same each time: training and
-export both call it. Its file's content is part of the stages' keys; what it imports or reads is not.
+export both call it. Its file and those beside it that it imports are part of the stages' keys; what it reads is not.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import importlib.util
 import json
-import sys
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -44,8 +38,9 @@ from adiabit.train.data.own import (
     numbered,
     parted,
 )
+from adiabit.train.source import Reference, load, reported
 
-FORM = "return (train, test), each a pair (frames, labels), and the class names behind them if you like"
+FORM = "it must return (train, test), each a pair (frames, labels), and the class names behind them if you like"
 
 
 @DATASETS.register_names(lambda name: ":" in name)
@@ -79,28 +74,20 @@ class Function(OwnData):
         return parted(self, made.frames, made.labels, made.names, self.dataset)
 
     def files(self) -> Mapping[str, Path]:
-        """The file that defines the function."""
-        return {"function": self._found()[0]}
+        """The file that defines the function, and those beside it that it imports."""
+        sources = self.reference.sources
+        return {f"{number} {path.name}": path for number, path in enumerate(sources)}
 
-    def _found(self) -> tuple[Path, bool]:
-        """The module's file, and whether it is installed and not beside the recipe."""
-        module = self.dataset.partition(":")[0]
-        beside = (self.folder or Path()) / (module if module.endswith(".py") else f"{module.replace('.', '/')}.py")
-        if module.endswith(".py") or beside.is_file():
-            return files.regular(beside, "put it beside the recipe"), False
-        try:
-            spec = importlib.util.find_spec(module)
-        except (ImportError, ValueError, AttributeError):
-            spec = None
-        if spec is None or spec.origin is None or not Path(spec.origin).is_file():
-            raise UserError(f'recipe: [data]: dataset = "{self.dataset}": no file {beside} and no Python module '
-                            f"{module}; put it beside the recipe, or install it")  # fmt: skip
-        return Path(spec.origin), True
+    @property
+    def reference(self) -> Reference:
+        """The function: of a file beside the recipe, else of an installed module."""
+        given = Reference.of(self.dataset)
+        beside = (self.folder or Path()) / (given.place if given.is_file else f"{given.place.replace('.', '/')}.py")
+        return Reference(str(beside), given.name) if given.is_file or beside.is_file() else given
 
     def _made(self) -> Made:
-        path, installed = self._found()
-        arguments = json.dumps(dict(self.arguments))
-        return _made(self.dataset, path, files.read_bytes(path, ""), arguments, self.dir, installed)
+        sources = tuple(files.read_bytes(path, "") for path in self.reference.sources)
+        return _made(self.reference, sources, json.dumps(dict(self.arguments)), self.dir)
 
 
 @dataclass(frozen=True)
@@ -115,41 +102,13 @@ class Made:
 
 
 @lru_cache(maxsize=1)
-def _made(dataset: str, path: Path, content: bytes, arguments: str, folder: Path | None, installed: bool) -> Made:
-    """The result of the function, kept as long as its file does not change."""
-    module, function = dataset.split(":")
-    loaded = _told(f"{path}", path, lambda: importlib.import_module(module) if installed else _module(path, content))
-    if not callable(found := getattr(loaded, function, None)):
-        raise UserError(f"{path}: has no function {function}; define it, or name another one in [data] dataset")
+def _made(reference: Reference, sources: object, arguments: str, folder: Path | None) -> Made:  # noqa: ARG001  (cached)
+    """The result of the function, kept as long as its sources do not change."""
+    function = load(reference, FORM)
     call = json.loads(arguments) | ({"dir": folder} if folder is not None else {})
-    place = f"{path}: {function}()"
-    return _checked(_told(place, path, lambda: found(**call)), place)
-
-
-def _module(path: Path, content: bytes) -> ModuleType:
-    """A module of the file's content, whatever was imported of it before."""
-    name = f"adiabit_data_{hashlib.sha256(str(path).encode() + content).hexdigest()[:16]}"
-    module = ModuleType(name)
-    module.__file__ = str(path)
-    sys.modules[name] = module  # dataclasses and pickle look it up
-    sys.path.insert(0, str(path.parent.absolute()))  # for its own imports of files beside it
-    try:
-        exec(compile(content, path, "exec"), module.__dict__)  # noqa: S102  # the user's code, which the recipe names
-    finally:
-        sys.path.pop(0)
-    return module
-
-
-def _told(place: str, path: Path, call: Callable[[], Any]) -> Any:
-    """Call a user's code; whatever it raises becomes one line with its place."""
-    try:
-        return call()
-    except UserError:
-        raise
-    except Exception as error:  # it is not our code
-        own = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-        line = f" (line {own[-1]})" if own else ""
-        raise UserError(f"{place}: {type(error).__name__}: {str(error)[:300]}{line}; mend the function") from error
+    with reported(f"{reference}()"):
+        result = function(**call)
+    return _checked(result, f"{reference}()")
 
 
 def _checked(result: Any, place: str) -> Made:
