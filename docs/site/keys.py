@@ -3,7 +3,7 @@
 
 Usage: python docs/site/keys.py
 Rewrites what lies between `<!-- keys: MODEL -->` and `<!-- end -->`, where MODEL is a class of `MODELS`, and names of
-its keys may follow; by default all that no base class has. A key's text is its docstring, the rest its annotation.
+its keys may follow; by default all but those of `BASES`. A key's text is its docstring, the rest its annotation.
 """
 
 from __future__ import annotations
@@ -27,17 +27,21 @@ from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.train.blocks import Layer
 from adiabit.train.config import Distill, ModelConfig, TrainConfig
 from adiabit.train.data import DATASETS, DataTable
+from adiabit.train.data.folders import ClassFolders
+from adiabit.train.data.function import Function
+from adiabit.train.data.own import OwnData
 from adiabit.train.methods import METHODS
 
 DOCUMENT = Path(__file__).parents[1] / "recipe.md"
 MODELS: dict[str, type[BaseModel]] = {
     model.__name__: model
     for model in (
-        Recipe, DataTable, *DATASETS, ModelConfig, Layer, TrainConfig, *METHODS, Distill, ExportConfig, CompileConfig,
-        FoldConfig, StageFold, TargetConfig, SimulateConfig, Budget,
+        Recipe, DataTable, OwnData, ClassFolders, Function, *DATASETS, ModelConfig, Layer, TrainConfig, *METHODS, Distill,
+        ExportConfig, CompileConfig, FoldConfig, StageFold, TargetConfig, SimulateConfig, Budget,
     )
 }  # fmt: skip
 BLOCK = re.compile(r"(<!-- keys: (\w+)((?: \w+)*) -->\n).*?(<!-- end -->)", re.DOTALL)
+BASES: tuple[type[BaseModel], ...] = (DataTable, OwnData)  # whose keys have a table of their own
 KINDS = {"integer": "integer", "number": "number", "string": "text", "boolean": "`true` or `false`", "array": "list",
          "object": "table"}  # fmt: skip
 
@@ -52,8 +56,8 @@ def rewritten(text: str) -> str:
 
     def made(found: re.Match[str]) -> str:
         model = MODELS[found[2]]
-        inherited = set(DataTable.model_fields) if issubclass(model, DataTable) and model is not DataTable else set()
-        names = found[3].split() or [name for name in model.model_fields if name not in inherited]
+        shared = {key for base in BASES if issubclass(model, base) and model is not base for key in base.model_fields}
+        names = found[3].split() or [key for key in model.model_fields if key not in shared]
         return found[1] + "\n".join(table(model, names)) + "\n" + found[4]
 
     return BLOCK.sub(made, text)

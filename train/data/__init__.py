@@ -54,9 +54,15 @@ class DataTable(Table):
     """`[data]` of a recipe: a name, to which a data set's own table adds its keys, its source and its loader."""
 
     dataset: str
-    dir: Path | None = None  # folder of the files; else ADIABIT_DATA
-    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1  # share of the training split, stratified
-    seed: Seed = 0  # of the validation split
+    """See below."""
+    dir: Path | None = None
+    """Folder that holds the files in a layout below, relative to the recipe; else the environment variable
+    `ADIABIT_DATA`.
+    """
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of the training split that is held out to choose the checkpoint, stratified."""
+    seed: Seed = 0
+    """Of the validation split, and of the test split of data of your own."""
 
     input_bits: ClassVar[Literal[1, 8]] = 1  # that a dense network takes by default; convolutions take 8
     sound: ClassVar[bool] = False  # whether its frames are spectrograms (time steps, bands, 1)

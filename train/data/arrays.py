@@ -57,8 +57,10 @@ class Arrays(OwnData):
     """The file, and the names of the classes."""
 
     dataset: Literal["arrays"] = "arrays"
-    file: str | None = None  # of the archive; by default the only one in the folder, or files .npy
-    names: Annotated[tuple[str, ...], Field(max_length=10_000)] = ()  # of the classes; else the array `names`, if any
+    file: str | None = None
+    """The archive, by default the only one in the folder, or files `.npy`."""
+    names: Annotated[tuple[str, ...], Field(max_length=10_000)] = ()
+    """Of the classes; else the array `names`, if there is one."""
 
     @property
     def source(self) -> Source:

@@ -43,10 +43,14 @@ class Audio(ClassFolders):
     sound: ClassVar[bool] = True
 
     dataset: Literal["audio"] = "audio"
-    rate: Annotated[int, Field(ge=1000, le=384_000)] = 16_000  # samples a second, to which recordings are resampled
-    seconds: Annotated[float, Field(ge=0.01, le=60)] = 1.0  # of a frame: the middle of a recording, or padded
+    rate: Annotated[int, Field(ge=1000, le=384_000)] = 16_000
+    """Samples a second, to which recordings are resampled."""
+    seconds: Annotated[float, Field(ge=0.01, le=60)] = 1.0
+    """Of a frame: the middle of a recording, or padded with silence."""
     steps: Annotated[Count, Field(le=4096)] = 64
+    """Rows of the spectrogram: points in time."""
     bands: Annotated[Count, Field(le=512)] = 32
+    """Columns of the spectrogram: mel bands."""
 
     @model_validator(mode="after")
     def _bands_are_heard(self) -> Self:

@@ -116,7 +116,8 @@ class Cifar100(DataTable):
     """Two sets of labels."""
 
     dataset: Literal["cifar100"] = "cifar100"
-    labels: Literal["fine", "coarse"] = "fine"  # the 100 classes, or their 20 superclasses
+    labels: Literal["fine", "coarse"] = "fine"
+    """The 100 classes, or their 20 superclasses."""
 
     @property
     def source(self) -> Source:

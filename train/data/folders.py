@@ -40,9 +40,8 @@ class ClassFolders(OwnData):
 
     kinds: ClassVar[tuple[str, ...]]  # suffixes of the files
 
-    classes: Annotated[
-        tuple[str, ...], Field(max_length=10_000)
-    ] = ()  # folders to use, in this order; else all, sorted
+    classes: Annotated[tuple[str, ...], Field(max_length=10_000)] = ()
+    """The class folders to use, in this order; else all, sorted."""
 
     @property
     def shape(self) -> Shape:

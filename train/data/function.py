@@ -48,9 +48,11 @@ class Function(OwnData):
     """The function's arguments."""
 
     dataset: Annotated[str, Field(pattern=r"^[\w./-]+:[A-Za-z_]\w*$")]  # MODULE:FUNCTION or FILE.py:FUNCTION
-    arguments: Mapping[str, JsonValue] = Field(default_factory=dict)  # of the function, by name
+    arguments: Mapping[str, JsonValue] = Field(default_factory=dict)
+    """Of the function, by name."""
 
-    folder: Path | None = None  # of the file; by default the recipe's
+    folder: Path | None = None
+    """Where its file is; by default the recipe's folder."""
 
     def beside(self, folder: Path) -> Self:
         """The file is looked for beside the recipe."""

@@ -27,9 +27,12 @@ class Images(ClassFolders):
     kinds = SUFFIXES
 
     dataset: Literal["images"] = "images"
-    size: Pair = (32, 32)  # (H, W)
-    fit: Literal["stretch", "crop", "pad"] = "crop"  # crop: fill the frame, cut off what exceeds it; pad: all, on black
+    size: Pair = (32, 32)
+    """`[rows, columns]` of a frame, or one number."""
+    fit: Literal["stretch", "crop", "pad"] = "crop"
+    """`"crop"` fills the frame and cuts off what exceeds it, `"pad"` shows all on black, `"stretch"` distorts."""
     color: Literal["grey", "rgb"] = "rgb"
+    """One channel or three."""
 
     @property
     def shape(self) -> Shape:

@@ -41,9 +41,12 @@ class ImageNet(DataTable):
     """The size of its frames."""
 
     dataset: Literal["imagenet"] = "imagenet"
-    size: Side = 224  # of the square that is cut out of the middle
-    resize: Side | None = None  # the short side before that; by default 8/7 of `size`, e.g. 256 for 224
-    classes: Annotated[int, Field(ge=2, le=100_000)] = 1000  # fewer in a subset
+    size: Side = 224
+    """The side of the frames, squares out of the middle of the images."""
+    resize: Side | None = None
+    """The short side that an image is resized to before that, e.g. 256; by default 8/7 of `size`."""
+    classes: Annotated[int, Field(ge=2, le=100_000)] = 1000
+    """The number of class folders; fewer in a subset."""
 
     @model_validator(mode="after")
     def _square_fits(self) -> Self:

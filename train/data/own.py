@@ -33,8 +33,10 @@ class OwnData(DataTable):
 
     input_bits: ClassVar[Literal[1, 8]] = 8
 
-    test: Annotated[float, Field(gt=0, lt=1)] = 0.2  # share that becomes the test split where the files have none
-    damaged: Literal["leave-out", "stop"] = "leave-out"  # what becomes of damaged files or lines
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of each class that becomes the test split where the files have none."""
+    damaged: Literal["leave-out", "stop"] = "leave-out"
+    """Damaged files or lines are left out and told on stderr, or end the run at the first."""
 
     def content(self, path: Path) -> bytes:
         """A digest of the content, of whatever size the file is."""

@@ -44,8 +44,10 @@ class SpokenDigits(DataTable):
     sound: ClassVar[bool] = True
 
     dataset: Literal["spoken-digits"] = "spoken-digits"
-    split: Literal["upstream", "speaker"] = "upstream"  # the test split: recordings 0 to 4, or all of one speaker's
-    speaker: Annotated[str, Field(min_length=1, max_length=64)] = "theo"  # the speaker of split = "speaker"
+    split: Literal["upstream", "speaker"] = "upstream"
+    """`"upstream"`: recordings 0 to 4 are the test split; `"speaker"`: all recordings of one speaker."""
+    speaker: Annotated[str, Field(min_length=1, max_length=64)] = "theo"
+    """That speaker."""
 
     def splits(self) -> tuple[Split, Split]:
         """3,000 frames in all."""

@@ -49,12 +49,18 @@ class Csv(OwnData):
     """Which columns are read, and how."""
 
     dataset: Literal["csv"] = "csv"
-    file: str | None = None  # by default train.csv and test.csv, or the only .csv file
-    label: str | None = None  # the column of the classes; by default the last
-    ignore: Annotated[tuple[str, ...], Field(max_length=10_000)] = ()  # columns that are not read
+    file: str | None = None
+    """By default `train.csv` and `test.csv`, or the only file."""
+    label: str | None = None
+    """The column of the classes; by default the last."""
+    ignore: Annotated[tuple[str, ...], Field(max_length=10_000)] = ()
+    """Columns that are not read."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    missing: Literal["leave-out", "median", "stop"] = "leave-out"  # rows without a value; or the feature's median
-    outliers: Annotated[float, Field(ge=0, lt=0.5)] = 0.0  # share of values at either end of a feature to clip
+    """Between the cells of a line."""
+    missing: Literal["leave-out", "median", "stop"] = "leave-out"
+    """Rows without a value are left out; or get the median of the feature; or end the run."""
+    outliers: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    """Share of the values at either end of a feature that are clipped."""
 
     @property
     def source(self) -> Source:
