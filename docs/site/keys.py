@@ -36,8 +36,8 @@ DOCUMENT = Path(__file__).parents[1] / "recipe.md"
 MODELS: dict[str, type[BaseModel]] = {
     model.__name__: model
     for model in (
-        Recipe, DataTable, OwnData, ClassFolders, Function, *DATASETS, ModelConfig, Layer, TrainConfig, *METHODS, Distill,
-        ExportConfig, CompileConfig, FoldConfig, StageFold, TargetConfig, SimulateConfig, Budget,
+        Recipe, DataTable, OwnData, ClassFolders, Function, *DATASETS, ModelConfig, Layer, TrainConfig, *METHODS,
+        Distill, ExportConfig, CompileConfig, FoldConfig, StageFold, TargetConfig, SimulateConfig, Budget,
     )
 }  # fmt: skip
 BLOCK = re.compile(r"(<!-- keys: (\w+)((?: \w+)*) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -65,6 +65,15 @@ class Accelerator(Made):
         found: Integers = golden.classes(self.graph, self.outputs(frames))
         return found
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes in the order of their numbers; empty where they have none."""
+        return self.graph.legend.names
+
+    def classify(self, frames: Any) -> list[str]:
+        """The name of each frame's class, or its number as a word where classes have no names."""
+        return [self.classes[label] if self.classes else str(label) for label in self.predict(frames)]
+
     def outputs(self, frames: Any) -> Integers:
         """What comes out for each frame (F, *graph.output.shape), by the golden model: a label, or accumulators."""
         found: Integers = golden.run(self.graph, self._sent(frames))

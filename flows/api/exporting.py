@@ -46,7 +46,7 @@ class Exported(Made):
 
     @property
     def rungs(self) -> tuple[Rung, ...]:
-        """The rungs torch and QONNX."""
+        """The rungs so far: QONNX, behind torch where torch is the reference."""
         return tuple(load_rungs(self.folder))
 
     def __repr__(self) -> str:
@@ -66,8 +66,9 @@ def export(
 
     `model` is what :func:`adiabit.fit` returned, or a module of Brevitas layers in its final state. A module needs
     `vectors`: frames (F, features), (F, H, W) or (F, H, W, C) of integers 0...255, or a pair of them and labels (F,).
-    It receives them as float32, images as (B, C, H, W), and returns logits (B, classes). `to` copies the file there.
-    `name` is that of the network, by default its class'. `UserError` where the module is not hard or computes NaN.
+    It receives them as float32, images as (B, C, H, W), and returns logits (B, classes). Where its sums may not fit
+    float32, exact execution of the file is the reference, not torch. `to` copies the file there. `name` is that of the
+    network, by default its class'. `UserError` where the module is not hard or computes NaN.
     """
     made = Exported(
         continued(model.pipeline, {}) if isinstance(model, Trained) else _adopted(model, vectors, name, out)
@@ -81,8 +82,12 @@ def export(
 
 def _adopted(module: nn.Module, vectors: Any, name: str | None, out: Path | str | None) -> Pipeline:
     """A pipeline that begins with the export of a module."""
+    import torch
+
     from adiabit.flows.export import export_network
+    from adiabit.train.measure import pixels
     from adiabit.train.quantizers import quantizers
+    from adiabit.train.wiring import exact, wired
 
     if vectors is None:
         raise UserError("vectors: a module in memory needs frames to be compared on; give frames, or (frames, labels)")
@@ -96,7 +101,9 @@ def _adopted(module: nn.Module, vectors: Any, name: str | None, out: Path | str 
     pipeline = Pipeline(recipe, Path(out or Path("build") / recipe.name), tell=LOG.info, quiet=True)
     with TemporaryDirectory() as place:
         folder, training = Path(place), module.training
-        export_network(module.eval(), _images(frames).astype(np.uint8), labels, folder)
+        images = _images(frames).astype(np.uint8)
+        first = pixels(torch.zeros(1, *images.shape[1:]))
+        export_network(module.eval(), images, labels, folder, integers=exact(wired(module, first)))
         module.train(training)
         key = {path.name: file_digest(path) for path in sorted(folder.iterdir())}
         pipeline.adopt(StageName.EXPORT, key, lambda to: _copy(folder, to))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`adiabit.fit`: from a recipe to a trained network."""
+"""`adiabit.fit`: from a module or a recipe to a trained network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adiabit.errors import UserError
-from adiabit.flows.api.run import Made, Settings, started
+from adiabit.flows.api.run import Made, Settings, name_of, started
 from adiabit.flows.ladder import StageName
 from adiabit.flows.recipe import Recipe
 
@@ -56,20 +56,30 @@ class Trained(Made):
 
 
 def fit(
-    recipe: Recipe | str | Path = "digits", data: str | Settings | None = None, *, settings: Settings | None = None,
-    out: Path | str | None = None, progress: bool = False, **train: Any,
+    model: nn.Module | Recipe | str | Path = "digits", data: str | Settings | None = None, *,
+    settings: Settings | None = None, name: str | None = None, out: Path | str | None = None, progress: bool = False,
+    **train: Any,
 ) -> Trained:  # fmt: skip
-    """Train a recipe's network to weights and activations of -1 and +1.
+    """Train a network to weights and activations of -1 and +1.
 
-    `recipe` is a recipe, its path, or the name of one that ships with adiabit. `data` is its table `[data]`, or the
-    name of a data set; other arguments are keys of `[train]`, as in `fit("digits", epochs=5, method="bop")`; `settings`
-    are keys of any table, as `{"model.topology": "sfc"}`. The result is kept in `out`, by default build/NAME, and
-    reused where nothing has changed. `progress` draws a bar. `UserError` for what cannot be.
+    `model` is a module of `adiabit.nn`'s or Brevitas' layers, which is copied, or a recipe, its path, or the name of
+    one that ships with adiabit. `data` is the table `[data]`, or the name of a data set; other arguments are keys of
+    `[train]`, as in `fit("digits", epochs=5, method="bop")`; `settings` are keys of any table, as
+    `{"model.topology": "sfc"}`. `name` is that of the network, by default its class' or the recipe's. The result is
+    kept in `out`, by default build/NAME, and reused where nothing has changed. `progress` draws a bar. `UserError` for
+    what cannot be.
     """
     values: dict[str, Any] = {**(settings or {}), **{f"train.{key}": value for key, value in train.items()}}
+    values |= {"name": name} if name else {}
     if data is not None:
         values["data"] = data if isinstance(data, str) else dict(data)
-    pipeline = started(recipe, values, out)
+    if isinstance(model, Recipe | str | Path):
+        pipeline = started(model, values, out)
+    else:
+        kind = type(model).__name__
+        named = Recipe.model_validate({"name": name or name_of(model), "model": {"module": f"memory:{kind}"}})
+        pipeline = started(named, values, out)
+        pipeline.module = model
     pipeline.progress = progress
     if not pipeline.trains:
         raise UserError(f"{pipeline.recipe.name}: its network is already trained; compile it")
