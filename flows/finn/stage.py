@@ -73,8 +73,7 @@ def compile_model(
         if vectors is None:
             vectors = _vectors(network, config, source, test)
         _check(network, vectors, model, config)
-        if len(network.frame) == 3:
-            vectors = dataclasses.replace(vectors, frames=vectors.frames.reshape(-1, *network.frame))
+        vectors = dataclasses.replace(vectors, frames=vectors.frames.reshape(-1, *network.frame))
         streamlined = _streamlined(network, config, model)
         theirs = lower(streamlined, config, network)
         compared = Comparison(

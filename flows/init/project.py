@@ -11,6 +11,8 @@ from adiabit.flows.recipe import name_of
 HERE = Path(__file__).parent / "project"
 FILES = {  # by its path in the project, the template
     "$name.toml": "recipe.toml",
+    "my_data.py": "my_data.py",
+    "my_net.py": "my_net.py",
     "README.md": "README.md",
     ".gitignore": "gitignore",
 }

@@ -55,7 +55,9 @@ def test_a_project_has_the_name_of_its_folder(
     assert cli.main(["init", folder]) == 0
     place = tmp_path / folder
     written = capsys.readouterr().out.splitlines()
-    assert sorted(written) == sorted(str(Path(folder) / file) for file in (f"{name}.toml", "README.md", ".gitignore"))
+    assert sorted(written) == sorted(
+        str(Path(folder) / file) for file in (f"{name}.toml", "my_data.py", "my_net.py", "README.md", ".gitignore")
+    )
     assert load(place / f"{name}.toml").name == name
     assert "$" not in "".join(path.read_text() for path in place.iterdir())
     assert f"adiabit run {name}.toml" in (place / "README.md").read_text()
