@@ -77,7 +77,15 @@ CONVERSIONS = (  # channels, and lanes before and after
 )  # fmt: skip
 
 
-REASONS: list[str] = []
+REASONS = (  # of the errors that are left
+    "What is left:", "",
+    "- Control: Yosys shares LUTs among counters, comparisons and handshakes as they fall, some ten LUTs a stage. "
+    "Networks of 150 to 300 LUT show it most.",
+    "- Products with 8-bit pixels: sums that are equal or constant are merged.",
+    "- Popcounts of constant weights: rows share as many LUTs as their weights allow; the estimate does not read them.",
+    "- Weights of several bits, and thresholds that a stream chooses: terms go with bits and are fitted to few stages.",
+    "- Registers: the mapper moves some through logic, and merges those that are always equal.", "",
+)  # fmt: skip
 
 
 def stream(name: str, channels: int, bits: int, lanes: int, kind: Kind | None = None) -> Stream:

@@ -44,31 +44,30 @@ EXACT = {  # 6-input LUTs for one unit of a term, by what the RTL is made of
     "gate": 1.0,  # a handshake
 }
 LUTS = EXACT | {  # likewise; the others are fitted by benchmarks/estimate.py to Yosys (xc7)
-    "wired": 0.517,  # a LUT of a popcount of counters behind constant weights, where rows share LUTs
-    "mask": 1.051,  # a bit of an element that a bit chooses
-    "triple": 1.361,  # a bit of a sum of three elements, for each of their signs
-    "signs": 1.12,  # a bit of such a sum that weights choose
-    "sum": 0.0,  # a bit of a sum of an adder tree
-    "multiply": 1.647,  # a bit by a bit of a product
-    "compare": 0.429,  # a bit of a comparison of two values
-    "tree": 1.292,  # 64 bits of a level's ROM in LUTs, with its comparison
-    "counter": 0.34,  # a bit of a counter
-    "fifo": 3.78,  # control of a FIFO
-    "place": 4.956,  # a bit of the index of a place in a FIFO
-    "wrap": 0.712,  # a bit of a counter that ends before it overflows
-    "raster": 1.154,  # a bit of a place in an image, compared with its blocks or windows
-    "label": 7.919,  # control of a label select
-    "part": 0.504,  # a bit of the index of a narrow beat in a wide one
-    "convert": 1.577,  # control of a width converter
-    "distance": 0.617,  # a bit of an index into a ring buffer, or of a distance in it
-    "window": 28.357,  # steps of a serial window
-    "product": 13.147,  # control of a matrix-vector stage
+    "wired": 0.516,  # a LUT of a popcount of counters behind constant weights, where rows share LUTs
+    "mask": 1.054,  # a bit of an element that a bit chooses
+    "triple": 0.465,  # a bit of a sum of three elements, for each of their signs
+    "signs": 1.193,  # a bit of such a sum that weights choose
+    "sum": 2.126,  # a bit of a sum of an adder tree
+    "multiply": 1.645,  # a bit by a bit of a product
+    "compare": 0.421,  # a bit of a comparison of two values
+    "tree": 1.301,  # 64 bits of a level's ROM in LUTs, with its comparison
+    "counter": 0.342,  # a bit of a counter
+    "fifo": 3.778,  # control of a FIFO
+    "place": 5.133,  # a bit of the index of a place in a FIFO
+    "wrap": 0.761,  # a bit of a counter that ends before it overflows
+    "raster": 1.134,  # a bit of a place in an image, compared with its blocks or windows
+    "label": 8.259,  # control of a label select
+    "convert": 2.624,  # control of a width converter
+    "distance": 0.589,  # a bit of an index into a ring buffer, or of a distance in it
+    "window": 28.649,  # steps of a serial window
+    "product": 14.26,  # control of a matrix-vector stage
 }
 EXACT_FFS = {"register": 1.0}  # flip-flops for one unit of a term: a bit of a register
 FFS = EXACT_FFS | {  # likewise; fitted as those of LUTs
     "search": 2.991,
     "tree": 0.398,
-    "window": 8.855,
+    "window": 9.113,
 }
 
 

@@ -22,7 +22,6 @@ from adiabit.hw.stages.sums import (
     popcount_latency,
     popcount_luts,
     popcount_registers,
-    sum_bits,
     sum_latency,
     sum_registers,
 )
@@ -228,7 +227,6 @@ class GroupedMatrixVector(Product):
             term = self.input.bits + self.weight_bits
             work = {
                 "multiply": pe * share * self.input.bits * self.weight_bits,
-                "sum": pe * sum_bits(share, term),
             }
             registers = share * term + sum_registers(share, term, self.levels)
         return summed(

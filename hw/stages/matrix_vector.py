@@ -392,13 +392,15 @@ class MatrixVector(Product):
         sums = simd * width + sum_registers(simd, width, self.levels)
         return {
             "multiply": pe * simd * self.input.bits * self.weight_bits,
-            "sum": pe * sum_bits(simd, width),
             "register": pe * sums,
         }
 
     def _moved(self, bits: int, beats: int) -> Terms:
-        """Registers of thresholds of few beats: mappers move the index behind the logic of an XNOR unit."""
-        return {"register": bits if self.xnor and 1 < beats <= LOGIC_BEATS else 0}
+        """Registers of thresholds of few beats: mappers move the index behind the logic of an XNOR unit.
+
+        There are no more than distinct bits of so many words.
+        """
+        return {"register": min(bits, 2**beats - 2) if self.xnor and 1 < beats <= LOGIC_BEATS else 0}
 
     def block_rams(self, folding: Folding) -> int:
         """Block RAMs of weights and thresholds, and those of a replay buffer that is too large for LUTs."""

@@ -10,7 +10,7 @@ import math
 
 from adiabit.hw.stages.cost import Terms, bank_luts, ram_blocks, slice_shape, summed
 
-REGISTER_BITS = 16  # of a memory that Yosys maps to LUT-RAM, at least; smaller ones are registers
+REGISTER_BITS = 14  # of a memory that Yosys maps to LUT-RAM, at least; smaller ones are registers
 SHIFTED = 3  # registers in a row that become a shift register, at least
 WIDE_PORT = 18  # bits up to which the mapper leaves the register behind a block RAM in the fabric
 

@@ -94,7 +94,6 @@ def conversion_terms(bits: int, source: int, target: int) -> Terms:
     enables = ratio if part > ENABLED else math.ceil(ratio / 2)
     return summed(fifo(narrow), {
         "convert": 1,
-        "part": part,
         "choice": wide - narrow if source > target else enables,
         "register": wide + part + 1,
     })  # fmt: skip
