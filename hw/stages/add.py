@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Stage
-from adiabit.hw.stages.cost import Terms
+from adiabit.hw.stages.cost import Terms, summed
 from adiabit.hw.stages.integers import Array
+from adiabit.hw.stages.modules import fifo
 from adiabit.hw.stages.schedule import Schedule, joining
 from adiabit.hw.stages.stream import Stream
 
@@ -69,9 +70,9 @@ class Add(Stage):
         return joining(dict.fromkeys(range(2), np.arange(beats)), beats, depth=2, latency=1)
 
     def terms(self, folding: Folding) -> Terms:
-        """A skid buffer; its term covers the adder before it."""
-        bits = folding.pe * self.output.bits
-        return {"fifo": bits, "stage": 1}
+        """An adder in each lane, and a skid buffer."""
+        lanes, bits = folding.pe, self.output.bits
+        return summed(fifo(lanes * bits), {"accumulate": lanes * (bits - 1)})
 
     def caption(self) -> Caption:
         """Channels and PE."""

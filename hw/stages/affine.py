@@ -12,6 +12,7 @@ from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Unary
 from adiabit.hw.stages.cost import Terms, beat_rom, summed
 from adiabit.hw.stages.integers import Array, Ints, signed_bits
 from adiabit.hw.stages.memory_file import memory_file, rom
+from adiabit.hw.stages.modules import credit_fifo
 from adiabit.hw.stages.schedule import Schedule, passing
 
 LATENCY = 2  # a product, and a sum
@@ -117,11 +118,10 @@ class Affine(Unary):
         """A product and a sum in each lane, and the constants of the beats."""
         lanes, out = folding.pe, self.output.bits
         constants = beat_rom(lanes * (out + self.factor_bits), self.input.channels // lanes, late=False)
-        return summed(constants, {
+        return summed(constants, credit_fifo(lanes * out, LATENCY), {
             "multiply": lanes * self.input.bits * self.factor_bits,
             "accumulate": lanes * out,
-            "fifo": lanes * out,
-            "stage": 1,
+            "register": 3 * lanes * out + LATENCY,
         })  # fmt: skip
 
     def caption(self) -> Caption:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Lanes, Stage
-from adiabit.hw.stages.cost import Terms
+from adiabit.hw.stages.cost import Terms, summed
 from adiabit.hw.stages.integers import Array, Ints
+from adiabit.hw.stages.modules import counters, fifo
 from adiabit.hw.stages.schedule import Schedule, joining
 from adiabit.hw.stages.stream import Stream
 
@@ -95,7 +96,8 @@ class Concat(Stage):
         """A multiplexer and a skid buffer."""
         bits = self.lanes(folding).outputs[0] * self.output.bits
         choose = 0 if folding.pe > max(self._channels) else bits * len(self.inputs)
-        return {"mask": choose // 3, "fifo": bits, "stage": 1}
+        words = max(self._channels) // self.lanes(folding).inputs[0]
+        return summed(fifo(bits), counters(words, len(self.inputs)), {"mask": choose // 3})
 
     @property
     def folding(self) -> Folding:

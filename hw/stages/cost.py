@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 Terms = Mapping[str, int]  # amount of each term of LUTS and FFS
-LUT_RAM_BITS = 2048  # of a memory that stays in LUTs, at most, as in bnn_pkg.sv
-BLOCK_RAM_LUTS = 129  # LUTs at which Yosys values a block RAM where it chooses the place of a ROM
+LUT_RAM_BITS = 2048  # of a memory that stays in LUTs on any part, as in bnn_pkg.sv
+BLOCK_RAM_LUTS = 129  # LUTs at which Yosys values a block RAM where it chooses the place of a memory
 LUT_ROM_BITS = 64 * BLOCK_RAM_LUTS  # the largest such ROM in LUTs
 LOGIC_BEATS = 8  # of constants that are logic, as in bnn_beat_rom.sv
 LUT_WORDS = 64  # words of a bit that a LUT6 holds
@@ -36,61 +36,44 @@ class Resources:
 EXACT = {  # 6-input LUTs for one unit of a term, by what the RTL is made of
     "count": 1.0,  # a LUT of a popcount of counters
     "shallow": 1.0,  # a LUT that holds weights and their XNOR
-    "accumulate": 1.0,  # a bit of an accumulator
+    "accumulate": 1.0,  # a bit of an accumulator or adder
     "rom": 1.0,  # 64 bits of a ROM in LUTs
+    "ram": 1.0,  # a LUT of a RAM
     "bank": 1.0,  # three bits of words of banks to choose from
-    "buffer": 0.667,  # a bit of the replay buffer, 32 words deep: RAM32M has six bits in four LUTs
+    "choice": 1.0,  # a bit that is chosen between two, such as those before a skid buffer's register
+    "gate": 1.0,  # a handshake
 }
 LUTS = EXACT | {  # likewise; the others are fitted by benchmarks/estimate.py to Yosys (xc7)
-    "wired": 0.541,  # a LUT of a popcount of counters behind constant weights, where rows share LUTs
-    "mask": 1.198,  # a bit of an element that a bit chooses
-    "signs": 2.461,  # a bit of a sum of three elements, chosen by three weights
-    "multiply": 1.625,  # a bit by a bit of a product
-    "compare": 0.555,  # a bit of a comparison with a threshold
-    "search": 0.0,  # a bit of a level of a binary search
-    "tree": 1.435,  # 64 bits of a level's ROM in LUTs, with its comparison
-    "fifo": 1.221,  # a bit of a stage's output FIFO
-    "shift": 0.773,  # a bit of the wide side of a converter to fewer lanes
-    "ring": 0.648,  # 64 bits of a RAM in LUTs
-    "queue": 1.014,  # a bit of a beat in a FIFO
-    "pointer": 6.287,  # a bit of the index of a place in a FIFO
-    "raster": 28.053,  # control of a pad, pool, sum or parallel window
-    "window": 55.223,  # control of a serial window
-    "label": 1.379,  # a bit of value or index in a comparison of two classes
-    "product": 8.238,  # control of a matrix-vector stage
-    "index": 1.23,  # a bit of the counters of a matrix-vector stage
-    "replay": 20.183,  # control of a replay buffer
-    "stage": 9.727,  # control of any other stage
-    "fork": 1.294,  # an output of a fork
+    "wired": 0.516,  # a LUT of a popcount of counters behind constant weights, where rows share LUTs
+    "mask": 1.054,  # a bit of an element that a bit chooses
+    "triple": 0.465,  # a bit of a sum of three elements, for each of their signs
+    "signs": 1.193,  # a bit of such a sum that weights choose
+    "sum": 2.126,  # a bit of a sum of an adder tree
+    "multiply": 1.645,  # a bit by a bit of a product
+    "compare": 0.421,  # a bit of a comparison of two values
+    "tree": 1.301,  # 64 bits of a level's ROM in LUTs, with its comparison
+    "counter": 0.342,  # a bit of a counter
+    "fifo": 3.778,  # control of a FIFO
+    "place": 5.133,  # a bit of the index of a place in a FIFO
+    "wrap": 0.761,  # a bit of a counter that ends before it overflows
+    "raster": 1.134,  # a bit of a place in an image, compared with its blocks or windows
+    "label": 8.259,  # control of a label select
+    "convert": 2.624,  # control of a width converter
+    "distance": 0.589,  # a bit of an index into a ring buffer, or of a distance in it
+    "window": 28.649,  # steps of a serial window
+    "product": 14.26,  # control of a matrix-vector stage
 }
-EXACT_FFS = {  # flip-flops for one unit of a term that is a count of registers
-    "sums": 1.0,  # a register of a popcount or an adder tree
-    "accumulate": 1.0,
-    "buffer": 1.0,
-    "wide": 1.0,  # a bit of the wide side of a converter, or of any other register a beat wide
-}
+EXACT_FFS = {"register": 1.0}  # flip-flops for one unit of a term: a bit of a register
 FFS = EXACT_FFS | {  # likewise; fitted as those of LUTs
-    "compare": 0.033,
-    "search": 3.042,
-    "tree": 0.397,
-    "fifo": 1.936,
-    "ring": 0.545,
-    "queue": 0.773,
-    "pointer": 3.871,
-    "raster": 25.79,
-    "window": 64.678,
-    "label": 1.379,
-    "product": 22.888,
-    "index": 0.421,
-    "replay": 35.555,
-    "stage": 7.171,
-    "fork": 1.0,
+    "search": 2.991,
+    "tree": 0.398,
+    "window": 9.113,
 }
 
 
 def resources(terms: Terms, *, bram18: int = 0) -> Resources:
-    """LUTs and flip-flops of these terms, rounded up, beside the block RAMs."""
-    luts, ffs = (math.ceil(sum(cost.get(term, 0.0) * amount for term, amount in terms.items())) for cost in (LUTS, FFS))
+    """LUTs and flip-flops of these terms, rounded, beside the block RAMs."""
+    luts, ffs = (round(sum(cost.get(term, 0.0) * amount for term, amount in terms.items())) for cost in (LUTS, FFS))
     return Resources(luts=luts, ffs=ffs, bram18=bram18)
 
 
@@ -105,31 +88,38 @@ def rom_luts(width: int, depth: int, lut_words: int = LUT_WORDS) -> int:
 
 
 def beat_rom(width: int, beats: int, *, late: bool) -> Terms:
-    """Terms of the constants of a vector's beats; those of few beats are part of the logic behind them.
+    """Terms of `bnn_beat_rom`, the constants of a vector's beats; those of few beats are part of the logic behind them.
 
-    `late` ones are read two beats ahead, into a register more, as in bnn_beat_rom.sv.
+    `late` ones are read two beats ahead, into a register more.
     """
-    return {"rom": rom_luts(width, beats), "wide": width * (1 + late)} if beats > LOGIC_BEATS else {}
-
-
-def ram_luts(width: int, depth: int) -> int:
-    """LUTs' worth of a RAM, 64 bits each; 0 if it goes to block RAM."""
-    return width * math.ceil(depth / 64) if _in_luts(width, depth) else 0
+    index = (beats - 1).bit_length() if width else 0
+    if not width or beats <= LOGIC_BEATS:
+        return {"counter": index, "register": index}
+    return {"counter": index, "rom": rom_luts(width, beats), "register": index + width * (1 + late) + 2 * late}
 
 
 def ram_blocks(width: int, depth: int) -> int:
-    """18 Kbit block RAMs of a RAM; 0 if it stays in LUTs."""
-    return 0 if _in_luts(width, depth) else block_rams(width, depth)
+    """18 Kbit block RAMs of a RAM; 0 if Yosys finds LUTs cheaper, as it does for all that bnn_ram.sv keeps there."""
+    blocks = block_rams(width, depth)
+    return 0 if _slice_cost(width, depth, *slice_shape(width, depth)) <= 6 * BLOCK_RAM_LUTS * blocks else blocks
+
+
+SLICES = ((64, 3), (32, 6))  # words and bits of four LUTs of RAM
+
+
+def slice_shape(width: int, depth: int) -> tuple[int, int]:
+    """Words and bits of the slices that Yosys finds cheapest."""
+    return min(SLICES, key=lambda shape: _slice_cost(width, depth, *shape))
+
+
+def _slice_cost(width: int, depth: int, words: int, bits: int) -> int:
+    """Six times the cost by which Yosys chooses (lutrams_xc5v.txt): 8 of a full slice, 7 of which go with its bits."""
+    return math.ceil(depth / words) * (6 * math.ceil(width / bits) + 42 // bits * width)
 
 
 def ram_latency(width: int, depth: int) -> int:
     """Cycles in which a RAM is read, as in bnn_pkg.sv: block RAM has an output register."""
-    return 1 if _in_luts(width, depth) else 2
-
-
-def _in_luts(width: int, depth: int) -> bool:
-    """Whether a RAM stays in LUTs."""
-    return width * depth <= LUT_RAM_BITS
+    return 1 if width * depth <= LUT_RAM_BITS else 2
 
 
 # (width, depth) of an 18 Kbit block RAM

@@ -6,8 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from adiabit.hw.stages import modules
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Unary
-from adiabit.hw.stages.cost import Terms, ram_blocks, ram_luts
+from adiabit.hw.stages.cost import Terms, ram_blocks
 from adiabit.hw.stages.integers import Array
 from adiabit.hw.stages.schedule import Schedule, passing
 
@@ -49,15 +50,8 @@ class Fifo(Unary):
         return passing(self.input.beats, depth=self.depth, latency=1)
 
     def terms(self, folding: Folding) -> Terms:
-        """A register behind a RAM, or behind one more register; the RAM's pointers."""
-        width, ring = self.input.bits * folding.pe, self.depth - 1
-        registers = ring == 1 or self.block_rams(folding) > 0  # block RAM is read into one
-        return {
-            "queue": width,
-            "wide": width if registers else 0,
-            "ring": ram_luts(width, ring) if ring > 1 else 0,
-            "pointer": (ring - 1).bit_length(),
-        }
+        """The module's."""
+        return modules.fifo(self.input.bits * folding.pe, self.depth)
 
     def block_rams(self, folding: Folding) -> int:
         """Those of a RAM too large for LUTs."""

@@ -49,7 +49,8 @@ class Fork(Stage):
 
     def terms(self, folding: Folding) -> Terms:
         """The register, and a valid bit for each reader."""
-        return {"wide": folding.pe * self.input.bits, "fork": len(self.outputs)}
+        readers = len(self.outputs)
+        return {"register": folding.pe * self.input.bits + readers, "gate": 1 + readers}
 
     def caption(self) -> Caption:
         """Number of readers."""

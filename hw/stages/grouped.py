@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Lanes, Memory, Parameter
-from adiabit.hw.stages.cost import Terms, block_rams, ram_luts, rom_luts, summed
+from adiabit.hw.stages.cost import Terms, block_rams, rom_luts, summed
 from adiabit.hw.stages.integers import Array, Ints, divisors, signed_bits
 from adiabit.hw.stages.memory_file import memory_file, rom, rom_words
+from adiabit.hw.stages.modules import counters, credit_fifo, index_bits, lut_ram
 from adiabit.hw.stages.product import Product
 from adiabit.hw.stages.schedule import Emission, Intake, Schedule, Wait
 from adiabit.hw.stages.search import steps_latency
@@ -187,14 +188,16 @@ class GroupedMatrixVector(Product):
             roms={f"{name}.rom": "bram"} if self.memory_at(self.folding) is Memory.BLOCK else {},
         )
 
-    @property
-    def _latency(self) -> int:
+    def _latency_at(self, folding: Folding) -> int:
         """Cycles from the last beat of a window to a result, as in bnn_grouped.sv."""
-        read = self._read(self.folding)
-        share = min(self.input.lanes, self.inputs_of_group)
-        added = 1 + sum_latency(share, self.weight_bits + self.input.bits, self.levels)
-        total = read + (popcount_latency(share, weighted=True, levels=self.levels) if self.xnor else added) + 1
-        return total + (steps_latency(self.steps) if self.thresholds is not None else 0)
+        return self._sum_latency(folding) + 1 + (steps_latency(self.steps) if self.thresholds is not None else 0)
+
+    def _sum_latency(self, folding: Folding) -> int:
+        """Cycles from a beat to the sum of its products."""
+        read, share = self._read(folding), min(folding.simd, self.inputs_of_group)
+        if self.xnor:
+            return read + popcount_latency(share, weighted=True, levels=self.levels)
+        return read + 1 + sum_latency(share, self.weight_bits + self.input.bits, self.levels)
 
     def _read(self, folding: Folding) -> int:
         """Cycles from an address to its weights."""
@@ -203,42 +206,55 @@ class GroupedMatrixVector(Product):
     def schedule(self) -> Schedule:
         """A beat is taken with the first of its cycles; the last cycles of a window give its results."""
         passes, parts = self._passes(self.folding), max(1, self.inputs_of_group // self.input.lanes)
-        beats = np.arange(self.input.beats)
+        beats, latency = np.arange(self.input.beats), self._latency_at(self.folding)
         window = self.input.words
         last = (beats % window >= window - window // self.kernel) & (beats % parts == parts - 1)
         ends = np.repeat(last, passes)  # by cycle: whether it gives a result
         begun = np.cumsum(ends)
-        room = Wait(begun - (self._latency + 3), 1)
+        room = Wait(begun - (latency + 3), 1)
         intake = Intake(turns=len(ends), beats={0: beats * passes}, room={0: room})
-        needs = Wait(np.flatnonzero(ends) + 1, self._latency + 1)
+        needs = Wait(np.flatnonzero(ends) + 1, latency + 1)
         return Schedule(intakes=(intake,), emissions=(Emission(needs={0: needs}),))
 
     def terms(self, folding: Folding) -> Terms:
         """Products and sums of PE rows, the memory of the sums, and the ROM of the weights."""
         pe, bits = folding.pe, self.accumulator_bits
         share, sums = min(folding.simd, self.inputs_of_group), len(self.weights) // pe
-        width, depth = self._word_bits(folding), self._fold_at(folding)
-        synapses = pe * share
         if self.xnor:
             work = {"count": pe * popcount_luts(share, weighted=True)}
             registers = popcount_registers(share, weighted=True, levels=self.levels)
         else:
             term = self.input.bits + self.weight_bits
-            work = {"multiply": synapses * self.input.bits * self.weight_bits}
+            work = {
+                "multiply": pe * share * self.input.bits * self.weight_bits,
+            }
             registers = share * term + sum_registers(share, term, self.levels)
-        lut = self.memory_at(folding) is Memory.LUT
-        held = int(self._passes(folding) > 1) + self._read(folding)
-        registers += 0 if lut else width * self.memory_register
-        return summed(self._threshold_terms(pe, bits, sums, late=True), {
-            **work,
-            "accumulate": pe * bits,
-            "ring": ram_luts(pe * bits, sums),
-            "rom": rom_luts(width, depth) if lut else 0,
-            "fifo": pe * self.output.bits,
-            "sums": pe * registers,
-            "wide": held * folding.simd * self.input.bits + (width if lut else 0),
-            "product": 1,
-        })  # fmt: skip
+        return summed(
+            self._threshold_terms(pe, bits, sums, late=True),
+            {**work, "register": pe * registers},
+            {"accumulate": pe * bits, "register": pe * bits},
+            lut_ram(pe * bits, sums),
+            self._memory_terms(folding),
+            self._launch_terms(folding, sums),
+            credit_fifo(pe * self.output.bits, self._latency_at(folding)),
+        )
+
+    def _memory_terms(self, folding: Folding) -> Terms:
+        """The ROM of the weights, and a register behind it."""
+        width, depth = self._word_bits(folding), self._fold_at(folding)
+        if self.memory_at(folding) is Memory.LUT:
+            return {"rom": rom_luts(width, depth), "register": width}
+        return {"register": width * self.memory_register}
+
+    def _launch_terms(self, folding: Folding, sums: int) -> Terms:
+        """The beat, its marks and the places of its sums on their way, and their counters."""
+        passes, parts = self._passes(folding), max(1, self.inputs_of_group // folding.simd)
+        held = int(passes > 1) + self._read(folding)
+        place, folds = index_bits(sums), max(1, sums // passes)
+        launch = counters(self._fold_at(folding), passes, parts, folds, self.kernel)
+        way = (3 + place) * self._sum_latency(folding)
+        held_bits = held * folding.simd * self.input.bits
+        return summed(launch, {"product": 1, "counter": 2 * place, "register": 2 * place + way + held_bits})
 
     def block_rams(self, folding: Folding) -> int:
         """Block RAMs of weights and thresholds."""

@@ -10,8 +10,9 @@ from typing import ClassVar
 import numpy as np
 
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Lanes, Unary
-from adiabit.hw.stages.cost import Terms
+from adiabit.hw.stages.cost import Terms, summed
 from adiabit.hw.stages.integers import Array
+from adiabit.hw.stages.modules import counters, credit_fifo, index_bits
 from adiabit.hw.stages.schedule import Emission, Intake, Schedule, Wait
 from adiabit.hw.stages.stream import Kind
 
@@ -67,8 +68,16 @@ class LabelSelect(Unary):
 
     def terms(self, folding: Folding) -> Terms:
         """A tree of comparisons of value and index, and the largest element so far."""
-        index = max(1, (self.input.channels - 1).bit_length())
-        return {"label": folding.pe * (self.input.bits + index), "fifo": index, "stage": 1}
+        lanes, index, beats = folding.pe, self.output.bits, self.input.channels // folding.pe
+        word, depth = self.input.bits + index, index_bits(lanes)
+        nodes = sum(math.ceil(lanes / 2**level) for level in range(1, depth + 1))
+        return summed(counters(beats), credit_fifo(index, depth + 1, beats), {
+            "label": 1,
+            "compare": lanes * self.input.bits,
+            "choice": (lanes - 1) * word,
+            "counter": index if beats > 1 else 0,
+            "register": (nodes + 1) * word + 3 * depth + 1 + (index if beats > 1 else 0),
+        })  # fmt: skip
 
     def lanes(self, folding: Folding) -> Lanes:
         """One label of a pixel out."""

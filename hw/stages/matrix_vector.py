@@ -16,11 +16,13 @@ from adiabit.errors import UserError
 from adiabit.hw.stages.accumulator import accumulators
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Lanes, Memory, Parameter
 from adiabit.hw.stages.cost import (
+    LOGIC_BEATS,
     Terms,
     bank_depth,
     bank_luts,
     bank_registers,
     beat_rom,
+    ram_blocks,
     rom_blocks,
     rom_luts,
     summed,
@@ -28,6 +30,7 @@ from adiabit.hw.stages.cost import (
 from adiabit.hw.stages.integers import Array, Ints, divisors, signed_bits
 from adiabit.hw.stages.matrix_vector_timing import Timing
 from adiabit.hw.stages.memory_file import memory_file, rom, rom_words
+from adiabit.hw.stages.modules import counters, credit_fifo, delay, index_bits, stream_ram
 from adiabit.hw.stages.product import Product
 from adiabit.hw.stages.schedule import Schedule
 from adiabit.hw.stages.search import steps_latency
@@ -36,6 +39,7 @@ from adiabit.hw.stages.sums import (
     popcount_latency,
     popcount_luts,
     popcount_registers,
+    sum_bits,
     sum_latency,
     sum_registers,
 )
@@ -276,21 +280,23 @@ class MatrixVector(Product):
             words=self.input.words,
             passes=len(self.weights) // self.pe,
             vectors=self.vectors,
-            latency=self._latency(),
+            latency=self._latency_at(self.folding),
         )
         return timing.schedule(selected=self.selector is not None)
 
-    def _latency(self) -> int:
+    def _latency_at(self, folding: Folding) -> int:
         """Cycles from the last word of a vector to its result, as in bnn_mvu.sv."""
-        read = self._read(self.folding)
+        total = self._sum_latency(folding) + int(self.weights.shape[1] > folding.simd or self._by_signs)
+        return total + (0 if self._sign_tells(folding) else steps_latency(self.steps))
+
+    def _sum_latency(self, folding: Folding) -> int:
+        """Cycles from a word to the sum of its products."""
+        read = self._read(folding)
         if self.xnor:
-            total = read + popcount_latency(self.simd, weighted=read > 0, levels=self.levels)
-        elif self._by_signs:
-            total = max(read, 1) + sum_latency(*self._signs(self.folding), self.levels)
-        else:
-            total = read + 1 + sum_latency(self.simd, self.weight_bits + self.input.bits, self.levels)
-        total += int(self.input.words > 1 or self._by_signs)
-        return total + (0 if self._sign_tells(self.folding) else steps_latency(self.steps))
+            return read + popcount_latency(folding.simd, weighted=read > 0, levels=self.levels)
+        if self._by_signs:
+            return max(read, 1) + sum_latency(*self._signs(folding), self.levels)
+        return read + 1 + sum_latency(folding.simd, self.weight_bits + self.input.bits, self.levels)
 
     def _signs(self, folding: Folding) -> tuple[int, int]:
         """Terms of a row that are chosen among four sums, and their bits, as in bnn_pkg.sv."""
@@ -314,54 +320,94 @@ class MatrixVector(Product):
         return self.xnor and self.memory_at(folding) is Memory.LUT and self._fold_at(folding) <= SHALLOW
 
     def terms(self, folding: Folding) -> Terms:
-        """PE rows of SIMD synapses, each with accumulator and thresholds; the memories; the replay buffer."""
-        memory, synapses, shallow = self.memory_at(folding), folding.pe * folding.simd, self._shallow(folding)
-        read = self._read(folding)
-        waits = max(0, read - 1) if self._by_signs else read  # cycles of the word beside its weights
+        """PE rows of SIMD synapses, each with accumulator and thresholds; the memories; the pipeline around them."""
         rows, columns = len(self.weights) // folding.pe, self.weights.shape[1] // folding.simd
-        buffered = 2 << (columns - 1).bit_length()  # words of two vectors, each rounded up
-        in_luts = self._word_bits(folding) - self._block_bits(folding)
-        if self.xnor:
-            kind = "wired" if memory is Memory.HARDWIRED else "count"
-            work = {kind: folding.pe * popcount_luts(folding.simd, weighted=read > 0)}
-            work |= {"shallow": math.ceil(synapses / (2 if 2 * rows * columns <= SHALLOW else 1))} if shallow else {}
-            sums = popcount_registers(folding.simd, weighted=read > 0, levels=self.levels)
-        elif self._by_signs:
-            groups, width = self._signs(folding)
-            work = {"signs": folding.pe * groups * width, "wide": 4 * groups * width}
-            sums = sum_registers(groups, width, self.levels)
-        else:
-            width = self.input.bits + self.weight_bits
-            work = {"multiply": synapses * self.input.bits * self.weight_bits}
-            sums = folding.simd * width + sum_registers(folding.simd, width, self.levels)
-        registers = waits * folding.simd * self.input.bits + (in_luts if read else 0)
-        blocks, banks = self._block_bits(folding), self._banks(folding)
-        behind = bank_registers(blocks, banks) or blocks * self.memory_register
-        delayed = {"wide": registers + behind, "bank": bank_luts(blocks, banks)}
         bits, sign = folding.pe * self.accumulator_bits, self._sign_tells(folding)
-        started = self._starts(bits, rows) if sign or self._by_signs else {}
-        compared = {} if sign else self._threshold_terms(folding.pe, self.accumulator_bits, rows, late=True)
-        return summed(compared, started, delayed, {
-            **work,
-            "sums": folding.pe * sums,
-            "accumulate": bits if columns > 1 or self._by_signs else 0,
-            "rom": 0 if shallow or memory is Memory.HARDWIRED else rom_luts(in_luts, rows * columns),
-            "buffer": folding.simd * self.input.bits * math.ceil(buffered / 32) if rows > 1 else 0,
-            "fifo": folding.pe * self.output.bits,
+        starts = columns > 1 or self._by_signs
+        total = bits + folding.pe * sign if starts else 0  # bits of the accumulators
+        results = {} if sign else self._threshold_terms(folding.pe, self.accumulator_bits, rows, late=True)
+        return summed(
+            self._launch_terms(folding, rows, columns),
+            self._memory_terms(folding),
+            self._work_terms(folding),
+            {"accumulate": total, "register": total + starts},
+            beat_rom(total if sign or self._by_signs else 0, rows, late=True),
+            results,
+            self._moved(total if sign else folding.pe * self.steps * self.threshold_bits if self.steps else 0, rows),
+            credit_fifo(folding.pe * self.output.bits, self._latency_at(folding), columns),
+            delay(folding.pe * self.selector.bits, self._sum_latency(folding) + starts) if self.selector else {},
+        )
+
+    def _launch_terms(self, folding: Folding, rows: int, columns: int) -> Terms:
+        """The word and its marks on their way to the sum, their counters, and `bnn_replay` before them."""
+        width, latency = folding.simd * self.input.bits, self._sum_latency(folding)
+        waits = max(0, self._read(folding) - self._by_signs)  # cycles of the word beside its weights
+        several = columns > 1
+        launch = summed(counters(columns, rows * columns if rows > 1 else 1), delay(width, waits), {
             "product": 1,
-            "replay": int(rows > 1),
-            "index": (columns - 1).bit_length() * (3 if rows > 1 else 1) + (rows - 1).bit_length(),
+            "register": (3 if several else 2) * latency + 2 * several,
+        })  # fmt: skip
+        if rows == 1:
+            return launch
+        word, distance = index_bits(columns), (2 * columns).bit_length() + 1
+        return summed(launch, stream_ram(*self._replay(folding)), counters(rows), {
+            "distance": 2 * distance,
+            "counter": 2 * (1 + word),
+            "register": 2 * (distance + 1 + word) + 3 + several,
         })  # fmt: skip
 
-    def _starts(self, bits: int, beats: int) -> Terms:
-        """Terms of the start values; mappers move the index of few beats of an XNOR unit behind its logic."""
-        return beat_rom(bits, beats, late=True) or {"wide": bits if self.xnor and beats > 1 else 0}
+    def _replay(self, folding: Folding) -> tuple[int, int]:
+        """Bits and words of the buffer of `bnn_replay`: two vectors, each rounded up."""
+        return folding.simd * self.input.bits, 2 << index_bits(self.weights.shape[1] // folding.simd)
+
+    def _memory_terms(self, folding: Folding) -> Terms:
+        """The ROM of the weights, as far as it is none with its XNOR, and the registers behind it."""
+        blocks, banks, read = self._block_bits(folding), self._banks(folding), self._read(folding)
+        in_luts = self._word_bits(folding) - blocks if read else 0
+        behind = bank_registers(blocks, banks) or blocks * self.memory_register
+        rom = rom_luts(in_luts, self._fold_at(folding))
+        return {"rom": rom, "register": in_luts + behind, "bank": bank_luts(blocks, banks)}
+
+    def _work_terms(self, folding: Folding) -> Terms:
+        """Products and their sums."""
+        pe, simd, weighted = folding.pe, folding.simd, self._read(folding) > 0
+        if self.xnor:
+            kind = "wired" if self.memory_at(folding) is Memory.HARDWIRED else "count"
+            shared = 2 if 2 * self._fold_at(folding) <= SHALLOW else 1  # weights of a LUT
+            return {
+                kind: pe * popcount_luts(simd, weighted=weighted),
+                "shallow": math.ceil(pe * simd / shared) if self._shallow(folding) else 0,
+                "register": pe * popcount_registers(simd, weighted=weighted, levels=self.levels),
+            }
+        if self._by_signs:
+            groups, width = self._signs(folding)
+            constant = self.memory_at(folding) is Memory.HARDWIRED
+            return {
+                "triple": 4 * groups * width,
+                "signs": 0 if constant else pe * groups * width,
+                "sum": pe * sum_bits(groups, width),
+                "register": 4 * groups * width + pe * sum_registers(groups, width, self.levels),
+            }
+        width = self.input.bits + self.weight_bits
+        sums = simd * width + sum_registers(simd, width, self.levels)
+        return {
+            "multiply": pe * simd * self.input.bits * self.weight_bits,
+            "register": pe * sums,
+        }
+
+    def _moved(self, bits: int, beats: int) -> Terms:
+        """Registers of thresholds of few beats: mappers move the index behind the logic of an XNOR unit.
+
+        There are no more than distinct bits of so many words.
+        """
+        return {"register": min(bits, 2**beats - 2) if self.xnor and 1 < beats <= LOGIC_BEATS else 0}
 
     def block_rams(self, folding: Folding) -> int:
-        """Block RAMs of weights and thresholds."""
-        thresholds = self._threshold_blocks(folding.pe, len(self.weights) // folding.pe)
-        bits = self._block_bits(folding)
-        return thresholds + (rom_blocks(bits, self._fold_at(folding)) if bits else 0)
+        """Block RAMs of weights and thresholds, and those of a replay buffer that is too large for LUTs."""
+        rows, bits = len(self.weights) // folding.pe, self._block_bits(folding)
+        replayed = ram_blocks(*self._replay(folding)) if rows > 1 else 0
+        weights = rom_blocks(bits, self._fold_at(folding)) if bits else 0
+        return self._threshold_blocks(folding.pe, rows) + replayed + weights
 
     @property
     def folding(self) -> Folding:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance
-from adiabit.hw.stages.cost import Terms
+from adiabit.hw.stages.cost import Terms, summed
 from adiabit.hw.stages.images import ImageStage, code_of, image, pair, raster
 from adiabit.hw.stages.integers import Array, divisors
+from adiabit.hw.stages.modules import counters, fifo
 from adiabit.hw.stages.schedule import Emission, Intake, Schedule, Wait
 from adiabit.hw.stages.stream import Kind, Stream
 
@@ -113,7 +114,9 @@ class Pad(ImageStage):
 
     def terms(self, folding: Folding) -> Terms:
         """Counters and a skid buffer."""
-        return {"fifo": folding.pe * self.input.bits, "raster": 1}
+        bits, (rows, columns, channels) = folding.pe * self.input.bits, self.output.shape
+        raster = counters(channels // folding.pe, rows, columns)
+        return summed(raster, fifo(bits), {"choice": bits})
 
     def caption(self) -> Caption:
         """Padding on each side and its value, and SIMD."""

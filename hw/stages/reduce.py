@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance
-from adiabit.hw.stages.cost import Terms
+from adiabit.hw.stages.cost import Terms, summed
 from adiabit.hw.stages.images import ImageStage, image, pair, raster, sides
 from adiabit.hw.stages.integers import Array
+from adiabit.hw.stages.modules import counters, fifo, index_bits, lut_ram
 from adiabit.hw.stages.schedule import Emission, Intake, Schedule, Wait
 from adiabit.hw.stages.stream import Kind
 
@@ -58,11 +59,21 @@ class Reduction(ImageStage):
         intake = Intake(turns=len(ends), beats={0: taken}, room={0: Wait(before - 1, 1)})
         return Schedule(intakes=(intake,), emissions=(Emission(needs={0: Wait(np.flatnonzero(ends) + 1, 1)}),))
 
+    @abstractmethod
+    def _lane_terms(self, bits: int) -> Terms:
+        """The operation on results of so many bits."""
+
     def terms(self, folding: Folding) -> Terms:
         """A row of partial results in LUT-RAM, the operation and a skid buffer of each lane, and counters."""
-        bits = folding.pe * self.output.bits
-        ring = bits * math.ceil(self.grid[1] * self.input.channels / folding.pe / 64)
-        return {"ring": ring, "compare": bits if self.output.bits > 1 else 0, "fifo": bits, "raster": 1}
+        bits, words = folding.pe * self.output.bits, self.input.channels // folding.pe
+        places = self.grid[1] * words
+        raster = counters(words, *self.input.shape[:2], *self.block, term="raster")
+        # A bit of the memory is chosen, or that of the beat before.
+        return summed(lut_ram(bits, places), raster, fifo(bits), self._lane_terms(bits), {
+            "choice": bits,
+            "raster": 2 * index_bits(places),
+            "register": bits + (3 + (words > 1)) * index_bits(places) + 4,
+        })  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,6 +104,9 @@ class Pool(Reduction):
     def golden(self, *values: Array) -> tuple[Array, ...]:
         """Largest element of each block (F, OH, OW, C)."""
         return (self._blocks(values[0]).max(axis=(2, 4)),)
+
+    def _lane_terms(self, bits: int) -> Terms:
+        return {"choice": bits, "compare": bits if self.output.bits > 1 else 0}
 
     def rtl(self) -> Instance:
         """`bnn_reduce`."""
@@ -146,6 +160,9 @@ class SumPool(Reduction):
         """Sums (F, OH, OW, C)."""
         ones = values[0] > 0 if self.input.kind is Kind.BIPOLAR else values[0]
         return (self._blocks(ones).sum(axis=(2, 4), dtype=np.int32),)
+
+    def _lane_terms(self, bits: int) -> Terms:  # noqa: ARG002  # an adder's LUTs choose, too
+        return {}
 
     def rtl(self) -> Instance:
         """`bnn_reduce`."""

@@ -23,6 +23,11 @@ def sum_registers(terms: int, width: int, levels: int = 1) -> int:
     return _registered(_sum_levels(terms, width), levels)
 
 
+def sum_bits(terms: int, width: int) -> int:
+    """Bits of all sums of a `bnn_sum`, with or without registers."""
+    return sum(_sum_levels(terms, width))
+
+
 def popcount_latency(bits: int, *, weighted: bool, levels: int = 1) -> int:
     """Cycles of a `bnn_popcount`: those of its slower structure, counters or an adder tree.
 

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance
-from adiabit.hw.stages.cost import Terms
+from adiabit.hw.stages.cost import Terms, summed
 from adiabit.hw.stages.integers import Array, Ints
+from adiabit.hw.stages.modules import credit_fifo
 from adiabit.hw.stages.schedule import Schedule, joining, passing
 from adiabit.hw.stages.search import COMPARATORS, steps_latency
 from adiabit.hw.stages.stream import Kind
@@ -111,11 +113,18 @@ class Threshold(Thresholding):
         """Comparisons in each lane, with a ROM if the thresholds differ by channel; few constants cost little."""
         lanes = folding.pe
         if self._quantizer:
-            return {"wide": lanes * self.output.bits, "fork": 1}
-        rest = {"fifo": lanes * self.output.bits, "stage": 1}
+            return {"register": lanes * self.output.bits + 1, "gate": 1 + lanes * self._compared}
+        rest = credit_fifo(lanes * self.output.bits, steps_latency(self.steps))
         if self._uniform and not self.selector and self.steps <= COMPARATORS:
             return rest
-        return {**self._threshold_terms(lanes, self.input.bits, self._words(lanes), late=False), **rest}
+        return summed(self._threshold_terms(lanes, self.input.bits, self._words(lanes), late=False), rest)
+
+    @property
+    def _compared(self) -> int:
+        """LUTs that compare an element with one threshold for all; none for the top bits."""
+        threshold = int(self.threshold_rows[0, 0]) - self.input.range[0]
+        odd = (threshold & -threshold).bit_length() - 1  # bits below do not matter
+        return math.ceil((self.input.bits - odd - 1) / 5) if self.steps == 1 and threshold else 0
 
     def block_rams(self, folding: Folding) -> int:
         """Block RAMs of the thresholds."""

@@ -195,12 +195,18 @@ class Thresholding(Stage):
 
         `late`: the thresholds are read two beats ahead.
         """
+        if not self.steps:
+            return {}
         if self.steps > COMPARATORS:
             luts = (rom_luts(self.threshold_bits, depth) for depth in self._depths(words) if not self._deep(depth))
             return {"search": lanes * self.output.bits * width, "tree": lanes * sum(luts)}
-        bits = lanes * self.steps * width
-        rom = beat_rom(bits, words * self.codes, late=late)  # the selector is part of the address
-        return summed(rom, {"compare": bits, "mask": bits // 2 if self.selector else 0})
+        stored = lanes * self.codes * self.steps * self.threshold_bits
+        latency = min(self.steps, 2)
+        return summed(beat_rom(stored, words, late=late), {
+            "compare": lanes * self.steps * width,
+            "mask": lanes * self.steps * self.threshold_bits if self.selector else 0,
+            "register": lanes * (self.steps + (self.output.bits if latency > 1 else 0)) + latency,
+        })  # fmt: skip
 
     def _threshold_blocks(self, lanes: int, words: int) -> int:
         """Block RAMs of the thresholds: those of deep levels of a search."""

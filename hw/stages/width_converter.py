@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Lanes, Unary
-from adiabit.hw.stages.cost import Terms
+from adiabit.hw.stages.cost import Terms, summed
 from adiabit.hw.stages.fifo import check_same_elements
 from adiabit.hw.stages.integers import Array
+from adiabit.hw.stages.modules import fifo, index_bits
 from adiabit.hw.stages.schedule import Emission, Intake, Schedule, Wait
+
+ENABLED = 3  # bits of an index that a LUT5 decodes together with a handshake
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,5 +88,12 @@ class WidthConverter(Unary):
 
 def conversion_terms(bits: int, source: int, target: int) -> Terms:
     """Cost terms of a converter from `source` to `target` lanes of `bits` each."""
-    wide = bits * max(source, target)
-    return {"wide": wide, "shift": wide if source > target else 0, "fifo": bits * min(source, target), "stage": 1}
+    wide, narrow = bits * max(source, target), bits * min(source, target)
+    ratio, part = wide // narrow, index_bits(wide // narrow)
+    # Each narrow beat of a wide one has an enable, of which a LUT makes two if part and handshake are its five inputs.
+    enables = ratio if part > ENABLED else math.ceil(ratio / 2)
+    return summed(fifo(narrow), {
+        "convert": 1,
+        "choice": wide - narrow if source > target else enables,
+        "register": wide + part + 1,
+    })  # fmt: skip

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from adiabit.hw.stages.base import Call, Caption, Folding, Instance, Lanes, Parameter
-from adiabit.hw.stages.cost import Terms, ram_blocks, ram_latency, ram_luts
+from adiabit.hw.stages.cost import Terms, ram_blocks, ram_latency, summed
 from adiabit.hw.stages.images import ImageStage, image, pair, sides
 from adiabit.hw.stages.integers import Array, Ints, divisors
+from adiabit.hw.stages.modules import counters, fifo, index_bits, lut_ram, stream_ram
 from adiabit.hw.stages.schedule import Emission, Intake, Schedule, Wait
 
 
@@ -150,13 +151,27 @@ class Window(ImageStage):
 
     def terms(self, folding: Folding) -> Terms:
         """Parallel: the rows above in LUT-RAM and a register for each pixel. Serial: a ring buffer. Both: counters."""
-        (rows, columns), lanes = self.span, folding.pe
-        if lanes == self._window_elements:
-            pixel = self.input.channels * self.input.bits
-            ring = (rows - 1) * pixel * math.ceil(self.input.shape[1] / 64)
-            return {"ring": ring, "wide": rows * columns * pixel, "fifo": pixel, "raster": 1}
+        return self._parallel_terms() if folding.pe == self._window_elements else self._serial_terms(folding.pe)
+
+    def _parallel_terms(self) -> Terms:
+        (rows, columns), (height, width, channels) = self.span, self.input.shape
+        pixel = channels * self.input.bits
+        above = lut_ram((rows - 1) * pixel, width) if rows > 1 else {}
+        return summed(fifo(pixel), counters(height, width, *self.stride, term="raster"), above, {
+            "register": rows * columns * pixel + index_bits(width) + 1,
+        })  # fmt: skip
+
+    def _serial_terms(self, lanes: int) -> Terms:
+        """Two indices into the ring, two distances of beats, and the place in the window and in the grid."""
+        words, held = self.input.channels // lanes, self._held(lanes)
         width, depth = lanes * self.input.bits, self._ring_depth(lanes)
-        return {"ring": ram_luts(width, depth), "window": 1}
+        address, distance = index_bits(depth), (depth + held).bit_length() + 1
+        places = counters(words, *self.kernel, *self.grid)
+        return summed(stream_ram(width, depth, ram_latency(width, depth)), places, {
+            "window": 1,
+            "distance": address + distance,
+            "register": 2 + 2 * (address + distance),
+        })  # fmt: skip
 
     def block_rams(self, folding: Folding) -> int:
         """Block RAMs of a ring buffer that is too large for LUT-RAM."""
@@ -165,7 +180,11 @@ class Window(ImageStage):
         return ram_blocks(folding.pe * self.input.bits, self._ring_depth(folding.pe))
 
     def _ring_depth(self, lanes: int) -> int:
-        """Beats of the ring buffer: from a window's start to the next window's end, rounded up to a power of two."""
+        """Beats of the ring buffer, rounded up to a power of two."""
+        return 1 << index_bits(self._held(lanes))
+
+    def _held(self, lanes: int) -> int:
+        """Beats from a window's start to the next window's end."""
         (rows, columns), (down, across), (step_y, step_x) = self.span, self.grid, self.stride
         height, width, channels = self.input.shape
         row = (across - 1) * step_x  # pixels from a row's first window to its last
@@ -174,8 +193,7 @@ class Window(ImageStage):
             step_y * width - row if down > 1 else 0,
             (height - (down - 1) * step_y) * width - row,
         )
-        depth: int = 1 << (((rows - 1) * width + columns + ahead) * (channels // lanes) - 1).bit_length()
-        return depth
+        return ((rows - 1) * width + columns + ahead) * (channels // lanes)
 
     @property
     def folding(self) -> Folding:

@@ -128,6 +128,6 @@ def test_a_network_that_fits_no_folding_is_refused_before_training(
     (tmp_path / "net.toml").write_text('[model]\ntopology = "lfc"\n[target]\nboard = "tang-nano-20k"\n')
     assert cli.main(["train", str(tmp_path / "net.toml"), "--out", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err == (
-        "adiabit: folding: even the smallest folding needs about 33,974 luts (of 20,736) on Tang Nano 20K; choose a "
+        "adiabit: folding: even the smallest folding needs about 34,320 luts (of 20,736) on Tang Nano 20K; choose a "
         "larger board (target.board) or a smaller network\n"
     )

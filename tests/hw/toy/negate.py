@@ -8,6 +8,7 @@ from pathlib import Path
 
 from adiabit.hw.stages import Array, Call, Caption, Folding, Instance, Kind, Unary
 from adiabit.hw.stages.cost import Terms
+from adiabit.hw.stages.modules import fifo
 from adiabit.hw.stages.schedule import Schedule, passing
 
 HERE = Path(__file__).parent
@@ -42,7 +43,7 @@ class Negate(Unary):
 
     def terms(self, folding: Folding) -> Terms:
         """The skid buffer; the inverters are free."""
-        return {"fifo": folding.pe, "stage": 1}
+        return fifo(folding.pe)
 
     def caption(self) -> Caption:
         """The channels."""
