@@ -27,6 +27,7 @@ from adiabit.train.data import DataConfig, Dataset
 from adiabit.train.distill import Teacher
 from adiabit.train.distributed import JoinedDDP, broadcast, broadcast_file, launch, rank
 from adiabit.train.learner import Learner
+from adiabit.train.pictures import Pictures
 from adiabit.train.rendezvous import Rendezvous
 from adiabit.train.results import save_results
 from adiabit.train.resume import LAST, WholeCheckpoints, check_resumable, remove
@@ -108,7 +109,8 @@ def _fit(task: Task, splits: Dataset, folder: Path, progress: bool, quiet: bool,
     learner = Learner(net, train, taught)
     batches = Batches(splits.train, task.data.source.shape, train, learner)
     shown: list[Callback] = [RichProgressBar(refresh_rate=20)] if progress else [] if quiet else [EpochLines(anneal)]
-    _run(learner, batches, anneal, folder, [*shown, *([Watcher(anneal, watch)] if watch else [])])
+    drawn = Pictures(net, splits.validation, task.data.source.shape)
+    _run(learner, batches, anneal, folder, [*shown, drawn, *([Watcher(anneal, watch)] if watch else [])])
     if rank() == 0:
         save_results(net, splits, task.model, train, anneal, folder, task.data.legend)
         remove(last)
