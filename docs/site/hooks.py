@@ -52,7 +52,9 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def on_post_page(output: str, page: Any, **_: Any) -> str:
-    """Take the search's shim from our own files, so that a page asks no server for anything."""
+    """Make links of notebooks lead to pages, and take the search's shim from our own files."""
+    if page.file.src_uri.endswith(".ipynb"):  # whose links MkDocs leaves as they are
+        output = re.sub(r'href="(\.\./[\w/]+)\.md(#[^"]*)?"', r'href="\1.html\2"', output)
     return output.replace(SHIM, posixpath.relpath(OURS, posixpath.dirname(page.file.dest_uri) or "."))
 
 
