@@ -8,13 +8,14 @@ BIN    := $(VENV)/bin
 APT    := apt-get -qq -o Acquire::http::Timeout=20
 CCACHE := command -v ccache >/dev/null || { $(APT) update && $(APT) install -y ccache; } >/dev/null 2>&1
 
-.PHONY: demo test test-full lint format setup system clean bench
+.PHONY: demo test test-full lint format docs setup system clean bench
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       set up, then: adiabit run recipes/digits.toml"
 	@echo "make test       set up, then lint, types and tests"
 	@echo "make test-full  the longer checks as well"
+	@echo "make docs       the documentation as pages, in build/site"
 	@echo "make lint | format | bench | clean"
 
 demo: setup
@@ -36,6 +37,10 @@ format: setup
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+docs: setup
+	$(BIN)/python docs/site/keys.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q
+
 setup: system $(VENV)/.done
 
 # What Verilator needs from the system, and the tests of Tcl: told in one line, installed where we may.
@@ -55,7 +60,7 @@ $(VENV)/.done: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "adiabit needs Python 3.11 or newer; try: make PYTHON=python3.11")'
 	@$(CCACHE) || echo "ccache is not installed: each build by Verilator takes ten seconds longer"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[all,dev,driver-tests]'
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[all,dev,docs,driver-tests]'
 	@touch $@
 
 bench: setup

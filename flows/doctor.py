@@ -64,6 +64,20 @@ PROGRAMS: tuple[tuple[str, str, Sequence[str], str, Need], ...] = (  # stage, na
 )  # fmt: skip
 
 
+_MODULES = {"finn": "finn-plus"}  # where the module is not called as its distribution
+_WITH = {  # extra, by what else it brings
+    "compile": ("onnxruntime", "onnxscript", "onnxoptimizer", "psutil"), "serial": ("serial",),
+    "train": ("mlxtend", "PIL", "tensorboard", "torchmetrics"),
+}  # fmt: skip
+
+
+def extra_of(module: str) -> str:
+    """The extra of the package that brings a module; `all` if none is known to."""
+    top = module.partition(".")[0]
+    extras = {name: extra for _, name, extra, _ in LIBRARIES} | {n: e for e, names in _WITH.items() for n in names}
+    return extras.get(_MODULES.get(top, top), "all")
+
+
 def diagnose() -> list[Check]:
     """Look for every tool and library, without importing or installing any."""
     libraries = [

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import warnings
 from pathlib import Path
@@ -13,25 +14,38 @@ import torch
 from brevitas.export import export_qonnx
 from torch import nn
 
+from adiabit import legend as legends
 from adiabit.errors import UserError
 from adiabit.flows.finn.execute import run_qonnx
-from adiabit.flows.ladder import Rung, RungName, Vectors, save_rungs
+from adiabit.flows.frontend import trace
+from adiabit.flows.frontend.config import CompileConfig
+from adiabit.flows.frontend.model_file import load as load_source
+from adiabit.flows.frontend.read import read
+from adiabit.flows.ladder import Rung, RungName, Vectors, predicted, save_rungs
+from adiabit.legend import NO_LEGEND, Legend
 from adiabit.train.blocks import Shape
 from adiabit.train.checkpoint import load_card, load_model
-from adiabit.train.config import DataConfig
-from adiabit.train.data import load_test
+from adiabit.train.config import DataConfig, ModelConfig
+from adiabit.train.data import Split, load_test
 from adiabit.train.measure import logits, pixels
 from adiabit.train.schedule import HARD
+from adiabit.train.wiring import exact
 
 MODEL = "model.onnx"
+ALIKE = 0.98  # the share of frames whose labels float32 keeps at least, else the ladder warns
 
 
-def export(train_folder: Path, data: DataConfig, out: Path, frames: int | None = None) -> None:
-    """Write model.onnx, vectors.npz and rungs.json into the existing folder `out`.
+def export(
+    train_folder: Path, data: DataConfig, out: Path, frames: int | None = None, model: ModelConfig | None = None,
+    module: nn.Module | None = None,
+) -> None:  # fmt: skip
+    """Write model.onnx, vectors.npz, legend.json and rungs.json into the existing folder `out`.
 
     The graph maps pixels 0...255 as float32, (1, features) or (1, C, H, W), to logits (1, classes). `frames` limits
-    the number of test frames among the vectors; they are spread evenly over the split. `UserError` where the network
-    is not binary (yet) or computes NaN. The QONNX rung reports the first frame where QONNX differs from torch.
+    the number of test frames among the vectors; they are spread evenly over the split. The code of a module of one's
+    own comes from `model`, or is `module`. `UserError` where the network is not binary (yet) or computes NaN. The QONNX
+    rung reports the first frame where QONNX differs from torch. Where float32 does not hold the sums of a module, exact
+    execution of its QONNX is the reference, as for a third party's model.
     """
     card = load_card(train_folder)
     if card.method.why_not:
@@ -45,27 +59,62 @@ def export(train_folder: Path, data: DataConfig, out: Path, frames: int | None =
             f"{train_folder}: the network is still soft ({', '.join(ends)}, hard from {HARD:.0f}); raise train.epochs "
             "so that the schedule completes"
         )
-    net = load_model(train_folder)
-    vectors = make_vectors(net, data, card.frame, frames)
-    write_qonnx(net, card.frame, out / MODEL)
+    net = load_model(train_folder, model, module)
+    test = test_split(data, card.frame).spread(frames)
+    legend = legend_of(train_folder, card.legend, data)
+    export_network(net.inner, test.frames, test.labels, out, legend, integers=exact(net.wiring()))
+
+
+def export_network(
+    net: nn.Module, frames: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], out: Path,
+    legend: Legend = NO_LEGEND, *, integers: bool = True,
+) -> None:  # fmt: skip
+    """Write the same files for a hard network, frames (F, *frame) as the host sends them, and their labels (F,).
+
+    `integers`: whether float32 holds all sums of the network.
+    """
+    vectors = make_vectors(net, frames, labels)
+    write_qonnx(net, frames.shape[1:], out / MODEL)
+    if integers:
+        verify(out, vectors)
+    else:
+        vectors = _with_exact_logits(out, vectors)
     vectors.save(out)
-    verify(out, vectors)
+    legends.save(out, legend)
 
 
-def make_vectors(net: nn.Module, data: DataConfig, frame: Shape, limit: int | None = None) -> Vectors:
-    """The test split, or `limit` frames of it, then :func:`corners`, with the network's results."""
+def legend_of(folder: Path, trained: Legend, data: DataConfig) -> Legend:
+    """The network's legend, or that of the data where the network has none; `UserError` where the two contradict."""
+    given = data.legend
+    if trained.names and given.names and trained.names != given.names:
+        lacking = sorted(set(trained.names) ^ set(given.names))
+        why = f"{lacking[0]!r} is a class of one of them" if lacking else "their classes differ in order"
+        raise UserError(f"{folder}: was trained on other classes than [data] has: {why}; use its data, or train anew")
+    if trained.encoding != given.encoding and trained != Legend():
+        raise UserError(f"{folder}: was trained with other ranges of the features than [data] gives, whose training "
+                        "split has changed; use its data, or train anew")  # fmt: skip
+    return Legend(names=trained.names or given.names, encoding=given.encoding)
+
+
+def test_split(data: DataConfig, frame: Shape) -> Split:
+    """The test split of the data, in frames of the network's shape."""
     source = data.source
     if math.prod(source.shape) != math.prod(frame):
         raise UserError(
             f"recipe: [data]: frames of {data.dataset} have shape {source.shape}, but the network takes {frame}; "
             "use the data set that it was trained on"
         )
-    test, extra = load_test(data).shaped(frame).spread(limit), corners(frame)
-    frames = np.concatenate([test.frames, extra])
+    return load_test(data).shaped(frame)
+
+
+def make_vectors(net: nn.Module, frames: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> Vectors:
+    """The labelled frames, then :func:`corners`, with the network's results."""
+    extra = corners(frames.shape[1:])
+    frames = np.concatenate([frames, extra])
     computed = logits(net, torch.from_numpy(frames)).numpy()
     if not np.isfinite(computed).all():
         raise UserError("the network computes NaN or infinity; the training diverged; lower train.learning_rate")
-    labels = np.concatenate([test.labels, np.full(len(extra), -1, dtype=np.int64)])
+    labels = np.concatenate([labels, np.full(len(extra), -1, dtype=np.int64)])
     return Vectors(frames=frames, labels=labels, logits=computed, predictions=computed.argmax(1).astype(np.int64))
 
 
@@ -115,3 +164,20 @@ def verify(out: Path, vectors: Vectors) -> None:
         accuracy=vectors.accuracy(computed.argmax(1)),
     )  # fmt: skip
     save_rungs(out, [torch_rung, qonnx_rung])
+
+
+def _with_exact_logits(out: Path, vectors: Vectors) -> Vectors:
+    """The vectors with the logits of exact execution; writes its rung, which tells how torch's labels compare."""
+    path, config = out / MODEL, CompileConfig()
+    found = trace.logits(load_source(path), read(path, trusted=True), config, vectors.frames)
+    labels = predicted(found)
+    total, alike = len(labels), int((labels == vectors.predictions).sum())
+    exactly = dataclasses.replace(vectors, logits=found, predictions=labels)
+    few = (f"torch, in float32, finds another label for {total - alike:,} of {total:,} frames",)
+    rung = Rung(
+        name=RungName.QONNX, frames=total, equal=total, accuracy=exactly.accuracy(exactly.predictions),
+        compared=f"the reference, exact; torch, in float32, finds the same label for {alike:,}",
+        warnings=few if alike < ALIKE * total else (),
+    )  # fmt: skip
+    save_rungs(out, [rung])
+    return exactly

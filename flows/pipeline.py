@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +16,18 @@ from adiabit.flows.ladder import StageName
 from adiabit.flows.recipe import Recipe
 from adiabit.flows.sources import Sources
 from adiabit.flows.stages import STAGES
-from adiabit.flows.store import Made, Store, file_digest, identity, open_folder, versions
+from adiabit.flows.store import Made, Store, digest_of, file_digest, identity, open_folder, versions
+from adiabit.train.data import PLACES
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from torch import nn
+
     from adiabit.flows.report.figures import Figures  # which needs numpy
     from adiabit.train.loop import Watch  # which needs torch
+
+    Labelled = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]  # frames (F, ...) and labels (F,)
 
 
 @dataclass
@@ -33,13 +40,16 @@ class Pipeline:
     tell: Callable[[str], None] = print
     progress: bool = False
     quiet: bool = False  # training prints no lines
+    module: nn.Module | None = None  # the network that [model] names, if it exists already
     watch: Watch | None = None  # follows the training, and may end it by an exception
     machine: int = 0  # the number of this machine among those that train together
     meet: str = ""  # HOST:PORT of machine 0
     wait: float = 120.0  # seconds that the machines wait for each other
     fresh: Collection[StageName] = ()  # made again even if they could be reused
     selection: tuple[str, ...] = ("RECIPE",)  # the command line's words for recipe, folders and overrides
+    labelled_frames: Labelled | None = None  # for a third party's model, in the place of the recipe's [data]
     made: dict[StageName, Made] = field(default_factory=dict)
+    adopted: set[StageName] = field(default_factory=set)  # made from something else than the recipe
     sources: Sources = field(default_factory=Sources)
 
     @property
@@ -64,6 +74,11 @@ class Pipeline:
             self.made[stage] = self._make(stage)
         return self.made[stage].folder
 
+    def adopt(self, stage: StageName, key: Mapping[str, Any], make: Callable[[Path], None]) -> None:
+        """Make a stage's folder from something else than the recipe; the stages before it are then not needed."""
+        self.made[stage] = self._store.stage(stage, key, make)
+        self.adopted.add(stage)
+
     def join(self) -> None:
         """Take part in a training as machine 1 or later; machine 0 keeps the results."""
         open_folder(self.out)
@@ -83,12 +98,16 @@ class Pipeline:
 
     def facts(self, command: str) -> dict[str, Any]:
         """What a report shows of a run besides its stages' results."""
+        named = self.trains or self.recipe.checkpoint or (self.labelled and self.labelled_frames is None)
+        data = self.recipe.data if named else None
         return {
             "name": self.recipe.name,
             "board": self.board,
             "clock_mhz": self.clock_mhz,
             "command": command,
-            "data": "" if self.recipe.onnx and not self.labelled else self.recipe.data.dataset,
+            "data": data.dataset if data else "",
+            "image": data.source.shape if data else (),
+            "sound": data.sound if data else False,
             "selection": self.selection,
         }
 
@@ -167,7 +186,14 @@ class Pipeline:
     @property
     def labelled(self) -> bool:
         """Whether the recipe names labelled data for a third party's model."""
-        return self.recipe.onnx is not None and "data" in self.recipe.model_fields_set
+        given = self.labelled_frames is not None or "data" in self.recipe.model_fields_set
+        return self.recipe.onnx is not None and given
+
+    @property
+    def trains(self) -> bool:
+        """Whether the network comes from a training of this run."""
+        trained = self.recipe.onnx or self.recipe.checkpoint or StageName.EXPORT in self.adopted
+        return not trained
 
     @property
     def verified(self) -> Path:
@@ -178,17 +204,32 @@ class Pipeline:
 
     @cached_property
     def data_digest(self) -> str:
-        """A digest of the data set's files."""
+        """A digest of the data set's files, or of the frames in their place."""
+        if self.labelled_frames is not None:
+            return digest_of(*self.labelled_frames)
         from adiabit.train.data import digest
 
         return digest(self.recipe.data)
 
+    @cached_property
+    def module_digest(self) -> str:
+        """A digest of the sources of a module of one's own; empty for a topology of ours."""
+        if self.module is not None:
+            from adiabit.train.task import digest_of
+
+            return digest_of(self.module)
+        from adiabit.train.source import digest
+
+        return digest(self.recipe.model)
+
     def tables(self, *names: str) -> dict[str, Any]:
         """Tables of the recipe as they enter keys: without what changes no result.
 
-        That is the data set's folder, whose content has its own digest, and the number of processes that simulate.
+        That is the folders of the data set and of a module, whose contents have digests, and the number of processes
+        that simulate.
         """
-        document = self.recipe.model_dump(mode="json", include=set(names))
-        for table, key in (("data", "dir"), ("simulate", "jobs")):
+        recipe = self.recipe.model_copy(update={"model": self.recipe.model.portable})
+        document = recipe.model_dump(mode="json", include=set(names))
+        for table, key in (*(("data", place) for place in PLACES), ("simulate", "jobs")):
             document.get(table, {}).pop(key, None)
         return document

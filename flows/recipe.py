@@ -12,7 +12,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from adiabit import files
 from adiabit.boards import catalog
@@ -22,7 +22,9 @@ from adiabit.flows.check.budget import Budget
 from adiabit.flows.frontend.config import CompileConfig
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.train.config import DataConfig, ModelConfig, TrainConfig
+from adiabit.train.data import DATASETS
 from adiabit.train.data.mnist import Digits
+from adiabit.train.source import Reference
 
 TABLES = ("model_type", "model_attributes_type", "dict_type")  # pydantic's error types where a table is expected
 SHORT = reprlib.Repr()  # shortens values, because a message is one line
@@ -41,8 +43,11 @@ class TargetConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     board: str = catalog.DEFAULT
-    clock_mhz: float | None = Field(default=None, gt=0, le=1000)  # by default the board's own
-    verified: Path | None = None  # the file that the driver saved on the board
+    """A folder of `boards/`: `adiabit boards` lists them."""
+    clock_mhz: float | None = Field(default=None, gt=0, le=1000)
+    """By default the board's own. It also says how many levels of logic lie between registers."""
+    verified: Path | None = None
+    """What the driver's `--save` wrote on the board (`--verified FILE`): the ladder's last rung."""
 
     @field_validator("board")
     @classmethod
@@ -58,7 +63,10 @@ class ExportConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    frames: int | None = Field(default=None, ge=1)  # of the test split; by default all of them
+    frames: int | None = Field(default=None, ge=1)
+    """Test frames, spread evenly over the split, that become vectors for every rung; by default all. Corner inputs are
+    added to them. Also for `onnx` with `[data]`.
+    """
 
 
 class Recipe(BaseModel):
@@ -67,8 +75,15 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)
-    onnx: Path | None = None  # a third party's QONNX model; nothing is trained then
-    checkpoint: Path | None = None  # folder of a trained network with the topology of [model]
+    """Lower case, digits and `_`; by default the file's name. The stages go to `build/NAME`."""
+    onnx: Path | None = None
+    """A QONNX model from elsewhere, relative to the recipe. Nothing is trained then, and `[model]` and `[train]` are
+    not allowed; with `[data]`, the ladder also runs the test split.
+    """
+    checkpoint: Path | None = None
+    """Folder of a trained network (`model.json`, `model.pt`) with the topology of `[model]`, relative to the recipe;
+    nothing is trained then. Also `--checkpoint DIR`.
+    """
     data: DataConfig = Digits()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
@@ -77,6 +92,15 @@ class Recipe(BaseModel):
     compile: CompileConfig = CompileConfig()
     simulate: SimulateConfig = SimulateConfig()
     budget: Budget = Budget()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _data_gives_defaults(cls, document: Any) -> Any:
+        """Bits that a data set's frames are best taken by, unless `[model]` says."""
+        bits = DATASETS.get(document.get("data", Digits()), Digits).input_bits if isinstance(document, dict) else 1
+        if bits == 1 or not isinstance(model := document.get("model", {}), dict):
+            return document
+        return {**document, "model": {"input_bits": bits, **model}}
 
 
 def load(path: Path, overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None) -> Recipe:
@@ -91,6 +115,16 @@ def load(path: Path, overrides: Sequence[str] = (), values: Mapping[str, Any] | 
     for override in overrides:
         key, value = _parsed(override)
         _override(document, key, value, f"--set {SHORT.repr(override)}")
+    return checked(document, path, values)
+
+
+def changed(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """The recipe with other values of some keys, `table.key`; a dict replaces a whole table. Errors as :func:`load`."""
+    return checked(recipe.model_dump(exclude_unset=True), Path(recipe.name), values)
+
+
+def checked(document: dict[str, Any], path: Path, values: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe of a document, with these values of some keys; paths are relative to the folder of `path`."""
     for key, value in (values or {}).items():
         _override(document, key, value, key)
     documents.check_depth(path, document, FORM)  # of what --set gave
@@ -110,6 +144,13 @@ def load(path: Path, overrides: Sequence[str] = (), values: Mapping[str, Any] | 
 def _resolved(recipe: Recipe, folder: Path) -> Recipe:
     """The recipe with its relative paths resolved against its own folder."""
     update: dict[str, Any] = {k: folder / v for k in ("onnx", "checkpoint") if (v := getattr(recipe, k))}
+    if recipe.model.module is not None:
+        own: dict[str, Any] = {"weights": folder / place} if (place := recipe.model.weights) else {}
+        if Reference.of(recipe.model.module).is_file:
+            own["module"] = str(folder / recipe.model.module)
+        update["model"] = recipe.model.model_copy(update=own)
+    if "data" in recipe.model_fields_set:
+        update["data"] = recipe.data.beside(folder)
     if (place := recipe.compile.fold.finn_json) is not None:
         fold = recipe.compile.fold.model_copy(update={"finn_json": folder / place})
         update["compile"] = recipe.compile.model_copy(update={"fold": fold})
@@ -123,10 +164,16 @@ def _resolved(recipe: Recipe, folder: Path) -> Recipe:
     return recipe.model_copy(update=update)
 
 
+def name_of(stem: str) -> str:
+    """A file's or folder's name as that of a recipe."""
+    name = re.sub(r"[^a-z0-9_]", "_", stem.lower())
+    return name if name[:1].isalpha() else f"net_{name}"
+
+
 def _read(path: Path) -> dict[str, Any]:
-    name = re.sub(r"[^a-z0-9_]", "_", path.stem.lower())
+    name = name_of(path.stem)
     if path.suffix == ".onnx":
-        return {"name": name if name[:1].isalpha() else f"net_{name}", "onnx": path.name}
+        return {"name": name, "onnx": path.name}
     text = files.read_text(path, "give the path of a recipe, or the name of one that ships with adiabit, e.g. digits")
     return {"name": name} | documents.toml(path, text, FORM)
 

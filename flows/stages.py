@@ -49,25 +49,28 @@ def _train(run: Pipeline, folder: Path) -> None:
     recipe, rendezvous = run.recipe, Rendezvous(machine=run.machine, place=run.meet, wait=run.wait)
     fit(
         recipe.data, recipe.model, recipe.train, folder, progress=run.progress, quiet=run.quiet, watch=run.watch,
-        rendezvous=rendezvous,
+        rendezvous=rendezvous, module=run.module,
     )  # fmt: skip
 
 
-def _check_folding(run: Pipeline) -> None:
-    """Refuse an impossible folding before training rather than after it."""
+def _check_network(run: Pipeline) -> None:
+    """Refuse a module that cannot be compiled, and an impossible folding, before training rather than after it."""
     from adiabit.flows.finn.folding import folded
-    from adiabit.flows.outline import outline
+    from adiabit.flows.untrained import accelerator
+    from adiabit.train.models import replacements
 
     recipe = run.recipe
+    if (replaced := replacements(recipe.model, recipe.data.source, run.module)) is not None and not run.quiet:
+        run.tell(str(replaced))
     if not recipe.train.method.why_not:
-        stages = outline(recipe.model, recipe.data.source, recipe.compile)
-        folded(stages, recipe.compile.fold, run.board, run.clock_mhz)
+        folded(accelerator(recipe, run.module), recipe.compile.fold, run.board, run.clock_mhz)
 
 
 def _train_settings(run: Pipeline) -> Settings:
     teacher = run.recipe.train.distill.teacher if run.recipe.train.distill else None
     return {
         **run.tables("data", "model", "train"),
+        "module": run.module_digest,
         "data_digest": run.data_digest,
         "teacher": file_digest(teacher / "model.pt") if teacher else None,
     }
@@ -76,22 +79,26 @@ def _train_settings(run: Pipeline) -> Settings:
 def _export(run: Pipeline, folder: Path, trained: Path) -> None:
     from adiabit.flows.export import export
 
-    export(trained, run.recipe.data, folder, run.recipe.export.frames)
+    recipe = run.recipe
+    export(trained, recipe.data, folder, recipe.export.frames, recipe.model, run.module)
 
 
 def _compile(run: Pipeline, folder: Path, exported: Path | None = None) -> None:
+    from adiabit import legend as legends
     from adiabit.flows.finn.stage import compile_model
     from adiabit.flows.ladder import Vectors
 
-    test = None
-    if run.labelled:
+    test, legend = run.labelled_frames, legends.load(exported) if exported else legends.NO_LEGEND
+    if run.labelled and test is None:
         from adiabit.train.data import load_test
 
+        legend = run.recipe.data.legend
         split = load_test(run.recipe.data).spread(run.recipe.export.frames)
         test = split.frames, split.labels
     vectors = Vectors.load(exported) if exported else None
     compile_model(
-        run.model, vectors, folder, run.recipe.compile, board=run.board, clock_mhz=run.clock_mhz, test=test
+        run.model, vectors, folder, run.recipe.compile, board=run.board, clock_mhz=run.clock_mhz, test=test,
+        legend=legend,
     )  # fmt: skip
 
 
@@ -184,12 +191,14 @@ def _verified(run: Pipeline, folder: Path, compiled: Path) -> None:
 
 STAGES: Mapping[StageName, StageSpec] = {
     StageName.TRAIN: StageSpec(
-        make=_train, settings=_train_settings, tools=("torch", "brevitas", "lightning"), check=_check_folding,
-        wanted=lambda run: run.recipe.onnx is None and run.recipe.checkpoint is None, result=MODEL, resumes=True,
+        make=_train, settings=_train_settings, tools=("torch", "brevitas", "lightning"), check=_check_network,
+        wanted=lambda run: run.trains, result=MODEL, resumes=True,
     ),
     StageName.EXPORT: StageSpec(
         make=_export, needs=(StageName.TRAIN,), tools=("torch", "brevitas", "qonnx", "onnx", "onnxruntime"),
-        settings=lambda run: {**run.tables("data", "export"), "data_digest": run.data_digest},
+        settings=lambda run: {
+            **run.tables("data", "export"), "module": run.module_digest, "data_digest": run.data_digest
+        },
         wanted=lambda run: run.recipe.onnx is None,
     ),
     StageName.COMPILE: StageSpec(

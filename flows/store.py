@@ -15,7 +15,9 @@ import errno
 import fcntl
 import hashlib
 import json
+import logging
 import os
+import reprlib
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,13 +25,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import to_jsonable_python
 
 from adiabit import files
 from adiabit.errors import UserError
 from adiabit.flows import documents
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+LOGGER = logging.getLogger(__name__)
 MANIFEST = "stage.json"
+
+
+SHORT = reprlib.Repr()
+SHORT.maxstring = SHORT.maxother = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +90,14 @@ class Store:
         open_folder(self.root)
         with lock(self.root / f".{done.name}.lock", wait=self.links is not None):
             if fresh:
-                _remove(done)
-                _remove(partial)
+                remove(done)
+                remove(partial)
             if self.finished(name, key) and self._reusable(name, done):
                 _link(done, self.links or self.root)
                 return Made(folder=done, reused=True, seconds=manifest(done).seconds)
+            LOGGER.info("%s: not reused, because %s", name, self._why(name, key, fresh=fresh))
             if not resumes:
-                _remove(partial)
+                remove(partial)
             open_folder(partial)
             start = time.monotonic()
             make(partial)
@@ -107,6 +120,17 @@ class Store:
             raise UserError(f"{done}: not the folder of a stage; delete it and run again")
         return done if done.exists() else None
 
+    def _why(self, name: str, key: Mapping[str, Any], *, fresh: bool) -> str:
+        """Why a stage is made: what differs from the folder that was made or reused last."""
+        if fresh:
+            return "it was asked to be made again"
+        try:
+            before = manifest((self.links or self.root) / name).key
+        except UserError:
+            return "there is no folder of it"
+        now = to_jsonable_python(key, fallback=str)
+        return "; ".join(differences(before, now)) or "its key changed"
+
     def _reusable(self, name: str, done: Path) -> bool:
         """Whether a finished folder is unchanged; a changed one is set aside."""
         if fault := changed(done):
@@ -128,6 +152,23 @@ def changed(folder: Path) -> str:
         if _digest(path) != digest:
             return f"{name} has changed"
     return ""
+
+
+def differences(before: Any, now: Any, place: str = "") -> list[str]:
+    """What differs between two keys of a stage, a phrase each: `compile.fold.fps changed from 1 to 2`."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        names = [*now, *(name for name in before if name not in now)]
+        inner = [(name, f"{place}.{name}" if place else str(name)) for name in names]
+        return [line for name, there in inner for line in differences(before.get(name), now.get(name), there)]
+    if before == now:
+        return []
+    table, _, name = place.partition(".")
+    if table == "from":
+        return [f"the result of {name} changed"]
+    if table == "source":
+        return ["the sources of adiabit that it runs changed"]
+    shown = [SHORT.repr(value) for value in (before, now)]
+    return [f"{place} changed" + (f" from {shown[0]} to {shown[1]}" if "digest" not in place else "")]
 
 
 def identity(folder: Path) -> str:
@@ -154,11 +195,11 @@ def _digest(path: Path) -> str:
 def _set_aside(folder: Path) -> Path:
     """Rename a changed folder; only the last one is kept."""
     aside = folder.with_name(f"{folder.name}.changed")
-    _remove(aside)
+    remove(aside)
     return folder.rename(aside)
 
 
-def _remove(folder: Path) -> None:
+def remove(folder: Path) -> None:
     """Remove a folder, renaming it first: an interrupted tool may still write there, but not into the next folder."""
     if folder.is_dir() and not folder.is_symlink():
         trash = folder.with_name(f"{folder.name}.removed")
@@ -209,6 +250,15 @@ def lock(path: Path, *, wait: bool = False) -> Iterator[None]:
 def file_digest(path: Path) -> str:
     """SHA-256 of a file; `UserError` where it cannot be read."""
     return hashlib.sha256(files.read_bytes(path, "give the path of a readable file")).hexdigest()
+
+
+def digest_of(*arrays: npt.NDArray[Any]) -> str:
+    """SHA-256 over the types, shapes and contents of arrays."""
+    hashed = hashlib.sha256()
+    for array in arrays:
+        hashed.update(f"{array.dtype.str} {array.shape} ".encode())
+        hashed.update(array.tobytes())
+    return hashed.hexdigest()
 
 
 def folder_digest(folder: Path) -> str:

@@ -9,8 +9,9 @@ from adiabit.errors import UserError
 from adiabit.flows.recipe import Recipe
 from adiabit.flows.report.tables import NONE, Cell, Column, Table, count
 from adiabit.flows.report.terminal import rich_table
-from adiabit.train.network import Network
+from adiabit.train.models import build
 from adiabit.train.summary import LayerSummary, summary
+from adiabit.train.trainable import Trainable
 
 HEADS = (
     Column("Layer"), Column("Weights"), Column("Output"), Column("1-bit", True), Column("integer", True),
@@ -19,25 +20,33 @@ HEADS = (
 )  # fmt: skip
 
 
+def layers(recipe: Recipe) -> list[LayerSummary]:
+    """The layers of a recipe's network; `UserError` for a QONNX model, whose layers the recipe does not describe."""
+    return summary(_network(recipe))
+
+
 def table(recipe: Recipe) -> RenderableType:
-    """The network of a recipe as a table; `UserError` for a QONNX model, whose layers the recipe does not describe."""
-    if recipe.onnx is not None:
-        raise UserError(
-            f"{recipe.onnx}: a QONNX model; a summary needs a recipe with a [model]; `adiabit compile` lists the "
-            "stages of a QONNX model"
-        )
-    source = recipe.data.source
-    frame = recipe.model.frame(source.shape)
-    rows = summary(Network(recipe.model, recipe.train.method, frame=frame, classes=source.classes))
+    """The network of a recipe as a table; `UserError` as :func:`layers`."""
+    net = _network(recipe)
+    rows = summary(net)
     keys = ("binary", "integer", "integer_bits", "real", "xnor", "mixed", "multiply", "full")
     total = LayerSummary(name="all", shape=(), out=(), **{key: sum(getattr(row, key) for row in rows) for key in keys})
     note = (
         "Operations per frame; a multiplication and its addition count as one. In hardware the float parameters become "
         "integer thresholds."
     )
-    title = f"{recipe.name}: {recipe.train.method.name}, {' x '.join(map(str, frame))} in, {source.classes} classes"
+    title = f"{recipe.name}: {net.method.table.name}, {' x '.join(map(str, net.frame))} in, {net.classes} classes"
     shown = Table(title=title, columns=HEADS, rows=tuple(_cells(row) for row in [*rows, total]), notes=(note,))
     return rich_table(shown)
+
+
+def _network(recipe: Recipe) -> Trainable:
+    if recipe.onnx is not None:
+        raise UserError(
+            f"{recipe.onnx}: a QONNX model; a summary needs a recipe with a [model]; `adiabit compile` lists the "
+            "stages of a QONNX model"
+        )
+    return build(recipe.model, recipe.train.method, recipe.train.dropout, recipe.data.source)
 
 
 def _cells(row: LayerSummary) -> tuple[Cell, ...]:

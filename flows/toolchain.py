@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import errno
 import importlib.util
+import logging
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -27,6 +29,7 @@ INSTALL = {
     "perl": "apt-get install perl",
     "ap_types": "pip install 'adiabit[hls]'",
 }
+LOGGER = logging.getLogger(__name__)
 TAIL = 12  # lines of a log that an error shows
 FULL = os.strerror(errno.ENOSPC)
 
@@ -127,10 +130,11 @@ def run_tools(
     env: Mapping[str, str] | None = None,
     temporary: Path | None = None,
     at_once: int = 1,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Iterator[Path]:
     """Run commands as :func:`run_tool` does, each with its own log, some at once; the log of each as it ends.
 
-    The first that fails ends all.
+    The first that fails ends all. `meanwhile` is called again and again while some run.
     """
     waiting, running = deque(commands), list[_Running]()
     try:
@@ -138,7 +142,7 @@ def run_tools(
             while waiting and len(running) < at_once:
                 args, log = waiting.popleft()
                 running.append(_Running([str(a) for a in args], cwd, log, env, temporary))
-            done = _first(running)
+            done = _first(running, meanwhile)
             running.remove(done)
             done.check()
             yield done.log
@@ -154,6 +158,7 @@ class _Running:
         self, command: list[str], cwd: Path, log: Path, env: Mapping[str, str] | None, temporary: Path | None
     ) -> None:
         self.command, self.cwd, self.log = command, cwd, log
+        LOGGER.info("$ %s\n  in %s, log %s", shlex.join(command), cwd, log)
         variables = {**(env or environment()), "TMPDIR": str((temporary or log.parent).absolute())}
         with log.open("ab") as sink:
             sink.write(f"$ {' '.join(command)}\n".encode())
@@ -183,11 +188,13 @@ class _Running:
         raise ToolError(f"{name} exited with {code}; the end of {self.log}:\n" + "\n".join(lines[-TAIL:]))
 
 
-def _first(running: Sequence[_Running]) -> _Running:
+def _first(running: Sequence[_Running], meanwhile: Callable[[], None] | None) -> _Running:
     """The first that ends."""
-    if len(running) == 1:
+    if len(running) == 1 and meanwhile is None:
         running[0].process.wait()
     while True:
+        if meanwhile is not None:
+            meanwhile()
         for one in running:
             if one.process.poll() is not None:
                 return one

@@ -11,6 +11,7 @@ import numpy as np
 
 from adiabit.errors import UserError
 from adiabit.hw.stages import Array, Stage, Stream
+from adiabit.legend import NO_LEGEND, Legend
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +32,14 @@ class Accelerator:
     """Stages in topological order; each stream joins the stage that writes it to the one stage that reads it.
 
     There is one input, which the host writes, and one output, which it reads. `UserError` if the graph is malformed.
-    `meaning` is that of the output, for the host; None if it is a label, or not known.
+    `meaning` is that of the output, for the host; None if it is a label, or not known. `legend` has the names of the
+    classes and the encoding of raw features, as far as there are any.
     """
 
     name: str
     stages: tuple[Stage, ...]
     meaning: Meaning | None = None
+    legend: Legend = NO_LEGEND
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
@@ -62,6 +65,7 @@ class Accelerator:
         channels = self.stages[-1].outputs[0].channels
         if self.meaning and (len(self.meaning.scale), len(self.meaning.offset)) != (channels, channels):
             raise UserError(f"accelerator {self.name}: the meaning of the output needs {channels} scales and offsets")
+        self._check_legend()
         sources = [s for stage in self.stages for s in stage.inputs if s.name not in made]
         sinks = [s for s in made.values() if s.name not in used]
         if len(sources) != 1 or len(sinks) != 1:
@@ -69,6 +73,22 @@ class Accelerator:
                 f"accelerator {self.name}: open inputs {[s.name for s in sources]} and outputs "
                 f"{[s.name for s in sinks]}; exactly one of each is needed"
             )
+
+    def _check_legend(self) -> None:
+        encoding = self.legend.encoding
+        if self.legend.names and len(self.legend.names) != self.classes:
+            raise UserError(f"accelerator {self.name}: {len(self.legend.names)} names for {self.classes} classes")
+        if encoding and len(encoding.low) not in (1, self.input.elements):
+            raise UserError(
+                f"accelerator {self.name}: an encoding of {len(encoding.low)} features for an input of "
+                f"{self.input.elements}"
+            )
+
+    @property
+    def classes(self) -> int:
+        """The number of classes: of the elements that a label is selected of, or of the sums that are the output."""
+        last = self.stages[-1]
+        return (last.inputs if self.labels else last.outputs)[0].channels
 
     @property
     def input(self) -> Stream:

@@ -40,6 +40,20 @@ def stream_values(accelerator: Accelerator, frames: Array) -> Iterator[tuple[Str
             yield stream, live[stream.name]
 
 
+def classes(accelerator: Accelerator, outputs: Array) -> Array:
+    """The class of each frame (F,), or of each position (F, P) of an image, for outputs (F, *output shape).
+
+    It is the label that the circuit computes, else that of the largest logit; a single logit tells 1 from 0 by its
+    sign. Logits are the output's integers by their meaning, or as they are where it is not known.
+    """
+    values = outputs.reshape(len(outputs), -1, accelerator.output.channels)
+    if not accelerator.labels:
+        logits = accelerator.meaning.reals(values) if accelerator.meaning else values
+        values = logits > 0 if logits.shape[-1] == 1 else logits.argmax(axis=-1, keepdims=True)
+    found: Array = values[..., 0].astype(np.int64)
+    return found[:, 0] if found.shape[1] == 1 else found
+
+
 def run(accelerator: Accelerator, frames: Array, *, block: int = 4096) -> Array:
     """Output (F, *output shape) of the accelerator for frames (F, *input shape); computes `block` frames at once."""
     outputs = []

@@ -15,6 +15,7 @@ import numpy as np
 from adiabit.errors import UserError
 from adiabit.hw.accelerator import Accelerator, Meaning
 from adiabit.hw.stages import KINDS, Kind, Stage, Stream
+from adiabit.legend import NO_LEGEND, Legend
 
 VERSION = 2
 JSON, NPZ = "accelerator.json", "params.npz"
@@ -23,12 +24,17 @@ JSON, NPZ = "accelerator.json", "params.npz"
 def save(accelerator: Accelerator, folder: Path) -> None:
     """Write `accelerator.json` and `params.npz` into an existing folder."""
     document, arrays = _document(accelerator)
+    if accelerator.legend != NO_LEGEND:
+        document["legend"] = accelerator.legend.document()
     np.savez_compressed(folder / NPZ, **arrays)
     (folder / JSON).write_text(json.dumps(document, indent=1) + "\n")
 
 
 def digest(accelerator: Accelerator) -> str:
-    """A digest of structure, folding and parameters, in sixteen hexadecimal digits."""
+    """A digest of structure, folding and parameters, in sixteen hexadecimal digits.
+
+    The legend is for the host and no part of the circuit.
+    """
     document, arrays = _document(accelerator)
     sha = hashlib.sha256(json.dumps(document, sort_keys=True).encode())
     for name, values in sorted(arrays.items()):
@@ -66,7 +72,10 @@ def load(folder: Path) -> Accelerator:
             arrays = {key: archive[key] for key in archive.files}
         streams = {s["name"]: _stream(s) for s in document["streams"]}
         stages = tuple(_stage(s, streams, arrays) for s in document["stages"])
-        return Accelerator(name=document["name"], stages=stages, meaning=_meaning(document.get("meaning")))
+        return Accelerator(
+            name=document["name"], stages=stages, meaning=_meaning(document.get("meaning")),
+            legend=Legend.read(document.get("legend", {})),
+        )  # fmt: skip
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: not found; `adiabit compile` makes it") from error
     except UserError as error:

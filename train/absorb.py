@@ -11,70 +11,79 @@ scale of the last layer is one number, which :class:`TensorNorm` absorbs. All th
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from adiabit.train.absorbers import Norm, absorber, shifter
 from adiabit.train.layers import (
     BinaryActivation,
     BinaryConv2d,
     BinaryLinear,
-    IntegerQuantizer,
     RPReLU,
     Shift,
     TensorNorm,
+    WeightQuantizer,
 )
-from adiabit.train.network import Network
 from adiabit.train.quantizers import BipolarQuantizer, sign
+from adiabit.train.trainable import Trainable
+
+Product = BinaryLinear | BinaryConv2d
+Net = TypeVar("Net", bound=Trainable)
 
 
 @torch.no_grad()
-def absorb_scales(net: Network) -> Network:
-    """The hardware's network, of the method `ste`, in eval mode; `ValueError` where the method has no hardware."""
+def absorb_scales(net: Net) -> Net:
+    """The hardware's network, in eval mode; `ValueError` where the method has no hardware.
+
+    Only layers of ours are changed, and the norms that read them alone or are read by them alone.
+    """
     if not net.method.has_hardware:
         raise ValueError(f"method {net.method.table.name!r}: {net.method.table.why_not}")
-    made = Network(net.config, "ste", frame=net.frame, classes=net.classes).to(next(net.parameters()).device).eval()
-    scale: Tensor | None = None
-    norm: Any = None
-    for module, target in zip(_parts(net), _parts(made), strict=True):
-        if isinstance(module, BinaryLinear | BinaryConv2d):
+    made = net.hardware().to(next(net.parameters()).device).eval()
+    wiring, targets = net.wiring(), dict(zip(_parts(net), _parts(made), strict=True))
+    for module, target in targets.items():
+        if not isinstance(module, Product | BinaryActivation):
+            target.load_state_dict(module.state_dict())
+    for module, target in targets.items():
+        if isinstance(module, Product):
             scale = _copy_signs(module.quantizer, module.weight, target.weight)
-        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            target.load_state_dict(module.state_dict())
-            norm = target
-            if scale is not None:
-                _absorb_scale(norm, scale)
-            scale = None
-        elif isinstance(module, RPReLU):
-            target.load_state_dict(module.state_dict())
-        elif isinstance(module, Shift):
-            target.load_state_dict(module.state_dict())
-            norm = target
-        elif isinstance(module, TensorNorm):
-            target.load_state_dict(module.state_dict())
-            if scale is not None:
-                target.scale.mul_(scale.squeeze())
-        elif isinstance(module, BinaryActivation) and (shift := module.quantizer.shift()) is not None:
-            if isinstance(norm, Shift):  # every activation that has a shift follows a norm or a Shift
-                norm.b.add_(shift.reshape(-1, 1, 1))
-            else:
-                norm.bias.add_(shift)
+            norm = absorber(wiring, module)
+            if scale is not None and isinstance(norm, Norm):
+                _absorb_scale(targets[norm], scale)
+            elif scale is not None and isinstance(norm, TensorNorm):
+                targets[norm].scale.mul_(scale.squeeze())
+        elif isinstance(module, BinaryActivation):
+            shift, norm = _shift(module), shifter(wiring, module)
+            if shift is not None and norm is not None:  # `bound` has refused a shift that nothing absorbs
+                _absorb_shift(targets[norm], shift)
     return made
 
 
-def _parts(net: Network) -> list[Any]:
+def _parts(net: nn.Module) -> list[Any]:
     """The modules that have parameters or quantize, those of blocks included, in order."""
-    kinds = BinaryActivation | BinaryConv2d | BinaryLinear | nn.BatchNorm1d | nn.BatchNorm2d
-    return [m for m in net.modules() if isinstance(m, kinds | RPReLU | Shift | TensorNorm)]
+    return [m for m in net.modules() if isinstance(m, Product | Norm | BinaryActivation | RPReLU | Shift | TensorNorm)]
 
 
-def _copy_signs(quantizer: BipolarQuantizer | IntegerQuantizer, weight: Tensor, target: Tensor) -> Tensor | None:
+def _shift(module: BinaryActivation) -> Tensor | None:
+    quantizer = module.quantizer
+    return quantizer.shift() if isinstance(quantizer, BipolarQuantizer) else None
+
+
+def _absorb_shift(norm: Any, shift: Tensor) -> None:
+    if isinstance(norm, Shift):
+        norm.b.add_(shift.reshape(-1, 1, 1))
+    else:
+        norm.bias.add_(shift)
+
+
+def _copy_signs(quantizer: WeightQuantizer, weight: Tensor, target: Tensor) -> Tensor | None:
     """Write the signs of weights (O, ...) into `target`; return the positive scale that is left, (O,) or (1,).
 
     Integers stay as they are.
     """
-    if isinstance(quantizer, IntegerQuantizer):
+    if not isinstance(quantizer, BipolarQuantizer):
         target.copy_(weight)
         return None
     target.copy_(sign(quantizer.latent(weight)))

@@ -10,15 +10,14 @@ from typing import Any
 
 import lightning as L  # noqa: N812  (its customary name)
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from adiabit.train.config import TrainConfig
 from adiabit.train.data import Dataset
 from adiabit.train.distributed import broadcast, broadcast_tensors, mean, rank
 from adiabit.train.measure import accuracy, copy_of_state, reestimate, shuffled, tensors
-from adiabit.train.method import latent_weights
-from adiabit.train.network import Network
 from adiabit.train.quantizers import hardened, set_quantizers
+from adiabit.train.trainable import Trainable
 
 HISTORY = (
     "epoch", "soft_accuracy", "hard_accuracy", "k_weights", "k_activations", "loss", "flip_ratio", "unsaturated", "lr",
@@ -35,7 +34,7 @@ class Anneal(L.Callback):
     uninterrupted one bit for bit.
     """
 
-    def __init__(self, config: TrainConfig, net: Network, splits: Dataset, settings: dict[str, Any]) -> None:
+    def __init__(self, config: TrainConfig, net: Trainable, splits: Dataset, settings: dict[str, Any]) -> None:
         self.config, self.net, self.settings = config, net, settings
         self.frames, self.labels = tensors(splits.validation)
         sample = shuffled(len(splits.train))[: IMAGES if self.frames.ndim == 4 else SAMPLE]
@@ -83,7 +82,7 @@ class Anneal(L.Callback):
         if batch_idx == 0:
             torch.manual_seed(self.config.seed * EPOCHS + epoch + rank() * FAR)
             self.started, self.losses = time.monotonic(), []
-            self.signs = [weight.detach() >= 0 for weight in latent_weights(self.net)]
+            self.signs = [weight.detach() >= 0 for weight in _weights(self.net)]
         batches = max(1, int(trainer.num_training_batches))
         share = (epoch + batch_idx / batches) / self.config.epochs
         self.schedule.at(share, epoch * batches + batch_idx)
@@ -151,8 +150,8 @@ class Anneal(L.Callback):
         return float(broadcast(measured))
 
     def _record(self, trainer: L.Trainer, soft: float, hard: float) -> None:
-        weights = [weight.detach() for weight in latent_weights(self.net)]
-        total = sum(w.numel() for w in weights)
+        weights = [weight.detach() for weight in _weights(self.net)]
+        total = max(1, sum(w.numel() for w in weights))
         flips = sum(int(((w >= 0) != s).sum()) for w, s in zip(weights, self.signs, strict=True))
         k = self.schedule.k_weights
         soft_weights = total if k is None else sum(int((torch.tanh(k * w).abs() < SATURATED).sum()) for w in weights)
@@ -174,3 +173,8 @@ class Anneal(L.Callback):
         if trainer.logger:
             logged = {key: value for key, value in row.items() if value is not None} | {"gap": soft - hard}
             trainer.logger.log_metrics(logged, step=trainer.current_epoch + 1)
+
+
+def _weights(net: nn.Module) -> list[Tensor]:
+    """The weights of all products, in the order of the modules."""
+    return [m.weight for m in net.modules() if isinstance(m, nn.Linear | nn.Conv1d | nn.Conv2d)]

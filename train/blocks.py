@@ -56,10 +56,15 @@ class Layer(Table):
     conv: Count | None = None
     dense: Count | None = None
     kernel: Pair = (3, 3)
+    """Rows and columns: one number for both, or `[1, 5]`."""
     stride: Pair = (1, 1)
+    """Likewise."""
     dilation: Pair = (1, 1)
-    pad: Pads = (0, 0)  # on both sides, with -1; with 0 where the input is 8-bit pixels
+    """Likewise."""
+    pad: Pads = (0, 0)
+    """Rows above and below, columns on both sides: with -1, or with 0 where the input is the pixels themselves."""
     pool: Pair = (1, 1)
+    """Rows and columns of a max pool without overlap."""
     residual: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=64)] | None = None
     shortcut: Annotated[tuple[Layer, ...], Field(max_length=64)] = ()
     concat: Annotated[tuple[tuple[Layer, ...], ...], Field(min_length=2, max_length=64)] | None = None

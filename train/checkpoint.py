@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -14,12 +15,15 @@ from torch import Tensor, nn
 
 from adiabit import files
 from adiabit.errors import UserError
+from adiabit.legend import Encoding, Legend
+from adiabit.train.data import Source
 from adiabit.train.layers import BinaryConv2d, BinaryLinear
 from adiabit.train.methods import MethodConfig
-from adiabit.train.network import Network
+from adiabit.train.models import build
 from adiabit.train.quantizers import BipolarQuantizer, quantizers, sign
 from adiabit.train.table import Count, Table
 from adiabit.train.topology import ModelConfig
+from adiabit.train.trainable import Trainable
 
 MODEL, TENSORS = "model.json", "model.pt"
 AGAIN = "delete it and run `adiabit train` again"
@@ -35,11 +39,18 @@ class ModelCard(Table):
     model: ModelConfig
     frame: Annotated[tuple[Count, ...], Field(max_length=3)] = (784,)  # (features,) or (H, W, C)
     classes: Count = 10
+    names: tuple[str, ...] = ()  # of the classes; older checkpoints have none
+    encoding: Encoding | None = None  # of raw features
     method: MethodConfig
     hard: bool  # every weight and activation is -1 or +1
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # where the network is not hard
     k_weights: float | None = None
     k_activations: float | None = None
+
+    @property
+    def legend(self) -> Legend:
+        """What a host must know of the frames and the classes."""
+        return Legend(names=self.names, encoding=self.encoding)
 
     @property
     def slopes(self) -> dict[str, float | None]:
@@ -48,8 +59,16 @@ class ModelCard(Table):
 
     @model_validator(mode="after")
     def _convolutions_take_images(self) -> Self:
-        if len(self.frame) != (3 if self.model.convolutional else 1):
+        if self.model.module is None and len(self.frame) != (3 if self.model.convolutional else 1):
             raise ValueError(f"frame = {list(self.frame)} does not fit the model's layers")
+        return self
+
+    @model_validator(mode="after")
+    def _legend_fits(self) -> Self:
+        if len(self.legend.names) not in (0, self.classes):
+            raise ValueError(f"{len(self.names)} names for {self.classes} classes")
+        if self.encoding and len(self.encoding.low) not in (1, math.prod(self.frame)):
+            raise ValueError(f"an encoding of {len(self.encoding.low)} features for frame = {list(self.frame)}")
         return self
 
 
@@ -85,6 +104,9 @@ def load_card(folder: Path) -> ModelCard:
 def check_topology(folder: Path, model: ModelConfig) -> None:
     """`UserError` where the network in `folder` is not the one that the recipe's [model] describes."""
     found = load_card(folder).model
+    if found.module is not None or model.module is not None:
+        _check_module(folder, found, model)
+        return
     for key in ("hidden", *COMPARED):
         attribute = "blocks" if key == "layers" else key
         expected, actual = getattr(model, attribute), getattr(found, attribute)
@@ -95,42 +117,76 @@ def check_topology(folder: Path, model: ModelConfig) -> None:
             )
 
 
-def load_model(folder: Path) -> Network:
+def _check_module(folder: Path, found: ModelConfig, model: ModelConfig | None) -> None:
+    """`UserError` where the recipe does not name the module that `found` does, with the same arguments."""
+    if model is None or model.module is None:
+        raise UserError(
+            f"{folder / MODEL}: a network of the module {found.title}, whose code a checkpoint does not hold; name the "
+            f'module in the recipe, e.g. [model] module = "{found.title}"'
+        )
+    for key in ("module", "arguments", "binarize", "input_bits", "first_bits", "last_bits"):
+        expected, actual = getattr(model.portable, key), getattr(found, key)
+        if expected != actual:
+            raise UserError(
+                f"{folder / MODEL}: {key} = {actual}, but the recipe's [model] has {expected}; use a checkpoint of the "
+                "same module, or change [model]"
+            )
+
+
+def load_model(folder: Path, model: ModelConfig | None = None, module: nn.Module | None = None) -> Trainable:
     """The network of a training folder in eval mode: the hardware's if it is hard, else as it was trained.
 
-    `UserError` where the two files are damaged or do not belong together.
+    The code of a module of one's own comes from the recipe's `model`, or is `module` itself, never from the folder.
+    `UserError` where the two files are damaged or do not belong together, or to `model`.
     """
     card = load_card(folder)
     method, dropout = ("ste", 0.0) if card.hard else (card.method, card.dropout)
+    if card.model.module is not None:
+        _check_module(folder, card.model, model)
+    chosen = card.model if card.model.module is None or model is None else model
     state = load_tensors(folder / TENSORS)
     try:
-        net = Network(card.model, method, dropout, frame=card.frame, classes=card.classes)
+        net = build(chosen, method, dropout, Source(card.frame, card.classes), module, weights=False)
     except UserError as error:  # too large, or a layer that does not fit
         raise UserError(f"{folder / MODEL}: {error}") from error
+    net = net.hardware() if card.hard else net
     _check_tensors(folder / TENSORS, state, net, card)
-    net.load_state_dict(state)
+    try:
+        net.load_state_dict(state)
+    except RuntimeError as error:
+        raise _unfit(folder / TENSORS, card, " ".join(str(error).split(":", 1)[-1].split())[:300]) from error
     for quantizer in quantizers(net):
         quantizer.hard = card.hard
     return net.eval()
 
 
-def _check_tensors(path: Path, state: dict[Any, Any], net: Network, card: ModelCard) -> None:
+def _unfit(path: Path, card: ModelCard, what: str) -> UserError:
+    return UserError(
+        f"{path}: {what}, but {MODEL} ({card.model.title}, {card.method.name}) needs another; the two files must come "
+        "from the same training, and the module's source must be that of then"
+    )
+
+
+def _check_tensors(path: Path, state: dict[Any, Any], net: Trainable, card: ModelCard) -> None:
     """`UserError` where these are not the network's tensors, by name, shape, type and range."""
     for name, value in state.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise UserError(f"{path}: {str(name)[:100]!r} is not a named tensor; {AGAIN}")
     expected = net.state_dict()
     found, shapes = ({name: tuple(value.shape) for name, value in s.items()} for s in (state, expected))
+    if card.model.module is not None:  # Brevitas' own quantizers have tensors that they make while they are trained
+        found, shapes = ({name: s[name] for name in found.keys() & shapes.keys()} for s in (found, shapes))
     if found != shapes:
         name = min(n for n in found.keys() | shapes.keys() if found.get(n) != shapes.get(n))
         raise UserError(
-            f"{path}: tensor {name[:100]} is {found.get(name, 'missing')}, but {MODEL} ({card.model.topology}, "
+            f"{path}: tensor {name[:100]} is {found.get(name, 'missing')}, but {MODEL} ({card.model.title}, "
             f"{card.method.name}) needs {shapes.get(name, 'none')}; the two files must come from the same training"
         )
     products = _binary(net)
     for name, value in state.items():
         signs = card.hard and name.removesuffix(".weight") in products
-        _check_values(f"{path}: tensor {name}", value, {expected[name].dtype} | ({torch.int8} if signs else set()))
+        kinds = {expected[name].dtype if name in expected else torch.float32} | ({torch.int8} if signs else set())
+        _check_values(f"{path}: tensor {name}", value, kinds)
 
 
 def _check_values(place: str, value: Tensor, kinds: set[torch.dtype]) -> None:

@@ -26,43 +26,87 @@ Processes = Annotated[int, Field(ge=1, le=1024)]
 class Distill(Table):
     """Knowledge distillation from a teacher; `train/distill.py` has the formulas."""
 
-    teacher: Path | None = None  # a training folder; else the real-valued twin, which is trained first
-    logits: Share = 0.5  # a: the weight of the teacher's logits in the loss; 1 - a is that of the labels
+    teacher: Path | None = None
+    """A training folder, e.g. `build/tfc/train`; else the real-valued twin, which is trained first, for as many
+    epochs.
+    """
+    logits: Share = 0.5
+    """Weight of the teacher's logits in the loss; the labels have the rest."""
     temperature: Annotated[float, Field(ge=1e-3, le=1e6)] = 4.0
-    features: Factor = 0.0  # b
+    """Of the logits."""
+    features: Factor = 0.0
+    """Weight of the distance between the batch norms' outputs."""
     compare: Literal["l2", "attention"] = "l2"
+    """How these are compared."""
 
 
 class TrainConfig(Table):
     """How the network is trained. Learning rate and weight decay default to the method's own."""
 
     method: MethodConfig = Adiabatic()
-    epochs: Count = 60  # at most; the target and patience schedules may end earlier
-    early_stopping: Count | None = None  # epochs without a better hard validation accuracy after the anneal
+    """A name, or a table `[train.method]` with `name` and the method's keys: below."""
+    epochs: Count = 60
+    """At most; the target and patience schedules may end earlier."""
+    early_stopping: Count | None = None
+    """Training ends after so many epochs without a better hard validation accuracy, counted from the end of the
+    anneal.
+    """
     batch_size: Annotated[int, Field(ge=2, le=MOST)] = 256
+    """Frames a step."""
     learning_rate: Annotated[float, Field(gt=0, le=1e6)] = 0.01
+    """The default is the method's own."""
     learning_rate_schedule: Literal["cosine", "constant"] = "cosine"
+    """Over the epochs."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    weight_decay: Factor = 1.0  # decoupled, on the weights alone
+    """Of most methods; some have their own."""
+    weight_decay: Factor = 1.0
+    """Decoupled, on the weights alone; the default is the method's own."""
     loss: Literal["cross-entropy", "square-hinge"] = "cross-entropy"
+    """Of the logits."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the activations that are dropped."""
     # Augmentation of the training frames; each number bounds a random draw from both sides:
-    shift: Annotated[float, Field(ge=0, le=4)] = 0.0  # pixels
-    rotate: Annotated[float, Field(ge=0, le=45)] = 0.0  # degrees
-    zoom: Annotated[float, Field(ge=0, le=0.5)] = 0.0  # share of the size
-    moved: Share = 1.0  # share of the frames that are shifted, rotated and zoomed
-    crop: Pads = (0, 0)  # whole rows and columns
-    flip: bool = False  # mirror half of the frames, left to right
+    shift: Annotated[float, Field(ge=0, le=4)] = 0.0
+    """Augmentation: pixels by which frames are shifted at random, at most."""
+    rotate: Annotated[float, Field(ge=0, le=45)] = 0.0
+    """Augmentation: degrees by which they are rotated."""
+    zoom: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Augmentation: share of the size by which they are zoomed."""
+    moved: Share = 1.0
+    """Share of the frames that are shifted, rotated and zoomed."""
+    crop: Pads = (0, 0)
+    """Augmentation: whole pixels by which frames are shifted at random and cut off at the border, one number or
+    `[rows, columns]`; 4 is usual for CIFAR-10.
+    """
+    flip: bool = False
+    """Augmentation: half of the frames are mirrored, left to right."""
 
-    reestimation: Annotated[int, Field(ge=0, le=1000)] = 1  # passes that re-estimate batch-norm statistics at the end
-    devices: Processes = 1  # processes per machine; they share each batch
-    machines: Processes = 1  # they meet by `adiabit train --machine --meet`
-    compile: bool = False  # steps by torch.compile: slow to start; benchmarks/step.md has the gain
-    device: Literal["cpu", "cuda"] = "cpu"  # a GPU is faster for large networks, and its rounding differs
-    precision: Literal["float32", "bfloat16"] = "float32"  # of products in training; measurements are in float32
-    threads: Annotated[int, Field(ge=1, le=1024)] | None = None  # of torch, else its choice; 1 is fastest for a TFC
+    reestimation: Annotated[int, Field(ge=0, le=1000)] = 1
+    """Passes that re-estimate the batch-norm statistics at the end, with hard weights and activations."""
+    devices: Processes = 1
+    """Per machine, with a process each; they share each batch and average their gradients (DDP)."""
+    machines: Processes = 1
+    """That train together: run `adiabit train RECIPE --meet HOST:PORT` on the first, which keeps the results, and the
+    same with `--machine 1`, `--machine 2`, ... on the others; they wait `--wait` seconds for each other, 120 by
+    default. The connections are neither encrypted nor authenticated: use a trusted network. Processes of a single
+    machine communicate over its loopback only.
+    """
+    compile: bool = False
+    """Steps by torch.compile: a minute to start, then faster on a CPU for dense networks and slower for most
+    convolutional ones ([step.md](../benchmarks/step.md)).
+    """
+    device: Literal["cpu", "cuda"] = "cpu"
+    """`"cuda"`: a GPU, faster for large networks; its rounding differs."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of products in training; `"bfloat16"` is twice as fast on CPUs and GPUs that support it. Accuracies are measured
+    in float32.
+    """
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Of torch, by default its own choice; 1 is fastest for a TFC."""
     seed: Seed = 0
+    """Of initial weights, batches and augmentation."""
     distill: Distill | None = None
+    """Knowledge distillation, see below."""
 
     @model_validator(mode="before")
     @classmethod
@@ -90,7 +134,13 @@ class TrainConfig(Table):
 def check_sizes(data: DataConfig, model: ModelConfig, train: TrainConfig) -> None:
     """`UserError` where the network does not fit its frames or the memory, or the crop exceeds the frames."""
     height, width, _ = data.source.shape
-    model.shapes(model.frame(data.source.shape), data.source.classes)
+    if model.module is None:
+        model.shapes(model.frame(data.source.shape), data.source.classes)
+    elif train.dropout:
+        raise UserError(
+            f"recipe: [train]: dropout = {train.dropout}: {model.title} is a module of your own, which has its dropout "
+            "itself; add nn.Dropout to it"
+        )
     if train.crop[0] > height or train.crop[1] > width:
         raise UserError(
             f"recipe: [train]: crop = {list(train.crop)}: frames of {data.dataset} have {height} x {width} pixels; "

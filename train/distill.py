@@ -24,16 +24,20 @@ from torch import Tensor, nn
 from adiabit.errors import UserError
 from adiabit.train.checkpoint import load_model
 from adiabit.train.config import Distill
-from adiabit.train.network import Network
+from adiabit.train.task import Task
+from adiabit.train.trainable import Trainable
 
 
 class Teacher:
     """A trained network that is queried, not trained."""
 
-    def __init__(self, config: Distill, folder: Path, student: Network) -> None:
-        """`UserError` where the teacher has other frames, classes or layers than the student."""
+    def __init__(self, config: Distill, folder: Path, student: Trainable, task: Task | None = None) -> None:
+        """`UserError` where the teacher has other frames, classes or layers than the student.
+
+        If it is a module of one's own, it must be the one of the student's `task`.
+        """
         self.config = config
-        self.net = load_model(folder)
+        self.net = load_model(folder, task.model, task.module) if task else load_model(folder)
         data = [(list(net.frame), net.classes) for net in (student, self.net)]
         if data[0] != data[1]:
             raise UserError(

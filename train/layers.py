@@ -12,69 +12,20 @@ from typing import Any
 
 import brevitas.nn as qnn
 import torch
+from brevitas.proxy import ActQuantProxyFromInjector, WeightQuantProxyFromInjector
 from torch import Tensor, nn
 
-from adiabit.train.blocks import Layer
 from adiabit.train.quantizers import (
     BipolarQuantizer,
     Quantized,
+    RealQuantizer,
     SignQuantizer,
     act_quant,
     passed,
     weight_quant,
 )
 
-
-class BinaryLinear(qnn.QuantLinear):
-    """y_BO = x_BI @ sign(W_OI).T, one XNOR-popcount in hardware; no bias (Umuroglu et al., FINN, 2017)."""
-
-    def __init__(self, inputs: int, outputs: int, quantizer: BipolarQuantizer | IntegerQuantizer, init: float) -> None:
-        super().__init__(inputs, outputs, bias=False, weight_quant=weight_quant(quantizer))
-        nn.init.normal_(self.weight, std=init)
-
-    @property
-    def quantizer(self) -> BipolarQuantizer | IntegerQuantizer:
-        """The quantizer of the weights."""
-        return self.weight_quant.tensor_quant  # type: ignore[no-any-return]
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's name)
-        """Dot products, through Brevitas only in the export: its wrapping would take half the time of a small step."""
-        if self.weight_quant.export_mode:
-            return super().forward(input)  # type: ignore[no-any-return]
-        return nn.functional.linear(input, self.quantizer.quantize(self.weight))
-
-
-class BinaryConv2d(qnn.QuantConv2d):
-    """y_BOHW = x_BIHW * sign(W_OIRS), in hardware an XNOR-popcount of each window of x with every row of weights.
-
-    There is no bias. `padding` adds zeros, which 8-bit pixels can be; for -1 and +1 see :class:`Pad`.
-    """
-
-    def __init__(
-        self,
-        inputs: int,
-        layer: Layer,
-        padding: tuple[int, int],
-        quantizer: BipolarQuantizer | IntegerQuantizer,
-        init: float,
-    ) -> None:
-        super().__init__(
-            inputs, layer.conv, layer.kernel, layer.stride, padding, layer.dilation, bias=False,
-            weight_quant=weight_quant(quantizer),
-        )  # fmt: skip
-        nn.init.normal_(self.weight, std=init)
-
-    @property
-    def quantizer(self) -> BipolarQuantizer | IntegerQuantizer:
-        """The quantizer of the weights."""
-        return self.weight_quant.tensor_quant  # type: ignore[no-any-return]
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's name)
-        """Dot products, through Brevitas only in the export."""
-        if self.weight_quant.export_mode:
-            return super().forward(input)  # type: ignore[no-any-return]
-        weight = self.quantizer.quantize(self.weight)
-        return nn.functional.conv2d(input, weight, None, self.stride, self.padding, self.dilation)
+Size = int | tuple[int, ...]  # rows and columns; one number stands for both
 
 
 class IntegerQuantizer(nn.Module):
@@ -103,6 +54,85 @@ class IntegerQuantizer(nn.Module):
         return passed(x, (x.detach() / scale).round_().clamp_(-self.most, self.most).mul_(scale))
 
 
+WeightQuantizer = BipolarQuantizer | IntegerQuantizer | RealQuantizer
+
+
+def _weights(bits: int) -> BipolarQuantizer | IntegerQuantizer:
+    """The quantizer of weights that no method has chosen yet: sign, by straight-through estimation."""
+    if not 1 <= bits <= 8:
+        raise ValueError(f"bits = {bits}: weights have 1 to 8 bits")
+    return SignQuantizer("weight") if bits == 1 else IntegerQuantizer(bits)
+
+
+class _Weighted:
+    """What products of quantized weights share; `open` where the method of training chooses the quantizer."""
+
+    weight: Tensor
+    weight_quant: Any
+
+    def _prepare(self, std: float, *, open_: bool) -> None:
+        self.open = open_
+        nn.init.normal_(self.weight, std=std)
+
+    @property
+    def quantizer(self) -> WeightQuantizer:
+        """The quantizer of the weights."""
+        return self.weight_quant.tensor_quant  # type: ignore[no-any-return]
+
+    def use(self, quantizer: WeightQuantizer) -> None:
+        """Quantize by another quantizer from now on."""
+        self.weight_quant = WeightQuantProxyFromInjector(self, weight_quant(quantizer))
+
+
+class BinaryLinear(_Weighted, qnn.QuantLinear):
+    """y_BO = x_BI @ sign(W_OI).T, one XNOR-popcount in hardware; no bias (Umuroglu et al., FINN, 2017).
+
+    The latent weights start as normal noise of deviation `std`. With `bits` of 2 to 8, weights are integers of so many
+    bits. The method of training decides how weights of 1 bit are quantized, unless a `quantizer` is given.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, *, bits: int = 1, std: float = 0.1,
+        quantizer: WeightQuantizer | None = None,
+    ) -> None:  # fmt: skip
+        chosen = quantizer or _weights(bits)
+        super().__init__(in_features, out_features, bias=False, weight_quant=weight_quant(chosen))
+        self._prepare(std, open_=quantizer is None and bits == 1)
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's name)
+        """Dot products, through Brevitas only in the export: its wrapping would take half the time of a small step."""
+        if self.weight_quant.export_mode:
+            return super().forward(input)  # type: ignore[no-any-return]
+        return nn.functional.linear(input, self.quantizer.quantize(self.weight))
+
+
+class BinaryConv2d(_Weighted, qnn.QuantConv2d):
+    """y_BOHW = x_BIHW * sign(W_OIRS), in hardware an XNOR-popcount of each window of x with every row of weights.
+
+    There is no bias. `padding` adds zeros, which 8-bit pixels can be; for -1 and +1 see :class:`Pad`. `bits`, `std` and
+    `quantizer` are those of :class:`BinaryLinear`.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: Size, stride: Size = 1, padding: Size = 0,
+        dilation: Size = 1, groups: int = 1, *, bits: int = 1, std: float = 0.1,
+        quantizer: WeightQuantizer | None = None,
+    ) -> None:  # fmt: skip
+        chosen = quantizer or _weights(bits)
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias=False,
+            weight_quant=weight_quant(chosen),
+        )  # fmt: skip
+        self._prepare(std, open_=quantizer is None and bits == 1)
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's name)
+        """Dot products, through Brevitas only in the export."""
+        if self.weight_quant.export_mode:
+            return super().forward(input)  # type: ignore[no-any-return]
+        weight = self.quantizer.quantize(self.weight)
+        return nn.functional.conv2d(input, weight, None, self.stride, self.padding, self.dilation, self.groups)
+
+
 class StreamQuantizer(nn.Module):
     """What flows between blocks: y = scale * round(clip(x / scale)), signed, `bits` bits.
 
@@ -128,10 +158,13 @@ class StreamQuantizer(nn.Module):
 
 
 class Stream(qnn.QuantIdentity):
-    """The shared quantizer of a network's blocks."""
+    """The shared quantizer of a network's blocks: signed integers of `bits` bits times `scale`, a power of 2.
 
-    def __init__(self, quantizer: StreamQuantizer) -> None:
-        super().__init__(act_quant=act_quant(quantizer, narrow=False))
+    What is added or concatenated must come from one and the same `Stream`, or from several of equal bits and scale.
+    """
+
+    def __init__(self, bits: int, scale: float) -> None:
+        super().__init__(act_quant=act_quant(StreamQuantizer(bits, scale), narrow=False))
 
     @property
     def quantizer(self) -> StreamQuantizer:
@@ -164,11 +197,15 @@ class _PadNode(torch.autograd.Function):
 
 
 class Pad(nn.Module):
-    """Pads images (B, C, H, W) with `value`: -1 or +1 keeps a binary image binary, 0 would not."""
+    """Pads images (B, C, H, W) with `value`: -1 or +1 keeps a binary image binary, 0 would not.
 
-    def __init__(self, pad: tuple[int, int] = (0, 0), value: float = -1.0, channels: tuple[int, int] = (0, 0)) -> None:
+    `pad` are (rows, columns) on both sides, one number stands for both; `channels` (before, behind) the others.
+    """
+
+    def __init__(self, pad: Size = 0, value: float = -1.0, channels: tuple[int, int] = (0, 0)) -> None:
         super().__init__()
-        self.sides, self.value = [channels[0], *pad, channels[1]], value
+        rows, columns = (pad, pad) if isinstance(pad, int) else pad
+        self.sides, self.value = [channels[0], rows, columns, channels[1]], value
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, front + C + back, H + 2 * rows, W + 2 * columns)."""
@@ -195,15 +232,23 @@ class RisingNorm2d(nn.BatchNorm2d):
 
 
 class BinaryActivation(qnn.QuantIdentity):
-    """y in {-1, +1}, any shape; after a batch norm, it is one integer threshold per neuron in hardware."""
+    """y in {-1, +1}, any shape; after a batch norm, it is one integer threshold per neuron in hardware.
 
-    def __init__(self, quantizer: BipolarQuantizer) -> None:
-        super().__init__(act_quant=act_quant(quantizer))
+    The method of training decides on the quantizer, unless one is given; until then it is sign, straight-through.
+    """
+
+    def __init__(self, quantizer: BipolarQuantizer | None = None) -> None:
+        super().__init__(act_quant=act_quant(quantizer or SignQuantizer("activation")))
+        self.open = quantizer is None  # whether the method of training chooses the quantizer
 
     @property
-    def quantizer(self) -> BipolarQuantizer:
+    def quantizer(self) -> BipolarQuantizer | RealQuantizer:
         """The quantizer of the activations."""
         return self.act_quant.fused_activation_quant_proxy.tensor_quant  # type: ignore[no-any-return]
+
+    def use(self, quantizer: BipolarQuantizer | RealQuantizer) -> None:
+        """Quantize by another quantizer from now on."""
+        self.act_quant = ActQuantProxyFromInjector(self, act_quant(quantizer))
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's name)
         """Quantize, through Brevitas only in the export."""
@@ -227,15 +272,15 @@ class PixelSign(nn.Module):
 class TensorNorm(nn.Module):
     """y = x * scale + shift, one pair for the whole tensor: it changes no label, so the compiler drops it.
 
-    It turns the integers of the last layer into logits with a trainable temperature. The scale starts at 1 / sqrt(I)
-    and stays positive: in training, it is clamped before each use.
+    It turns the integers of the last layer, of I inputs, into logits with a trainable temperature. The scale starts at
+    1 / sqrt(I) and stays positive: in training, it is clamped before each use.
     """
 
     SMALLEST = 1e-4
 
-    def __init__(self, inputs: int) -> None:
+    def __init__(self, in_features: int) -> None:
         super().__init__()
-        self.scale = nn.Parameter(torch.tensor(inputs**-0.5))
+        self.scale = nn.Parameter(torch.tensor(in_features**-0.5))
         self.shift = nn.Parameter(torch.tensor(0.0))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -249,7 +294,7 @@ class TensorNorm(nn.Module):
 class Shift(nn.Module):
     """y = x + b, b per channel, before the sign of a stream (ReActNet's RSign); fixed at 0 unless it is trained."""
 
-    def __init__(self, channels: int, *, trained: bool) -> None:
+    def __init__(self, channels: int, *, trained: bool = True) -> None:
         super().__init__()
         self.b = nn.Parameter(torch.zeros(channels, 1, 1), requires_grad=trained)
 
@@ -290,11 +335,17 @@ class Mean(nn.Module):
 
 
 class Residual(nn.Module):
-    """after(branch(x) + shortcut(x)); the shortcut is first, so that the last norm before `after` is the branch's."""
+    """after(branch(x) + shortcut(x)); without a `shortcut` it is x itself, and `after` is a sign unless it is given.
 
-    def __init__(self, shortcut: nn.Sequential, branch: nn.Sequential, after: nn.Sequential) -> None:
+    In hardware either branch and shortcut are integers of one :class:`Stream`, or the branch ends with a batch norm,
+    the shortcut is -1 and +1, and a sign follows.
+    """
+
+    def __init__(self, branch: nn.Module, shortcut: nn.Module | None = None, *, after: nn.Module | None = None) -> None:
         super().__init__()
-        self.shortcut, self.branch, self.after = shortcut, branch, after
+        self.shortcut = nn.Sequential() if shortcut is None else shortcut  # first, as in older checkpoints
+        self.branch = branch
+        self.after = nn.Sequential(BinaryActivation()) if after is None else after
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, O, H, W)."""
@@ -302,9 +353,9 @@ class Residual(nn.Module):
 
 
 class Concatenation(nn.Module):
-    """The channels of all branches."""
+    """The channels of all branches, each of which reads the input; an empty `nn.Sequential()` is the input itself."""
 
-    def __init__(self, branches: list[nn.Sequential]) -> None:
+    def __init__(self, *branches: nn.Module) -> None:
         super().__init__()
         self.branches = nn.ModuleList(branches)
 

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from adiabit.train.config import TrainConfig
 from adiabit.train.distill import Teacher, captured
 from adiabit.train.measure import pixels
-from adiabit.train.network import Network
+from adiabit.train.trainable import Trainable
 
 
 class Learner(L.LightningModule):
     """Loss and optimizer; the callback :class:`adiabit.train.anneal.Anneal` does everything that changes over time."""
 
-    def __init__(self, net: Network, config: TrainConfig, teacher: Teacher | None = None) -> None:
+    def __init__(self, net: Trainable, config: TrainConfig, teacher: Teacher | None = None) -> None:
         super().__init__()
         self.net, self.config, self.teacher = net, config, teacher
         self.run = torch.compile(net.forward) if config.compile else net

@@ -16,6 +16,7 @@ import lightning as L  # noqa: N812  (its customary name)
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch import nn
 
 from adiabit.errors import UserError
 from adiabit.train.anneal import Anneal
@@ -26,6 +27,7 @@ from adiabit.train.data import DataConfig, Dataset
 from adiabit.train.distill import Teacher
 from adiabit.train.distributed import JoinedDDP, broadcast, broadcast_file, launch, rank
 from adiabit.train.learner import Learner
+from adiabit.train.pictures import Pictures
 from adiabit.train.rendezvous import Rendezvous
 from adiabit.train.results import save_results
 from adiabit.train.resume import LAST, WholeCheckpoints, check_resumable, remove
@@ -42,19 +44,20 @@ PRECISIONS: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 def fit(
     data: DataConfig, model: ModelConfig, train: TrainConfig, folder: Path, *, progress: bool, quiet: bool = False,
-    watch: Watch | None = None, rendezvous: Rendezvous = ALONE,
+    watch: Watch | None = None, rendezvous: Rendezvous = ALONE, module: nn.Module | None = None,
 ) -> None:  # fmt: skip
     """Train into `folder`, which exists; a `last.ckpt` of the same configuration in it is resumed.
 
     Leaves model.pt, model.json, history.json, metrics.json and tensorboard/, on machine 0 of the `rendezvous`.
     `progress` draws a bar; otherwise a line is printed for every tenth of the epochs, unless `quiet`. After each epoch,
     `watch` receives the validation accuracies of all epochs so far, of the network as it is trained (soft); an
-    exception in it ends the training. A training of several processes is not watched. `UserError` for missing data or
-    devices and for checkpoints of another configuration.
+    exception in it ends the training. A training of several processes is not watched. `module` is a network that exists
+    already, which is copied, and which `model` then only names. `UserError` for missing data or devices, for networks
+    that cannot be built, and for checkpoints of another configuration.
     """
     _check_tools(train)
     check_sizes(data, model, train)
-    task = Task(data, model, train)
+    task = Task(data, model, train, module)
     splits = task.splits()
     threads = torch.get_num_threads()
     try:
@@ -97,16 +100,19 @@ def _fit(task: Task, splits: Dataset, folder: Path, progress: bool, quiet: bool,
     if train.compile:
         torch.compiler.reset()  # networks compiled earlier would count against its limit
     net = task.network()
+    splits = splits.shaped(net.frame)
     # In this memory format, a convolution of one channel takes half the time:
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     net.method.start(net)
     anneal = Anneal(train, net, splits, task.settings)
-    learner = Learner(net, train, Teacher(train.distill, teacher, net) if train.distill and teacher else None)
+    taught = Teacher(train.distill, teacher, net, task) if train.distill and teacher else None
+    learner = Learner(net, train, taught)
     batches = Batches(splits.train, task.data.source.shape, train, learner)
     shown: list[Callback] = [RichProgressBar(refresh_rate=20)] if progress else [] if quiet else [EpochLines(anneal)]
-    _run(learner, batches, anneal, folder, [*shown, *([Watcher(anneal, watch)] if watch else [])])
+    drawn = Pictures(net, splits.validation, task.data.source.shape)
+    _run(learner, batches, anneal, folder, [*shown, drawn, *([Watcher(anneal, watch)] if watch else [])])
     if rank() == 0:
-        save_results(net, splits, task.model, train, anneal, folder)
+        save_results(net, splits, task.model, train, anneal, folder, task.data.legend)
         remove(last)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from adiabit.train.layers import BinaryConv2d, BinaryLinear
 from adiabit.train.methods import METHODS, MethodTable
 from adiabit.train.quantizers import BipolarQuantizer, SignQuantizer
 from adiabit.train.schedule import Schedule
@@ -78,8 +79,8 @@ def method(table: str | MethodTable) -> Method[Any]:
 
 
 def latent_weights(net: nn.Module) -> list[Tensor]:
-    """The weights of the linear and convolution layers, in the order of the modules."""
-    return [m.weight for m in net.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+    """The weights of our own layers, in the order of the modules; those of others are not a method's to change."""
+    return [m.weight for m in net.modules() if isinstance(m, BinaryLinear | BinaryConv2d)]
 
 
 def by_row(values: Tensor, weight: Tensor) -> Tensor:

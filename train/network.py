@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
+from typing import Any, Self
 
 from torch import nn
 
@@ -15,7 +15,6 @@ from adiabit.train.layers import (
     BinaryConv2d,
     BinaryLinear,
     Concatenation,
-    IntegerQuantizer,
     Mean,
     Pad,
     PixelSign,
@@ -24,7 +23,6 @@ from adiabit.train.layers import (
     RPReLU,
     Shift,
     Stream,
-    StreamQuantizer,
     TensorNorm,
 )
 from adiabit.train.method import Method
@@ -32,11 +30,12 @@ from adiabit.train.method import method as method_of
 from adiabit.train.methods import MethodTable
 from adiabit.train.quantizers import SignQuantizer
 from adiabit.train.topology import ModelConfig
+from adiabit.train.trainable import Trainable
 
 PIXELS, BITS, STREAM, SUM = "pixels", "bits", "stream", "sum"  # what a layer reads, or makes
 
 
-class Network(nn.Sequential):
+class Network(nn.Sequential, Trainable):
     """Hidden layers of product, max pool, batch norm and activation, and blocks of them; then :class:`TensorNorm`.
 
     A dense layer to the classes precedes it. Pixels as float 0...255, (B, features) or (B, C, H, W) -> logits
@@ -44,6 +43,8 @@ class Network(nn.Sequential):
     decides which weights and activations are binary and how they are trained. `UserError` where a layer does not fit
     its input.
     """
+
+    config: ModelConfig
 
     def __init__(
         self, config: ModelConfig, method: str | MethodTable, dropout: float = 0.0, *, frame: Shape = (784,),
@@ -54,6 +55,10 @@ class Network(nn.Sequential):
         builder = _Builder(config, chosen, dropout)
         super().__init__(*builder.network(frame, classes))
         self.config, self.method, self.frame, self.classes = config, chosen, frame, classes
+
+    def hardware(self) -> Self:
+        """Of the method `ste`."""
+        return type(self)(self.config, "ste", frame=self.frame, classes=self.classes).eval()
 
 
 class _Builder:
@@ -66,7 +71,7 @@ class _Builder:
         self.between = STREAM if self.integer else BITS  # what flows between blocks
         self.stream: nn.Module = nn.Identity()
         if self.integer and self.binary:
-            self.stream = Stream(StreamQuantizer(config.shortcut_bits, config.scale))
+            self.stream = Stream(config.shortcut_bits, config.scale)
         self.shape: Shape = ()
         self.reads = PIXELS
 
@@ -103,7 +108,7 @@ class _Builder:
         if layer.concat is not None:
             branches = [self._branch(branch, shape, reads, self.between) for branch in layer.concat]
             self.reads = self.between
-            return [Concatenation(branches)]
+            return [Concatenation(*branches)]
         if layer.channels is not None:
             front = (layer.channels - shape[-1]) // 2
             back = layer.channels - shape[-1] - front
@@ -128,9 +133,9 @@ class _Builder:
         branch = self._branch(layer.residual or (), shape, reads, self.between if self.integer else SUM)
         self.reads, channels = self.between, self.shape[-1]
         if not self.integer:
-            return Residual(shortcut, branch, nn.Sequential(self._activation(channels)))
+            return Residual(branch, shortcut, after=nn.Sequential(self._activation(channels)))
         after = [RPReLU(channels)] if self.config.rprelu else []
-        return Residual(shortcut, branch, nn.Sequential(*after, self.stream))
+        return Residual(branch, shortcut, after=nn.Sequential(*after, self.stream))
 
     def _product(self, layer: Layer, out: str) -> list[nn.Module]:
         """A product with what quantizes its input and its output; with `SUM`, its norm is the end."""
@@ -139,48 +144,39 @@ class _Builder:
         channels = layer.conv or layer.dense or 0
         shape, self.shape, self.reads = self.shape, layer.out(self.shape, "layer"), out
         end = [] if out == SUM else [self.stream if out == STREAM else self._activation(channels)]
-        bounds = (-1.0, 1.0) if out == SUM else (0.0,)
         if layer.dense is not None:
             made += [nn.Flatten()] if len(shape) > 1 else []
-            norm = self._bounded(nn.BatchNorm1d(channels), bounds, out)
-            return [*made, self._linear(math.prod(shape), channels, bits=bits), norm, *end]
+            return [*made, self._linear(math.prod(shape), channels, bits=bits), nn.BatchNorm1d(channels), *end]
         zero_pad = first or not self.binary
         made += [Pad(layer.pad)] if any(layer.pad) and not zero_pad else []
         made.append(self._conv(shape[-1], layer, layer.pad if zero_pad else (0, 0), bits))
         pools: list[nn.Module] = [nn.MaxPool2d(layer.pool)] if max(layer.pool) > 1 else []
         if pools and (self.config.pool == "before" or out == SUM):
-            return [*made, *pools, self._bounded(RisingNorm2d(channels), bounds, out), *end]
-        return [*made, self._bounded(nn.BatchNorm2d(channels), bounds, out), *end, *pools]
-
-    def _bounded(self, norm: Any, bounds: tuple[float, ...], out: str, grid: float | None = None) -> nn.Module:
-        """A norm that knows at which outputs a quantizer behind it changes, and the steps of its input, if known."""
-        if out == STREAM and isinstance(self.stream, Stream):
-            low, high = self.stream.quantizer.low, self.stream.quantizer.high
-            bounds = tuple(self.config.scale * (level - 0.5) for level in range(low + 1, high + 1))
-        norm.bounds, norm.grid = bounds, grid
-        return norm  # type: ignore[no-any-return]
+            return [*made, *pools, RisingNorm2d(channels), *end]
+        return [*made, nn.BatchNorm2d(channels), *end, *pools]
 
     def _binarized(self) -> list[nn.Module]:
         """What makes bits of a stream of integers."""
         if self.reads != STREAM:
             return []
         channels, kind = self.shape[-1], self.config.preactivation
-        first: nn.Module = Shift(channels, trained=kind == "shift")
-        if kind == "norm":
-            first = self._bounded(nn.BatchNorm2d(channels), (0.0,), BITS, self.config.scale)
+        first = nn.BatchNorm2d(channels) if kind == "norm" else Shift(channels, trained=kind == "shift")
         return [first, self._activation(channels)]
 
     def _conv(self, inputs: int, layer: Layer, padding: tuple[int, int], bits: int) -> nn.Module:
         channels = layer.conv or 0
         if self.method.binary_weights:
-            quantizer = self.method.weight(channels) if bits == 1 else IntegerQuantizer(bits)
-            return BinaryConv2d(inputs, layer, padding, quantizer, self.config.init)
+            quantizer = self.method.weight(channels) if bits == 1 else None
+            return BinaryConv2d(
+                inputs, channels, layer.kernel, layer.stride, padding, layer.dilation, bits=bits, std=self.config.init,
+                quantizer=quantizer,
+            )  # fmt: skip
         return nn.Conv2d(inputs, channels, layer.kernel, layer.stride, padding, layer.dilation, bias=False)
 
     def _linear(self, inputs: int, outputs: int, *, bits: int, last: bool = False) -> nn.Module:
         if self.method.binary_weights:
-            quantizer = self.method.weight(1 if last else outputs) if bits == 1 else IntegerQuantizer(bits)
-            return BinaryLinear(inputs, outputs, quantizer, self.config.init)
+            quantizer = self.method.weight(1 if last else outputs) if bits == 1 else None
+            return BinaryLinear(inputs, outputs, bits=bits, std=self.config.init, quantizer=quantizer)
         return nn.Linear(inputs, outputs, bias=False)
 
     def _activation(self, channels: int) -> nn.Module:

@@ -147,6 +147,24 @@ class SignQuantizer(BipolarQuantizer):
         return sign_with_slope(x, clipped)
 
 
+class RealQuantizer(nn.Module):
+    """What a method leaves real: y = x, or an activation of x."""
+
+    def __init__(self, activation: nn.Module | None = None) -> None:
+        super().__init__()
+        self.activation = activation or nn.Identity()
+        for name, value in (("scale", 1.0), ("zero_point", 0.0), ("bit_width", 32.0)):
+            self.register_buffer(name, torch.tensor(value), persistent=False)
+
+    def forward(self, x: Tensor) -> Quantized:
+        """y of any shape; the other three are scalars."""
+        return self.quantize(x), self.scale, self.zero_point, self.bit_width  # type: ignore[return-value]
+
+    def quantize(self, x: Tensor) -> Tensor:
+        """The value alone."""
+        return self.activation(x)  # type: ignore[no-any-return]
+
+
 class _Signed(ExtendedInjector):
     """What Brevitas' proxies ask of a quantizer besides its tensor_quant."""
 

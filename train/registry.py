@@ -7,7 +7,7 @@ import functools
 import importlib
 import operator
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import Field, TypeAdapter
@@ -27,6 +27,7 @@ class Registry(Generic[T]):
         self.tag, self.default = tag, default
         self._tables: dict[str, type[T]] = {}
         self._union: TypeAdapter[T] | None = None
+        self._others: list[tuple[Callable[[str], bool], type[T]]] = []
 
     def register(self, table: type[T]) -> type[T]:
         """Class decorator: add a table. `ValueError` where another one has its name."""
@@ -36,6 +37,15 @@ class Registry(Generic[T]):
         self._tables[name] = table
         self._union = None
         return table
+
+    def register_names(self, chosen: Callable[[str], bool]) -> Callable[[type[T]], type[T]]:
+        """Class decorator: add a table for all names that `chosen` accepts; its key `tag` is a string."""
+
+        def add(table: type[T]) -> type[T]:
+            self._others.append((chosen, table))
+            return table
+
+        return add
 
     @property
     def names(self) -> list[str]:
@@ -50,17 +60,23 @@ class Registry(Generic[T]):
         """The table that `value` chooses as in :meth:`validate`, whether its keys are valid or not; else `default`."""
         tagged = self._tagged(value)
         name = tagged.get(self.tag) if isinstance(tagged, dict) else getattr(value, self.tag, None)
-        return self._tables.get(name, default) if isinstance(name, str) else default
+        return self._other(name) or (self._tables.get(name, default) if isinstance(name, str) else default)
 
     def validate(self, value: Any) -> T:
         """The table that `value` describes: a table, a dict of keys, or a name.
 
         `ValidationError` names the known names where it has another one, as pydantic does for a discriminated union.
         """
+        tagged = self._tagged(value)
+        if isinstance(tagged, dict) and (table := self._other(tagged.get(self.tag))):
+            return table.model_validate(tagged)
         if self._union is None:
             members: Any = functools.reduce(operator.or_, self)
             self._union = TypeAdapter(Annotated[members, Field(discriminator=self.tag)])
-        return self._union.validate_python(self._tagged(value))
+        return self._union.validate_python(tagged)
+
+    def _other(self, name: Any) -> type[T] | None:
+        return next((table for chosen, table in self._others if isinstance(name, str) and chosen(name)), None)
 
     def _tagged(self, value: Any) -> Any:
         if isinstance(value, str):

@@ -7,6 +7,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
+from adiabit.legend import Legend
 from adiabit.train.absorb import absorb_scales
 from adiabit.train.anneal import Anneal
 from adiabit.train.checkpoint import ModelCard, save_model, write_json
@@ -14,13 +15,14 @@ from adiabit.train.config import ModelConfig, TrainConfig
 from adiabit.train.data import Dataset, Split
 from adiabit.train.margins import clear_thresholds
 from adiabit.train.measure import accuracy, reestimate, tensors
-from adiabit.train.network import Network
 from adiabit.train.quantizers import hardened, set_quantizers
+from adiabit.train.trainable import Trainable
 
 
 def save_results(
-    net: Network, splits: Dataset, model: ModelConfig, config: TrainConfig, anneal: Anneal, folder: Path
-) -> None:
+    net: Trainable, splits: Dataset, model: ModelConfig, config: TrainConfig, anneal: Anneal, folder: Path,
+    legend: Legend,
+) -> None:  # fmt: skip
     """Write model.pt, model.json, history.json and metrics.json.
 
     The candidates are the network of the best epoch and that of the last. Their batch norms are re-estimated, the hard
@@ -33,7 +35,7 @@ def save_results(
     net.load_state_dict(chosen["state"])
     set_quantizers(net, chosen["settings"])
     metrics = {
-        "method": config.method.name,
+        "method": net.method.table.name,
         "soft_validation": accuracy(net, *tensors(splits.validation)),
         "hard_validation": chosen["hard_validation"],
         "soft_test": accuracy(net, *tensors(splits.test)),
@@ -48,14 +50,15 @@ def save_results(
     hard = anneal.schedule.finished and net.method.has_hardware
     k_weights, k_activations = chosen["slopes"]
     card = ModelCard(
-        model=model, frame=net.frame, classes=net.classes, method=config.method, hard=hard,
+        model=model.portable, frame=net.frame, classes=net.classes, names=legend.names, encoding=legend.encoding,
+        method=net.method.table, hard=hard,
         dropout=0.0 if hard else config.dropout, k_weights=k_weights, k_activations=k_activations,
     )  # fmt: skip
     result = chosen["hard_net"] if anneal.schedule.finished else net
     save_model(folder, result.cpu(), card)
 
 
-def _hard_candidate(net: Network, candidate: dict[str, Any], splits: Dataset, config: TrainConfig) -> dict[str, Any]:
+def _hard_candidate(net: Trainable, candidate: dict[str, Any], splits: Dataset, config: TrainConfig) -> dict[str, Any]:
     """A candidate with its hard network and the validation accuracy of that.
 
     The hard network is the hardware's where the method has hardware; else a copy of the network, to be hardened.
@@ -73,6 +76,6 @@ def _hard_candidate(net: Network, candidate: dict[str, Any], splits: Dataset, co
     return {**candidate, "hard_net": hard, "hard_validation": _hard_accuracy(hard, splits.validation)}
 
 
-def _hard_accuracy(net: Network, split: Split) -> float:
+def _hard_accuracy(net: Trainable, split: Split) -> float:
     with hardened(net):
         return accuracy(net, *tensors(split))

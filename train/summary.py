@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from adiabit.train.blocks import Shape
-from adiabit.train.layers import BinaryActivation, BinaryConv2d, BinaryLinear, IntegerQuantizer, PixelSign, TensorNorm
-from adiabit.train.measure import pixels
-from adiabit.train.network import Network
+from adiabit.train.layers import BinaryActivation, BinaryConv2d, BinaryLinear, Mean, PixelSign, TensorNorm
+from adiabit.train.quantizers import RealQuantizer
+from adiabit.train.trainable import Trainable
+from adiabit.train.wiring import Step
 
 REAL_BITS = 32
 
@@ -40,60 +38,50 @@ class LayerSummary:
         return (self.binary + self.integer_bits + REAL_BITS * self.real) / 8
 
 
-def summary(net: Network) -> list[LayerSummary]:
-    """One row per layer, in order; norms and scales belong to the layer before them."""
-    outs: dict[int, Shape] = {}
-    with _shapes_captured(net, outs), torch.no_grad():
-        training = net.training
-        net.eval()(pixels(torch.zeros(1, *net.frame)))
-        net.train(training)
+def summary(net: Trainable) -> list[LayerSummary]:
+    """One row per layer, in the order of execution; norms and scales belong to the layer before them."""
     rows: list[LayerSummary] = []
-    binary_input = False  # whether the next product's input is -1 and +1
-    for module in net.modules():
-        if isinstance(module, PixelSign | BinaryActivation):
-            binary_input = True
-            rows[-1:] = [_with(row, module) for row in rows[-1:]]
-        elif isinstance(module, nn.Linear | nn.Conv2d):
-            rows.append(_row(module, outs[id(module)], len(rows), binary_input=binary_input))
-            binary_input = False
-        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | TensorNorm):
+    for module, (step, *_) in net.wiring().modules.items():
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
+            rows.append(_row(module, step, len(rows)))
+        elif isinstance(module, PixelSign | BinaryActivation | nn.BatchNorm1d | nn.BatchNorm2d | TensorNorm):
             rows[-1:] = [_with(row, module) for row in rows[-1:]]
     return rows
 
 
-def _row(module: nn.Linear | nn.Conv2d, out: Shape, number: int, *, binary_input: bool) -> LayerSummary:
-    quantizer = module.quantizer if isinstance(module, BinaryLinear | BinaryConv2d) else None
-    weights, quantized = module.weight.numel(), quantizer is not None
-    bits = quantizer.bits if isinstance(quantizer, IntegerQuantizer) else 1
+def _row(module: nn.Linear | nn.Conv1d | nn.Conv2d, step: Step, number: int) -> LayerSummary:
+    out = (*step.shapes[0][2:], step.shapes[0][1])
+    bits, weights = _bits(module), module.weight.numel()
     integer = weights if bits > 1 else 0
     operations = weights // module.weight.shape[0]
     for side in out:
         operations *= side
-    kind = "full" if not quantized else "multiply" if bits > 1 else "xnor" if binary_input else "mixed"
-    real = sum(p.numel() for p in module.parameters()) - (weights if quantized else 0)
+    kind = "full" if not bits else "multiply" if bits > 1 else "xnor" if _reads_signs(step) else "mixed"
+    real = sum(p.numel() for p in module.parameters()) - (weights if bits else 0)
     return LayerSummary(
         name=f"{'fc' if isinstance(module, nn.Linear) else 'conv'}{number}", shape=tuple(module.weight.shape), out=out,
-        binary=weights - integer if quantized else 0, integer=integer, integer_bits=bits * integer, real=real,
+        binary=weights - integer if bits else 0, integer=integer, integer_bits=bits * integer, real=real,
         **{kind: operations},
     )  # fmt: skip
+
+
+def _bits(module: nn.Module) -> int:
+    """Of the weights; 0 where they are not quantized."""
+    if isinstance(module, BinaryLinear | BinaryConv2d):
+        quantizer = module.quantizer
+        return 0 if isinstance(quantizer, RealQuantizer) else getattr(quantizer, "bits", 1)
+    proxy = getattr(module, "weight_quant", None)  # of Brevitas
+    return int(proxy.bit_width()) if proxy is not None and proxy.is_quant_enabled else 0
+
+
+def _reads_signs(step: Step) -> bool:
+    """Whether all inputs are -1 and +1; an average of them is taken after the product in hardware."""
+    source = step.inputs[0]
+    while source.keeps or isinstance(source.op, Mean):
+        source = source.inputs[0]
+    return source.signs
 
 
 def _with(row: LayerSummary, module: nn.Module) -> LayerSummary:
     added = sum(p.numel() for p in module.parameters())
     return LayerSummary(**{**vars(row), "real": row.real + added})
-
-
-@contextmanager
-def _shapes_captured(net: Network, outs: dict[int, Shape]) -> Iterator[None]:
-    """Collect the output shapes of the products within the context, by module id; (H, W, O) for images."""
-
-    def see(module: nn.Module, _: object, out: Tensor) -> None:
-        shape = tuple(out.shape[1:])
-        outs[id(module)] = (*shape[1:], shape[0])
-
-    hooks = [m.register_forward_hook(see) for m in net.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()

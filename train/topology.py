@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -40,36 +41,85 @@ TOPOLOGIES: dict[str, tuple[Layer, ...]] = {
     "spoken-digits": _convs("32P", "64P", "64P") + _dense(128),
     "digits-conv": _convs("16P", "32P") + _dense(64),
 }
+OWN_KEYS, PLAIN_KEYS, END_KEYS = ("arguments", "binarize"), ("weights",), ("first_bits", "last_bits", "input_bits")
 Topology = Literal["tfc", "sfc", "lfc", "cnv", "vgg-small", "catdog", "spoken-digits", "digits-conv", "free"]
 
 
 class ModelConfig(Table):
-    """A network: hidden layers, then one dense layer to the classes of the data set."""
+    """A network: hidden layers, then one dense layer to the classes of the data set; or a module of one's own."""
 
+    module: Annotated[str, Field(pattern=r"^[^:]+:[A-Za-z_]\w*$", max_length=4096)] | None = None
+    """A module of your own in place of a topology: `"my_net.py:Net"`, relative to the recipe, or
+    `"package.module:Net"`; see [networks.md](networks.md).
+    """
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    """Of the module's constructor, by name."""
+    binarize: bool = False
+    """The module is of plain PyTorch, and its layers are replaced by binary ones; `input_bits` (then 8), `first_bits`
+    and `last_bits` apply.
+    """
+    weights: Path | None = None
+    """A state dict that such a module starts from, relative to the recipe."""
     topology: Topology = "tfc"
-    widths: Annotated[tuple[Count, ...], Field(max_length=DEPTH)] = ()  # hidden dense layers of a free topology
-    layers: Annotated[tuple[Layer, ...], Field(max_length=DEPTH)] = ()  # or its hidden layers of all kinds
-    input_bits: Literal[1, 8] = 1  # 1: pixels from 128 on are +1, others -1 (FINN's TFC); 8: the pixels themselves
-    pool: Literal["before", "behind"] = "before"  # max pools come before batch norm and sign, or after both
-    activation: Literal["relu", "tanh"] = "relu"  # of the real-valued twin only
+    """`"tfc"`, `"sfc"`, `"lfc"`: three dense hidden layers of 64, 256, 1024; `"free"`: those of `widths` or `layers`;
+    the others are convolutional, see `train/topology.py`.
+    """
+    widths: Annotated[tuple[Count, ...], Field(max_length=DEPTH)] = ()
+    """The widths of the hidden layers of a free dense topology."""
+    layers: Annotated[tuple[Layer, ...], Field(max_length=DEPTH)] = ()
+    """Or its hidden layers, blocks included, see below."""
+    input_bits: Literal[1, 8] = 1
+    """1: pixels from 128 on are +1, others -1 (FINN's TFC); 8: the first layer takes the pixels themselves, the
+    default before a convolution and for data of your own.
+    """
+    pool: Literal["before", "behind"] = "before"
+    """Max pools come before batch norm and sign, which trains better, or behind both, as in FINN's CNV."""
+    activation: Literal["relu", "tanh"] = "relu"
+    """Of the real-valued twin."""
     # What flows between blocks, the *stream*, is -1 and +1, or integers of `shortcut_bits` times `shortcut_scale`:
     shortcut_bits: Annotated[int, Field(ge=1, le=8)] = 1
-    shortcut_scale: Annotated[float, Field(ge=2**-20, le=2**20)] | None = None  # a power of 2; by default -4...4
-    preactivation: Literal["sign", "shift", "norm"] = "sign"  # of a stream of integers, before its sign
-    rprelu: bool = False  # after each sum of integers
-    first_bits: Literal[1, 2, 4, 8] = 1  # of the weights of the first layer, and of the last
+    """What flows between blocks, the *stream*: -1 and +1, or with 2 to 8 signed integers of so many bits."""
+    shortcut_scale: Annotated[float, Field(ge=2**-20, le=2**20)] | None = None
+    """The real value of a stream's integer 1, a power of 2; by default a stream reaches from -4 to 4."""
+    preactivation: Literal["sign", "shift", "norm"] = "sign"
+    """Before the sign of a stream of integers: nothing, a trained shift per channel (RSign), or a batch norm
+    (BinaryDenseNet).
+    """
+    rprelu: bool = False
+    """ReActNet's RPReLU after each sum of integers; its slopes stay at least 0."""
+    first_bits: Literal[1, 2, 4, 8] = 1
+    """Weights of the first layer: ±1, or integers of so many bits."""
     last_bits: Literal[1, 2, 4, 8] = 1
-    init: Annotated[float, Field(gt=0, le=1000)] = 0.1  # standard deviation of the initial latent weights
+    """Weights of the last layer, likewise."""
+    init: Annotated[float, Field(gt=0, le=1000)] = 0.1
+    """Standard deviation of the initial latent weights."""
 
     @model_validator(mode="before")
     @classmethod
     def _convolutions_take_pixels(cls, table: Any) -> Any:
-        if isinstance(table, dict) and (table.get("layers") or table.get("topology", "free") not in (*DENSE, "free")):
+        if isinstance(table, dict) and (
+            table.get("module") or table.get("layers") or table.get("topology", "free") not in (*DENSE, "free")
+        ):
             return {"input_bits": 8, **table}
         return table
 
     @model_validator(mode="after")
+    def _modules_have_no_layers(self) -> Self:
+        defaults = {key: field.get_default(call_default_factory=True) for key, field in type(self).model_fields.items()}
+        changed = {key for key in self.model_fields_set if getattr(self, key) != defaults[key]}
+        changed -= {"module"} | ({"input_bits"} if self.input_bits == 8 else set())
+        if self.module is None and (own := sorted(changed & {*OWN_KEYS, *PLAIN_KEYS})):
+            raise ValueError(f"{own[0]} needs module, the name of a module of your own")
+        allowed = {*OWN_KEYS, *PLAIN_KEYS, "first_bits", "last_bits", "input_bits"} if self.binarize else {*OWN_KEYS}
+        if self.module is not None and (other := sorted(changed - allowed)):
+            why = "needs binarize = true" if other[0] in (*PLAIN_KEYS, *END_KEYS) else "is not for a module of your own"
+            raise ValueError(f"{other[0]} {why}; the module itself decides; remove one of the two")
+        return self
+
+    @model_validator(mode="after")
     def _free_topologies_have_layers(self) -> Self:
+        if self.module is not None:
+            return self
         given = [key for key in ("widths", "layers") if getattr(self, key)]
         if self.topology != "free" and given:
             raise ValueError(f'{given[0]} need topology = "free"')
@@ -102,6 +152,16 @@ class ModelConfig(Table):
     def blocks(self) -> tuple[Layer, ...]:
         """The hidden layers."""
         return self.layers or _dense(*self.widths) or TOPOLOGIES[self.topology]
+
+    @property
+    def title(self) -> str:
+        """The topology, or the module without its folder: what a checkpoint names."""
+        return self.topology if self.module is None else Path(self.module).name
+
+    @property
+    def portable(self) -> ModelConfig:
+        """The same without folders and the weights that training started from, as a checkpoint keeps it."""
+        return self if self.module is None else self.model_copy(update={"module": self.title, "weights": None})
 
     @property
     def hidden(self) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from adiabit.boards.pynq.adiabit_driver import Port
 from adiabit.flows import toolchain
 from adiabit.flows.bitstream.families import Family
 from adiabit.flows.ladder import Rung, RungName
+from adiabit.flows.progress import counting
 from adiabit.flows.simulate.bench import TOOLS
 
 FRAMES = 24
@@ -44,12 +45,14 @@ def simulate(netlist: Path, family: Family, chip: dict[str, Any], vectors: Path,
             *(HERE / model for model in family.models),  # before Yosys' cells, in which these modules are empty
             cells, "chip_bench.cpp", "-o", "bench",
         ]  # fmt: skip
-        toolchain.run_tool(args, cwd=work, log=log)
+        with counting("Verilator compiles the netlist"):
+            toolchain.run_tool(args, cwd=work, log=log)
         sent = np.zeros((len(frames), given.frame_bytes), np.uint8)
         given.pack(given.check(frames), sent)
         sent.tofile(work / "frames.bin")
         sizes = [str(n) for n in (len(frames), given.frame_bytes, result.frame_bytes, chip["divider"])]
-        toolchain.run_tool([work / "obj" / "bench", "frames.bin", "results.bin", *sizes], cwd=work, log=log)
+        with counting("netlist simulation"):
+            toolchain.run_tool([work / "obj" / "bench", "frames.bin", "results.bin", *sizes], cwd=work, log=log)
         memory = np.fromfile(work / "results.bin", np.uint8).reshape(len(frames), -1)
     equal = (result.unpack(memory).reshape(len(frames), -1) == outputs.reshape(len(frames), -1)).all(axis=1)
     differs = np.flatnonzero(~equal)

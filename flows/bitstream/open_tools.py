@@ -21,6 +21,7 @@ from adiabit.flows.bitstream.families import BITSTREAM, FAMILIES, NETLIST, Famil
 from adiabit.flows.bitstream.figures import Bitstream, save
 from adiabit.flows.bitstream.vectors import save_vectors
 from adiabit.flows.ladder import Vectors, save_rungs
+from adiabit.flows.progress import counting
 from adiabit.flows.resources import Resources
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit import serial as emit_serial
@@ -68,10 +69,12 @@ def build(
     (rtl := out / "rtl").mkdir()
     chip = emit(accelerator, board, rtl)
     tell(f"yosys: {chip['top']} for {board.title}")
-    synthesize(chip, family, rtl, out / "yosys.log")
+    with counting("Yosys synthesizes"):
+        synthesize(chip, family, rtl, out / "yosys.log")
     tell("nextpnr: place and route")
     try:
-        report = route(board, rtl, out / "nextpnr.log", clock_mhz=clock_mhz)
+        with counting("nextpnr places and routes"):
+            report = route(board, rtl, out / "nextpnr.log", clock_mhz=clock_mhz)
     except toolchain.ToolError as error:
         if re.search(r"Unable to (find|place)|no BELs remaining|failed to place", str(error)):
             raise UserError(f"accelerator {name}: does not fit on {board.title}; fold it more") from error

@@ -21,15 +21,24 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    accuracy: Annotated[float | None, Field(ge=0, le=1)] = None  # on the test split, hard
+    accuracy: Annotated[float | None, Field(ge=0, le=1)] = None
+    """At least this share of the test split, hard."""
     fps: Limit = None
-    cycles: Limit = None  # a frame, simulated
+    """At least so many frames a second, simulated."""
+    cycles: Limit = None
+    """At most so many cycles a frame, simulated."""
     latency_us: Limit = None
+    """At most so many microseconds from a frame's first beat to its result, simulated."""
     lut: Limit = None
+    """At most, by Yosys."""
     ff: Limit = None
+    """At most, by Yosys."""
     bram18: Limit = None
+    """Block RAMs of 18 Kbit at most, by Yosys."""
     dsp: Limit = None
-    toggles: Limit = None  # of all nets a frame, a proxy of energy; needs simulate.activity
+    """At most, by Yosys."""
+    toggles: Limit = None
+    """At most so many changes of all nets a frame, a proxy of energy; needs `simulate.activity`."""
 
 
 class Budget(Limits):
@@ -40,7 +49,13 @@ class Budget(Limits):
     """
 
     baseline: Path | None = None
+    """A file beside the recipe, which `adiabit check RECIPE --save` writes and you commit: nothing in it may get
+    worse.
+    """
     worse: Percent | dict[str, Percent] = 0.0
+    """By more than so many per cent, or points of accuracy; or a table of the quantities that are compared, e.g. `{
+    lut = 2, accuracy = 0.5 }`.
+    """
 
     @field_validator("worse")
     @classmethod

@@ -7,6 +7,7 @@ from adiabit.flows.cli import (
     bitstream,
     boards,
     check,
+    clean,
     compare,
     compile,  # noqa: A004  # a verb
     doctor,
@@ -23,6 +24,6 @@ from adiabit.flows.cli import (
 from adiabit.flows.cli.app import invoke, main
 
 __all__ = [
-    "bitstream", "boards", "check", "compare", "compile", "doctor", "emit", "explain", "init", "invoke", "main", "run",
-    "simulate", "stages", "summary", "sweep", "train",
+    "bitstream", "boards", "check", "clean", "compare", "compile", "doctor", "emit", "explain", "init", "invoke",
+    "main", "run", "simulate", "stages", "summary", "sweep", "train",
 ]  # fmt: skip

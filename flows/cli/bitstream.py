@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from adiabit.errors import UserError
-from adiabit.flows.cli.app import tell
+from adiabit.flows.cli.output import made, tell
 from adiabit.flows.cli.verb import BoardOption, FreshOption, Request, show_outcome, verb
 from adiabit.flows.ladder import StageName
 
@@ -26,7 +26,7 @@ def bitstream(request: Request, board: BoardOption = None, fresh: FreshOption = 
     if pipeline.board.shell != "uart" and project.tool() is None:
         command = f"cd {shlex.quote(str(folder))} && vivado -mode batch -source build.tcl"
         tell(f"Vivado is not on PATH; on a machine that has it: {command}")
-    tell(str(folder))
+    made(folder)
     return code
 
 
@@ -50,5 +50,5 @@ def package(
     place = pipeline.out / f"{pipeline.recipe.name}-{pipeline.board.name}.zip"
     archive(pipeline.folder(StageName.BITSTREAM), pipeline.recipe.name, bit, place)
     code = show_outcome(pipeline)
-    tell(str(place))
+    made(place)
     return code

@@ -10,13 +10,19 @@ from typing import Annotated
 import typer
 
 from adiabit.errors import UserError
-from adiabit.flows.cli.app import app, console, tell
+from adiabit.flows.cli import completion
+from adiabit.flows.cli.app import command
+from adiabit.flows.cli.output import current, give, made, show, tell
 from adiabit.flows.cli.run import reported
 from adiabit.flows.cli.verb import CheckpointOption, DataOption, OutOption, Request, SetOption
 
 RecipesArgument = Annotated[
     list[Path],
-    typer.Argument(metavar="RECIPE...", help="Files, names of shipped recipes, or patterns such as 'recipes/*.toml'."),
+    typer.Argument(
+        metavar="RECIPE...",
+        help="Files, names of shipped recipes, or patterns such as 'recipes/*.toml'.",
+        autocompletion=completion.recipes,
+    ),
 ]
 SaveOption = Annotated[
     bool, typer.Option("--save", help="Write the run's figures to budget.baseline instead of comparing with it.")
@@ -29,7 +35,7 @@ ResultsOption = Annotated[
 ]
 
 
-@app.command()
+@command()
 def check(
     recipes: RecipesArgument,
     out: OutOption = None,
@@ -39,7 +45,7 @@ def check(
     save: SaveOption = False,
     since: SinceOption = None,
     place: ResultsOption = None,
-) -> None:
+) -> int:
     """Run every stage and hold the recipe's budget. Exit code 1: a rung differs, or a limit is not kept.
 
     Leaves check.json, junit.xml, summary.md and badge.json in the folder check beside the stages.
@@ -57,8 +63,8 @@ def check(
         chosen, why = selection.changed(chosen, since, lambda recipe: requests[recipe].pipeline().recipe)
         tell(why)
     if len(chosen) == 1 and place is None:
-        raise typer.Exit(check_one(requests[chosen[0]], save=save))
-    raise typer.Exit(check_all([requests[recipe] for recipe in chosen], save=save, place=place))
+        return check_one(requests[chosen[0]], save=save)
+    return check_all([requests[recipe] for recipe in chosen], save=save, place=place)
 
 
 def check_one(request: Request, *, save: bool) -> int:
@@ -78,12 +84,13 @@ def check_one(request: Request, *, save: bool) -> int:
     found = findings.check(figures, budget, before)
     results.write(found, place)
     if found.findings:
-        console.print(rich_table(findings.table(found)))
-    tell(str(place / results.SUMMARY))
+        show(rich_table(findings.table(found)), always=not found.passed)
+    give(results.document(found))
+    made(place / results.SUMMARY)
     if save and budget.baseline is not None and found.passed:
-        made = Baseline(name=figures.name, date=figures.date, quantities=figures.quantities)
-        documents.write(budget.baseline, made)
-        tell(str(budget.baseline))
+        saved = Baseline(name=figures.name, date=figures.date, quantities=figures.quantities)
+        documents.write(budget.baseline, saved)
+        made(budget.baseline)
     return int(not found.passed)
 
 
@@ -97,13 +104,14 @@ def check_all(requests: Sequence[Request], *, save: bool, place: Path | None) ->
     outcomes = []
     for request, name, out in named:
         tell(f"check: {request.recipe}")
-        words = [*request.words(), *(["--save"] if save else [])]
+        words = [*request.words(), *(["--save"] if save else []), *current().words()]
         outcomes.append(several.run(request.recipe, name, out, words))
     if outcomes:
-        console.print(rich_table(several.table(outcomes)))
+        show(rich_table(several.table(outcomes)), always=any(outcome.code for outcome in outcomes))
+    give(outcomes)
     if place is not None:
         several.gather(outcomes, place)
-        tell(str(place / results.SUMMARY))
+        made(place / results.SUMMARY)
     return max((outcome.code for outcome in outcomes), default=0)
 
 

@@ -8,15 +8,21 @@ from typing import Annotated
 
 import typer
 
-from adiabit.flows.cli.app import app, console, tell
+from adiabit.flows.cli import completion
+from adiabit.flows.cli.app import command
+from adiabit.flows.cli.output import give, made, show, tell
 from adiabit.flows.cli.verb import DataOption, JobsOption, RayOption, SetOption, command_line
 
 
-@app.command()
+@command()
 def compare(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="A comparison: a file, or the name of a shipped one, e.g. compare_digits."),
+        typer.Argument(
+            metavar="FILE",
+            help="A comparison: a file, or the name of a shipped one, e.g. compare_digits.",
+            autocompletion=completion.comparisons,
+        ),
     ],
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the trainings; build/FILE by default.")] = None,
     data: DataOption = None,
@@ -38,7 +44,8 @@ def compare(
     if not report_only:
         run.train(runs, place, tell, write, jobs, ray)
     write()
-    made = table.rows(runs, place)
-    for network in dict.fromkeys(row.network for row in made):
-        console.print(rich_table(table.table(network, made)))
-    tell(str(place / "compare.html"))
+    found = table.rows(runs, place)
+    for network in dict.fromkeys(row.network for row in found):
+        show(rich_table(table.table(network, found)))
+    give(found)
+    made(place / "compare.html")

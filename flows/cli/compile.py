@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from adiabit.flows.cli.app import tell
+from adiabit.flows.cli.output import made, tell
 from adiabit.flows.cli.verb import FreshOption, Request, finish, verb
 from adiabit.flows.ladder import StageName
 
@@ -27,5 +27,5 @@ def compile_(
     if for_finn is not None:
         for line in pipeline.hand_over(for_finn):
             tell(f"for FINN, {line}")
-        tell(str(for_finn))
+        made(for_finn)
     return code

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
-import typer
+import dataclasses
 
-from adiabit.flows.cli.app import app, console
+from adiabit.flows.cli.app import command
+from adiabit.flows.cli.output import console, give
 
 
-@app.command()
-def doctor() -> None:
+@command()
+def doctor() -> int:
     """List the tools and libraries of each stage, their versions, and how to install what is missing."""
     from adiabit.flows.doctor import diagnose, render, status
 
     checks = diagnose()
     console.print(render(checks))
-    raise typer.Exit(status(checks))
+    give([{**dataclasses.asdict(check), "missing": check.missing} for check in checks])
+    return status(checks)

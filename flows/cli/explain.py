@@ -3,22 +3,27 @@
 
 from __future__ import annotations
 
-from adiabit.flows.cli.app import console, tell
+from adiabit.flows.cli.output import console, give, tell
 from adiabit.flows.cli.verb import Request, verb
-from adiabit.flows.ladder import StageName
 
 
 @verb("explain")
 def explain_(request: Request) -> int:
-    """Show a QONNX model layer by layer, and all that keeps it from being compiled."""
+    """Show a recipe's network, or a QONNX model, layer by layer, and all that keeps it from being compiled."""
+    from adiabit.flows import untrained
     from adiabit.flows.frontend.explain import explain
     from adiabit.flows.report.tables import layers
     from adiabit.flows.report.terminal import rich_table
+    from adiabit.train.models import replacements
 
-    pipeline = request.pipeline()
-    given = pipeline.recipe.onnx
-    path = given or pipeline.folder(StageName.EXPORT) / "model.onnx"
-    found = explain(path, pipeline.recipe.compile, trusted=given is None)
+    recipe = request.pipeline().recipe
+    if recipe.onnx is not None:
+        found = explain(recipe.onnx, recipe.compile)
+    else:
+        if (replaced := replacements(recipe.model, recipe.data.source)) is not None:
+            tell(str(replaced))
+        found = untrained.explain(recipe)
+    give(found)
     if found.layers:
         console.print(rich_table(layers(found.layers)))
     for line in found.faults:

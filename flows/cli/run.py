@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adiabit.flows.cli.app import console, tell
+from adiabit.flows.cli.output import give, made, show
 from adiabit.flows.cli.verb import FreshOption, Request, VerifiedOption, command_line, verb
 from adiabit.flows.ladder import StageName
 from adiabit.flows.pipeline import Pipeline
@@ -36,6 +36,7 @@ def reported(pipeline: Pipeline) -> Figures:
 
     figures = pipeline.report(command_line())
     for table in tables(figures):
-        console.print(table)
-    tell(str(pipeline.out / "report" / "report.html"))
+        show(table, always=not figures.agrees)
+    give(figures.document())
+    made(pipeline.out / "report" / "report.html")
     return figures

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
-from adiabit.flows.cli.app import app, console
+from adiabit.flows.cli.app import command
+from adiabit.flows.cli.output import console, give
 from adiabit.flows.cli.verb import RecipeArgument, SetOption
 from adiabit.flows.recipe import load
 
 
-@app.command()
+@command()
 def summary(recipe: RecipeArgument, sets: SetOption = []) -> None:  # noqa: B006  # typer reads it, nobody changes it
     """Print a network layer by layer: binary and float parameters, memory, operations per frame."""
-    from adiabit.flows.summary import table
+    from adiabit.flows.summary import layers, table
 
-    console.print(table(load(recipe, sets)))
+    loaded = load(recipe, sets)
+    give(layers(loaded))
+    console.print(table(loaded))

@@ -8,21 +8,28 @@ from typing import Annotated
 
 import typer
 
-from adiabit.flows.cli.app import app, console, tell
+from adiabit.flows.cli import completion
+from adiabit.flows.cli.app import command
+from adiabit.flows.cli.output import give, made, show, tell
 from adiabit.flows.cli.verb import DataOption, JobsOption, RayOption, SetOption, command_line
 
 
-@app.command()
+@command()
 def sweep(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A sweep: a file, or the name of a shipped one, e.g. sweep_digits.")
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="A sweep: a file, or the name of a shipped one, e.g. sweep_digits.",
+            autocompletion=completion.sweeps,
+        ),
     ],
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the runs; build/FILE by default.")] = None,
     data: DataOption = None,
     sets: SetOption = [],  # noqa: B006  # typer reads it, nobody changes it
     jobs: JobsOption = 1,
     ray: RayOption = "",
-) -> None:
+) -> int:
     """Run many variants of a recipe, for accuracy against resources. Exit code 1: a rung differs, or a run failed.
 
     A sweep that was interrupted goes on with the same command.
@@ -39,19 +46,21 @@ def sweep(
     plan = load_plan(file, data, sets)
     place = (out or Path("build") / file.stem).absolute()
 
-    def after(made: Record) -> None:
-        page.write(made.dots(place), made.objectives, place, name=made.name, command=made.command)
+    def after(record: Record) -> None:
+        page.write(record.dots(place), record.objectives, place, name=record.name, command=record.command)
 
     open_folder(place)
     with lock(place / ".lock"), opened(jobs, ray, **plan.sweep.resources.model_dump()) as engine:
-        made = Sweeping(plan, place, engine, command_line(), tell, after).run()
-    dots = made.dots(place)
-    console.print(rich_table(page.front_table(dots, made.objectives)))
-    tell(str(place / page.HTML))
-    raise typer.Exit(int(any(dot.state is State.FAILED or dot.differs for dot in dots)))
+        record = Sweeping(plan, place, engine, command_line(), tell, after).run()
+    dots = record.dots(place)
+    failed = any(dot.state is State.FAILED or dot.differs for dot in dots)
+    show(rich_table(page.front_table(dots, record.objectives)), always=failed)
+    give(dots)
+    made(place / page.HTML)
+    return int(failed)
 
 
-@app.command()
+@command()
 def pareto(
     folders: Annotated[
         list[Path], typer.Argument(metavar="RUN...", help="Folders of runs (build/NAME) and of sweeps.")
@@ -75,4 +84,5 @@ def pareto(
             dots.append(Dot(name=str(folder), labels={"run": name}, runs=(run,)))
     wanted = page.checked(objectives.split(","))
     page.write(dots, wanted, out, name="pareto", command=command_line())
-    tell(str(out / page.HTML))
+    give(dots)
+    made(out / page.HTML)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from adiabit.flows.cli.app import tell
+from adiabit.flows.cli.output import tell
 from adiabit.flows.cli.verb import FreshOption, Request, finish, verb
 from adiabit.flows.ladder import StageName
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
 import shlex
 import sys
@@ -16,7 +15,8 @@ from typing import Annotated, Any, Concatenate, ParamSpec, get_type_hints
 import typer
 
 from adiabit.errors import UserError
-from adiabit.flows.cli.app import app, console, tell
+from adiabit.flows.cli import completion, output
+from adiabit.flows.cli.app import command
 from adiabit.flows.ladder import StageName
 from adiabit.flows.pipeline import Pipeline
 from adiabit.flows.recipe import load
@@ -27,6 +27,7 @@ RecipeArgument = Annotated[
     typer.Argument(
         metavar="RECIPE",
         help="A recipe: a file, or the name of a shipped one, e.g. digits. Or a QONNX model (.onnx).",
+        autocompletion=completion.recipes,
     ),
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder of the stages; build/NAME by default.")]
@@ -35,14 +36,23 @@ CheckpointOption = Annotated[
     Path | None, typer.Option("--checkpoint", help="Folder of a trained network, to use instead of training one.")
 ]
 SetOption = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe, e.g. train.epochs=20.")
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a key of the recipe, e.g. train.epochs=20.",
+        autocompletion=completion.settings,
+    ),
 ]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Make the stage again even if it could be reused.")]
 JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Number of runs in parallel on this machine.")]
 RayOption = Annotated[
     str, typer.Option("--ray", metavar="ADDRESS", help="A Ray cluster to run on: HOST:PORT, or auto.")
 ]
-BoardOption = Annotated[str | None, typer.Option("--board", help="The board; the recipe's by default.")]
+BoardOption = Annotated[
+    str | None,
+    typer.Option("--board", help="The board; the recipe's by default.", autocompletion=completion.boards),
+]
 VerifiedOption = Annotated[
     Path | None,
     typer.Option("--verified", help="The file that the driver's --save wrote on a board; adds the board's rung."),
@@ -68,7 +78,11 @@ class Request:
         values |= {f"simulate.{key}": value for key, value in simulate.items()}
         recipe = load(self.recipe, self.sets, values)
         out = self.out or Path("build") / recipe.name
-        return Pipeline(recipe, out, tell=tell, progress=sys.stdout.isatty(), fresh=fresh, selection=self.words())
+        quiet = output.current().quiet
+        return Pipeline(
+            recipe, out, tell=output.tell, progress=sys.stdout.isatty() and not quiet, quiet=quiet, fresh=fresh,
+            selection=self.words(),
+        )  # fmt: skip
 
     def words(self) -> tuple[str, ...]:
         """The command line's words for this request."""
@@ -86,16 +100,11 @@ def verb(name: str, text: str = "") -> Callable[[Callable[Concatenate[Request, P
         own = [p.replace(annotation=hints[p.name]) for p in list(inspect.signature(function).parameters.values())[1:]]
         shared = _shared()
 
-        @functools.wraps(function)
-        def command(**options: Any) -> None:
+        def with_request(**options: Any) -> int:
             request = Request(**{p.name: options.pop(p.name) for p in shared})
-            raise typer.Exit(function(request, **options))  # type: ignore[call-arg]  # the rest are its own
+            return function(request, **options)  # type: ignore[call-arg]  # the rest are its own
 
-        command.__signature__ = inspect.Signature([*shared, *own])  # type: ignore[attr-defined]  # inspect reads it
-        command.__annotations__ = {p.name: p.annotation for p in (*shared, *own)}
-        del command.__wrapped__
-        app.command(name, help=text or function.__doc__)(command)
-        return command
+        return command(name, text or function.__doc__ or "", inspect.Signature([*shared, *own]))(with_request)
 
     return add
 
@@ -120,7 +129,7 @@ def finish(pipeline: Pipeline, stage: StageName) -> int:
         )
     folder = pipeline.folder(stage)
     code = show_outcome(pipeline)
-    tell(str(folder))
+    output.made(folder)
     return code
 
 
@@ -136,7 +145,8 @@ def show_outcome(pipeline: Pipeline) -> int:
 
     figures = collect(pipeline.folders, **pipeline.facts(command_line()))
     for part in outcome(figures):
-        console.print(part)
+        output.show(part, always=not figures.agrees)
+    output.give(figures.document())
     return int(not figures.agrees)
 
 

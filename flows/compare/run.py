@@ -13,6 +13,7 @@ from adiabit.flows.compare.plan import Run
 from adiabit.flows.compare.results import load
 from adiabit.flows.store import Store, lock, open_folder
 from adiabit.flows.sweep.engine import Engine, opened
+from adiabit.train.source import digest
 
 LOCK = ".lock"
 
@@ -37,7 +38,8 @@ def _key(run: Run) -> dict[str, Any]:
     recipe = run.recipe
     return {
         "data": recipe.data.model_dump(mode="json", exclude={"dir"}),
-        "model": recipe.model.model_dump(mode="json"),
+        "model": recipe.model.portable.model_dump(mode="json"),
+        "module": digest(recipe.model),
         "train": recipe.train.model_dump(mode="json", exclude={"threads", "device"}),
     }
 

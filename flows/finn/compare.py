@@ -21,6 +21,7 @@ from adiabit.flows.frontend.levels import edge_levels, levels_of
 from adiabit.flows.frontend.network import Activation, Average, Concat, Join, Network, Pool
 from adiabit.flows.frontend.trace import trace
 from adiabit.flows.ladder import Rung, RungName, Vectors
+from adiabit.flows.progress import counting
 from adiabit.hw import golden
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.stages import Stage
@@ -146,13 +147,15 @@ class Comparison:
     def _run_golden(self, frames: Array, changes: Changes) -> Outcome:
         sums, labels, name = [], [], self.theirs.sums.outputs[0].name
         block = max(1, GOLDEN_ELEMENTS // max(stream.elements for stream in self.accelerator.streams))
-        for start in range(0, len(frames), block):
-            for stream, values in golden.stream_values(self.accelerator, frames[start : start + block]):
-                changes.watch(stream, values)
-                if stream.name == name:
-                    sums.append(values.reshape(len(values), -1))
-                last = values.reshape(len(values), -1)
-            labels.append(last)
+        with counting("golden model, frames", len(frames)) as done:
+            for start in range(0, len(frames), block):
+                for stream, values in golden.stream_values(self.accelerator, frames[start : start + block]):
+                    changes.watch(stream, values)
+                    if stream.name == name:
+                        sums.append(values.reshape(len(values), -1))
+                    last = values.reshape(len(values), -1)
+                labels.append(last)
+                done(len(last))
         return self._outcome(labels, sums)
 
     def _golden_streams(self, frame: Array) -> Iterator[tuple[str, Array]]:

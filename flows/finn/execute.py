@@ -14,6 +14,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 
 from adiabit.errors import UserError
 from adiabit.flows.frontend.trace import frames_at_once
+from adiabit.flows.progress import counting
 
 BLOCK = 1000  # frames in one execution at most
 
@@ -43,11 +44,13 @@ def run_model(model: ModelWrapper, frames: npt.NDArray[Any]) -> npt.NDArray[np.f
     block = min(BLOCK, frames_at_once(model.transform(InferShapes())), len(frames))
     model = _batched(model, block)
     made = []
-    for start in range(0, len(frames), block):
-        part = np.zeros((block, *frames.shape[1:]), dtype=np.float32)
-        wanted = frames[start : start + block]
-        part[: len(wanted)] = wanted
-        made.append(execute_onnx(model, {source: part})[sink][: len(wanted)])
+    with counting("QONNX execution, frames", len(frames)) as done:
+        for start in range(0, len(frames), block):
+            part = np.zeros((block, *frames.shape[1:]), dtype=np.float32)
+            wanted = frames[start : start + block]
+            part[: len(wanted)] = wanted
+            made.append(execute_onnx(model, {source: part})[sink][: len(wanted)])
+            done(len(wanted))
     return np.concatenate(made).astype(np.float32, copy=False)
 
 

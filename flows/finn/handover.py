@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.general import GiveUniqueNodeNames
 
+from adiabit import files
 from adiabit.boards.catalog import Board
 from adiabit.errors import UserError
 from adiabit.flows.finn.finn_setup import finn
@@ -34,19 +34,10 @@ def hand_over(compiled: Path, board: Board, clock_mhz: float, out: Path) -> list
     C++, Tcl and Verilog of PrepareIP) and README.md. Returns what had to be changed, a line each. `UserError` if the
     folder is not empty or FINN has no layer for a stage.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out}: exists and is not empty; --for-finn needs a new folder; give another")
     accelerator = storage.load(compiled)
     _check_pads(accelerator)
     _check_selectors(accelerator)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        beside = tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-")
-    except (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
-        raise UserError(f"{out}: cannot make this folder ({error.strerror}); give another --for-finn") from error
-    with beside as name:
-        folder = Path(name) / "made"
-        folder.mkdir()
+    with files.new_folder(out, "--for-finn needs a new folder; give another") as folder:
         folding, changes = _folding(accelerator)
         with finn(folder / LOG):
             nodes = _write_model(compiled / "dataflow.onnx", board, clock_mhz, folding, folder)
@@ -55,9 +46,6 @@ def hand_over(compiled: Path, board: Board, clock_mhz: float, out: Path) -> list
         (folder / "build.yaml").write_text(_config(board, clock_mhz))
         notes = "".join(f"- {change}\n" for change in changes) or "- nothing\n"
         (folder / "README.md").write_text(_README.format(name=accelerator.name, changes=notes))
-        if out.exists():
-            out.rmdir()
-        folder.rename(out)
     return changes
 
 

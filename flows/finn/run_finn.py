@@ -16,6 +16,7 @@ from qonnx.custom_op.registry import getCustomOp
 from qonnx.util.basic import get_by_name
 
 from adiabit.flows.finn.lower import hardware_nodes
+from adiabit.flows.progress import counting
 
 Array = npt.NDArray[Any]
 BLOCK = 1024  # frames at a time at most
@@ -34,10 +35,12 @@ def run_finn(
     shape = model.get_tensor_shape(source)[1:]
     largest = max(int(np.prod(model.get_tensor_shape(n.output[0]))) for n in hardware_nodes(model))
     block = max(1, min(BLOCK, ELEMENTS // largest))
-    for start in range(0, len(frames), block):
-        part = frames[start : start + block].reshape(-1, *shape).astype(np.float32)
-        tensors = _run(_batched(model, len(part)), (part + 1) / 2 if binary else part, keep)
-        yield slice(start, start + len(part)), tensors
+    with counting("FINN execution, frames", len(frames)) as done:
+        for start in range(0, len(frames), block):
+            part = frames[start : start + block].reshape(-1, *shape).astype(np.float32)
+            tensors = _run(_batched(model, len(part)), (part + 1) / 2 if binary else part, keep)
+            yield slice(start, start + len(part)), tensors
+            done(len(part))
 
 
 def _batched(model: ModelWrapper, count: int) -> ModelWrapper:

@@ -34,6 +34,8 @@ from adiabit.flows.frontend.trace import channels_last, frames_for, logits, mode
 from adiabit.flows.ladder import Rung, RungName, Vectors, predicted, save_rungs
 from adiabit.flows.toolchain import ToolError
 from adiabit.hw import storage
+from adiabit.hw.accelerator import Accelerator
+from adiabit.legend import NO_LEGEND, Legend
 
 LOG = "finn.log"
 UNRANKED = (
@@ -52,14 +54,15 @@ def compile_model(
     board: Board | None = None,
     clock_mhz: float = 100.0,
     test: Labelled | None = None,
+    legend: Legend = NO_LEGEND,
 ) -> None:
     """Compile a QONNX file into the existing folder `out`.
 
     Writes dataflow.onnx (FINN's hardware graph), accelerator.json and params.npz (folded as `config` says for `board`
     and `clock_mhz`), folding.json (the same folding in FINN's form), estimate.json, vectors.npz, rungs.json and
     finn.log. If no vectors are given, they are the labelled frames of `test`, corners and noise, with the logits of
-    exact execution as the reference. rungs.json reports a rung that differs; a model that cannot be compiled raises
-    `UserError` with file, node and position.
+    exact execution as the reference. The accelerator carries the `legend` as far as it fits. rungs.json reports a rung
+    that differs; a model that cannot be compiled raises `UserError` with file, node and position.
     """
     with finn(out / LOG):
         given, source = read(model, trusted=vectors is not None), load(model)
@@ -70,8 +73,7 @@ def compile_model(
         if vectors is None:
             vectors = _vectors(network, config, source, test)
         _check(network, vectors, model, config)
-        if len(network.frame) == 3:
-            vectors = dataclasses.replace(vectors, frames=vectors.frames.reshape(-1, *network.frame))
+        vectors = dataclasses.replace(vectors, frames=vectors.frames.reshape(-1, *network.frame))
         streamlined = _streamlined(network, config, model)
         theirs = lower(streamlined, config, network)
         compared = Comparison(
@@ -87,10 +89,18 @@ def compile_model(
         streamlined.model.save(str(out / "dataflow.onnx"))
     result = folded(theirs.accelerator, config.fold, board or catalog.load(catalog.DEFAULT), clock_mhz)
     vectors.save(out)
-    storage.save(result, out)
+    storage.save(dataclasses.replace(result, legend=_fitting(legend, result)), out)
     _write(out / "folding.json", to_finn_json(result))
     figures.save(out, figures.estimated(result))
     save_rungs(out, rungs)
+
+
+def unfolded(model: Path, config: CompileConfig, log: Path) -> Accelerator:
+    """The accelerator of a QONNX file that we exported, one lane a stream; writes FINN's output to `log`."""
+    with finn(log):
+        network = normalize(read(model, trusted=True), config)
+        config = _with_label(config, network)
+        return lower(_streamlined(network, config, model), config, network).accelerator
 
 
 def _streamlined(network: Network, config: CompileConfig, model: Path) -> Streamlined:
@@ -105,6 +115,11 @@ def _streamlined(network: Network, config: CompileConfig, model: Path) -> Stream
             f"{model}: FINN failed with {type(error).__name__}: {reason}; adiabit supports these layers, so this is a "
             "bug in adiabit or in FINN; please report it with the file"
         ) from error
+
+
+def _fitting(legend: Legend, accelerator: Accelerator) -> Legend:
+    """The legend without names where a third party's model has other classes than the data."""
+    return legend if len(legend.names) == accelerator.classes else dataclasses.replace(legend, names=())
 
 
 def _write(path: Path, document: object) -> None:

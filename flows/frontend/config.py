@@ -23,8 +23,11 @@ class StageFold(Table):
     """The parallelism of one stage, in FINN's terms; thresholds and the label stage use `pe` only."""
 
     pe: Parallel = 1
+    """Outputs that are computed at once; divides them."""
     simd: Parallel = 1
+    """Inputs that each of them takes at once; divides them."""
     memory: Literal["auto", "lut", "block", "hardwired"] = "auto"
+    """Where the weights lie."""
 
 
 class FoldConfig(Table):
@@ -34,12 +37,23 @@ class FoldConfig(Table):
     sets the depths of the FIFOs between stages.
     """
 
-    fps: Annotated[float, Field(gt=0)] | None = None  # at least so many frames a second, with the fewest LUTs
-    luts: Parallel | None = None  # at most so many LUTs, with the most frames a second
-    stages: dict[str, StageFold] | None = None  # by stage name, e.g. fc0, threshold0, label
-    finn_json: Path | None = None  # a folding configuration in FINN's form
-    bram18: Annotated[int, Field(ge=0)] | None = None  # 18 Kbit block RAMs at most; None: nine tenths of the board's
-    buffers: Literal["full-rate", "least"] | dict[str, int] = "full-rate"  # a rule, or the depth by stream
+    fps: Annotated[float, Field(gt=0)] | None = None
+    """The fewest LUTs that reach so many frames a second at the target's clock."""
+    luts: Parallel | None = None
+    """The most frames a second within so many LUTs."""
+    stages: dict[str, StageFold] | None = None
+    """By stage, e.g. `stages.fc0 = { pe = 16, simd = 49, memory = "block" }`."""
+    finn_json: Path | None = None
+    """A folding configuration in FINN's form, relative to the recipe."""
+    bram18: Annotated[int, Field(ge=0)] | None = None
+    """Beside any of these, or alone: the most block RAMs of 18 Kbit; weights take what other stages leave of them. By
+    default nine tenths of the board's.
+    """
+    buffers: Literal["full-rate", "least"] | dict[str, int] = "full-rate"
+    """FIFOs between stages. `"full-rate"`: deep enough that a frame takes no longer than the slowest stage; `"least"`:
+    the least depths without deadlock; or depths by hand, by the stream that the FIFO reads, e.g. `{ add0_0_in = 12
+    }`: a stream that is not named has no FIFO.
+    """
 
     @field_validator("buffers", mode="before")
     @classmethod
@@ -72,13 +86,20 @@ class FoldConfig(Table):
 class CompileConfig(Table):
     """How a QONNX model becomes an accelerator."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = "accelerator"  # of the circuit's top module
-    input_bits: Annotated[int, Field(ge=1, le=16)] = 8  # of an element from the host; 1 stands for -1 and +1
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = "accelerator"
+    """Of the circuit's top module."""
+    input_bits: Annotated[int, Field(ge=1, le=16)] = 8
+    """Of an element from the host; 1 bit stands for -1 and +1."""
     input_signed: bool = False
-    input_scale: float = 1.0  # the model sees input_scale * element + input_offset
+    """Whether these elements are signed."""
+    input_scale: float = 1.0
+    """The model sees `input_scale * element + input_offset`."""
     input_offset: float = 0.0
-    label_select: bool = True  # False: the output is the last layer's accumulators
+    """See `input_scale`."""
+    label_select: bool = True
+    """`false`: the accelerator returns the accumulators of the last layer instead of a label."""
     fold: FoldConfig = FoldConfig()
+    """The folding, see below."""
 
     @model_validator(mode="after")
     def _finite_input(self) -> Self:

@@ -76,7 +76,10 @@ class _Reader:
         self.nodes: list[Node] = []
 
     def _host(self) -> Value:
-        """The input: (C, H, W), as the first node that needs an image reads it, else (features,)."""
+        """The input: (C, H, W), as the first node that needs an image reads it, or as it is given; else (features,).
+
+        So an image of several channels has them last for the host, even if all that reads it is flattened.
+        """
         shape: Shape = (math.prod(self.input_shape),)
         reached, last = {self.input}, False
         for node in self.source.model.graph.node:
@@ -91,6 +94,8 @@ class _Reader:
                     return Value(source=self.input, last=last,
                                  shape=(found[1], 1, found[2]) if len(found) == 3 else found[1:])  # fmt: skip
                 break
+        if len(self.input_shape) == 4 and self.input_shape[1] > 1:
+            shape = tuple(self.input_shape[1:])
         return Value(source=self.input, shape=shape)
 
     def read(self) -> Network:

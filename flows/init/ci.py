@@ -19,6 +19,9 @@ class Host(StrEnum):
 PLACES = {Host.GITHUB: ".github/workflows/adiabit.yml", Host.GITLAB: ".gitlab-ci.yml"}
 
 
-def texts(host: Host) -> dict[str, str]:
-    """The texts of a host's files, by their paths in the repository."""
-    return {PLACES[host]: (HERE / f"{host}.yml").read_text(encoding="utf-8")}
+RECIPES = "recipes/*.toml"  # in the texts
+
+
+def texts(host: Host, recipes: str = RECIPES) -> dict[str, str]:
+    """The texts of a host's files, by their paths in the repository; they check the files of the pattern `recipes`."""
+    return {PLACES[host]: (HERE / f"{host}.yml").read_text(encoding="utf-8").replace(RECIPES, recipes)}

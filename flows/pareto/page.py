@@ -44,7 +44,8 @@ def write(dots: Sequence[Dot], objectives: Sequence[str], out: Path, *, name: st
     files.write_text(out / CSV, _csv(rows))
     page = environment(Path(__file__).parent).get_template("pareto.html.j2").render(
         name=name, command=command, plotly=Markup(_plotly()), data=_embedded(document),  # noqa: S704  # the library's own text
-        script=Markup(SCRIPT.read_text()), titles=Markup(json.dumps(TITLES)), verdict=_verdict(dots, best),  # noqa: S704  # our own
+        script=Markup(SCRIPT.read_text(encoding="utf-8")), titles=Markup(json.dumps(TITLES)),  # noqa: S704  # our own
+        verdict=_verdict(dots, best),
         quantities=[key for key in TITLES if any(key in dot.mean for dot in dots)], objectives=objectives,
         axes=axes(dots), anchors=bool(published), points=table(dots, best, objectives, out), runs=runs(dots, out),
         left_out=left_out(dots), conditions=conditions(dots, published),

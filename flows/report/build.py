@@ -20,11 +20,8 @@ from adiabit.flows.report.charts import training_charts
 from adiabit.flows.report.collect import collect
 from adiabit.flows.report.drawing import draw
 from adiabit.flows.report.figures import Figures
-from adiabit.flows.report.terminal import tables
 from adiabit.flows.resources import RESOURCES, Resources
 from adiabit.flows.store import open_folder
-
-__all__ = ["render", "report", "tables"]
 
 HTML, JSON = "report.html", "report.json"
 SIZES = {"wide": 1080, "medium": 700, "narrow": 346}  # width of the drawing in pixels, by report.css' window class
@@ -39,15 +36,16 @@ class Bar(NamedTuple):
 
 def report(
     folders: Mapping[StageName, Path], *, name: str, board: Board, clock_mhz: float, command: str, out: Path,
-    data: str = "", selection: Sequence[str] = ("RECIPE",),
+    data: str = "", selection: Sequence[str] = ("RECIPE",), image: Sequence[int] = (), sound: bool = False,
 ) -> Figures:  # fmt: skip
     """Collect the figures of a run from its stages' folders and write the report into the folder `out`.
 
     `folders` are keyed by stage; any may be absent. `UserError` if a stage's file is damaged.
     """
     figures = collect(
-        folders, name=name, board=board, clock_mhz=clock_mhz, command=command, data=data, selection=selection
-    )
+        folders, name=name, board=board, clock_mhz=clock_mhz, command=command, data=data, selection=selection,
+        image=image, sound=sound,
+    )  # fmt: skip
     render(figures, out)
     return figures
 

@@ -11,6 +11,7 @@ from typing import Any
 from adiabit.boards.catalog import Board
 from adiabit.flows.bitstream.figures import Bitstream, OnBoard
 from adiabit.flows.ladder import Rung
+from adiabit.flows.report.mistakes import Mistakes
 from adiabit.flows.resources import RESOURCES, Resources
 from adiabit.flows.simulate.figures import Simulation
 from adiabit.flows.synthesize.figures import Synthesis
@@ -55,6 +56,8 @@ class Figures:
     clock_mhz: float
     date: str  # ISO 8601, UTC
     data: str = ""  # the data set that the accuracy was measured on
+    classes: tuple[str, ...] = ()  # their names in the order of the labels, where they have names
+    mistakes: Mistakes | None = None  # of the labelled vectors
     command: str
     rungs: tuple[Rung, ...]
     stages: tuple[StageFigures, ...] = ()
@@ -70,11 +73,16 @@ class Figures:
     versions: Mapping[str, str] = field(default_factory=dict)
     advice: str = ""  # what would fit, if the accelerator does not fit
     accelerator: Accelerator | None = field(default=None, compare=False)  # for the drawing; not in report.json
+    pictures: tuple[str, ...] = field(default=(), compare=False)  # of the hardest frames; likewise
 
     @property
     def capacity(self) -> Resources:
         """The resources of the board's part."""
         return Resources(lut=self.board.luts, ff=self.board.ffs, bram18=self.board.bram18, dsp=self.board.dsps)
+
+    def class_name(self, label: int) -> str:
+        """The name of a class, or its number where it has none."""
+        return self.classes[label] if self.classes else str(label)
 
     def needs(self, resource: str) -> float | None:
         """How much of a resource (a field of `Resources`) the circuit needs, by synthesis or else by the estimate."""
@@ -158,6 +166,6 @@ class Figures:
                    "fps_measured": self.fps_measured, "latency_us": self.latency_us,
                    "overflows": [dataclasses.asdict(overflow) for overflow in self.overflows]}  # fmt: skip
         fields = dataclasses.asdict(dataclasses.replace(self, accelerator=None))
-        del fields["accelerator"]
+        del fields["accelerator"], fields["pictures"]
         fields["rungs"] = [{**dataclasses.asdict(r), "status": r.status} for r in self.rungs]
         return {**fields, **derived, "capacity": dataclasses.asdict(self.capacity)}

@@ -15,6 +15,7 @@ from adiabit.hw.stages.matrix_vector import MEMORIES
 
 NONE = "—"
 NOT_RUN = str(RungState.NOT_RUN)
+CONFUSIONS = 15  # pairs of classes that are listed
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,18 @@ def accuracy(figures: Figures) -> Table:
     heads = (Column("Network"), Column("Validation", True), Column("Test", True), Column("Frames", True))
     note = "A rung's accuracy is over its labelled frames; corner inputs have no label."
     return Table(title="Accuracy", columns=heads, rows=tuple(rows), notes=(note,))
+
+
+def confusions(figures: Figures) -> Table:
+    """The most frequent mistakes: label, prediction, and how many of the label's frames."""
+    counts = figures.mistakes.confusion if figures.mistakes else ()
+    wrong = sorted((-n, i, j) for i, row in enumerate(counts) for j, n in enumerate(row) if n and i != j)
+    rows = tuple(
+        (Cell(figures.class_name(i)), Cell(figures.class_name(j)), Cell(count(-n)), Cell(percent(-n / sum(counts[i]))))
+        for n, i, j in wrong[:CONFUSIONS]
+    )
+    heads = (Column("Class"), Column("Taken for"), Column("Frames", True), Column("Of the class", True))
+    return Table(title="Mistakes", columns=heads, rows=rows)
 
 
 def resources(figures: Figures) -> Table:

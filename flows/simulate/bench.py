@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adiabit.flows import toolchain
+from adiabit.flows.progress import counting
 from adiabit.flows.simulate.beats import write_beats
 from adiabit.flows.simulate.runs import Run, Span, Traffic
 from adiabit.hw.accelerator import Accelerator
@@ -94,7 +95,8 @@ def build(
         "--x-assign", "unique", "--x-initial", "unique", *([tracing] if tracing else []),
         *(f"rtl/{source}" for source in design.sources), "bench.cpp", "-o", "bench",
     ]  # fmt: skip
-    toolchain.run_tool(args, cwd=folder, log=log)
+    with counting("Verilator compiles the simulation"):
+        toolchain.run_tool(args, cwd=folder, log=log)
     names = tuple(s.name for s in design.streams)
     program = (folder / "obj" / "bench").absolute()
     return Bench(program=program, rtl=rtl.absolute(), log=log.absolute(), names=names, seed=seed)

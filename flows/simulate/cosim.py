@@ -11,6 +11,7 @@ from pathlib import Path
 from adiabit.errors import UserError
 from adiabit.flows import toolchain
 from adiabit.flows.ladder import RungName, Vectors
+from adiabit.flows.progress import counting
 from adiabit.flows.simulate.config import SimulateConfig
 from adiabit.flows.simulate.stage import simulate
 from adiabit.hw import storage
@@ -55,7 +56,8 @@ def make_rtl(accelerator: Accelerator, hls_folder: Path, rtl: Path, log: Path) -
     with tempfile.TemporaryDirectory(dir=log.parent) as name:
         work = Path(name) / "hls"
         shutil.copytree(hls_folder, work)
-        _synthesize(program, accelerator.name, work, log)
+        with counting("Vitis HLS synthesizes"):
+            _synthesize(program, accelerator.name, work, log)
         made = sorted(p for p in (work / VERILOG).glob("*") if p.suffix in (".v", ".sv", ".dat"))
         if not any(p.stem == accelerator.name for p in made):
             raise toolchain.ToolError(f"{program}: left no {VERILOG / accelerator.name}.v; see {log}")

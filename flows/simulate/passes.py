@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from adiabit.errors import UserError
 from adiabit.flows import documents, toolchain
+from adiabit.flows.progress import Done, counting
 from adiabit.flows.simulate.bench import Bench
 from adiabit.flows.simulate.compare import Comparison, Difference, compare
 from adiabit.flows.simulate.program import Program
@@ -65,9 +66,18 @@ class Passes:
 
     def run_all(self, spans: Sequence[Span]) -> list[Outcome]:
         """Simulate and compare several spans, in as many processes as pay off."""
-        jobs = min(self.jobs, len(spans))
-        if jobs == 1 or work_of(self.accelerator, sum(span.end - span.start for span in spans)) < LEAST_WORK:
-            return [self.run(span) for span in spans]
+        jobs, frames = min(self.jobs, len(spans)), sum(span.end - span.start for span in spans)
+        with counting(f"{self.simulator.who} simulation, frames", frames) as done:
+            if jobs == 1 or work_of(self.accelerator, frames) < LEAST_WORK:
+                return [self._counted(span, done) for span in spans]
+            return self._in_processes(spans, jobs, done)
+
+    def _counted(self, span: Span, done: Done) -> Outcome:
+        outcome = self.run(span)
+        done(span.end - span.start)
+        return outcome
+
+    def _in_processes(self, spans: Sequence[Span], jobs: int, done: Done) -> list[Outcome]:
         with TemporaryDirectory(dir=self.work) as name:
             folder = Path(name).absolute()
             job = Job(accelerator=self.folder.absolute(), simulator=self.simulator, spans=tuple(spans))
@@ -77,7 +87,16 @@ class Passes:
             threads = {"OMP_NUM_THREADS": str(max(1, toolchain.cores() // jobs))}  # of each golden model's products
             environment = {**toolchain.environment(), **threads}
             commands = [(command, self.simulator.log)] * jobs
-            for _ in toolchain.run_tools(commands, cwd=folder, env=environment, temporary=folder, at_once=jobs):
+            left = dict(enumerate(spans))
+
+            def count() -> None:
+                for index in [index for index in left if (folder / str(index) / FOUND).exists()]:
+                    span = left.pop(index)
+                    done(span.end - span.start)
+
+            for _ in toolchain.run_tools(
+                commands, cwd=folder, env=environment, temporary=folder, at_once=jobs, meanwhile=count
+            ):
                 pass
             return [_load(span, folder / str(index)) for index, span in enumerate(spans)]
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy.typing as npt
 
 from adiabit.flows import toolchain
+from adiabit.flows.progress import counting
 from adiabit.flows.simulate.beats import write_beats
 from adiabit.flows.simulate.runs import Run, Span, Traffic
 from adiabit.hw.accelerator import Accelerator
@@ -65,5 +66,6 @@ def build(accelerator: Accelerator, sources: Path, folder: Path, log: Path, opti
         "-isystem", toolchain.ap_types(), f'-DADIABIT_HEADER="{accelerator.name}.hpp"',
         f'-DADIABIT_TOP="{accelerator.name}.cpp"', SOURCE.name, "-o", program,
     ]  # fmt: skip
-    toolchain.run_tool(args, cwd=folder, log=log)
+    with counting("g++ compiles the simulation"):
+        toolchain.run_tool(args, cwd=folder, log=log)
     return Program(program=program, log=log.absolute())

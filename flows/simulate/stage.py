@@ -29,6 +29,7 @@ from adiabit.hw.stages import Stage
 
 EVERY = "every stream, every beat"
 COSIM = ("--backend", "cosim")  # of the command line
+OUTPUTS = "outputs.npy"  # what came out for each frame, (F, *output shape), at full speed
 LONG = 1 << 26  # the work, in cycles, of a simulation for which a bench that compiles longer and runs faster pays off
 
 
@@ -41,7 +42,7 @@ def simulate(
     *,
     rung: RungName = RungName.RTL,
 ) -> None:
-    """Write `simulation.json`, `rungs.json`, `simulate.log` and, on request, waveforms and `activity.saif` into `out`.
+    """Write `simulation.json`, `rungs.json`, `outputs.npy` and a log into `out`, on request waveforms, `activity.saif`.
 
     The accepted beats of each stream must equal the golden model's values for every frame, twice: all frames back to
     back at full speed, from random register contents, and the first `stall_frames` with random gaps and stalls. Many
@@ -75,6 +76,7 @@ def simulate(
     figures.save(out, made)
     watched = EVERY if len(full[0].run.names) == len(list(accelerator.streams)) else "input and output, every beat"
     results = [join(full), *(one.compared for one in paused)]
+    np.save(out / OUTPUTS, results[0].outputs)
     save_rungs(out, [rung_of(rung, accelerator, vectors, results, compared=watched, finding=finding)])
 
 
@@ -194,15 +196,13 @@ def rung_of(
     equal = results[0].equal.copy()
     for result in results[1:]:
         equal[: len(result.equal)] &= result.equal
-    outputs = results[0].outputs.reshape(len(equal), -1, accelerator.output.channels)[:, 0]
-    selected = accelerator.labels
-    meaning = accelerator.meaning
-    predictions = outputs[:, 0] if selected else (meaning.reals(outputs) if meaning else outputs).argmax(axis=1)
+    known = accelerator.labels or accelerator.output.channels > 1
+    predictions = golden.classes(accelerator, results[0].outputs).reshape(len(equal), -1)[:, 0]
     return Rung(
         name=name,
         frames=len(equal),
         equal=int(np.count_nonzero(equal)),
-        accuracy=vectors.accuracy(predictions) if selected or outputs.shape[1] > 1 else None,
+        accuracy=vectors.accuracy(predictions) if known else None,
         compared=compared,
         difference=finding[0],
         replay=finding[1],

@@ -41,15 +41,14 @@ def judge(recipe: Recipe, constraints: Constraints) -> Verdict:
 
 def _estimate(recipe: Recipe) -> dict[str, float]:
     from adiabit.flows.finn.folding import folded
-    from adiabit.flows.outline import outline
+    from adiabit.flows.untrained import accelerator
     from adiabit.hw.estimate import estimate
     from adiabit.train.config import check_sizes
 
     check_sizes(recipe.data, recipe.model, recipe.train)
     board = catalog.load(recipe.target.board)
     clock = recipe.target.clock_mhz or board.clock_mhz
-    stages = outline(recipe.model, recipe.data.source, recipe.compile)
-    found = estimate(folded(stages, recipe.compile.fold, board, clock))
+    found = estimate(folded(accelerator(recipe), recipe.compile.fold, board, clock))
     cost = found.resources
     return {
         "lut": cost.luts, "ff": cost.ffs, "bram18": cost.bram18, "dsp": cost.dsps, "cycles": found.cycles,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adiabit.flows import toolchain
+from adiabit.flows.progress import counted
 from adiabit.hw.emit.design import Design
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def map_parts(
         (file := work / f"{name}.json").write_text(json.dumps(jobs[name][0]))
         args = [sys.executable, "-m", "adiabit.flows.synthesize.yosys", str(file), str(work / f"{name}.result")]
         commands.append((args, out / f"{name}.log"))
-    for log in toolchain.run_tools(commands, cwd=rtl, temporary=work, at_once=toolchain.cores()):
+    logs = toolchain.run_tools(commands, cwd=rtl, temporary=work, at_once=toolchain.cores())
+    for log in counted("synthesis, stages", logs, len(commands)):
         key = keys[log.stem]
         shutil.copyfile(work / f"{log.stem}.result", aside := results / f".{key}.partial")
         aside.rename(results / f"{key}.json")

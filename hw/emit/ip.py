@@ -78,7 +78,7 @@ def emit(accelerator: Accelerator, folder: Path, *, word_bytes: int = 8) -> dict
     return wrapper.save(
         folder, design, f"{accelerator.name}_ip", _top(accelerator.name, given, result, identity),
         identity=identity, word_bytes=word_bytes, address_bits=ADDRESS_BITS,
-        input=port_row(given), output=port_row(result, accelerator.meaning),
+        **port_rows(accelerator, given, result),
     )  # fmt: skip
 
 
@@ -106,6 +106,14 @@ def _top(name: str, given: Port, result: Port, identity: str) -> str:
         fill=_fill(result),
         spare=_spare(given),
     )
+
+
+def port_rows(accelerator: Accelerator, given: Port, result: Port) -> dict[str, Any]:
+    """Both ports as `ip.json` describes them, with what the accelerator tells of its ends."""
+    legend = accelerator.legend
+    encoding = {"encoding": dataclasses.asdict(legend.encoding)} if legend.encoding else {}
+    names = {"names": list(legend.names)} if legend.names else {}
+    return {"input": port_row(given) | encoding, "output": port_row(result, accelerator.meaning) | names}
 
 
 def port_row(port: Port, meaning: Meaning | None = None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from adiabit.errors import UserError
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.emit import rtl, wrapper
-from adiabit.hw.emit.ip import Port, port_row
+from adiabit.hw.emit.ip import Port, port_rows
 from adiabit.hw.storage import digest
 
 LEAST_DIVIDER = 4  # cycles per bit, as in bnn_uart.sv
@@ -49,8 +49,7 @@ def emit(
     )
     return wrapper.save(
         folder, design, f"{name}_serial", text,
-        identity=identity, baud=baud, divider=divider, input=port_row(given),
-        output=port_row(result, accelerator.meaning), word_bytes=1,
+        identity=identity, baud=baud, divider=divider, word_bytes=1, **port_rows(accelerator, given, result),
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,6 +78,28 @@ def written(path: Path) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path, remedy: str) -> Iterator[Path]:
+    """A temporary folder to fill, which becomes `path` when the block ends without an error.
+
+    `UserError`, ending in `remedy`, where `path` is not new or empty, or cannot be made.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UserError(f"{path}: exists and is not empty; {remedy}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-")
+    except (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        raise UserError(f"{path}: cannot make this folder ({error.strerror}); {remedy}") from error
+    with beside as name:
+        folder = Path(name) / "made"
+        folder.mkdir()
+        yield folder
+        if path.exists():
+            path.rmdir()
+        folder.rename(path)
 
 
 def _reason(path: Path, error: OSError) -> str:

@@ -98,7 +98,7 @@ async def the_hosts_tool_classifies_and_verifies(dut: Any) -> None:
         with np.load(FOLDER / "vectors.npz") as saved:
             frames, outputs = saved["frames"], saved["outputs"]
         line = SerialAccelerator(str(DESCRIPTION), port, timeout=60)
-        assert np.array_equal(line.classify(frames[:4]).reshape(4, -1), outputs[:4].reshape(4, -1))
+        assert np.array_equal(line.outputs(frames[:4]).reshape(4, -1), outputs[:4].reshape(4, -1))
         told = line.verify(str(FOLDER / "vectors.npz"))
         assert str(told) == f"{len(frames)} of {len(frames)} frames equal"
         line.close()
@@ -122,7 +122,7 @@ async def a_frame_that_breaks_off_is_forgotten(dut: Any) -> None:
         with np.load(FOLDER / "vectors.npz") as saved:
             frames, outputs = saved["frames"][:3], saved["outputs"][:3]
         line = SerialAccelerator(str(DESCRIPTION), port, timeout=60)
-        assert np.array_equal(line.classify(frames).reshape(3, -1), outputs.reshape(3, -1))
+        assert np.array_equal(line.outputs(frames).reshape(3, -1), outputs.reshape(3, -1))
 
     await beside(dut, half_a_frame)
     while not busy(dut):  # the first bytes are under way

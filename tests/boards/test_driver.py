@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -16,12 +17,15 @@ from adiabit.boards.pynq import adiabit_driver
 from adiabit.boards.pynq.adiabit_driver.__main__ import main
 from adiabit.boards.pynq.adiabit_driver.accelerator import MAGIC, verify
 from adiabit.boards.pynq.adiabit_driver.accelerator import REGISTERS as DRIVERS
+from adiabit.boards.pynq.adiabit_driver.files import load_description
 from adiabit.boards.pynq.block_design import block_design
 from adiabit.boards.pynq.describe import describe
-from adiabit.hw import golden
+from adiabit.errors import UserError
+from adiabit.hw import golden, storage
 from adiabit.hw.accelerator import Accelerator, Meaning
 from adiabit.hw.emit import ip as emit_ip
 from adiabit.hw.stages.base import RTL
+from adiabit.legend import Encoding, Legend
 from tests.boards.hwh import AXI_LITE, STREAM, hwh
 from tests.hw.rtl.chain import B, Chain, S, U, some_frames
 from tests.hw.rtl.cocotb_run import assert_passes
@@ -336,3 +340,113 @@ def test_the_driver_classifies_on_our_rtl(
     tmp_path: Path, tool_environment: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drives(network(), tmp_path, monkeypatch)
+
+
+NAMES = ["<b>", 'drei "Ecken"', "正方形"]
+
+
+def named(**changes: Any) -> adiabit_driver.Port:
+    """The output port of :func:`description` with class names, read back from JSON."""
+    row = {**description(**changes)["output"], "names": NAMES}
+    return adiabit_driver.Port(json.loads(json.dumps(row)), 4)
+
+
+def test_the_driver_names_the_classes() -> None:
+    end = emit_ip.port_row(emit_ip.Port(stream=Chain("x", (1,), 2, U, 1).here, word_bytes=4))
+    labels = named(output=end)
+    found = labels.named(labels.label(np.array([2, 0, 1])))
+    assert found.tolist() == [NAMES[2], NAMES[0], NAMES[1]]
+    with pytest.raises(ValueError, match="class 3 came out, but the description names 3 classes"):
+        labels.named(np.array([3]))
+    sums = named(output__scale=[1, -1, 1], output__offset=[0, 0, 2])
+    outputs = np.array([[3, 1, 0], [3, -4, 0], [1, 0, 1]])
+    assert sums.label(outputs).tolist() == [0, 1, 2]
+    assert adiabit_driver.Port(description()["output"], 4).named(outputs) is outputs
+    with pytest.raises(ValueError, match="names = 3, a list of names is needed"):
+        adiabit_driver.Port({**description()["output"], "names": 3}, 4)
+
+
+def encoded(**rows: Any) -> adiabit_driver.Port:
+    """An input port of 8 bits and 6 elements with an encoding."""
+    row = emit_ip.port_row(emit_ip.Port(stream=Chain("x", (6,), 8, U, 1).here, word_bytes=4))
+    return adiabit_driver.Port(json.loads(json.dumps({**row, "encoding": rows})), 4)
+
+
+def test_the_driver_encodes_exactly_as_the_training() -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(30):
+        low = rng.normal(size=6) * 10.0 ** rng.integers(-300, 300, 6)
+        step = np.abs(rng.normal(size=6)) * 10.0 ** rng.integers(-300, 300, 6) * rng.integers(0, 4, 6).clip(0, 1)
+        ours = Encoding(low=tuple(low.tolist()), step=tuple(step.tolist()), fill=tuple(low.tolist()))
+        theirs = encoded(low=list(ours.low), step=list(ours.step), fill=list(ours.fill))
+        halves = low + (rng.integers(-3, 260, (200, 6)) + 0.5) * step  # ties, and what is clipped
+        odd = rng.choice([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e308, -1e308, 5e-324], (200, 6))
+        small = halves.clip(-1e30, 1e30).astype(np.float32)
+        for rows in (halves, odd, small, rng.integers(-9, 300, (20, 6))):
+            expected = ours.encode(rows)
+            assert expected.dtype == np.uint8
+            assert np.array_equal(theirs.encode(rows), expected), seed
+
+
+def test_encodings_are_written_out_by_hand() -> None:
+    port = encoded(low=[0, 0, 10, -1, 5, 0], step=[1, 0.5, 1, 2 / 255, 0, 1e-300])
+    rows = [[2.5, 1.75, 9, 0, 7, 1], [3.5, 1000, 266, 1, -7, -1]]
+    assert port.encode(rows).tolist() == [[2, 4, 0, 128, 0, 255], [4, 255, 255, 255, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        (np.zeros((2, 5)), "rows have shape (2, 5); at least one of 6 features is needed"),
+        (np.zeros(6), "rows have shape (6,); at least one of 6 features is needed"),
+        (np.zeros((0, 6)), "rows have shape (0, 6); at least one of 6 features is needed"),
+        (np.full((1, 6), np.nan), "row 0, feature 0 is NaN; the network was trained without missing values"),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused(rows: Any, text: str) -> None:
+    with pytest.raises(ValueError, match=".") as caught:
+        encoded(low=[0.0], step=[1.0]).encode(rows)
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ({"low": [0]}, "'step'"),
+        ({"low": [0, 0], "step": [1]}, "encoding: low = [0, 0], 6 numbers are needed"),
+        ({"low": [0], "step": [-1]}, "encoding: step = [-1], numbers of at least 0 are needed"),
+        ({"low": [0], "step": ["1"]}, "encoding: step = ['1'], 6 numbers are needed"),
+        ({"low": [0], "step": [float("nan")]}, "encoding: step = [nan], 6 numbers are needed"),
+        ({"low": [0], "step": [1], "fill": [1, 2]}, "encoding: fill = [1, 2], 6 numbers are needed"),
+    ],
+)
+def test_encodings_that_cannot_be_are_refused(rows: dict[str, Any], text: str) -> None:
+    with pytest.raises((ValueError, KeyError)) as caught:
+        encoded(**rows)
+    assert str(caught.value) == text
+
+
+def test_reals_are_told_of_the_encoding() -> None:
+    with pytest.raises(ValueError, match="integers from 0 to 255 are needed; encode makes them of raw features"):
+        encoded(low=[0.0], step=[1.0]).check(np.zeros((1, 6)))
+    with pytest.raises(ValueError, match="the description has no encoding: the network was trained on bytes"):
+        adiabit_driver.Port(description()["input"], 4).encode(np.zeros((1, 24)))
+
+
+def test_a_legend_goes_from_the_accelerator_to_the_driver(tmp_path: Path) -> None:
+    encoding = Encoding(low=(0.5,), step=(0.1,))
+    made = dataclasses.replace(network(), legend=Legend(names=tuple(NAMES), encoding=encoding))
+    storage.save(made, tmp_path)
+    assert storage.load(tmp_path) == made
+    assert storage.digest(made) == storage.digest(network())  # the circuit is the same
+    (rtl := tmp_path / "rtl").mkdir()
+    core = emit_ip.emit(made, rtl, word_bytes=4)
+    design = block_design(catalog.load("pynq-z2"), 100.0, core["top"], 4)
+    (tmp_path / "core.json").write_text(json.dumps(describe(core, design)))
+    _, given, taken = load_description(tmp_path / "core.json", ("identity", "dma"))
+    assert taken.names == tuple(NAMES)
+    assert np.array_equal(given.encode(np.full((1, 36), 3.0)), np.full((1, 6, 6, 1), 25))
+    with pytest.raises(UserError, match="accelerator core: 2 names for 3 classes"):
+        dataclasses.replace(made, legend=Legend(names=("a", "b")))
+    with pytest.raises(UserError, match="accelerator core: an encoding of 2 features for an input of 36"):
+        dataclasses.replace(made, legend=Legend(encoding=Encoding(low=(0.0, 0.0), step=(1.0, 1.0))))

@@ -29,7 +29,7 @@ from adiabit.hw.accelerator import Accelerator
 from tests.hw.hls.test_emit_hls import conv, tfc
 from tests.hw.rtl.chain import some_frames
 
-DRIVER = ("__init__", "__main__", "accelerator", "files", "packing", "serial_line")
+DRIVER = ("__init__", "__main__", "accelerator", "encoding", "files", "packing", "serial_line")
 STUB = Path(__file__).parent / "vivado_stub.tcl"
 ZYNQ = [name for name in catalog.names() if catalog.load(name).shell.startswith("zynq")]
 Edit = tuple[str, str]

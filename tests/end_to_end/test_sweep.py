@@ -137,6 +137,7 @@ def test_a_worker_killed_in_training_and_a_lost_machine_lose_nothing(two: tuple[
 
 
 @pytest.mark.full
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("where", ["here", "cluster"])
 def test_kills_at_random_moments_lose_nothing(tmp_path: Path, where: str) -> None:
     """Driver, worker or machine, one at a time; the sweep is started again whenever its driver was killed."""
@@ -172,5 +173,5 @@ def _killed(file: Path, out: Path, where: str, rng: random.Random, most: int) ->
                 case "machine":
                     machines.remove_node(machines.machines.pop(0), allow_graceful=False)
                     machines.machines.append(machines.add_node(num_cpus=1))
-        assert process.wait() == 0
+        assert process.wait(timeout=600) == 0
     return kills

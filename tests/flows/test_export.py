@@ -14,8 +14,12 @@ from torch import nn
 
 from adiabit.errors import UserError
 from adiabit.flows import export as exporting
+from adiabit.flows.export import legend_of
 from adiabit.flows.finn.execute import run_qonnx
 from adiabit.flows.ladder import Vectors, load_rungs
+from adiabit.legend import Encoding, Legend
+from adiabit.legend import load as load_legend
+from adiabit.legend import save as save_legend
 from adiabit.train.checkpoint import ModelCard, load_card, load_model, save_model
 from adiabit.train.config import ModelConfig
 from adiabit.train.data import Split
@@ -132,8 +136,10 @@ def test_a_checkerboard_changes_along_every_side(frame: tuple[int, ...]) -> None
 @pytest.mark.parametrize("limit", [1, 7, FRAMES, FRAMES + 1])
 def test_the_test_frames_can_be_limited(tmp_path: Path, limit: int) -> None:
     net = save(tmp_path / "train")
-    whole = exporting.make_vectors(net, Digits(), (784,))
-    few = exporting.make_vectors(net, Digits(), (784,), limit)
+    test = exporting.test_split(Digits(), (784,))
+    whole = exporting.make_vectors(net, test.frames, test.labels)
+    some = test.spread(limit)
+    few = exporting.make_vectors(net, some.frames, some.labels)
     count = min(limit, FRAMES)
     assert len(few.labels) - (few.labels < 0).sum() == count
     rows = [int(np.flatnonzero((whole.frames == frame).all(axis=1))[0]) for frame in few.frames[:count]]
@@ -257,3 +263,40 @@ def test_qonnx_sees_bipolar_quantizers_of_scale_one(tmp_path: Path) -> None:
     scales = [model.get_initializer(n.input[1]) for n in model.graph.node if n.op_type == "BipolarQuant"]
     assert json.dumps([float(np.squeeze(s)) for s in scales]) == json.dumps([1.0] * 6)
     assert [i.name for i in model.graph.input] == ["pixels"]
+
+
+RANGES = Encoding(low=(0.0,), step=(1.0,))
+
+
+@pytest.mark.parametrize(
+    ("trained", "given", "expected"),
+    [
+        (Legend(names=("a", "b")), Legend(names=("a", "b")), Legend(names=("a", "b"))),
+        (Legend(), Legend(names=("a", "b")), Legend(names=("a", "b"))),  # an older checkpoint
+        (Legend(), Legend(names=("a", "b"), encoding=RANGES), Legend(names=("a", "b"), encoding=RANGES)),
+        (Legend(names=("a", "b")), Legend(), Legend(names=("a", "b"))),
+        (Legend(names=("a", "b")), Legend(names=("b", "a")), "their classes differ in order"),
+        (Legend(names=("a", "b")), Legend(names=("a", "c")), "'b' is a class of one of them"),
+        (Legend(names=("a", "b"), encoding=RANGES), Legend(names=("a", "b")), "other ranges of the features"),
+    ],
+)
+def test_the_legend_is_that_of_the_training(
+    trained: Legend, given: Legend, expected: Legend | str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(Digits, "legend", given)
+    if isinstance(expected, str):
+        with pytest.raises(UserError, match=expected):
+            legend_of(tmp_path, trained, Digits())
+    else:
+        assert legend_of(tmp_path, trained, Digits()) == expected
+        save_legend(tmp_path, expected)
+        assert load_legend(tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "3", '{"names": [1]}', '{"names": ["a", "a"]}', '{"encoding": {"low": [0]}}']
+)
+def test_a_damaged_legend_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "legend.json").write_text(text)
+    with pytest.raises(UserError, match=r"legend.json: no class names and encoding \(.*\); export anew"):
+        load_legend(tmp_path)

@@ -10,7 +10,7 @@ import pytest
 
 from adiabit.errors import UserError
 from adiabit.flows import shipped
-from adiabit.flows.recipe import load
+from adiabit.flows.recipe import changed, load
 
 
 def write(folder: Path, text: str) -> Path:
@@ -22,6 +22,17 @@ def write(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize("name", shipped.names())
 def test_every_recipe_of_the_project_loads(name: str) -> None:
     assert load(Path(name)).name == name
+
+
+@pytest.mark.parametrize("name", shipped.names())
+def test_every_recipe_can_be_changed(name: str) -> None:
+    recipe = load(Path(name))
+    assert changed(recipe, {}) == recipe
+    other = changed(recipe, {"train.epochs": 7, "compile.fold": {"fps": 5}})
+    assert (other.train.epochs, other.compile.fold.fps, other.compile.fold.luts) == (7, 5, None)
+    assert other.model == recipe.model
+    with pytest.raises(UserError, match=rf"{name}: \[train\]: epochs = 0"):
+        changed(recipe, {"train.epochs": 0})
 
 
 def test_everything_has_a_default(tmp_path: Path) -> None:
@@ -85,7 +96,10 @@ def test_a_bare_model_is_a_recipe_of_defaults(tmp_path: Path) -> None:
             "[model.layers.0.pool]: 0 = 0: input should be",
         ),
         ("[model]\ntopology = 'cvn'", "[model]: topology = 'cvn': input should be 'tfc', 'sfc', 'lfc', 'cnv', "),
-        ("[data]\ndataset = 'cifar'", "[data]: dataset = 'cifar': must be one of 'catdog', 'cifar10', "),
+        (
+            "[data]\ndataset = 'cifar'",
+            "[data]: dataset = 'cifar': must be one of 'arrays', 'audio', 'catdog', 'cifar10', ",
+        ),
         ("[data]\ndataset = 'cifar'", "nearest: 'cifar10'"),
         ("[data]\ndataset = 'spoken-digits'\nspeeker = 'x'", "[data]: speeker: unknown key; did you mean 'speaker'?"),
         ("[data]\nspeaker = 'theo'", "[data]: speaker: unknown key; "),

@@ -20,12 +20,13 @@ import rich.console
 from adiabit.boards import catalog
 from adiabit.errors import UserError
 from adiabit.flows.ladder import RUNGS, Rung, RungName, StageName, save_rungs
-from adiabit.flows.report import collect, draw, render, report, tables
-from adiabit.flows.report import tables as rich_tables
-from adiabit.flows.report.build import verdict
+from adiabit.flows.report.build import render, report, verdict
 from adiabit.flows.report.charts import Chart, curve_chart, linear_ticks, log_ticks
+from adiabit.flows.report.collect import collect
+from adiabit.flows.report.drawing import draw
 from adiabit.flows.report.figures import Figures
 from adiabit.flows.report.tables import Cell, accuracy, ladder, percent, resources, stages, stalls, texts, versions
+from adiabit.flows.report.terminal import tables
 from adiabit.hw import storage
 from adiabit.hw.accelerator import Accelerator
 from adiabit.hw.stages import Fifo, Kind, LabelSelect, MatrixVector, Stage, Stream, Threshold, WidthConverter
@@ -511,12 +512,6 @@ def test_a_long_difference_is_not_squeezed_into_a_narrow_column(folders: Folders
 def test_the_narrowest_terminals_still_have_every_figure(width: int, folders: Folders, tmp_path: Path) -> None:
     words = "".join(printed(make(folders, tmp_path / "out")[0], width)).replace(" ", "")
     assert all(figure in words for figure in ("95.02%", "5,987", "127,551", "11.3%", "VitisHLSisnotonPATH"))
-
-
-def test_tables_of_the_package_and_of_the_command_line_are_one() -> None:
-    from adiabit.flows.report.build import tables as used_by_cli
-
-    assert used_by_cli is rich_tables
 
 
 def test_a_damaged_file_is_named(folders: Folders, tmp_path: Path) -> None:

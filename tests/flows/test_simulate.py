@@ -111,7 +111,9 @@ def test_every_beat_equals_the_golden_model(sources: tuple[Path, Path], tmp_path
     assert figures["total_cycles"] == figures["latency_cycles"] + (FRAMES - 1) * tiny().cycles
     beats = {name: row["beats"] for name, row in figures["stalls"].items()}
     assert beats == {s.name: FRAMES * s.beats for s in tiny().streams}
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["rungs.json", "simulate.log", "simulation.json"]
+    left = ["outputs.npy", "rungs.json", "simulate.log", "simulation.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == left
+    assert np.array_equal(np.load(tmp_path / "outputs.npy"), golden.run(tiny(), frames()))
 
 
 def test_a_replay_writes_waveforms(sources: tuple[Path, Path], tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 
 from adiabit.errors import UserError
-from adiabit.flows.store import MANIFEST, Store, file_digest, folder_digest, identity, lock, versions
+from adiabit.flows.store import MANIFEST, Store, differences, file_digest, folder_digest, identity, lock, versions
 
 
 def write(folder: Path) -> None:
@@ -212,3 +212,54 @@ def test_a_place_that_cannot_be_a_folder_is_told(tmp_path: Path) -> None:
     for root in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(UserError, match=r"file.*: cannot make this folder .*; use another --out"):
             Store(root).stage("emit", {}, lambda _: None)
+
+
+def test_what_differs_between_two_keys_is_told() -> None:
+    before = {
+        "fold": {"fps": 1, "luts": None},
+        "from": {"export": ["a"]},
+        "source": "1",
+        "tools": {"onnx": "1.16"},
+        "old": 1,
+    }
+    now = {
+        "fold": {"fps": 2, "luts": None},
+        "from": {"export": ["b"]},
+        "source": "2",
+        "tools": {"onnx": "1.17"},
+        "new": "x" * 99,
+    }
+    assert differences(before, before) == []
+    *told, long, gone = differences(before, now)
+    assert told == [
+        "fold.fps changed from 1 to 2",
+        "the result of export changed",
+        "the sources of adiabit that it runs changed",
+        "tools.onnx changed from '1.16' to '1.17'",
+    ]
+    assert long.startswith("new changed from None to 'xxx")
+    assert len(long) < 100
+    assert gone == "old changed from 1 to None"
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        (lambda _: None, "there is no folder of it"),
+        (lambda place: make(place, {"a": 1}), "a changed from 1 to 2"),
+        (lambda place: shutil.rmtree(make(place, {"a": 2})), "there is no folder of it"),
+    ],
+)
+def test_why_a_stage_is_made_is_logged(
+    before: Callable[[Path], object], told: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before(tmp_path)
+    with caplog.at_level("INFO", "adiabit"):
+        caplog.clear()
+        make(tmp_path, {"a": 2})
+        make(tmp_path, {"a": 2})
+    assert caplog.messages == [f"train: not reused, because {told}"]
+
+
+def make(place: Path, key: dict[str, int]) -> Path:
+    return Store(place, lambda _: None).stage("train", key, lambda _: None).folder

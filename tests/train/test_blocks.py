@@ -170,6 +170,7 @@ def test_a_mean_is_a_sum_times_a_power_of_two() -> None:
 def test_a_binary_shortcut_joins_before_the_sign() -> None:
     net = network("resnet").eval()
     block = next(m for m in net if isinstance(m, Residual))
+    assert isinstance(block.branch, nn.Sequential)
     assert not [m for m in block.branch if isinstance(m, BinaryActivation)][1:]  # the second comes after the sum
     assert isinstance(block.branch[-1], nn.BatchNorm2d)
     with hardened(net), torch.no_grad():
@@ -225,9 +226,12 @@ def test_thresholds_of_streams_keep_away_from_sums() -> None:
             norm.running_mean.copy_(torch.randn(norm.num_features) * 3)
             norm.running_var.copy_(torch.rand(norm.num_features) * 90 + 30)
     clear_thresholds(net)
+    quantizer = next(m.quantizer for m in net.modules() if isinstance(m, Stream))
+    bounds = torch.arange(quantizer.low + 0.5, quantizer.high) * quantizer.step  # between two levels
+    assert len(bounds) == 2**quantizer.bits - 1
     for norm in norms:
         deviation = (norm.running_var + norm.eps).sqrt() / norm.weight
-        thresholds = norm.running_mean[:, None] + (torch.tensor(norm.bounds) - norm.bias[:, None]) * deviation[:, None]
+        thresholds = norm.running_mean[:, None] + (bounds - norm.bias[:, None]) * deviation[:, None]
         assert (thresholds - thresholds.round()).abs().min() >= CLOSE - 1e-4
 
 

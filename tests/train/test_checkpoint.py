@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,10 +16,12 @@ import pytest
 import torch
 
 from adiabit.errors import UserError
-from adiabit.train.checkpoint import ModelCard, check_topology, load_model, save_model
+from adiabit.legend import NO_LEGEND, Encoding, Legend
+from adiabit.train.checkpoint import ModelCard, check_topology, load_card, load_model, save_model
 from adiabit.train.config import ModelConfig
 from adiabit.train.layers import BinaryConv2d, BinaryLinear
 from adiabit.train.methods.adiabatic import Adiabatic
+from adiabit.train.methods.ste import Ste
 from adiabit.train.network import Network
 from adiabit.train.quantizers import hardened, quantizers
 from adiabit.train.resume import LAST, WholeCheckpoints
@@ -245,3 +248,25 @@ def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch
         WholeCheckpoints().save_checkpoint({"epoch": 2}, last)
     assert list(tmp_path.iterdir()) == [last]
     assert torch.load(last, weights_only=True) == {"epoch": 1}
+
+
+def test_names_and_encoding_travel_and_old_checkpoints_have_none(tmp_path: Path) -> None:
+    model = ModelConfig(topology="free", widths=(6,))
+    net = Network(model, "ste", frame=(9,), classes=2)
+    encoding = Encoding(low=(0.1,) * 9, step=(1e-3,) * 9, columns=tuple("abcdefghi"))
+    card = ModelCard(model=model, frame=(9,), classes=2, method=Ste(), hard=True, names=("<b>", "é"), encoding=encoding)
+    save_model(tmp_path, net, card)
+    assert load_card(tmp_path).legend == Legend(names=("<b>", "é"), encoding=encoding)
+    document = json.loads((tmp_path / "model.json").read_text())
+    for changes, text in (
+        ({"names": ["a"]}, "1 names for 2 classes"),
+        ({"names": ["a", "a"]}, "class name 'a': is there twice"),
+        ({"encoding": {"low": [0.0], "step": [-1.0]}}, "the steps of an encoding are at least 0"),
+        ({"encoding": {"low": [0.0, 0.0], "step": [1.0, 1.0]}}, "an encoding of 2 features for frame = [9]"),
+    ):
+        (tmp_path / "model.json").write_text(json.dumps({**document, **changes}))
+        with pytest.raises(UserError, match=re.escape(text)):
+            load_card(tmp_path)
+    old = {key: value for key, value in document.items() if key not in ("names", "encoding")}
+    (tmp_path / "model.json").write_text(json.dumps(old))
+    assert load_card(tmp_path).legend == NO_LEGEND

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from adiabit.errors import UserError
 from adiabit.train import data
-from adiabit.train.data import DATASETS, imagenet, mapped
+from adiabit.train.data import DATASETS, imagenet, images
 from adiabit.train.data.imagenet import ImageNet, square
 from adiabit.train.data.images import decode
 
@@ -186,7 +186,7 @@ def test_an_interrupted_run_leaves_no_file_and_is_resumed(
     write(tmp_path)
     expected = load(tmp_path).train.stored.copy()
     shutil.rmtree(cache)
-    monkeypatch.setattr(mapped, "BLOCK", block)
+    monkeypatch.setattr(images, "BLOCK", block)
     decoded = []
 
     def interrupted(file: Path, *rest: Any) -> Any:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from adiabit.errors import UserError
 from adiabit.train import data
-from adiabit.train.data import pets
+from adiabit.train.data import images, pets
 from adiabit.train.data.pets import CatDog
 
 
@@ -130,7 +130,7 @@ def test_of_an_animation_the_first_frame_is_taken(tmp_path: Path) -> None:
 
 def test_16_bits_in_32_are_scaled() -> None:
     values = np.array([[-5, 0, 128, 257 * 100, 65535, 10**6]])
-    assert pets.eight_bits(values).tolist() == [[0, 0, 0, 100, 255, 255]]
+    assert images.eight_bits(values).tolist() == [[0, 0, 0, 100, 255, 255]]
 
 
 def test_files_in_place_of_folders_are_told(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_recordings_of_one_split_alone_are_told(tmp_path: Path) -> None:
 
 
 def test_a_spectrogram_shows_pitch_and_time() -> None:
-    bands = speech.mel_bands()
+    bands = speech.spectrogram.filters
     centres = (bands @ (np.arange(257) * 8000 / 512)) / bands.sum(axis=1)
     low, high = speech.spectrogram(tone(500)), speech.spectrogram(tone(2000))
     for image, hertz in ((low, 500), (high, 2000)):
@@ -94,7 +94,7 @@ def test_a_spectrogram_shows_pitch_and_time() -> None:
 
 
 def test_the_mel_scale_is_even_where_it_should_be() -> None:
-    bands = speech.mel_bands()
+    bands = speech.spectrogram.filters
     assert bands.shape == (32, 257)
     assert (bands.max(axis=1) > 0.5).all()  # no band falls between two bins
     peaks = bands.argmax(axis=1) * 8000 / 512
@@ -111,7 +111,7 @@ def test_loudness_does_not_matter_and_silence_is_black() -> None:
 
 def test_decibels_are_quarters() -> None:
     rng = np.random.default_rng(0)
-    noise = rng.normal(size=speech.HOP * 63 + speech.WINDOW)
+    noise = rng.normal(size=speech.spectrogram.samples)
     faint = np.concatenate([noise[:4096], noise[4096:] * 10**-1.0])  # 20 dB down in its second half
     image = speech.spectrogram(faint).astype(float)
     fall = image[2:28].mean() - image[36:62].mean()

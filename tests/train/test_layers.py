@@ -8,7 +8,7 @@ import torch
 
 from adiabit.train.config import ModelConfig
 from adiabit.train.layers import BinaryConv2d, BinaryLinear, Pad, PixelSign, RisingNorm2d, TensorNorm
-from adiabit.train.margins import MARGIN, clear_thresholds
+from adiabit.train.margins import MARGIN, clear
 from adiabit.train.network import Network
 from adiabit.train.quantizers import hardened, quantizers, sign
 
@@ -71,7 +71,7 @@ def test_thresholds_leave_integers_without_turning_a_sign() -> None:
         norm.weight.copy_(torch.tensor(gammas))
         integers = torch.arange(-9.0, 10.0)[:, None].expand(19, 8)
         before = sign(norm(integers))
-        clear_thresholds(norm)
+        clear(norm)
         assert torch.equal(sign(norm(integers)), before)
     distance = (norm.running_mean - norm.running_mean.round()).abs()  # beta is 0: the threshold is the mean
     assert all(d >= MARGIN - 1e-6 for d, g in zip(distance.tolist(), gammas, strict=True) if g)
@@ -171,5 +171,5 @@ def test_thresholds_of_images_leave_integers_too() -> None:
     assert norm.running_mean is not None
     with torch.no_grad():
         norm.running_mean.copy_(torch.tensor([3.0, -7.01]))
-    clear_thresholds(norm)
+    clear(norm)
     assert norm.running_mean.tolist() == pytest.approx([3.0 - MARGIN, -7.0 - MARGIN])

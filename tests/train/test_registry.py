@@ -160,7 +160,7 @@ def test_the_hardwares_network_absorbs_the_scale_of_ones_own_method(tmp_path: Pa
         (
             '"bars"',
             '"baas"',
-            "must be one of 'bars', 'catdog', 'cifar10', 'cifar100', 'digits', ",
+            "must be one of 'arrays', 'audio', 'bars', 'catdog', 'cifar10', ",
         ),
     ],
 )
@@ -187,3 +187,14 @@ def test_recipes_are_read_without_torch(tmp_path: Path) -> None:
     code += "print({'torch', 'brevitas', 'lightning'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("keys", [
+    {"dataset": "digits"}, {"dataset": "mnist"}, {"dataset": "cifar10"}, {"dataset": "cifar100"},
+    {"dataset": "cifar100", "labels": "coarse"}, {"dataset": "catdog"}, {"dataset": "spoken-digits"},
+], ids=lambda keys: " ".join(keys.values()))  # fmt: skip
+def test_classes_of_built_in_data_have_names(keys: dict[str, str]) -> None:
+    table = DATASETS.validate(keys)
+    assert len(table.legend.names) == table.source.classes
+    assert list(table.legend.names) == sorted(table.legend.names)
+    assert table.legend.encoding is None

@@ -131,3 +131,10 @@ def test_what_cannot_be_is_refused(table: dict[str, Any], message: str) -> None:
 def test_frames_of_a_convolutional_network_are_images() -> None:
     assert config(topology="cnv").frame((8, 9, 3)) == (8, 9, 3)
     assert config().frame((8, 9, 3)) == (math.prod((8, 9, 3)),)
+
+
+@pytest.mark.parametrize("table", [{}, {"topology": "cnv"}, {"module": "net.py:Net", "arguments": {"width": 3}},
+                                   {"module": "net.py:Net", "binarize": True, "last_bits": 4}])  # fmt: skip
+def test_a_written_table_reads_back_as_the_same(table: dict[str, Any]) -> None:
+    model = ModelConfig.model_validate(table)
+    assert ModelConfig.model_validate_json(model.model_dump_json()) == model

@@ -12,18 +12,34 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PlainValidator, SerializeAsAny
 
 from adiabit.errors import UserError
 from adiabit.files import read_bytes
+from adiabit.legend import NO_LEGEND, Legend
 from adiabit.train.blocks import Shape
-from adiabit.train.data.files import Split, checked_file, stratified
+from adiabit.train.data.files import Split, Splits, checked_file, stratified
 from adiabit.train.registry import Registry, discover
 from adiabit.train.table import Seed, Table
 
-__all__ = ["DATASETS", "DataConfig", "DataTable", "Dataset", "Source", "Split", "digest", "load", "load_test"]
+__all__ = [
+    "DATASETS",
+    "PLACES",
+    "DataConfig",
+    "DataTable",
+    "Dataset",
+    "Source",
+    "Split",
+    "Splits",
+    "digest",
+    "load",
+    "load_test",
+]
+
+
+PLACES = frozenset(("dir", "folder"))  # keys of `[data]` that change no result: where the files are
 
 
 @dataclass(frozen=True)
@@ -38,22 +54,43 @@ class DataTable(Table):
     """`[data]` of a recipe: a name, to which a data set's own table adds its keys, its source and its loader."""
 
     dataset: str
-    dir: Path | None = None  # folder of the files; else ADIABIT_DATA
-    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1  # share of the training split, stratified
-    seed: Seed = 0  # of the validation split
+    """See below."""
+    dir: Path | None = None
+    """Folder that holds the files in a layout below, relative to the recipe; else the environment variable
+    `ADIABIT_DATA`.
+    """
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of the training split that is held out to choose the checkpoint, stratified."""
+    seed: Seed = 0
+    """Of the validation split, and of the test split of data of your own."""
+
+    input_bits: ClassVar[Literal[1, 8]] = 1  # that a dense network takes by default; convolutions take 8
+    sound: ClassVar[bool] = False  # whether its frames are spectrograms (time steps, bands, 1)
 
     @property
     def source(self) -> Source:
         """What its frames are; where no key matters, a class variable."""
         raise NotImplementedError
 
-    def splits(self) -> tuple[Split, Split]:
-        """Training and test split; `UserError` says what is missing or damaged and how to get it."""
+    @property
+    def legend(self) -> Legend:
+        """The names of its classes and the encoding of its features; where no key matters, a class variable."""
+        return NO_LEGEND
+
+    def beside(self, folder: Path) -> Self:
+        """The table with its relative paths resolved against the recipe's folder."""
+        return self if self.dir is None else self.model_copy(update={"dir": folder / self.dir})
+
+    def splits(self) -> Splits:
+        """Training and test split; `UserError` says what is missing or damaged and how to get it.
+
+        A validation split comes between them where the data set has one of its own.
+        """
         raise NotImplementedError
 
-    def test(self) -> Split:
+    def test_split(self) -> Split:
         """The test split alone, for a data set whose training split is costly to read."""
-        return self.splits()[1]
+        return self.splits()[-1]
 
     def files(self) -> Mapping[str, Path]:
         """The files that :meth:`splits` reads, by a name that does not depend on where they lie."""
@@ -87,7 +124,9 @@ class Dataset:
 
 def load(config: DataConfig) -> Dataset:
     """Read a data set; `UserError` says what is missing or damaged and how to get it."""
-    train, test = config.splits()
+    train, *validation, test = config.splits()
+    if validation:
+        return Dataset(train, validation[0], test)
     held = stratified(train.labels, config.validation, config.seed)
     if not held.any() or held.all():
         raise UserError(
@@ -99,14 +138,14 @@ def load(config: DataConfig) -> Dataset:
 
 def load_test(config: DataConfig) -> Split:
     """The test split of :func:`load`."""
-    return config.test()
+    return config.test_split()
 
 
 def digest(config: DataConfig) -> str:
     """A digest of the names and contents of a data set's files, wherever they lie."""
     hashed = hashlib.sha256(config.version().encode())
     for name, path in config.files().items():
-        hashed.update(f"{name}\n".encode())
+        hashed.update(f"{name}\n".encode(errors="surrogateescape"))  # a name that is not UTF-8
         with suppress(UserError):  # the loader reports the file or leaves it out
             hashed.update(config.content(path))
     return hashed.hexdigest()

@@ -15,11 +15,27 @@ import numpy as np
 
 from adiabit.errors import UserError
 from adiabit.files import read_bytes
+from adiabit.legend import Legend
 from adiabit.train.data import DATASETS, DataTable, Source
 from adiabit.train.data.files import Split, checked_file, find_folder
 
 SITE = "https://www.cs.toronto.edu/~kriz"
 SIDE, PLANES = 32, 3
+CIFAR10_NAMES = "airplane automobile bird cat deer dog frog horse ship truck"
+FINE_NAMES = """
+apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
+caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant flatfish
+forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle
+mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine
+possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar
+sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle wardrobe whale
+willow_tree wolf woman worm
+"""
+COARSE_NAMES = """
+aquatic_mammals fish flowers food_containers fruit_and_vegetables household_electrical_devices household_furniture
+insects large_carnivores large_man-made_outdoor_things large_natural_outdoor_scenes large_omnivores_and_herbivores
+medium_mammals non-insect_invertebrates people reptiles small_mammals trees vehicles_1 vehicles_2
+"""
 
 
 @dataclass(frozen=True)
@@ -82,6 +98,7 @@ class Cifar10(DataTable):
     """No keys of its own."""
 
     source: ClassVar[Source] = Source((SIDE, SIDE, PLANES), 10)
+    legend: ClassVar[Legend] = Legend(names=tuple(CIFAR10_NAMES.split()))
 
     dataset: Literal["cifar10"] = "cifar10"
 
@@ -99,12 +116,19 @@ class Cifar100(DataTable):
     """Two sets of labels."""
 
     dataset: Literal["cifar100"] = "cifar100"
-    labels: Literal["fine", "coarse"] = "fine"  # the 100 classes, or their 20 superclasses
+    labels: Literal["fine", "coarse"] = "fine"
+    """The 100 classes, or their 20 superclasses."""
 
     @property
     def source(self) -> Source:
         """100 or 20 classes."""
-        return Source((SIDE, SIDE, PLANES), 100 if self.labels == "fine" else 20)
+        return Source((SIDE, SIDE, PLANES), len(self.legend.names))
+
+    @property
+    def legend(self) -> Legend:
+        """The names in the authors' `fine_label_names.txt` or `coarse_label_names.txt`."""
+        names = FINE_NAMES if self.labels == "fine" else COARSE_NAMES
+        return Legend(names=tuple(names.split()))
 
     def splits(self) -> tuple[Split, Split]:
         """50,000 and 10,000 frames."""

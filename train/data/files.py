@@ -60,6 +60,9 @@ class Split:
         return Split(self.stored.reshape(-1, *frame), self.labels, self.rows)
 
 
+Splits = tuple[Split, Split] | tuple[Split, Split, Split]  # training, its own validation split if any, test
+
+
 def named_folder(folder: Path | None) -> Path | None:
     """The folder that --data or [data] dir names, else ADIABIT_DATA's, else None; `UserError` where it is no folder."""
     named = folder or (Path(os.environ["ADIABIT_DATA"]) if os.environ.get("ADIABIT_DATA") else None)

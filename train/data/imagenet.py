@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 
 from adiabit import files
 from adiabit.errors import UserError
+from adiabit.legend import Legend
 from adiabit.train.data import DATASETS, DataTable, Source
 from adiabit.train.data.files import CACHE, Split, find_folder, listed
 from adiabit.train.data.images import KINDS, decode
@@ -40,9 +41,12 @@ class ImageNet(DataTable):
     """The size of its frames."""
 
     dataset: Literal["imagenet"] = "imagenet"
-    size: Side = 224  # of the square that is cut out of the middle
-    resize: Side | None = None  # the short side before that; by default 8/7 of `size`, e.g. 256 for 224
-    classes: Annotated[int, Field(ge=2, le=100_000)] = 1000  # fewer in a subset
+    size: Side = 224
+    """The side of the frames, squares out of the middle of the images."""
+    resize: Side | None = None
+    """The short side that an image is resized to before that, e.g. 256; by default 8/7 of `size`."""
+    classes: Annotated[int, Field(ge=2, le=100_000)] = 1000
+    """The number of class folders; fewer in a subset."""
 
     @model_validator(mode="after")
     def _square_fits(self) -> Self:
@@ -60,11 +64,16 @@ class ImageNet(DataTable):
         """Squares of RGB pixels."""
         return Source((self.size, self.size, 3), self.classes)
 
+    @property
+    def legend(self) -> Legend:
+        """The names of the class folders."""
+        return Legend(names=tuple(folder.name for folder in class_folders(self.dir, self.classes)[TRAIN]))
+
     def splits(self) -> tuple[Split, Split]:
         """1,281,167 and 50,000 frames."""
-        return self._split(TRAIN), self.test()
+        return self._split(TRAIN), self.test_split()
 
-    def test(self) -> Split:
+    def test_split(self) -> Split:
         """The images of val/."""
         return self._split(TEST)
 

@@ -9,7 +9,6 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,9 +17,8 @@ import numpy.typing as npt
 
 from adiabit.errors import UserError
 from adiabit.train.blocks import Shape
-from adiabit.train.data.images import bombs_refused
+from adiabit.train.data.images import decoded
 
-BLOCK = 512  # images that are decoded at a time
 Decode = Callable[[Path], npt.NDArray[np.uint8]]
 
 
@@ -61,7 +59,7 @@ def _write(path: Path, images: Sequence[Path], decode: Decode, size: int) -> Non
         _check_space(path, len(left) * size)
         _tell(f"{path}: decoding {len(left):,} images; the file will have {len(images) * size / 1e9:,.1f} GB")
         try:
-            for number, frame in enumerate(_decoded(left, decode), done + 1):
+            for number, frame in enumerate(decoded(left, decode), done + 1):
                 file.write(frame.tobytes())
                 if number * 10 // len(images) > (number - 1) * 10 // len(images):
                     _tell(f"{path}: {number:,} of {len(images):,}")
@@ -71,13 +69,6 @@ def _write(path: Path, images: Sequence[Path], decode: Decode, size: int) -> Non
         file.flush()
         os.fsync(file)
     aside.replace(path)
-
-
-def _decoded(images: Sequence[Path], decode: Decode) -> Iterator[npt.NDArray[np.uint8]]:
-    """The frames in order; Pillow decodes in parallel."""
-    with bombs_refused(), ThreadPoolExecutor() as pool:
-        for start in range(0, len(images), BLOCK):
-            yield from pool.map(decode, images[start : start + BLOCK])
 
 
 def _check_space(path: Path, size: int) -> None:

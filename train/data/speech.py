@@ -12,17 +12,18 @@ from __future__ import annotations
 import re
 import wave
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
 from adiabit.errors import UserError
+from adiabit.legend import Legend
 from adiabit.train.data import DATASETS, DataTable, Source
 from adiabit.train.data.files import Split, checked_file, find_folder
+from adiabit.train.data.spectrogram import Spectrogram
 
 URL = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 REMEDY = f"clone {URL}"
@@ -31,8 +32,7 @@ NAME = re.compile(r"(\d)_([a-z]+)_(\d+)\.wav")
 TEST = 5  # recordings 0 to 4 of each speaker and digit form the upstream test split
 RATE = 8000
 STEPS, BANDS = 64, 32
-HOP, WINDOW, FFT = 128, 256, 512  # samples: 16 ms from step to step, 32 ms a window, padded to 512
-RANGE_DB = 64.0  # below the loudest element; 255 levels of a quarter dB
+spectrogram = Spectrogram(rate=RATE, steps=STEPS, bands=BANDS, hop=128)  # 16 ms from step to step, 1.04 s in all
 
 
 @DATASETS.register
@@ -40,10 +40,14 @@ class SpokenDigits(DataTable):
     """Two ways to split the recordings."""
 
     source: ClassVar[Source] = Source((STEPS, BANDS, 1), 10)  # (time steps, bands, 1)
+    legend: ClassVar[Legend] = Legend(names=tuple("0123456789"))
+    sound: ClassVar[bool] = True
 
     dataset: Literal["spoken-digits"] = "spoken-digits"
-    split: Literal["upstream", "speaker"] = "upstream"  # the test split: recordings 0 to 4, or all of one speaker's
-    speaker: Annotated[str, Field(min_length=1, max_length=64)] = "theo"  # the speaker of split = "speaker"
+    split: Literal["upstream", "speaker"] = "upstream"
+    """`"upstream"`: recordings 0 to 4 are the test split; `"speaker"`: all recordings of one speaker."""
+    speaker: Annotated[str, Field(min_length=1, max_length=64)] = "theo"
+    """That speaker."""
 
     def splits(self) -> tuple[Split, Split]:
         """3,000 frames in all."""
@@ -99,30 +103,3 @@ def read_wav(path: Path) -> npt.NDArray[np.int16]:
     if len(samples) != announced or not announced:
         raise UserError(f"{path}: announces {announced} bytes of samples but holds {len(samples)}; {again}")
     return samples.view("<i2")
-
-
-def spectrogram(samples: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """The spectrogram (64, 32) uint8 of a recording (N,): of its middle 1.04 s, or padded with silence to that length.
-
-    The logarithm of the energy in 32 mel bands from 0 to 4 kHz: the loudest element is 255, 64 dB below it is 0.
-    """
-    length = (STEPS - 1) * HOP + WINDOW
-    spare = length - len(samples)
-    middle = np.pad(samples, (spare // 2, spare - spare // 2)) if spare >= 0 else samples[-spare // 2 :][:length]
-    windows = np.lib.stride_tricks.sliding_window_view(middle.astype(np.float64), WINDOW)[::HOP]
-    power = np.abs(np.fft.rfft(windows * np.hanning(WINDOW), FFT)) ** 2
-    energy = power @ mel_bands().T
-    share = energy / max(energy.max(), 1e-9)
-    decibel = 10 * np.log10(np.maximum(share, 1e-12))
-    levels: npt.NDArray[np.float64] = np.round(255 * (1 + decibel / RANGE_DB))
-    return levels.clip(0, 255).astype(np.uint8)
-
-
-@cache
-def mel_bands() -> npt.NDArray[np.float64]:
-    """Triangular filters (32, 257) over the bins of the transform, evenly spaced in mel = 2595 log10(1 + f / 700)."""
-    edges = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + RATE / 2 / 700), BANDS + 2) / 2595) - 1)
-    bins = np.arange(FFT // 2 + 1) * RATE / FFT
-    rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-    falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
-    return np.maximum(0, np.minimum(rising, falling))

@@ -31,7 +31,8 @@ def main(argv: list[str] | None = None, platform: Any = None) -> int:
             line = SerialAccelerator(options.file, options.port)
             print(f"accelerator {line.description['identity']}")
             return _verify(line, options, {})
-        accelerator, measured = Accelerator(options.file, batch=options.batch, platform=platform), dict[str, float]()
+        accelerator = Accelerator(options.file, batch=options.batch, platform=platform)
+        measured: dict[str, float] = {}
         if options.measure:
             frames = np.full((options.batch, *accelerator.input.shape), accelerator.input.range[1])
             measured = accelerator.measure(frames)

@@ -52,7 +52,43 @@ class Verification:
         return told if self.first is None else f"{told}; the first that differs is frame {self.first}"
 
 
-class Accelerator:
+class Classifier:
+    """What all accelerators have in common, whichever way their frames travel: `input`, `output` and `outputs`."""
+
+    input: Port
+    output: Port
+
+    def outputs(self, images: Any) -> Any:
+        """The integers that the circuit returns for frames (F, *input shape): (F, *output shape), or labels (F,)."""
+        raise NotImplementedError
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the classes in the order of their numbers; () if the description has none."""
+        return self.output.names
+
+    def encode(self, rows: Any) -> Any:
+        """Raw features (F, features) as frames, exactly as the training encoded them; `ValueError` for other nets."""
+        return self.input.encode(rows)
+
+    def predict(self, images: Any) -> Any:
+        """The number of each frame's class (F,)."""
+        return self.output.label(self.outputs(images))
+
+    def classify(self, images: Any) -> Any:
+        """The name of each frame's class (F,), or its number where classes have no names."""
+        return self.output.named(self.predict(images))
+
+    def logits(self, images: Any) -> Any:
+        """The logits (F, ..., classes), in float64, of an accelerator that puts out sums; `ValueError` for labels."""
+        return self.output.reals(self.outputs(images).reshape(-1, *self.output.shape))
+
+    def verify(self, vectors: str) -> Verification:
+        """Run the saved vectors (`frames`, `outputs`) and compare every integer: the last rung of the ladder."""
+        return verify(self.outputs, self.input, self.output, vectors)
+
+
+class Accelerator(Classifier):
     """An accelerator on the board.
 
     `bitfile`: the bitstream, beside which lie the .hwh that PYNQ wants and NAME.json, the accelerator's description.
@@ -124,7 +160,7 @@ class Accelerator:
         """Start a batch of at most `batch` frames (F, *input shape), after the previous one, and return at once."""
         values = self.input.check(images)
         if len(values) > self.batch:
-            raise ValueError(f"{len(values)} frames are more than a batch of {self.batch}; use classify")
+            raise ValueError(f"{len(values)} frames are more than a batch of {self.batch}; use outputs or classify")
         slot, self._slot = self._slot, 1 - self._slot
         given, taken = self._buffers[slot]
         self.input.pack(values, _bytes(given, len(values) * self.input.frame_bytes).reshape(len(values), -1))
@@ -143,7 +179,7 @@ class Accelerator:
         values = self.output.unpack(memory.reshape(count, -1))
         return values.reshape(count) if self.output.shape == (1,) else values
 
-    def classify(self, images: Any) -> Any:
+    def outputs(self, images: Any) -> Any:
         """The outputs of any number of frames (F, *input shape); one batch is packed while another is in progress."""
         values = self.input.check(images)
         jobs, found = [], []
@@ -154,34 +190,26 @@ class Accelerator:
         found.append(jobs[-1].result())
         return np.concatenate(found)
 
-    def logits(self, images: Any) -> Any:
-        """The logits (F, ..., classes), in float64, of an accelerator that puts out sums; `ValueError` for labels."""
-        return self.output.reals(self.classify(images).reshape(-1, *self.output.shape))
-
     def measure(self, images: Any, repeat: int = 10) -> dict[str, float]:
         """Frames per second of `repeat` times these frames, seconds of a single one, cycles per frame (counted)."""
         values = self.input.check(images)
         self.clear()
         start = time.perf_counter()
         for _ in range(repeat):
-            self.classify(values)
+            self.outputs(values)
         seconds = time.perf_counter() - start
         counters = self.counters()
         start = time.perf_counter()
-        self.classify(values[:1])
+        self.outputs(values[:1])
         return {
             "frames_per_second": repeat * len(values) / seconds,
             "latency_seconds": time.perf_counter() - start,
             "cycles_per_frame": counters["cycles"] / counters["frames_out"],
         }
 
-    def verify(self, vectors: str) -> Verification:
-        """Run the saved vectors (`frames`, `outputs`) and compare every integer: the last rung of the ladder."""
-        return verify(self.classify, self.input, self.output, vectors)
 
-
-def verify(classify: Callable[[Any], Any], given: Port, taken: Port, vectors: str) -> Verification:
-    """Compare the results of `classify` with the saved vectors (`frames`, `outputs`) of these ports.
+def verify(outputs_of: Callable[[Any], Any], given: Port, taken: Port, vectors: str) -> Verification:
+    """Compare the results of `outputs_of` with the saved vectors (`frames`, `outputs`) of these ports.
 
     `DriverError` where they cannot be read, or are of another accelerator.
     """
@@ -191,7 +219,7 @@ def verify(classify: Callable[[Any], Any], given: Port, taken: Port, vectors: st
         taken.check_outputs(outputs, len(frames))
     except ValueError as error:
         raise DriverError(f"{vectors}: {error}; take the vectors.npz beside the bitstream") from error
-    found = classify(frames).reshape(len(frames), -1)
+    found = outputs_of(frames).reshape(len(frames), -1)
     differs = np.flatnonzero((found != outputs.reshape(found.shape)).any(axis=1))
     return Verification(len(frames), len(frames) - len(differs), int(differs[0]) if len(differs) else None)
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .encoding import Encoding
+
 KINDS = ("bipolar", "signed", "unsigned")
 MOST_BITS = 62  # of an element, which is unpacked to 64
 
@@ -33,7 +35,11 @@ class Port:
         self.lanes = whole(description, "lanes")
         self.beat_bytes = whole(description, "ratio") * word_bytes  # padded to whole words
         self.frame_bytes = whole(description, "frame_bytes")
+        self.names = _names(description)
+        self.encoding = Encoding(description["encoding"], math.prod(self.shape)) if "encoding" in description else None
         self.scale, self.offset = (_reals(description, key, self.shape[-1]) for key in ("scale", "offset"))
+        if self.encoding and (self.kind, self.bits) != ("unsigned", 8):
+            raise ValueError("an encoding makes unsigned elements of 8 bits")
         if self.kind not in KINDS:
             raise ValueError(f"kind = {self.kind!r}, one of {', '.join(KINDS)} is needed")
         beats, rest = divmod(math.prod(self.shape), self.lanes)
@@ -56,6 +62,29 @@ class Port:
             raise ValueError("the description has no scale and offset: the accelerator puts out labels, not logits")
         return self.scale * values + self.offset
 
+    def encode(self, rows: Any) -> Any:
+        """Raw features (F, ...) as frames (F, *shape) of bytes, exactly as the training encoded them.
+
+        `ValueError` where the description has no encoding: the frames are bytes themselves.
+        """
+        if self.encoding is None:
+            raise ValueError("the description has no encoding: the network was trained on bytes; give frames of bytes")
+        return self.encoding.encode(rows).reshape(-1, *self.shape)
+
+    def label(self, outputs: Any) -> Any:
+        """The number of the class by the outputs (F, *shape): of a label itself, else of the largest logit."""
+        if self.shape[-1] == 1:
+            return outputs.reshape(len(outputs), *self.shape[:-1])
+        return self.reals(outputs.reshape(len(outputs), *self.shape)).argmax(axis=-1)
+
+    def named(self, labels: Any) -> Any:
+        """The names of classes, if the description has them; else their numbers as they are."""
+        if not self.names:
+            return labels
+        if labels.max() >= len(self.names):
+            raise ValueError(f"class {labels.max()} came out, but the description names {len(self.names)} classes")
+        return np.array(self.names)[labels]
+
     def check(self, values: Any) -> Any:
         """The values as an array (F, *shape); `ValueError` where the accelerator cannot take them."""
         array = np.asarray(values)
@@ -67,7 +96,8 @@ class Port:
                 f"frames have shape {array.shape}; at least one of {self.shape} is needed: (F, *{self.shape})"
             )
         if not np.issubdtype(array.dtype, np.integer):
-            raise ValueError(f"frames are of {array.dtype}; integers from {low} to {high} are needed")
+            hint = "; encode makes them of raw features" if self.encoding else ""
+            raise ValueError(f"frames are of {array.dtype}; integers from {low} to {high} are needed{hint}")
         if array.min() < low or array.max() > high:
             raise ValueError(f"frames hold {array.min()} to {array.max()}; integers from {low} to {high} are needed")
         if self.kind == "bipolar" and not array.all():
@@ -107,6 +137,14 @@ class Port:
         elif self.kind == "signed":
             codes = codes - ((codes >> (self.bits - 1)) << self.bits)
         return codes.reshape(len(memory), *self.shape)
+
+
+def _names(description: dict[str, Any]) -> tuple[str, ...]:
+    """The names of the classes; () if there are none."""
+    names = description.get("names", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"names = {names!r}, a list of names is needed")
+    return tuple(names)
 
 
 def _reals(description: dict[str, Any], key: str, count: int) -> Any:

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from .accelerator import Verification, needed, verify
+from .accelerator import Classifier, needed
 from .files import DriverError, load_description
 
 IDENTIFY, FRAME = b"I", b"F"
 
 
-class SerialAccelerator:
+class SerialAccelerator(Classifier):
     """An accelerator on a board with an open toolchain.
 
     `description`: NAME.json, which lies beside the bitstream. `port`: the serial port, e.g. /dev/ttyUSB0. `timeout`:
@@ -43,7 +43,7 @@ class SerialAccelerator:
             raise DriverError(f"{what}: {len(answer)} of {count} bytes came in {self.line.timeout:g} s; is it loaded?")
         return answer
 
-    def classify(self, images: Any) -> Any:
+    def outputs(self, images: Any) -> Any:
         """The outputs of any number of frames (F, *input shape), or labels (F,) where a frame has one output."""
         values = self.input.check(images)
         frames = np.zeros((len(values), self.input.frame_bytes), np.uint8)
@@ -55,14 +55,6 @@ class SerialAccelerator:
             results[number] = np.frombuffer(answer, np.uint8)
         found = self.output.unpack(results)
         return found.reshape(len(values)) if self.output.shape == (1,) else found
-
-    def logits(self, images: Any) -> Any:
-        """The logits (F, ..., classes), in float64, of an accelerator that puts out sums; `ValueError` for labels."""
-        return self.output.reals(self.classify(images).reshape(-1, *self.output.shape))
-
-    def verify(self, vectors: str) -> Verification:
-        """Run the saved vectors (`frames`, `outputs`) and compare every integer: the last rung of the ladder."""
-        return verify(self.classify, self.input, self.output, vectors)
 
     def close(self) -> None:
         """Close the port."""

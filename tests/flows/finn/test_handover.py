@@ -182,7 +182,9 @@ def test_a_folder_that_holds_something_is_left_alone(compiled: Path, tmp_path: P
 
 def test_a_place_where_no_folder_can_be_made_is_told(compiled: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"file/finn: cannot make this folder \(.*\); give another --for-finn$"):
+    with pytest.raises(
+        UserError, match=r"file/finn: cannot make this folder \(.*\); --for-finn needs a new folder; give another$"
+    ):
         hand_over(compiled, catalog.load("pynq-z2"), 100.0, tmp_path / "file" / "finn")
 
 

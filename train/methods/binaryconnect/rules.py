@@ -37,13 +37,13 @@ class BinaryNetMethod(Method[T]):
 
     def groups(self, net: nn.Module, decay: float) -> list[dict[str, Any]]:
         """The weights of each layer with their own learning rate."""
-        made = super().groups(net, decay)
+        made: list[dict[str, Any]] = super().groups(net, decay)
         if not self.table.glorot:
             return made
-        rated: list[dict[str, Any]] = [
-            {"params": [w], "weight_decay": decay, "rate": glorot(w)} for w in latent_weights(net)
-        ]
-        return [*rated, made[-1]]
+        own = latent_weights(net)
+        rated: list[dict[str, Any]] = [{"params": [w], "weight_decay": decay, "rate": glorot(w)} for w in own]
+        left: list[Tensor] = [w for w in made[0]["params"] if not any(w is other for other in own)]
+        return [*rated, *([{**made[0], "params": left}] if left else []), made[-1]]
 
     def start(self, net: nn.Module) -> None:
         """Weights uniform in -1...1, as in the authors' code."""

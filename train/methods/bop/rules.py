@@ -62,10 +62,10 @@ class BopMethod(Method[Bop]):
 
     def optimizer(self, net: nn.Module, kind: str, rate: float, decay: float) -> torch.optim.Optimizer:  # noqa: ARG002
         """Bop for the weights, where decay has no meaning; AdamW for the rest, whatever `kind` is."""
-        weights, others = self.groups(net, 0.0)
-        bop = {"gamma": self.table.gamma, "threshold": self.table.threshold}
-        none = {"gamma": 0.0, "threshold": 0.0}
-        return BopOptimizer([{**weights, **bop}, {**others, **none}], lr=rate)
+        own = latent_weights(net)
+        others = [p for p in net.parameters() if not any(p is weight for weight in own)]
+        bop = {"params": own, "weight_decay": 0.0, "gamma": self.table.gamma, "threshold": self.table.threshold}
+        return BopOptimizer([bop, {"params": others, "weight_decay": 0.0, "gamma": 0.0, "threshold": 0.0}], lr=rate)
 
     def before_step(self, optimizer: torch.optim.Optimizer, epoch: int) -> None:
         """Decay gamma with the epochs."""
