@@ -113,10 +113,10 @@ def write(folder: Path, kind: str) -> None:
     ("kind", "recipe", "names", "least"),
     [
         ("images", IMAGES, sorted(ODD), 0.8),
-        ("audio", AUDIO, ["high", "low"], 0.9),
+        pytest.param("audio", AUDIO, ["high", "low"], 0.9, marks=pytest.mark.full),
         ("csv", CSV, sorted(ODD), 0.9),
-        ("arrays", ARRAYS, ["0", "1"], 0.8),
-        ("function", FUNCTION, ["row", "column"], 0.8),
+        pytest.param("arrays", ARRAYS, ["0", "1"], 0.8, marks=pytest.mark.full),
+        pytest.param("function", FUNCTION, ["row", "column"], 0.8, marks=pytest.mark.full),
     ],
     ids=["images", "audio", "csv", "arrays", "function"],
 )

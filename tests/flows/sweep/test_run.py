@@ -75,7 +75,7 @@ def test_points_that_share_a_training_are_apart(sweep: Any) -> None:
 
 
 def test_constraints_rule_out_before_and_after(sweep: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, told = sweep(SPACE + "[constraints]\nlut = 160\naccuracy = 0.8\n")
+    made, told = sweep(SPACE + "[constraints]\nlut = 170\naccuracy = 0.8\n")
     dots = {dot.labels["model.widths"]: dot for dot in made.dots(tmp_path / "out")}
     ruled_out = [label for label, dot in dots.items() if dot.state is State.RULED_OUT]
     assert ruled_out == ["[16]", "[32]"]
