@@ -16,7 +16,7 @@ from adiabit import files
 from adiabit.errors import UserError
 from adiabit.flows.api.exporting import Exported, export
 from adiabit.flows.api.results import Report, Simulated, Utilization
-from adiabit.flows.api.run import COMMAND, Made, Settings, continued, integers, labelled, started
+from adiabit.flows.api.run import COMMAND, Finished, Settings, continued, integers, labelled, started
 from adiabit.flows.api.training import Trained
 from adiabit.flows.ladder import Rung, StageName, Vectors
 from adiabit.flows.pipeline import Pipeline
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Accelerator(Made):
+class Accelerator(Finished):
     """A compiled, folded accelerator. Frames are integers as the host sends them, (F, *graph.input.shape)."""
 
     @property

@@ -14,7 +14,7 @@ import numpy as np
 
 from adiabit import files
 from adiabit.errors import UserError
-from adiabit.flows.api.run import LOG, Made, continued, labelled, name_of
+from adiabit.flows.api.run import LOG, Finished, continued, labelled, name_of
 from adiabit.flows.api.training import Trained
 from adiabit.flows.ladder import Rung, StageName, Vectors, load_rungs
 from adiabit.flows.pipeline import Pipeline
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Exported(Made):
+class Exported(Finished):
     """A QONNX model, with the vectors that every rung of the ladder runs."""
 
     @property

@@ -29,7 +29,7 @@ Settings = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Made:
+class Finished:
     """A finished stage of a pipeline; what follows it is made when it is asked for."""
 
     pipeline: Pipeline = field(repr=False)

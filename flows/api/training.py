@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adiabit.errors import UserError
-from adiabit.flows.api.run import Made, Settings, name_of, started
+from adiabit.flows.api.run import Finished, Settings, name_of, started
 from adiabit.flows.ladder import StageName
 from adiabit.flows.recipe import Recipe
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Trained(Made):
+class Trained(Finished):
     """A trained network."""
 
     @property
