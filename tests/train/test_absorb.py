@@ -7,17 +7,16 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from adiabit.train.absorb import absorb_scales
 from adiabit.train.layers import BinaryConv2d, BinaryLinear
-from adiabit.train.measure import reestimate
 from adiabit.train.method import method
 from adiabit.train.methods import METHODS
 from adiabit.train.methods.bnn_plus.rules import ScaledSwishQuantizer
 from adiabit.train.network import Network
-from adiabit.train.quantizers import BipolarQuantizer, hardened, quantizers
+from adiabit.train.quantizers import BipolarQuantizer, hardened
 from adiabit.train.topology import ModelConfig
+from tests.train.shaken import shaken
 
 LAYERS = [{"conv": 6, "pad": 1, "pool": 2}, {"conv": 5, "pad": 1}, {"dense": 7}]
 WITH_HARDWARE = [name for name in METHODS.names if method(name).has_hardware]
@@ -28,18 +27,7 @@ def lively(name: str, pool: str = "before") -> Network:
     torch.manual_seed(1)
     config = ModelConfig.model_validate({"topology": "free", "layers": LAYERS, "pool": pool})
     net = Network(config, name, 0.1, frame=(9, 8, 3), classes=4)
-    net.method.start(net)
-    with torch.no_grad():
-        for module in net.modules():
-            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-                module.weight.uniform_(0.5, 2)
-                module.bias.normal_()
-        for quantizer in quantizers(net):
-            for parameter in quantizer.parameters():
-                parameter.normal_()
-        with hardened(net):
-            reestimate(net, torch.randint(0, 256, (200, 9, 8, 3), dtype=torch.uint8), 1)
-    return net.eval()
+    return shaken(net, net.frame)
 
 
 @pytest.mark.parametrize("pool", ["before", "behind"])

@@ -14,7 +14,6 @@ from adiabit import nn as ann
 from adiabit.errors import UserError
 from adiabit.train.absorb import absorb_scales
 from adiabit.train.margins import clear_thresholds
-from adiabit.train.measure import reestimate
 from adiabit.train.method import method
 from adiabit.train.methods import METHODS
 from adiabit.train.methods.adiabatic.rules import AdiabaticQuantizer
@@ -22,6 +21,7 @@ from adiabit.train.quantizers import BipolarQuantizer, RealQuantizer, SignQuanti
 from adiabit.train.task import digest_of
 from adiabit.train.trainable import Own
 from tests.train.own_networks import Functional, Mixed, TwoBits
+from tests.train.shaken import shaken
 
 FRAME = (6, 6, 2)
 WITH_HARDWARE = [name for name in METHODS.names if method(name).has_hardware]
@@ -35,18 +35,7 @@ def lively(net: nn.Module, name: str) -> Own:
     """A network whose norms, scales and shifts are not what they start with."""
     torch.manual_seed(1)
     made = own(net, name)
-    made.method.start(made)
-    with torch.no_grad():
-        for module in made.modules():
-            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-                module.weight.uniform_(0.5, 2)
-                module.bias.normal_()
-        for quantizer in quantizers(made):
-            for parameter in quantizer.parameters():
-                parameter.normal_()
-        with hardened(made):
-            reestimate(made, torch.randint(0, 256, (200, *FRAME), dtype=torch.uint8), 1)
-    return made.eval()
+    return shaken(made, FRAME)
 
 
 def frames() -> Tensor:
