@@ -17,7 +17,7 @@ from adiabit.flows.recipe import Recipe
 from adiabit.flows.sources import Sources
 from adiabit.flows.stages import STAGES
 from adiabit.flows.store import Made, Store, digest_of, file_digest, identity, open_folder, versions
-from adiabit.train.data import PLACES
+from adiabit.train.data import PLACES, DataTable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,20 +94,19 @@ class Pipeline:
             folders[StageName.TRAIN] = self.folder(StageName.TRAIN)
         from adiabit.flows.report.build import report
 
-        return report(folders, out=self.out / "report", **self.facts(command))
+        data = self._accuracy_data
+        kind: dict[str, Any] = {"image": data.source.shape, "sound": data.sound} if data else {}
+        return report(folders, out=self.out / "report", **self.facts(command), **kind)
 
     def facts(self, command: str) -> dict[str, Any]:
         """What a report shows of a run besides its stages' results."""
-        named = self.trains or self.recipe.checkpoint or (self.labelled and self.labelled_frames is None)
-        data = self.recipe.data if named else None
+        data = self._accuracy_data
         return {
             "name": self.recipe.name,
             "board": self.board,
             "clock_mhz": self.clock_mhz,
             "command": command,
             "data": data.dataset if data else "",
-            "image": data.source.shape if data else (),
-            "sound": data.sound if data else False,
             "selection": self.selection,
         }
 
@@ -194,6 +193,12 @@ class Pipeline:
         """Whether the network comes from a training of this run."""
         trained = self.recipe.onnx or self.recipe.checkpoint or StageName.EXPORT in self.adopted
         return not trained
+
+    @property
+    def _accuracy_data(self) -> DataTable | None:
+        """The data set that the accuracy is measured on; None where frames were handed over, or there are no labels."""
+        named = self.trains or self.recipe.checkpoint or (self.labelled and self.labelled_frames is None)
+        return self.recipe.data if named else None
 
     @property
     def verified(self) -> Path:

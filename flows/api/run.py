@@ -63,8 +63,7 @@ def continued(pipeline: Pipeline, settings: Settings) -> Pipeline:
 
 def name_of(thing: object) -> str:
     """A recipe's name for a network in memory: that of its class, as_in_this."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(thing).__name__).lower()
-    return words if re.fullmatch(r"[a-z][a-z0-9_]*", words) else "network"
+    return recipes.name_of(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(thing).__name__))
 
 
 def labelled(given: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,12 +15,13 @@ from markupsafe import Markup
 
 from adiabit import files
 from adiabit.boards.catalog import Board
-from adiabit.flows.ladder import StageName
+from adiabit.flows.ladder import StageName, Vectors
 from adiabit.flows.report import tables as rows
 from adiabit.flows.report.charts import training_charts
 from adiabit.flows.report.collect import collect
 from adiabit.flows.report.drawing import draw
 from adiabit.flows.report.figures import Figures
+from adiabit.flows.report.mistakes import mistakes, pictures
 from adiabit.flows.resources import RESOURCES, Resources
 from adiabit.flows.store import open_folder
 
@@ -40,12 +42,17 @@ def report(
 ) -> Figures:  # fmt: skip
     """Collect the figures of a run from its stages' folders and write the report into the folder `out`.
 
-    `folders` are keyed by stage; any may be absent. `UserError` if a stage's file is damaged.
+    `folders` are keyed by stage; any may be absent. `image` is the shape (H, W, C) of the data set's frames, which are
+    spectrograms if `sound`. `UserError` if a stage's file is damaged.
     """
     figures = collect(
-        folders, name=name, board=board, clock_mhz=clock_mhz, command=command, data=data, selection=selection,
-        image=image, sound=sound,
-    )  # fmt: skip
+        folders, name=name, board=board, clock_mhz=clock_mhz, command=command, data=data, selection=selection
+    )
+    if (compiled := folders.get(StageName.COMPILE)) and (compiled / Vectors.FILE).exists():
+        vectors = Vectors.load(compiled)
+        if (found := mistakes(vectors)) is not None:
+            shown = tuple(pictures(vectors, found, image, sound=sound))
+            figures = replace(figures, mistakes=found, pictures=shown)
     render(figures, out)
     return figures
 

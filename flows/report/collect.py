@@ -14,9 +14,8 @@ from adiabit.flows import training
 from adiabit.flows.bitstream import figures as routing
 from adiabit.flows.finn import figures as estimating
 from adiabit.flows.finn.folding import fitting_rate
-from adiabit.flows.ladder import RUNGS, Rung, RungName, RungState, StageName, Vectors, load_rungs
+from adiabit.flows.ladder import RUNGS, Rung, RungName, RungState, StageName, load_rungs
 from adiabit.flows.report.figures import Figures, StageFigures
-from adiabit.flows.report.mistakes import mistakes, pictures
 from adiabit.flows.resources import RESOURCES, Resources
 from adiabit.flows.simulate import figures as simulating
 from adiabit.flows.store import MANIFEST, manifest, versions
@@ -45,13 +44,12 @@ NO_STAGE = {
 
 def collect(
     folders: Mapping[StageName, Path], *, name: str, board: Board, clock_mhz: float, command: str,
-    data: str = "", selection: Sequence[str] = ("RECIPE",), image: Sequence[int] = (), sound: bool = False,
+    data: str = "", selection: Sequence[str] = ("RECIPE",),
 ) -> Figures:  # fmt: skip
     """Read the results of the stages from their folders; any may be absent.
 
-    `data` is the data set of the accuracy, `image` the shape (H, W, C) of its frames, which are spectrograms if
-    `sound`. `selection` are the command line's words that choose the recipe, for replaying a difference. `UserError` if
-    a file is damaged.
+    `data` is the data set of the accuracy, `selection` are the command line's words that choose the recipe, for
+    replaying a difference. `UserError` if a file is damaged.
     """
     accelerator = None
     if (compiled := folders.get(StageName.COMPILE)) and (compiled / storage.JSON).exists():
@@ -59,7 +57,6 @@ def collect(
     estimate = _load(folders, StageName.COMPILE, estimating.FILE, estimating.load)
     synthesis = _load(folders, StageName.SYNTHESIZE, synthesizing.FILE, synthesizing.load)
     made = {stage: _load(folders, stage, MANIFEST, manifest) for stage in StageName}
-    found = _load(folders, StageName.COMPILE, Vectors.FILE, mistakes)
     figures = Figures(
         name=name, board=board, clock_mhz=clock_mhz, command=command, data=data,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -75,8 +72,7 @@ def collect(
         on_board=_load(folders, StageName.VERIFIED, routing.BOARD, routing.load_board),
         seconds={str(stage): found.seconds for stage, found in made.items() if found},
         versions=versions(*PACKAGES),
-        accelerator=accelerator, classes=accelerator.legend.names if accelerator else (), mistakes=found,
-        pictures=tuple(pictures(compiled, found, tuple(image), sound=sound)) if compiled and found else (),
+        accelerator=accelerator, classes=accelerator.legend.names if accelerator else (),
     )  # fmt: skip
     if accelerator is None or not figures.overflows:
         return figures

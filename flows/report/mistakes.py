@@ -6,8 +6,8 @@ from __future__ import annotations
 import base64
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,9 +41,8 @@ class Mistakes:
         return sum(map(sum, self.confusion))
 
 
-def mistakes(folder: Path) -> Mistakes | None:
-    """Those of the vectors in a stage's folder; None where none is labelled, or the output is not a class a frame."""
-    vectors = Vectors.load(folder)
+def mistakes(vectors: Vectors) -> Mistakes | None:
+    """Those of the vectors; None where none is labelled, or the output is not a class a frame."""
     known = np.flatnonzero(vectors.labels >= 0)
     if not len(known) or vectors.logits.ndim != 2 or vectors.logits.shape[1] < 2:
         return None
@@ -62,13 +61,12 @@ def mistakes(folder: Path) -> Mistakes | None:
     return Mistakes(confusion=tuple(tuple(map(int, row)) for row in counts), hardest=hardest)
 
 
-def pictures(folder: Path, found: Mistakes, image: tuple[int, ...], *, sound: bool = False) -> list[str]:
+def pictures(vectors: Vectors, found: Mistakes, image: Sequence[int], *, sound: bool = False) -> list[str]:
     """The hardest frames as `data:` addresses of PNG files; `image` is the shape (H, W, C) that a flat frame has.
 
     Features that are no image are a row of pixels. A spectrogram has its time from left to right, low bands below.
     """
-    frames = Vectors.load(folder).frames
-    return [_png(_pixels(frames[hard.frame], image, sound=sound)) for hard in found.hardest]
+    return [_png(_pixels(vectors.frames[hard.frame], tuple(image), sound=sound)) for hard in found.hardest]
 
 
 def _pixels(frame: npt.NDArray[Any], image: tuple[int, ...], *, sound: bool) -> npt.NDArray[np.uint8]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,13 +22,12 @@ LOGITS = np.array(
 LABELS = np.array([0, 1, 1, 2, -1, 0])
 
 
-def save(folder: Path, frames: Frames, logits: Frames = LOGITS, labels: Frames = LABELS) -> Path:
-    Vectors(frames=frames, labels=labels, logits=logits, predictions=logits.argmax(1)).save(folder)
-    return folder
+def some(frames: Frames, logits: Frames = LOGITS, labels: Frames = LABELS) -> Vectors:
+    return Vectors(frames=frames, labels=labels, logits=logits, predictions=logits.argmax(1))
 
 
-def test_frames_are_counted_by_label_and_prediction(tmp_path: Path) -> None:
-    found = mistakes(save(tmp_path, np.zeros((6, 4), np.uint8)))
+def test_frames_are_counted_by_label_and_prediction() -> None:
+    found = mistakes(some(np.zeros((6, 4), np.uint8)))
     assert found is not None
     assert found.confusion == ((1, 0, 1), (1, 1, 0), (0, 0, 1))
     assert found.frames == 5
@@ -41,32 +39,29 @@ def test_frames_are_counted_by_label_and_prediction(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("logits", "labels"), [(LOGITS, np.full(6, -1)), (LOGITS[:, :1], LABELS)])
-def test_without_labels_or_classes_there_are_none(
-    tmp_path: Path,
-    logits: Frames,
-    labels: Frames,
-) -> None:
-    assert mistakes(save(tmp_path, np.zeros((6, 4), np.uint8), logits, labels)) is None
+def test_without_labels_or_classes_there_are_none(logits: Frames, labels: Frames) -> None:
+    assert mistakes(some(np.zeros((6, 4), np.uint8), logits, labels)) is None
 
 
-def picture(folder: Path, frame: Frames, image: tuple[int, ...] = (), *, sound: bool = False) -> Frames:
+def picture(frame: Frames, image: tuple[int, ...] = (), *, sound: bool = False) -> Frames:
     """The picture of the hardest frame, number 5, as pixels."""
     frames = np.zeros((6, *frame.shape), frame.dtype)
     frames[5] = frame
-    found = mistakes(save(folder, frames))
+    vectors = some(frames)
+    found = mistakes(vectors)
     assert found is not None
-    head, _, data = pictures(folder, found, image, sound=sound)[0].partition(",")
+    head, _, data = pictures(vectors, found, image, sound=sound)[0].partition(",")
     assert head == "data:image/png;base64"
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
 
 
-def test_pictures_show_the_pixels_themselves(tmp_path: Path) -> None:
+def test_pictures_show_the_pixels_themselves() -> None:
     rng = np.random.default_rng(0)
     grey, colour = (rng.integers(0, 256, (3, 2, n), dtype=np.uint8) for n in (1, 3))
-    assert np.array_equal(picture(tmp_path, grey), grey[..., 0])
-    assert np.array_equal(picture(tmp_path, colour), colour)
-    assert np.array_equal(picture(tmp_path, grey.ravel(), (3, 2, 1)), grey[..., 0])
-    assert np.array_equal(picture(tmp_path, grey, sound=True), grey[..., 0].T[::-1])
+    assert np.array_equal(picture(grey), grey[..., 0])
+    assert np.array_equal(picture(colour), colour)
+    assert np.array_equal(picture(grey.ravel(), (3, 2, 1)), grey[..., 0])
+    assert np.array_equal(picture(grey, sound=True), grey[..., 0].T[::-1])
     features = np.array([0, 255, 128, 1, 2], np.uint8)
-    assert np.array_equal(picture(tmp_path, features), features[None])
-    assert np.array_equal(picture(tmp_path, np.array([-1, 1, 1, -1])), [[0, 255, 255, 0]])
+    assert np.array_equal(picture(features), features[None])
+    assert np.array_equal(picture(np.array([-1, 1, 1, -1])), [[0, 255, 255, 0]])
