@@ -266,7 +266,7 @@ def _place(loc: Sequence[int | str]) -> tuple[str, str, type[BaseModel] | None]:
         if isinstance(part, int):  # an index into a list of tables
             tables.append(str(part))
             continue
-        inner = _models(owner.model_fields[str(part)].annotation) if owner and str(part) in owner.model_fields else []
+        inner = models_in(owner.model_fields[str(part)].annotation) if owner and str(part) in owner.model_fields else []
         if not inner and owner and str(part) not in owner.model_fields:
             owner = next((table for table in owner.__subclasses__() if str(part) in _tags(table)), owner)
             continue  # the tag of a discriminated union
@@ -278,11 +278,12 @@ def _place(loc: Sequence[int | str]) -> tuple[str, str, type[BaseModel] | None]:
     return ".".join(tables), str(loc[-1]), owner
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The tables that a key of this annotation may hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     if get_origin(annotation) in (Union, UnionType) or get_args(annotation):
-        return [m for a in get_args(annotation) for m in _models(a)]
+        return [m for a in get_args(annotation) for m in models_in(a)]
     return []
 
 

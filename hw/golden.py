@@ -40,7 +40,7 @@ def stream_values(accelerator: Accelerator, frames: Array) -> Iterator[tuple[Str
             yield stream, live[stream.name]
 
 
-def classes(accelerator: Accelerator, outputs: Array) -> Array:
+def predictions(accelerator: Accelerator, outputs: Array) -> Array:
     """The class of each frame (F,), or of each position (F, P) of an image, for outputs (F, *output shape).
 
     It is the label that the circuit computes, else that of the largest logit; a single logit tells 1 from 0 by its

@@ -62,7 +62,7 @@ class Accelerator(Finished):
 
     def predict(self, frames: Any) -> Integers:
         """The class of each frame (F,) by the golden model, which computes what the circuit does."""
-        found: Integers = golden.classes(self.graph, self.outputs(frames))
+        found: Integers = golden.predictions(self.graph, self.outputs(frames))
         return found
 
     @property

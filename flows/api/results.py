@@ -28,7 +28,7 @@ class Simulated:
 
     outputs: npt.NDArray[np.int64]
     """What came out of the RTL, (F, *output shape)."""
-    classes: npt.NDArray[np.int64]
+    predictions: npt.NDArray[np.int64]
     """The class of each frame (F,), of the outputs."""
     equal: int
     """Frames without a difference."""
@@ -47,8 +47,8 @@ class Simulated:
         outputs = np.load(folder / OUTPUTS, allow_pickle=False)
         rung = next(rung for rung in load_rungs(folder) if rung.name is RungName.RTL)
         return cls(
-            outputs=outputs, classes=golden.classes(graph, outputs), equal=rung.equal, difference=rung.difference,
-            accuracy=rung.accuracy, figures=simulating.load(folder),
+            outputs=outputs, predictions=golden.predictions(graph, outputs), equal=rung.equal,
+            difference=rung.difference, accuracy=rung.accuracy, figures=simulating.load(folder),
         )  # fmt: skip
 
     @property

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from adiabit.boards import catalog
 from adiabit.flows import shipped
-from adiabit.flows.recipe import Recipe, TargetConfig, _models
+from adiabit.flows.recipe import Recipe, TargetConfig, models_in
 from adiabit.train.data import DATASETS, DataTable
 from adiabit.train.methods import METHODS, MethodTable
 
@@ -52,7 +52,7 @@ def _keys(
 ) -> Iterator[tuple[str, list[str]]]:
     """The keys that --set reaches, with their values where these are few."""
     for name, field in model.model_fields.items():
-        found = [table for base in _models(field.annotation) for table in REGISTERED.get(base, [base])]
+        found = [table for base in models_in(field.annotation) for table in REGISTERED.get(base, [base])]
         tables = [table for table in found if table not in seen]
         values = catalog.names() if (model, name) == BOARD else _values(field.annotation)
         if values or not tables:

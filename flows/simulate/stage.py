@@ -197,7 +197,7 @@ def rung_of(
     for result in results[1:]:
         equal[: len(result.equal)] &= result.equal
     known = accelerator.labels or accelerator.output.channels > 1
-    predictions = golden.classes(accelerator, results[0].outputs).reshape(len(equal), -1)[:, 0]
+    predictions = golden.predictions(accelerator, results[0].outputs).reshape(len(equal), -1)[:, 0]
     return Rung(
         name=name,
         frames=len(equal),

@@ -14,7 +14,7 @@ import typer
 from pydantic import BaseModel
 
 from adiabit.flows.cli.app import ORDER, app
-from adiabit.flows.recipe import Recipe, _models
+from adiabit.flows.recipe import Recipe, models_in
 from adiabit.train.data import DATASETS
 from adiabit.train.methods import METHODS
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 def keys(model: type[BaseModel]) -> Iterator[str]:
     for name, field in model.model_fields.items():
         yield name
-        for inner in _models(field.annotation):
+        for inner in models_in(field.annotation):
             if inner is not model:  # layers hold layers
                 yield from keys(inner)
 

@@ -89,7 +89,7 @@ def test_its_rtl_runs_on_any_frames(accelerator: adiabit.Accelerator, tmp_path: 
     found = accelerator.simulate(frames, trace=tmp_path / "waves")
     assert found.exact
     assert (found.frames, found.equal, found.difference) == (5, 5, "")
-    assert np.array_equal(found.classes, accelerator.predict(frames))
+    assert np.array_equal(found.predictions, accelerator.predict(frames))
     assert found.cycles_per_frame == accelerator.graph.cycles == accelerator.estimate().cycles
     assert (tmp_path / "waves" / "full_speed.vcd").exists()
     assert "5 of 5 frames equal" in repr(found)
@@ -111,7 +111,7 @@ def test_a_circuit_that_differs_is_reported_with_its_own_outputs(
     found = broken.simulate(pixels()[0])
     assert not found.exact
     assert found.difference.startswith("stage label, frame ")
-    assert not np.array_equal(found.classes, accelerator.predict(pixels()[0]))
+    assert not np.array_equal(found.predictions, accelerator.predict(pixels()[0]))
     assert "Not exact" in found._repr_html_()
 
 
