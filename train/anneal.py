@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from adiabit.train.config import TrainConfig
 from adiabit.train.data import Dataset
 from adiabit.train.distributed import broadcast, broadcast_tensors, mean, rank
-from adiabit.train.measure import accuracy, copy_of_state, reestimate, shuffled, tensors
+from adiabit.train.measure import accuracy, copy_of_state, reestimate, rounding, shuffled, tensors
 from adiabit.train.quantizers import hardened, set_quantizers
 from adiabit.train.trainable import Trainable
 
@@ -137,12 +137,13 @@ class Anneal(L.Callback):
 
     def _soft_accuracy(self) -> float:
         self._apply()
-        return float(broadcast(accuracy(self.net, self.frames, self.labels)))
+        with rounding(self.config):
+            return float(broadcast(accuracy(self.net, self.frames, self.labels)))
 
     def _hard_accuracy(self) -> float:
         """With the hard network's own batch-norm statistics: those of the soft network would understate it."""
         buffers = [(buffer, buffer.clone()) for buffer in self.net.buffers()]
-        with hardened(self.net):
+        with hardened(self.net), rounding(self.config):
             reestimate(self.net, self.sample, passes=1)
             measured = accuracy(self.net, self.frames, self.labels)
         for buffer, before in buffers:

@@ -98,8 +98,8 @@ class TrainConfig(Table):
     device: Literal["cpu", "cuda"] = "cpu"
     """`"cuda"`: a GPU, faster for large networks; its rounding differs."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of products in training; `"bfloat16"` is twice as fast on CPUs and GPUs that support it. Accuracies are measured
-    in float32.
+    """Of products in training; `"bfloat16"` is several times as fast on CPUs and GPUs that support it
+    ([step.md](../benchmarks/step.md)). The network's final accuracies are measured in float32.
     """
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """Of torch, by default its own choice; 1 is fastest for a TFC."""
@@ -129,6 +129,12 @@ class TrainConfig(Table):
     def processes(self) -> int:
         """The number of processes that train together."""
         return self.devices * self.machines
+
+    @property
+    def fusible(self) -> bool:
+        """Whether the kernels' type is that of the steps, and nothing reads what the batch norms return."""
+        features = self.distill is not None and self.distill.features > 0
+        return self.precision == "bfloat16" and self.device == "cpu" and not self.compile and not features
 
 
 def check_sizes(data: DataConfig, model: ModelConfig, train: TrainConfig) -> None:

@@ -15,6 +15,8 @@ import torch
 from brevitas.proxy import ActQuantProxyFromInjector, WeightQuantProxyFromInjector
 from torch import Tensor, nn
 
+from adiabit.train.deferred import Deferred
+from adiabit.train.kernels.functions import convolution, takes
 from adiabit.train.quantizers import (
     BipolarQuantizer,
     Quantized,
@@ -130,6 +132,8 @@ class BinaryConv2d(_Weighted, qnn.QuantConv2d):
         if self.weight_quant.export_mode:
             return super().forward(input)  # type: ignore[no-any-return]
         weight = self.quantizer.quantize(self.weight)
+        if self.training and self.groups == 1 and not isinstance(self.padding, str) and takes(input):
+            return convolution(input, weight, self.stride, self.padding, self.dilation)
         return nn.functional.conv2d(input, weight, None, self.stride, self.padding, self.dilation, self.groups)
 
 
@@ -225,10 +229,14 @@ class RisingNorm2d(nn.BatchNorm2d):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's name)
         """(B, C, H, W) -> (B, C, H, W)."""
-        if self.training:
-            with torch.no_grad():
-                self.weight.clamp_(min=TensorNorm.SMALLEST)
+        self.rise()
         return super().forward(input)
+
+    @torch.no_grad()
+    def rise(self) -> None:
+        """Clamp the weight, in training."""
+        if self.training:
+            self.weight.clamp_(min=TensorNorm.SMALLEST)
 
 
 class BinaryActivation(qnn.QuantIdentity):
@@ -250,8 +258,10 @@ class BinaryActivation(qnn.QuantIdentity):
         """Quantize by another quantizer from now on."""
         self.act_quant = ActQuantProxyFromInjector(self, act_quant(quantizer))
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's name)
+    def forward(self, input: Tensor | Deferred) -> Tensor:  # noqa: A002  (torch's name)
         """Quantize, through Brevitas only in the export."""
+        if isinstance(input, Deferred):
+            return input.sign(self.quantizer)
         if self.act_quant.export_mode:
             return super().forward(input)  # type: ignore[no-any-return]
         return self.quantizer.quantize(input)

@@ -9,6 +9,7 @@ import shutil
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ from adiabit.train.config import ModelConfig, TrainConfig, check_sizes
 from adiabit.train.data import DataConfig, Dataset
 from adiabit.train.distill import Teacher
 from adiabit.train.distributed import JoinedDDP, broadcast, broadcast_file, launch, rank
+from adiabit.train.fuse import fused
 from adiabit.train.learner import Learner
+from adiabit.train.memory import memory_kept
 from adiabit.train.pictures import Pictures
 from adiabit.train.rendezvous import Rendezvous
 from adiabit.train.results import save_results
@@ -110,10 +113,12 @@ def _fit(task: Task, splits: Dataset, folder: Path, progress: bool, quiet: bool,
     batches = Batches(splits.train, task.data.source.shape, train, learner)
     shown: list[Callback] = [RichProgressBar(refresh_rate=20)] if progress else [] if quiet else [EpochLines(anneal)]
     drawn = Pictures(net, splits.validation, task.data.source.shape)
-    _run(learner, batches, anneal, folder, [*shown, drawn, *([Watcher(anneal, watch)] if watch else [])])
-    if rank() == 0:
-        save_results(net, splits, task.model, train, anneal, folder, task.data.legend)
-        remove(last)
+    with memory_kept():
+        with fused(net) if train.fusible else nullcontext():
+            _run(learner, batches, anneal, folder, [*shown, drawn, *([Watcher(anneal, watch)] if watch else [])])
+        if rank() == 0:
+            save_results(net, splits, task.model, train, anneal, folder, task.data.legend)
+            remove(last)
 
 
 def _teacher(task: Task, splits: Dataset, folder: Path) -> Path | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from adiabit.train.config import TrainConfig
 from adiabit.train.data import Split
 
 BLOCK = 2000  # frames per step
@@ -44,6 +45,11 @@ class Frames:
 def tensors(split: Split) -> tuple[Frames, Tensor]:
     """Frames (N, ...) uint8 and labels (N,) int64."""
     return Frames(split), torch.from_numpy(split.labels)
+
+
+def rounding(train: TrainConfig) -> torch.autocast:
+    """A context in which products have the precision of a recipe's training."""
+    return torch.autocast(train.device, torch.bfloat16, enabled=train.precision == "bfloat16")
 
 
 def shuffled(count: int) -> Tensor:

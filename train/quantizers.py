@@ -20,6 +20,7 @@ from adiabit.train.schedule import Settings
 
 Role = Literal["weight", "activation", "input"]
 Quantized = tuple[Tensor, Tensor, Tensor, Tensor]
+Slope = Callable[[Tensor], Tensor]  # elementwise; returns a new tensor of the same type
 
 
 def sign(x: Tensor) -> Tensor:
@@ -32,7 +33,7 @@ class _SignWithSlope(torch.autograd.Function):
     """Forward sign(x); backward slope(x) in place of sign's derivative."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, slope: Callable[[Tensor], Tensor]) -> Tensor:
+    def forward(ctx: Any, x: Tensor, slope: Slope) -> Tensor:
         ctx.save_for_backward(x)
         ctx.slope = slope
         return sign(x)
@@ -71,8 +72,8 @@ class _Passed(torch.autograd.Function):
         return grads[0], None
 
 
-def sign_with_slope(x: Tensor, slope: Callable[[Tensor], Tensor]) -> Tensor:
-    """sign(x), whose derivative is taken to be slope(x); `slope` returns a new tensor of x's dtype."""
+def sign_with_slope(x: Tensor, slope: Slope) -> Tensor:
+    """sign(x), whose derivative is taken to be slope(x)."""
     return _SignWithSlope.apply(x, slope)  # type: ignore[no-any-return]
 
 
@@ -91,7 +92,7 @@ def clipped(x: Tensor) -> Tensor:
     return x.abs().le_(1)
 
 
-def tanh_slope(k: float) -> Callable[[Tensor], Tensor]:
+def tanh_slope(k: float) -> Slope:
     """The derivative of tanh(k * x), k * (1 - tanh(k * x)**2), as 4 k s (1 - s), s the logistic function of -2 k |x|.
 
     On a CPU, torch's tanh takes six times as long as its sigmoid.
@@ -109,6 +110,7 @@ class BipolarQuantizer(nn.Module):
 
     The value is factor(x) * sign(latent(x)), of which the hardware has only the sign: the batch norm absorbs the
     factors of rows of weights, of either sign, and the shifts in `latent` of activations (`train/absorb.py`).
+    Activations need `slope` and maybe `latent`; all that differs otherwise is in `quantize`.
     """
 
     def __init__(self, role: Role) -> None:
@@ -124,10 +126,17 @@ class BipolarQuantizer(nn.Module):
 
     def quantize(self, x: Tensor) -> Tensor:
         """The value alone."""
-        raise NotImplementedError
+        slope = self.slope()
+        if slope is None:
+            raise NotImplementedError
+        return sign_with_slope(self.latent(x), slope)
+
+    def slope(self) -> Slope | None:
+        """What is taken for the derivative of sign at latent(x); None where the value now is not sign(latent(x))."""
+        return None
 
     def latent(self, x: Tensor) -> Tensor:
-        """The argument of sign."""
+        """The argument of sign; for activations (B, C, ...), x plus a constant or one per channel."""
         return x
 
     def factor(self, x: Tensor) -> Tensor | None:  # noqa: ARG002
@@ -142,9 +151,9 @@ class BipolarQuantizer(nn.Module):
 class SignQuantizer(BipolarQuantizer):
     """y = sign(x), pseudo-gradient 1(|x| <= 1)."""
 
-    def quantize(self, x: Tensor) -> Tensor:
-        """sign(x)."""
-        return sign_with_slope(x, clipped)
+    def slope(self) -> Slope:
+        """1(|x| <= 1)."""
+        return clipped
 
 
 class RealQuantizer(nn.Module):

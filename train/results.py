@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from adiabit.train.anneal import Anneal
 from adiabit.train.checkpoint import ModelCard, save_model, write_json
 from adiabit.train.config import ModelConfig, TrainConfig
 from adiabit.train.data import Dataset, Split
+from adiabit.train.fuse import fused
 from adiabit.train.margins import clear_thresholds
-from adiabit.train.measure import accuracy, reestimate, tensors
+from adiabit.train.measure import accuracy, reestimate, rounding, tensors
 from adiabit.train.quantizers import hardened, set_quantizers
 from adiabit.train.trainable import Trainable
 
@@ -65,8 +67,8 @@ def _hard_candidate(net: Trainable, candidate: dict[str, Any], splits: Dataset, 
     """
     net.load_state_dict(candidate["state"])
     set_quantizers(net, candidate["settings"])
-    with hardened(net):
-        if config.reestimation:
+    if config.reestimation:
+        with hardened(net), rounding(config), fused(net) if config.fusible else nullcontext():
             reestimate(net, tensors(splits.train)[0], config.reestimation)
     if net.method.has_hardware:
         hard = absorb_scales(net)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from adiabit.train.method import Method
 from adiabit.train.methods.abc_net import AbcNet
-from adiabit.train.quantizers import BipolarQuantizer, passed, sign, sign_with_slope
+from adiabit.train.quantizers import BipolarQuantizer, Slope, passed, sign
 
 
 class BaseQuantizer(BipolarQuantizer):
@@ -48,9 +48,9 @@ class ShiftedStepQuantizer(BipolarQuantizer):
         """x + v - 1/2."""
         return x + (self.v - self.HALF)
 
-    def quantize(self, x: Tensor) -> Tensor:
-        """sign(x + v - 1/2)."""
-        return sign_with_slope(self.latent(x), step_slope)
+    def slope(self) -> Slope:
+        """1(0 <= x + v <= 1)."""
+        return step_slope
 
     def shift(self) -> Tensor:
         """v - 1/2."""

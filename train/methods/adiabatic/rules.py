@@ -9,7 +9,7 @@ from torch import Tensor
 from adiabit.train.method import Method
 from adiabit.train.methods.adiabatic import Adiabatic
 from adiabit.train.methods.adiabatic.schedules import adiabatic_schedule
-from adiabit.train.quantizers import BipolarQuantizer, Role, sign_with_slope, soft_sign, tanh_slope
+from adiabit.train.quantizers import BipolarQuantizer, Role, Slope, soft_sign, tanh_slope
 from adiabit.train.schedule import HARD, Schedule
 
 
@@ -28,11 +28,15 @@ class AdiabaticQuantizer(BipolarQuantizer):
 
     def quantize(self, x: Tensor) -> Tensor:
         """tanh(k * x), or sign(x)."""
-        if self.hard or self.k >= HARD:
-            return sign_with_slope(x, tanh_slope(self.k))
+        if self.slope() is not None:
+            return super().quantize(x)
         if self.noise and self.training:
             x = x + _normal(x, self.noise / self.k)
         return soft_sign(x, self.k)
+
+    def slope(self) -> Slope | None:
+        """The derivative of tanh(k * x), where the value is the sign."""
+        return tanh_slope(self.k) if self.hard or self.k >= HARD else None
 
 
 def _normal(x: Tensor, deviation: float) -> Tensor:

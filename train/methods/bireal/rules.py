@@ -7,7 +7,7 @@ from torch import Tensor
 
 from adiabit.train.method import Method
 from adiabit.train.methods.bireal import BiReal
-from adiabit.train.quantizers import BipolarQuantizer, clipped, sign_with_slope
+from adiabit.train.quantizers import BipolarQuantizer, Slope, clipped, sign_with_slope
 
 
 def quadratic(x: Tensor) -> Tensor:
@@ -21,9 +21,9 @@ class ApproxSignQuantizer(BipolarQuantizer):
     def __init__(self) -> None:
         super().__init__("activation")
 
-    def quantize(self, x: Tensor) -> Tensor:
-        """sign(x)."""
-        return sign_with_slope(x, quadratic)
+    def slope(self) -> Slope:
+        """2 - 2|x| or 0."""
+        return quadratic
 
 
 class MagnitudeQuantizer(BipolarQuantizer):

@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
 from adiabit.train.method import Method, by_row
 from adiabit.train.methods.bnn_plus import BnnPlus
-from adiabit.train.quantizers import BipolarQuantizer, Role, sign_with_slope
+from adiabit.train.quantizers import BipolarQuantizer, Role, Slope
 
 
-def sign_swish_slope(beta: float) -> Callable[[Tensor], Tensor]:
+def sign_swish_slope(beta: float) -> Slope:
     """SS' (even) as 2 b (2 - y (2 s - 1)) s (1 - s), s the logistic function of y = -b |x|: it stays finite."""
 
     def slope(x: Tensor) -> Tensor:
@@ -30,11 +28,11 @@ class SignSwishQuantizer(BipolarQuantizer):
 
     def __init__(self, role: Role, beta: float) -> None:
         super().__init__(role)
-        self.slope = sign_swish_slope(beta)
+        self.beta = beta
 
-    def quantize(self, x: Tensor) -> Tensor:
-        """sign(x)."""
-        return sign_with_slope(x, self.slope)
+    def slope(self) -> Slope:
+        """SS'."""
+        return sign_swish_slope(self.beta)
 
 
 class ScaledSwishQuantizer(SignSwishQuantizer):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from adiabit.train.method import Method
 from adiabit.train.methods.dorefa import DoReFa
-from adiabit.train.quantizers import BipolarQuantizer, passed, sign, sign_with_slope
+from adiabit.train.quantizers import BipolarQuantizer, Slope, passed, sign
 
 
 class MeanScaledQuantizer(BipolarQuantizer):
@@ -43,9 +43,9 @@ class RoundingQuantizer(BipolarQuantizer):
         """x - 1/2."""
         return x - self.HALF
 
-    def quantize(self, x: Tensor) -> Tensor:
-        """sign(x - 1/2)."""
-        return sign_with_slope(self.latent(x), rounding_slope)
+    def slope(self) -> Slope:
+        """2 * 1(0 <= x <= 1)."""
+        return rounding_slope
 
     def shift(self) -> Tensor:
         """-1/2."""

@@ -8,8 +8,14 @@ from torch import Tensor
 
 from adiabit.train.method import Method
 from adiabit.train.methods.ir_net import IrNet
-from adiabit.train.quantizers import BipolarQuantizer, Role, sign_with_slope, tanh_slope
+from adiabit.train.quantizers import BipolarQuantizer, Role, Slope, tanh_slope
 from adiabit.train.schedule import Schedule, Settings, geometric
+
+
+def decay_slope(t: float) -> Slope:
+    """max(1 / t, 1) * t * (1 - tanh(t x)**2)."""
+    slope = tanh_slope(t)
+    return lambda x: slope(x).mul_(max(1.0 / t, 1.0))
 
 
 class DecayQuantizer(BipolarQuantizer):
@@ -19,13 +25,9 @@ class DecayQuantizer(BipolarQuantizer):
         super().__init__(role)
         self.t = 1.0
 
-    def slope(self, x: Tensor) -> Tensor:
+    def slope(self) -> Slope:
         """The derivative that EDE takes for sign's."""
-        return tanh_slope(self.t)(x).mul_(max(1.0 / self.t, 1.0))
-
-    def quantize(self, x: Tensor) -> Tensor:
-        """sign(x)."""
-        return sign_with_slope(x, self.slope)
+        return decay_slope(self.t)
 
 
 class LibraQuantizer(DecayQuantizer):
@@ -48,7 +50,7 @@ class LibraQuantizer(DecayQuantizer):
 
     def quantize(self, x: Tensor) -> Tensor:
         """2**s * sign(w^)."""
-        return self.factor(x) * super().quantize(self.latent(x))
+        return self.factor(x) * super().quantize(x)
 
 
 class DecaySchedule(Schedule):

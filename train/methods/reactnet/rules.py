@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from adiabit.train.method import Method
 from adiabit.train.methods.bireal.rules import MagnitudeQuantizer, quadratic
 from adiabit.train.methods.reactnet import ReActNet
-from adiabit.train.quantizers import BipolarQuantizer, sign_with_slope
+from adiabit.train.quantizers import BipolarQuantizer, Slope
 from adiabit.train.schedule import Schedule, Settings
 
 
@@ -24,9 +24,9 @@ class RSignQuantizer(BipolarQuantizer):
         """x + b."""
         return x + self.b.view(-1, *[1] * (x.ndim - 2))
 
-    def quantize(self, x: Tensor) -> Tensor:
-        """sign(x + b)."""
-        return sign_with_slope(self.latent(x), quadratic)
+    def slope(self) -> Slope:
+        """Bi-Real Net's."""
+        return quadratic
 
     def shift(self) -> Tensor:
         """b, (C,)."""

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kernels in C++ for what lies between the products of a training step on a CPU.
+
+A step in bfloat16 spends most of its time outside of its products if each operation reads and writes all activations.
+`kernels.cpp` is compiled by g++ for the machine's own CPU when it is first needed, and kept in the cache folder. Its
+threads are those of torch, since both use the same OpenMP library.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import torch  # noqa: F401  (its OpenMP library must be loaded first, so that the kernels use the same one)
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "adiabit"
+SOURCE = Path(__file__).with_name("kernels.cpp")
+OPTIONS = (
+    "-std=c++17", "-O3", "-march=native", "-mprefer-vector-width=512", "-fno-math-errno", "-fno-trapping-math",
+    "-fopenmp", "-shared", "-fPIC",
+)  # fmt: skip
+CPU = Path("/proc/cpuinfo")
+
+
+@functools.cache
+def library() -> ctypes.CDLL | None:
+    """The compiled kernels; None where there is no compiler, or none that can compile them."""
+    compiler = shutil.which(os.environ.get("CXX", "g++"))
+    if compiler is None:
+        return None
+    try:
+        path = CACHE / f"kernels-{_key(compiler)}.so"
+        if not path.exists():
+            _compile(compiler, path)
+        return ctypes.CDLL(str(path))
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _key(compiler: str) -> str:
+    """Tells apart sources, compilers and CPUs."""
+    version = subprocess.run([compiler, "--version"], check=True, capture_output=True).stdout
+    flags = [line for line in CPU.read_text().splitlines() if line.startswith(("flags", "Features"))][:1]
+    parts = (SOURCE.read_bytes(), " ".join(OPTIONS).encode(), version, "".join(flags).encode())
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def _compile(compiler: str, path: Path) -> None:
+    """Compile next to `path`, then rename: another process may do the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        made = Path(folder) / path.name
+        subprocess.run([compiler, *OPTIONS, str(SOURCE), "-o", str(made)], check=True, capture_output=True)
+        made.replace(path)
