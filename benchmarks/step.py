@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cost of a training step by method, in steps of plain PyTorch layers of the same shape; writes benchmarks/step.md.
 
-    python benchmarks/step.py [--networks NAME ...] [--rounds N]
+    python benchmarks/step.py [--networks NAME ...] [--large NAME ...] [--rounds N]
 
 A step is forward, loss, backward, the optimizer's update and what the method does after it, on random frames. In each
 round every method takes a few steps, in turn, so that what else the machine does falls on all; a ratio is the median
-over the rounds of a method's time by the plain network's time in the same round.
+over the rounds of a method's time by the plain network's time in the same round. The large networks are trained in
+bfloat16, and compared with what their products alone take.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,9 +27,11 @@ from torch import Tensor, nn
 from adiabit.flows.recipe import Recipe, load
 from adiabit.train import methods
 from adiabit.train.config import TrainConfig
+from adiabit.train.fuse import fused
 from adiabit.train.layers import TensorNorm
 from adiabit.train.learner import Learner
-from adiabit.train.measure import pixels
+from adiabit.train.measure import pixels, rounding
+from adiabit.train.memory import memory_kept
 from adiabit.train.network import Network
 from adiabit.train.quantizers import set_quantizers
 
@@ -36,43 +41,52 @@ PLAIN = "plain PyTorch"
 COMPILED = "{}, compiled"
 METHODS = methods.METHODS.names
 METHODS += [COMPILED.format(name) for name in ("adiabatic", "ste", "bnn+", "ir-net")]
+LARGE = ["cnv", "vgg_small", "resnet20"]  # recipes
+FRAMES = 128  # of a batch of theirs
+PRODUCTS, OURS = "products alone", "adiabit"
 STEPS = {"tfc": 20, "sfc": 10, "digits_conv": 4, "spoken_digits": 1, "cnv": 1}  # of a method in a round
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--large", nargs="*", choices=LARGE, default=LARGE)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--methods", nargs="+", default=METHODS)
     parser.add_argument("--out", type=Path, default=HERE / "step.md")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
     torch._dynamo.config.recompile_limit = 1000  # many networks in one process
-    found = {}
+    found, large = {}, {}
     for network in args.networks:
         recipe = load(HERE.parent / "recipes" / f"{network}.toml")
         steps = {PLAIN: plain(recipe, NETWORKS[network])}
         steps |= {method: ours(recipe, method, NETWORKS[network]) for method in args.methods}
         found[network] = ratios(steps, args.rounds, STEPS[network])
         print(network, {k: round(v, 2) for k, v in found[network].items()}, file=sys.stderr, flush=True)
-    args.out.write_text(report(found, args.methods))
+    for network in args.large:
+        large[network] = ratios(in_bfloat16(network), args.rounds, 2, base=PRODUCTS)
+        print(network, {k: round(v, 2) for k, v in large[network].items()}, file=sys.stderr, flush=True)
+    args.out.write_text(report(found, args.methods) + report_large(large))
     print(args.out)
     return 0
 
 
-def ratios(steps: dict[str, Callable[[], None]], rounds: int, count: int) -> dict[str, float]:
-    """Median over the rounds of each one's time by the plain one's; seconds of a step of the plain one itself."""
+def ratios(steps: dict[str, Callable[[], None]], rounds: int, count: int, *, base: str = PLAIN) -> dict[str, float]:
+    """Median over the rounds of each one's time by the base's; seconds of a step of the base itself."""
     taken: dict[str, list[float]] = {name: [] for name in steps}
     for number in range(rounds + 1):
         for name, step in steps.items():
-            start = time.perf_counter()
-            for _ in range(count):
-                step()
+            with memory_kept() if name.startswith(OURS) else nullcontext():
+                step()  # fills the memory
+                start = time.process_time()
+                for _ in range(count):
+                    step()
             if number:  # the first warms up
-                taken[name].append((time.perf_counter() - start) / count)
-    base = taken.pop(PLAIN)
-    found = {name: statistics.median(t / b for t, b in zip(times, base, strict=True)) for name, times in taken.items()}
-    return {PLAIN: statistics.median(base), **found}
+                taken[name].append((time.process_time() - start) / count)
+    own = taken.pop(base)
+    found = {name: statistics.median(t / b for t, b in zip(times, own, strict=True)) for name, times in taken.items()}
+    return {base: statistics.median(own), **found}
 
 
 def batch(recipe: Recipe, frames: int) -> tuple[Tensor, Tensor]:
@@ -129,6 +143,105 @@ def plain(recipe: Recipe, frames: int) -> Callable[[], None]:
         optimizer.step()
 
     return step
+
+
+def in_bfloat16(network: str) -> dict[str, Callable[[], None]]:
+    """Steps of one of the large networks: of its products, of plain PyTorch and ours."""
+    recipe = load(HERE.parent / "recipes" / f"{network}.toml")
+    steps = {PRODUCTS: products(recipe)}
+    for precision in ("float32", "bfloat16"):
+        for compiled in (False, True):
+            name = f"{PLAIN}, {precision}{', compiled' if compiled else ''}"
+            steps[name] = large_step(recipe, "real", precision, compiled=compiled)
+    for method in ("adiabatic", "ste", "bi-real"):
+        steps[f"{OURS}, {method}"] = large_step(recipe, method, "bfloat16", fuse=True)
+    steps["not fused, adiabatic"] = large_step(recipe, "adiabatic", "bfloat16")
+    return steps
+
+
+def large_step(
+    recipe: Recipe, method: str, precision: str, *, compiled: bool = False, fuse: bool = False
+) -> Callable[[], None]:
+    """A step of a network by a method; that of `real` has torch's own layers alone."""
+    train = TrainConfig.model_validate({"method": method, "precision": precision, "compile": compiled})
+    source = recipe.data.source
+    net = Network(recipe.model, train.method, frame=recipe.model.frame(source.shape), classes=source.classes)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net.method.start(net)
+    schedule = net.method.schedule()
+    schedule.at(0.5, 1000)
+    set_quantizers(net, schedule.settings)
+    if fuse:
+        fused(net).__enter__()
+    learner = Learner(net, train)
+    optimizer, data = learner.configure_optimizers(), batch(recipe, FRAMES)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        with rounding(train):
+            loss = learner.training_step(data, 0)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        net.method.after_step(net, train.learning_rate, schedule)
+
+    return step
+
+
+def products(recipe: Recipe) -> Callable[[], None]:
+    """The products of a step in bfloat16: forward, of the gradient with its input, and with its weights."""
+    source = recipe.data.source
+    net = Network(recipe.model, "real", frame=recipe.model.frame(source.shape), classes=source.classes)
+    net.to(torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    calls: list[Callable[[], object]] = []
+
+    def seen(layer: nn.Module, given: tuple[Tensor], out: Tensor) -> None:
+        assert isinstance(layer, nn.Conv2d | nn.Linear)  # noqa: S101  (only those have the hook)
+        x, weight, gradient = given[0].detach(), layer.weight.detach(), torch.randn_like(out)
+        if isinstance(layer, nn.Linear):
+            calls.append(lambda: (x @ weight.T, gradient @ weight, gradient.T @ x))
+            return
+        settings: Any = (layer.stride, layer.padding, layer.dilation)
+        mask = [bool(calls), True, False]  # no gradient of the pixels
+        calls.append(lambda: nn.functional.conv2d(x, weight, None, *settings))
+        calls.append(lambda: torch.ops.aten.convolution_backward(
+            gradient, x, weight, None, *settings, False, [0, 0], 1, mask
+        ))  # fmt: skip
+
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.register_forward_hook(seen)
+    images, _ = batch(recipe, FRAMES)
+    with torch.no_grad():
+        net(pixels(images).bfloat16())
+
+    def step() -> None:
+        for call in calls:
+            call()
+
+    return step
+
+
+def report_large(found: dict[str, dict[str, float]]) -> str:
+    lines = [
+        "", "## In bfloat16", "",
+        f"Batches of {FRAMES} frames, a step in the time of its products alone: forward, and with respect to input and",
+        f"weights, by torch in bfloat16 on tensors that lie ready. {PLAIN} is the real-valued twin: torch's layers",
+        f"alone, ReLU. Seconds are the process's own. {_cpu()}", "",
+        "| step | " + " | ".join(found) + " |",
+        "| --- |" + " ---: |" * len(found),
+        f"| {PRODUCTS}, milliseconds | " + " | ".join(f"{1e3 * f[PRODUCTS]:.0f}" for f in found.values()) + " |",
+    ]  # fmt: skip
+    names = [name for name in next(iter(found.values())) if name != PRODUCTS] if found else []
+    lines += [f"| {name} | " + " | ".join(f"{f[name]:.2f}" for f in found.values()) + " |" for name in names]
+    return "\n".join(lines) + "\n"
+
+
+def _cpu() -> str:
+    """What of the CPU decides on the speed of products in bfloat16."""
+    info = Path("/proc/cpuinfo")
+    flags = info.read_text().split() if info.exists() else []
+    known = next((name for name in ("amx_bf16", "avx512_bf16") if name in flags), None)
+    return f"The CPU has `{known}`." if known else "The CPU has no instructions for bfloat16."
 
 
 def report(found: dict[str, dict[str, float]], methods: Sequence[str]) -> str:

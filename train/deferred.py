@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adiabit.train.kernels.functions import affine_sign, norm_sign, takes
+from adiabit.train.kernels.functions import known_norm_sign, norm_sign, takes
 from adiabit.train.quantizers import BipolarQuantizer, RealQuantizer
 
 
@@ -27,16 +27,17 @@ class Deferred:
             self.known = normed if self.shortcut is None else normed + self.shortcut
         return self.known
 
-    def sign(self, quantizer: BipolarQuantizer | RealQuantizer) -> Tensor:
-        """What a quantizer makes of it."""
+    def sign(self, quantizer: BipolarQuantizer | RealQuantizer, pad: tuple[int, int] = (0, 0)) -> Tensor:
+        """What a quantizer makes of it, maybe as the inside of a tensor that is padded with -1."""
         norm, slope = self.norm, quantizer.slope() if isinstance(quantizer, BipolarQuantizer) else None
         if isinstance(quantizer, RealQuantizer) or slope is None or self.known is not None:
             return quantizer.quantize(self.value())
         bias = quantizer.latent(norm.bias[None])[0]
         if not norm.training:
-            scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-            return affine_sign(self.x, scale, bias - norm.running_mean * scale, self.shortcut)
-        y, mean, var = norm_sign(self.x, norm.weight, bias, self.shortcut, slope, norm.eps)
+            return known_norm_sign(
+                self.x, norm.weight, bias, self.shortcut, norm.running_mean, norm.running_var, norm.eps, pad
+            )
+        y, mean, var = norm_sign(self.x, norm.weight, bias, self.shortcut, slope, norm.eps, pad)
         _update(norm, mean, var, self.x.numel() // len(mean))
         return y
 

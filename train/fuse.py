@@ -5,7 +5,8 @@
         ...  # in bfloat16, on a CPU
 
 Within the context, a batch norm that one sign reads, or a sum with one sign behind it, returns a :class:`Deferred`, and
-:class:`BinaryActivation` computes it with the sign. Values are the same up to the rounding that is saved.
+:class:`BinaryActivation` computes it with the sign, into an image that has room for the pad behind it. Values are the
+same up to the rounding that is saved.
 """
 
 from __future__ import annotations
@@ -19,26 +20,41 @@ from torch import nn
 
 from adiabit.train.deferred import Deferred
 from adiabit.train.kernels.functions import max_pool, takes
-from adiabit.train.layers import BinaryActivation, RisingNorm2d
+from adiabit.train.layers import BinaryActivation, Pad, RisingNorm2d
 from adiabit.train.trainable import Trainable
-from adiabit.train.wiring import Step
+from adiabit.train.wiring import Step, Wiring
 
 
 @contextmanager
 def fused(net: Trainable) -> Iterator[None]:
     """Replace the forward passes of batch norms and max pools that can be fused."""
-    replaced = list(_replaced(net))
+    wiring = net.wiring()
+    replaced, pads = list(_replaced(wiring)), _pads(wiring)
     for module, forward in replaced:
         module.forward = forward
+    for activation, pad in pads.items():
+        activation.pad = pad
     try:
         yield
     finally:
         for module, _ in replaced:
             del module.forward  # the class has its own
+        for activation in pads:
+            activation.pad = (0, 0)
 
 
-def _replaced(net: Trainable) -> Iterator[tuple[nn.Module, Callable[..., Any]]]:
-    for module, steps in net.wiring().modules.items():
+def _pads(wiring: Wiring) -> dict[BinaryActivation, tuple[int, int]]:
+    """The activations that are padded with -1 somewhere, and how: by the first pad that reads them."""
+    found: dict[BinaryActivation, tuple[int, int]] = {}
+    for step in wiring:
+        source = step.inputs[0].op if step.inputs else None
+        if isinstance(step.op, Pad) and step.op.simple and isinstance(source, BinaryActivation):
+            found.setdefault(source, (step.op.sides[1], step.op.sides[2]))
+    return found
+
+
+def _replaced(wiring: Wiring) -> Iterator[tuple[nn.Module, Callable[..., Any]]]:
+    for module, steps in wiring.modules.items():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and _simple(module):
             if all(_signed(step) for step in steps):
                 yield module, _deferring(module)

@@ -16,7 +16,7 @@ from brevitas.proxy import ActQuantProxyFromInjector, WeightQuantProxyFromInject
 from torch import Tensor, nn
 
 from adiabit.train.deferred import Deferred
-from adiabit.train.kernels.functions import convolution, takes
+from adiabit.train.kernels.functions import convolution, padded, takes
 from adiabit.train.quantizers import (
     BipolarQuantizer,
     Quantized,
@@ -210,12 +210,15 @@ class Pad(nn.Module):
         super().__init__()
         rows, columns = (pad, pad) if isinstance(pad, int) else pad
         self.sides, self.value = [channels[0], rows, columns, channels[1]], value
+        self.simple = value == -1.0 and channels == (0, 0)  # pixels of -1 alone
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, front + C + back, H + 2 * rows, W + 2 * columns)."""
         front, rows, columns, back = self.sides
         if torch.onnx.is_in_onnx_export():
             return _PadNode.apply(x, self.sides, self.value)  # type: ignore[no-any-return]
+        if (whole := padded(x, (rows, columns))) is not None and self.simple:
+            return whole
         if not front and not back:
             return nn.functional.pad(x, (columns, columns, rows, rows), value=self.value)
         return nn.functional.pad(x, (columns, columns, rows, rows, front, back), value=self.value)
@@ -248,6 +251,7 @@ class BinaryActivation(qnn.QuantIdentity):
     def __init__(self, quantizer: BipolarQuantizer | None = None) -> None:
         super().__init__(act_quant=act_quant(quantizer or SignQuantizer("activation")))
         self.open = quantizer is None  # whether the method of training chooses the quantizer
+        self.pad = (0, 0)  # of the image behind it; fused training steps make room for it
 
     @property
     def quantizer(self) -> BipolarQuantizer | RealQuantizer:
@@ -261,7 +265,7 @@ class BinaryActivation(qnn.QuantIdentity):
     def forward(self, input: Tensor | Deferred) -> Tensor:  # noqa: A002  (torch's name)
         """Quantize, through Brevitas only in the export."""
         if isinstance(input, Deferred):
-            return input.sign(self.quantizer)
+            return input.sign(self.quantizer, self.pad)
         if self.act_quant.export_mode:
             return super().forward(input)  # type: ignore[no-any-return]
         return self.quantizer.quantize(input)

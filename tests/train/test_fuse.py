@@ -112,9 +112,9 @@ def test_all_norms_before_signs_are_fused(model: dict[str, Any], monkeypatch: py
     found: list[nn.Module] = []
     sign = Deferred.sign
 
-    def seen(self: Deferred, quantizer: Any) -> Tensor:
+    def seen(self: Deferred, quantizer: Any, pad: tuple[int, int]) -> Tensor:
         found.append(self.norm)
-        return sign(self, quantizer)
+        return sign(self, quantizer, pad)
 
     monkeypatch.setattr(Deferred, "sign", seen)
     with fused(net):

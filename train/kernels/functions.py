@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ctypes
 from types import FunctionType
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,8 @@ from adiabit.train.kernels import library
 from adiabit.train.quantizers import Slope
 
 FEW = 36  # output pixels: of more, torch's own gradient of the weights is as fast
+C_TYPES: dict[type, Any] = {int: ctypes.c_long, float: ctypes.c_float}
 KEPT = 16  # tables of slopes
-NARROW = 64  # channels: of fewer, several pixels are treated as one
 
 _TABLES: dict[Any, Tensor] = {}
 
@@ -24,26 +24,38 @@ def takes(x: Any) -> bool:
     """Whether the kernels take a tensor, and exist."""
     if not isinstance(x, Tensor) or x.dtype != torch.bfloat16 or x.device.type != "cpu" or x.ndim not in (2, 4):
         return False
-    return _last(x).is_contiguous() and x.numel() > 0 and library() is not None
+    return x.numel() > 0 and _in_lines(x) and library() is not None
 
 
 def norm_sign(
-    x: Tensor, weight: Tensor, bias: Tensor, shortcut: Tensor | None, slope: Slope, eps: float
-) -> tuple[Tensor, Tensor, Tensor]:
+    x: Tensor, weight: Tensor, bias: Tensor, shortcut: Tensor | None, slope: Slope, eps: float,
+    pad: tuple[int, int] = (0, 0),
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """sign(norm(x) + shortcut) by the batch's own statistics; also mean and biased variance, (C,) float32.
 
-    The derivative of sign is taken to be slope(norm(x) + shortcut). `weight` and `bias` are (C,), `shortcut` has x's
-    shape.
+    The derivative of sign is taken to be slope(norm(x) + shortcut). `weight` and `bias` are (C,) float32, `shortcut`
+    has x's shape. The result is the inside of a tensor that is padded with -1, which :func:`padded` returns.
     """
-    return _NormSign.apply(x, weight, bias, shortcut, slope, eps)  # type: ignore[no-any-return]
+    return _NormSign.apply(x, weight, bias, shortcut, slope, eps, pad)  # type: ignore[no-any-return]
 
 
-def affine_sign(x: Tensor, scale: Tensor, shift: Tensor, shortcut: Tensor | None) -> Tensor:
-    """sign(x * scale + shift + shortcut), scale and shift (C,), without a gradient."""
-    channels, (pixels, together), y = x.shape[1], _rows(x), torch.empty_like(x)
-    each = [_repeated(v.detach().float(), together) for v in (scale, shift)]
-    _call("norm_sign", x, shortcut, *each, pixels, together * channels, y)
+def known_norm_sign(
+    x: Tensor, weight: Tensor, bias: Tensor, shortcut: Tensor | None, mean: Tensor, var: Tensor, eps: float,
+    pad: tuple[int, int] = (0, 0),
+) -> Tensor:  # fmt: skip
+    """The same by known statistics, without a gradient."""
+    y = _inside(x, pad)
+    given = (_float(v) for v in (weight, bias, mean, var))
+    _call("norm_sign", _pixels(x), _pixels(shortcut), *given, eps, _shape(x), _pixels(y), *pad)
     return y
+
+
+def padded(y: Tensor, pad: tuple[int, int]) -> Tensor | None:
+    """The tensor that y is the inside of, without a copy; None where it is not padded like that."""
+    whole = getattr(y, "_padded", None)
+    if whole is None or whole[1] != pad:
+        return None
+    return _Padded.apply(y, *whole)  # type: ignore[no-any-return]
 
 
 def convolution(x: Tensor, weight: Tensor, stride: Any, padding: Any, dilation: Any) -> Tensor:
@@ -61,41 +73,42 @@ class _NormSign(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, shortcut: Tensor | None, slope: Slope, eps: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        channels, (pixels, together) = x.shape[1], _rows(x)
-        moments = torch.empty(2, together * channels, dtype=torch.float64)
-        _call("moments", x, pixels, together * channels, moments)
-        count = x.numel() // channels
-        mean, square = moments.view(2, together, channels).sum(1) / count
-        var = (square - mean * mean).clamp_(min=0)
-        inverse = (var + eps).rsqrt_()
-        scale = weight.double() * inverse
-        a, b = scale.float(), (bias.double() - mean * scale).float()
-        mean_, var_ = mean.float(), var.float()
-        y = affine_sign(x, a, b, shortcut)
-        ctx.save_for_backward(x, shortcut, a, b, mean_, inverse.float())
-        ctx.slope = slope
-        ctx.mark_non_differentiable(mean_, var_)
-        return y, mean_, var_
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, shortcut: Tensor | None, slope: Slope, eps: float,
+        pad: tuple[int, int],
+    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+        mean, var = (torch.empty(x.shape[1]) for _ in range(2))
+        _call("moments", _pixels(x), _shape(x), mean, var)
+        y = known_norm_sign(x, weight, bias, shortcut, mean, var, eps, pad)
+        ctx.save_for_backward(x, shortcut, weight, bias, mean, var)
+        ctx.slope, ctx.eps = slope, eps
+        ctx.mark_non_differentiable(mean, var)
+        return y, mean, var
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
-        x, shortcut, a, b, mean, inverse = ctx.saved_tensors
-        channels, (pixels, together) = x.shape[1], _rows(x)
-        grad, d = _like(grads[0], x), torch.empty_like(x)
-        sums = torch.empty(2, together * channels, dtype=torch.float64)
-        each = [_repeated(v, together) for v in (a, b, mean)]
-        _call("sign_backward", x, shortcut, grad, *each, _table(ctx.slope), pixels, together * channels, d, sums)
-        count = x.numel() // channels
-        of_bias, of_weight = sums.view(2, together, channels).sum(1)
-        of_weight = of_weight * inverse
-        along = -a * inverse * of_weight / count  # of x
-        rest = -a * of_bias / count - along * mean
-        dx = torch.empty_like(x) if ctx.needs_input_grad[3] else d
-        each = [_repeated(v.float(), together) for v in (a, along, rest)]
-        _call("norm_backward", x, d, *each, pixels, together * channels, dx)
-        return dx, of_weight.float(), of_bias.float(), d if ctx.needs_input_grad[3] else None, None, None
+        x, shortcut, weight, bias, mean, var = ctx.saved_tensors
+        grad, dx = _lined(grads[0]), torch.empty_like(x)
+        dmore = torch.empty_like(x) if ctx.needs_input_grad[3] else dx
+        dweight, dbias = torch.empty_like(mean), torch.empty_like(mean)
+        _call(
+            "norm_sign_backward", _pixels(x), _pixels(shortcut), _pixels(grad),
+            *(_float(v) for v in (weight, bias, mean, var)), ctx.eps, _table(ctx.slope), _shape(x), _pixels(dmore),
+            _pixels(dx), dweight, dbias,
+        )  # fmt: skip
+        return dx, dweight, dbias, dmore if ctx.needs_input_grad[3] else None, None, None, None
+
+
+class _Padded(torch.autograd.Function):
+    """From the inside of a tensor to the tensor."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, whole: Tensor, pad: tuple[int, int]) -> Tensor:  # noqa: ARG004
+        ctx.pad = pad
+        return whole.view_as(whole)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        return _inner(grads[0], ctx.pad), None, None
 
 
 class _Convolution(torch.autograd.Function):
@@ -111,7 +124,7 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
         x, weight = ctx.saved_tensors
-        grad, small = _like(grads[0], x), grads[0][0, 0].numel() <= FEW
+        grad, small = _lined(grads[0]), grads[0][0, 0].numel() <= FEW
         more = (False, (0, 0), 1, (ctx.needs_input_grad[0], ctx.needs_input_grad[1] and not small, False))
         dx, dw = torch.ops.aten.convolution_backward(grad, x, weight, None, *ctx.settings, *more)[:2]
         if small and ctx.needs_input_grad[1]:
@@ -125,11 +138,11 @@ class _MaxPool(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, window: tuple[int, int]) -> Tensor:
-        batch, channels, height, width = x.shape
-        shape = (batch, channels, height // window[0], width // window[1])
+        height, width = x.shape[2:]
+        shape = (*x.shape[:2], height // window[0], width // window[1])
         y = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
         which = torch.empty(y.numel(), dtype=torch.int16)
-        _call("max_pool", x, batch, height, width, channels, *window, y, which)
+        _call("max_pool", x.contiguous(memory_format=torch.channels_last), _shape(x), *window, y, which)
         ctx.save_for_backward(which)
         ctx.shape, ctx.window = x.shape, window
         return y
@@ -137,10 +150,9 @@ class _MaxPool(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         (which,) = ctx.saved_tensors
-        batch, channels, height, width = ctx.shape
         dx = torch.empty(ctx.shape, dtype=torch.bfloat16, memory_format=torch.channels_last)
         grad = grads[0].to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
-        _call("max_pool_backward", grad, which, batch, height, width, channels, *ctx.window, dx)
+        _call("max_pool_backward", grad, which, _shape(dx), *ctx.window, dx)
         return dx, None
 
 
@@ -159,21 +171,17 @@ def _windows(x: Tensor, weight: Tensor, stride: Any, padding: Any, dilation: Any
     return views.permute(0, 1, 2, 4, 5, 3).reshape(-1, rows * columns * x.shape[1])
 
 
-def _like(grad: Tensor, x: Tensor) -> Tensor:
-    """A gradient in the type and memory format of x."""
-    form = torch.channels_last if x.ndim == 4 else torch.contiguous_format
-    return grad.to(x.dtype).contiguous(memory_format=form)
+def _in_lines(x: Tensor) -> bool:
+    """Whether the channels lie side by side, and the pixels of a line."""
+    channels = x.shape[1]
+    return (channels == 1 or x.stride(1) == 1) and (x.ndim == 2 or x.shape[3] == 1 or x.stride(3) == channels)
 
 
-def _rows(x: Tensor) -> tuple[int, int]:
-    """Rows that a kernel sees, and the number of pixels in each."""
-    count, channels = x.numel() // x.shape[1], x.shape[1]
-    together = next(n for n in range(max(1, NARROW // channels), 0, -1) if count % n == 0)
-    return count // together, together
-
-
-def _repeated(values: Tensor, times: int) -> Tensor:
-    return values.repeat(times) if times > 1 else values.contiguous()
+def _lined(grad: Tensor) -> Tensor:
+    """A gradient in bfloat16 and in lines."""
+    grad = grad.to(torch.bfloat16)
+    form = torch.channels_last if grad.ndim == 4 else torch.contiguous_format
+    return grad if _in_lines(grad) else grad.contiguous(memory_format=form)
 
 
 def _table(slope: Slope) -> Tensor:
@@ -194,10 +202,54 @@ def _key(value: Any) -> Any:
     return (value.__code__, *(_key(cell.cell_contents) for cell in value.__closure__ or ()))
 
 
-def _call(name: str, *args: Tensor | int | None) -> None:
+class _Shape(ctypes.Structure):
+    """Images, lines, pixels and channels."""
+
+    _fields_: ClassVar = [(name, ctypes.c_long) for name in "bhwc"]
+
+
+class _Pixels(ctypes.Structure):
+    """Where the first number is, and how far images and lines lie apart, in numbers."""
+
+    _fields_: ClassVar = [("at", ctypes.c_void_p), ("image", ctypes.c_long), ("line", ctypes.c_long)]
+
+
+def _shape(x: Tensor) -> _Shape:
+    batch, channels, *sides = x.shape
+    return _Shape(batch, *(sides or (1, 1)), channels)
+
+
+def _pixels(x: Tensor | None) -> _Pixels:
+    if x is None:
+        return _Pixels(None, 0, 0)
+    return _Pixels(x.data_ptr(), x.stride(0), x.stride(2) if x.ndim == 4 else 0)
+
+
+def _float(values: Tensor) -> Tensor:
+    return values.detach().float().contiguous()
+
+
+def _inside(x: Tensor, pad: tuple[int, int]) -> Tensor:
+    """A new tensor of the shape of x; if there is a pad, as the inside of a larger one, which it then knows."""
+    if pad == (0, 0):
+        return torch.empty_like(x)
+    batch, channels, height, width = x.shape
+    shape = (batch, channels, height + 2 * pad[0], width + 2 * pad[1])
+    whole = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+    y = _inner(whole, pad)
+    y._padded = (whole, pad)  # type: ignore[attr-defined]
+    return y
+
+
+def _inner(whole: Tensor, pad: tuple[int, int]) -> Tensor:
+    height, width = whole.shape[2:]
+    return whole[:, :, pad[0] : height - pad[0], pad[1] : width - pad[1]]
+
+
+def _call(name: str, *args: Any) -> None:
     """Call a kernel with torch's number of threads."""
     given = [
-        ctypes.c_long(arg) if isinstance(arg, int) else ctypes.c_void_p(None if arg is None else arg.data_ptr())
+        ctypes.c_void_p(arg.data_ptr()) if isinstance(arg, Tensor) else C_TYPES.get(type(arg), lambda v: v)(arg)
         for arg in args
     ]
     found = library()
