@@ -32,6 +32,8 @@ class Metrics:
     hard_test: Share
     hard_validation: Share
     soft_validation: Share | None = None
+    validation_frames: Annotated[int, Field(ge=1)] | None = None
+    test_frames: Annotated[int, Field(ge=1)] | None = None
     epochs: Annotated[int, Field(ge=1)]
     chosen_epoch: int | None = None
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]  # of the whole training

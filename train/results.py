@@ -42,6 +42,8 @@ def save_results(
         "hard_validation": chosen["hard_validation"],
         "soft_test": accuracy(net, *tensors(splits.test)),
         "hard_test": hard_test,
+        "validation_frames": len(splits.validation),
+        "test_frames": len(splits.test),
         "epochs": len(anneal.history["epoch"]),
         "chosen_epoch": chosen["epoch"],
         "seconds": anneal.seconds,

@@ -18,6 +18,7 @@ from adiabit import files
 from adiabit.flows.compare.plan import Run
 from adiabit.flows.compare.results import Result, load
 from adiabit.flows.compare.run import finished
+from adiabit.flows.intervals import of_mean
 from adiabit.flows.report.build import environment
 from adiabit.flows.report.charts import Chart, Values, curve_chart
 from adiabit.flows.report.tables import NONE, Cell, Column, Table
@@ -42,6 +43,7 @@ class Row:
     epochs: int | None = None  # of the longest run
     hard: float | None = None  # test accuracy, mean
     hard_spread: float | None = None  # its standard deviation
+    hard_half: float | None = None  # half its 95 % interval, by the seeds and the number of test frames
     soft: float | None = None
     validation: float | None = None  # hard
     nearly: float | None = None  # mean epochs until 95 % of the run's best hard validation accuracy
@@ -77,6 +79,7 @@ def _row(runs: Sequence[Run], out: Path) -> Row:
         soft=statistics.mean(m.soft_test for m in metrics),
         validation=statistics.mean(m.hard_validation for m in metrics),
         hard_spread=statistics.stdev(hard) if len(hard) > 1 else None,
+        hard_half=of_mean(hard, metrics[0].test_frames),
         nearly=_mean(_nearly(result.accuracies) for result in done),
         seconds=min(m.seconds / m.epochs for m in metrics),
     )  # fmt: skip
@@ -103,15 +106,16 @@ def _nearly(accuracies: Values) -> int | None:
 def table(network: str, made: Sequence[Row]) -> Table:
     """One network's rows, best first."""
     heads = (
-        Column("Method"), Column("Hard test", True), Column("Soft test", True), Column("Hard validation", True),
-        Column("Seeds", True), Column("Epochs", True), Column("To 95 %", True), Column("Cost", True),
-        Column("Exports", wraps=True),
+        Column("Method"), Column("Hard test", True), Column("95 %", True), Column("Soft test", True),
+        Column("Hard validation", True), Column("Seeds", True), Column("Epochs", True), Column("To 95 %", True),
+        Column("Cost", True), Column("Exports", wraps=True),
     )  # fmt: skip
     first = next(row.method for row in made if row.network == network)
     mine = sorted((row for row in made if row.network == network), key=lambda row: -(row.hard or 0))
     return Table(
         title=network, columns=heads, rows=tuple(tuple(Cell(text) for text in words(row)) for row in mine),
-        notes=("Accuracy in per cent of the test split, mean ± standard deviation over the seeds. To 95 %: mean epochs "
+        notes=("Accuracy in per cent of the test split, mean ± standard deviation over the seeds. 95 %: half "
+               "the interval of the mean, by the seeds (Student's t) and the test frames. To 95 %: mean epochs "
                "until a run's hard validation accuracy reaches 95 % of its best. Cost: time per epoch relative to "
                f"{first}, each by its fastest seed, on a machine that may have been busy.",),
     )  # fmt: skip
@@ -122,8 +126,9 @@ def words(row: Row) -> tuple[str, ...]:
     spread = f" ± {100 * row.hard_spread:.2f}" if row.hard_spread is not None else ""
     hard = NONE if row.hard is None else f"{100 * row.hard:.2f}{spread}"
     soft, validation = (NONE if v is None else f"{100 * v:.2f}" for v in (row.soft, row.validation))
+    half = NONE if row.hard_half is None else f"± {100 * row.hard_half:.2f}"
     return (
-        row.method, hard, soft, validation, f"{row.seeds}" if row.seeds == row.of else f"{row.seeds} of {row.of}",
+        row.method, hard, half, soft, validation, f"{row.seeds}" if row.seeds == row.of else f"{row.seeds} of {row.of}",
         NONE if row.epochs is None else str(row.epochs), NONE if row.nearly is None else f"{row.nearly:.1f}",
         NONE if row.cost is None else f"{row.cost:.2f}", f"no: {row.why_not}" if row.why_not else "yes",
     )  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adiabit.flows.frontend.explain import Layer
+from adiabit.flows.intervals import of_share
 from adiabit.flows.ladder import RUNGS, Rung, RungState
 from adiabit.flows.report.figures import Figures, StageFigures
 from adiabit.flows.resources import RESOURCES, Resources
@@ -97,16 +98,31 @@ def accuracy(figures: Figures) -> Table:
     for name, kind in (("Trained network, soft", "soft"), ("Trained network, hard (±1)", "hard")):
         values = [getattr(training, f"{kind}_{split}") if training else None for split in ("validation", "test")]
         shown = [_or_not_run(percent(v) if v is not None else None, training is not None) for v in values]
-        rows.append((Cell(name), *shown, Cell(NONE, "muted")))
+        frames = training.test_frames if training else None
+        rows.append((Cell(name), *shown, _interval(values[1], frames), _or_none(count(frames) if frames else None)))
     for rung in figures.rungs:
         ran = not rung.why_not
         test = Cell(percent(rung.accuracy)) if ran else Cell(NOT_RUN, "muted")
         rows.append(
-            (Cell(rung.name), Cell(NONE, "muted"), test, Cell(count(rung.frames)) if ran else Cell(NONE, "muted"))
+            (Cell(rung.name), _or_none(None), test, _or_none(None), _or_none(count(rung.frames) if ran else None))
         )
-    heads = (Column("Network"), Column("Validation", True), Column("Test", True), Column("Frames", True))
-    note = "A rung's accuracy is over its labelled frames; corner inputs have no label."
-    return Table(title="Accuracy", columns=heads, rows=tuple(rows), notes=(note,))
+    heads = (Column("Network"), Column("Validation", True), Column("Test", True), Column("95 % interval", True),
+             Column("Frames", True))  # fmt: skip
+    notes = ("The interval is what so many test frames can tell (Wilson's).",
+             "A rung's accuracy is over its labelled frames; corner inputs have no label.")  # fmt: skip
+    return Table(title="Accuracy", columns=heads, rows=tuple(rows), notes=notes)
+
+
+def _or_none(text: str | None) -> Cell:
+    return Cell(NONE, "muted") if text is None else Cell(text)
+
+
+def _interval(share: float | None, frames: int | None) -> Cell:
+    """The 95 % interval of a test accuracy."""
+    if share is None or not frames:
+        return _or_none(None)
+    low, high = of_share(share, frames)
+    return Cell(f"{percent(low)} to {percent(high)}")
 
 
 def confusions(figures: Figures) -> Table:

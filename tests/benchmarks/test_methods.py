@@ -18,7 +18,8 @@ def test_the_tables_tell_what_is_finished(tmp_path: Path) -> None:
     bench = runpy.run_path(str(ROOT / "benchmarks/methods.py"))
     first = load_runs(ROOT / "recipes/compare_mnist.toml")[0]
     (folder := folder_of(first, tmp_path)).mkdir()
-    metrics = {"hard_test": 0.9512, "soft_test": 0.96, "hard_validation": 0.95, "epochs": 2, "seconds": 8.0}
+    metrics = {"hard_test": 0.9512, "soft_test": 0.96, "hard_validation": 0.95, "test_frames": 10_000, "epochs": 2,
+               "seconds": 8.0}  # fmt: skip
     recipe = first.recipe
     card = ModelCard(model=recipe.model, method=recipe.train.method, hard=True).model_dump(mode="json")
     for name, content in {"model": card, "metrics": metrics, "history": {"hard_accuracy": [0.5, 0.95]}}.items():
@@ -26,6 +27,6 @@ def test_the_tables_tell_what_is_finished(tmp_path: Path) -> None:
     assert bench["main"](["--report", "--out", str(tmp_path), "--table", str(tmp_path / "methods.md")]) == 0
     text = (tmp_path / "methods.md").read_text()
     assert "## tfc\n\nTFC on all 54,000 training frames" in text
-    assert "| ste | 95.12 | 96.00 | 95.00 | 1 of 3 | 2 | 2.0 | 1.00 | yes |" in text
+    assert "| ste | 95.12 | ± 0.42 | 96.00 | 95.00 | 1 of 3 | 2 | 2.0 | 1.00 | yes |" in text
     assert "## sfc\n\nNot run: sfc." in text
     assert text.count("| Method |") == 1

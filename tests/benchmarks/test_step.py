@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from adiabit.flows.recipe import load
 
@@ -24,7 +25,7 @@ def bench() -> dict[str, Any]:
 def test_the_table_has_each_methods_ratio(bench: dict[str, Any], tmp_path: Path) -> None:
     threads = torch.get_num_threads()
     try:
-        command = ["--networks", "tfc", "--rounds", "1", "--methods", "adiabatic", "ste", "bop"]
+        command = ["--networks", "tfc", "--large", "--rounds", "1", "--methods", "adiabatic", "ste", "bop"]
         assert bench["main"]([*command, "--out", str(tmp_path / "step.md")]) == 0
     finally:
         torch.set_num_threads(threads)
@@ -47,3 +48,40 @@ def test_the_plain_network_has_the_same_shapes(bench: dict[str, Any], name: str)
     before = products[0].weight.detach().clone()
     step()
     assert not torch.equal(products[0].weight, before)
+
+
+def test_the_products_are_those_of_the_network(bench: dict[str, Any]) -> None:
+    """A forward pass and two gradients for each layer, of the pixels none."""
+    recipe = load(ROOT / "recipes/digits_conv.toml")
+    found: list[str] = []
+
+    class Seen(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            found.append(str(func.overloadpacket.__name__))
+            return func(*args, **(kwargs or {}))
+
+    step = bench["products"](recipe)
+    with Seen():
+        step()
+    convolutions = sum(layer.conv is not None for layer in recipe.model.blocks)
+    others = len(recipe.model.blocks) - convolutions + 1  # and the last layer
+    assert found.count("convolution_backward") == convolutions
+    assert found.count("mm") == 3 * others
+
+
+def test_a_half_of_the_report_that_is_not_run_stays(bench: dict[str, Any], tmp_path: Path) -> None:
+    out = tmp_path / "step.md"
+    first, second = "# Cost\n| a | b |\n", bench["SECTION"] + "\n| c | d |\n"
+    out.write_text(first + second)
+    threads = torch.get_num_threads()
+    try:
+        assert bench["main"](["--networks", "--large", "--out", str(out)]) == 0
+    finally:
+        torch.set_num_threads(threads)
+    assert out.read_text() == first + second
+
+
+@pytest.mark.parametrize("fuse", [False, True])
+def test_a_large_step_changes_the_weights(bench: dict[str, Any], fuse: bool) -> None:
+    recipe = load(ROOT / "recipes/digits_conv.toml")
+    bench["large_step"](recipe, "adiabatic", "bfloat16", fuse=fuse)()

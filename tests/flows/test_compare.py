@@ -317,11 +317,11 @@ def test_workers_end_with_a_killed_parent(file: Path, tmp_path: Path) -> None:
 
 
 def test_rows_are_worded() -> None:
-    row = Row(network="n", method="m", seeds=2, of=3, epochs=60, hard=0.95123, hard_spread=0.0021, soft=0.96,
-              validation=0.94, nearly=7.5, seconds=2.0, cost=1.25)  # fmt: skip
-    assert words(row) == ("m", "95.12 ± 0.21", "96.00", "94.00", "2 of 3", "60", "7.5", "1.25", "yes")
+    row = Row(network="n", method="m", seeds=2, of=3, epochs=60, hard=0.95123, hard_spread=0.0021,
+              hard_half=0.004, soft=0.96, validation=0.94, nearly=7.5, seconds=2.0, cost=1.25)  # fmt: skip
+    assert words(row) == ("m", "95.12 ± 0.21", "± 0.40", "96.00", "94.00", "2 of 3", "60", "7.5", "1.25", "yes")
     nothing = Row(network="n", method="m", seeds=0, of=3, why_not="it is slow")
-    assert words(nothing) == ("m", "—", "—", "—", "0 of 3", "—", "—", "—", "no: it is slow")
+    assert words(nothing) == ("m", "—", "—", "—", "—", "0 of 3", "—", "—", "—", "no: it is slow")
     assert "| m | 95.12 ± 0.21 |" in markdown([row])
 
 

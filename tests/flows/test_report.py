@@ -103,7 +103,7 @@ def folders(tmp_path: Path) -> Folders:
     for i, (name, folder) in enumerate(made.items()):
         write(folder, stage={"stage": name, "seconds": 1.5 + 10 * i, "key": {}, "files": {}})
     metrics = {"method": "adiabatic", "soft_validation": 0.9531, "hard_validation": 0.9502, "soft_test": 0.9512,
-               "hard_test": 0.9475, "epochs": EPOCHS, "seconds": 81.25, "seed": 7}  # fmt: skip
+               "hard_test": 0.9475, "test_frames": 2000, "epochs": EPOCHS, "seconds": 81.25, "seed": 7}  # fmt: skip
     write(made[StageName.TRAIN], metrics=metrics, history=history())
     accelerator = tfc()
     storage.save(accelerator, made[StageName.COMPILE])
@@ -218,7 +218,7 @@ def test_a_small_screen_has_a_label_beside_each_cell(folders: Folders, tmp_path:
     _, html = make(folders, tmp_path / "out")
     assert '<td class="n" data-label="Capacity">53,200</td>' in html
     assert '<td class="wraps">labels</td>' in html  # needs none
-    assert html.count('class="stack"') == 2  # the ladder, and resources; accuracy has room
+    assert html.count('class="stack"') == 3  # the ladder, accuracy and resources
     assert html.count('class="compact stack"') == 1
 
 
@@ -227,9 +227,9 @@ def test_figures_of_the_folders_are_in_the_tables(folders: Folders, tmp_path: Pa
     assert texts(ladder(figures))[0] == ["torch", "equal", "1,012", "1,012", "94.75 %", "the reference"]
     assert texts(ladder(figures))[5] == ["RTL simulation", "equal", "256", "256", "94.34 %", "labels"]
     assert texts(accuracy(figures))[:3] == [
-        ["Trained network, soft", "95.31 %", "95.12 %", "—"],
-        ["Trained network, hard (±1)", "95.02 %", "94.75 %", "—"],
-        ["torch", "—", "94.75 %", "1,012"],
+        ["Trained network, soft", "95.31 %", "95.12 %", "94.09 % to 95.98 %", "2,000"],
+        ["Trained network, hard (±1)", "95.02 %", "94.75 %", "93.68 % to 95.64 %", "2,000"],
+        ["torch", "—", "94.75 %", "—", "1,012"],
     ]
     assert texts(resources(figures)) == [
         ["LUT", "6,123", "5,987", "Yosys", "53,200", "11.3 %"],
@@ -285,7 +285,7 @@ def test_a_run_of_nothing_is_shown_as_not_run(tmp_path: Path) -> None:
     for stage in ("compile", "train", "simulate"):
         assert f"tage {stage} was not run" in page.words
     assert all(row[2] == "not run" for row in texts(resources(figures)))
-    assert texts(accuracy(figures))[0] == ["Trained network, soft", "not run", "not run", "—"]
+    assert texts(accuracy(figures))[0] == ["Trained network, soft", "not run", "not run", "—", "—"]
     assert json.loads((tmp_path / "out" / "report.json").read_text())["simulation"] is None
 
 

@@ -62,8 +62,8 @@ def test_a_small_network_learns_digits_and_is_hard(trained: Path) -> None:
     assert metrics["hard_test"] > 0.8
     assert metrics["hard_validation"] > 0.8
     assert set(metrics) == {
-        "method", "soft_validation", "hard_validation", "soft_test", "hard_test", "epochs", "chosen_epoch", "seconds",
-        "seed",
+        "method", "soft_validation", "hard_validation", "soft_test", "hard_test", "validation_frames", "test_frames",
+        "epochs", "chosen_epoch", "seconds", "seed",
     }  # fmt: skip
     assert load_card(trained).hard
     net = load_model(trained)
