@@ -30,3 +30,16 @@ def test_the_tables_tell_what_is_finished(tmp_path: Path) -> None:
     assert "| ste | 95.12 | ± 0.42 | 96.00 | 95.00 | 1 of 3 | 2 | 2.0 | 1.00 | yes |" in text
     assert "## sfc\n\nNot run: sfc." in text
     assert text.count("| Method |") == 1
+
+
+def test_a_part_that_was_not_run_keeps_its_section(tmp_path: Path) -> None:
+    bench = runpy.run_path(str(ROOT / "benchmarks/methods.py"))
+    table = tmp_path / "methods.md"
+    table.write_text("# Old head\n\n## sfc\n\nMeasured before.\n\n## tfc\n\nToo.\n")
+    assert bench["main"](["--report", "--out", str(tmp_path), "--table", str(table)]) == 0
+    text = table.read_text()
+    assert "Old head" not in text
+    assert "## tfc\n\nToo.\n\n## sfc\n\nMeasured before.\n\n## spoken_digits_small\n\nNot run: spoken_digits.\n" in text
+    assert text.endswith("## Variants of adiabatic: cifar10_small\n\nNot run: adiabatic_cifar10.\n")
+    assert bench["main"](["--report", "--out", str(tmp_path), "--table", str(table)]) == 0
+    assert table.read_text() == text

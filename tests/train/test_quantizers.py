@@ -64,3 +64,33 @@ def test_noise_is_of_the_announced_size_while_training_and_absent_else() -> None
     before_tanh = torch.atanh(quantizer.quantize(x).double()) / 2.0
     assert abs(float(before_tanh.std()) - 0.25) < 0.005  # 0.5 / k
     assert torch.equal(quantizer.eval().quantize(x), x)
+
+
+def test_a_random_share_is_hard_while_training_and_all_have_the_derivative_of_tanh() -> None:
+    torch.manual_seed(0)
+    quantizer = AdiabaticQuantizer("activation")
+    quantizer.k, quantizer.hard_share = 1.6, 0.25
+    x = torch.full((100_000,), -0.5)
+    first, slope = forward_backward(quantizer, x)
+    soft = math.tanh(1.6 * -0.5)
+    hard = first == -1.0
+    assert abs(float(hard.float().mean()) - 0.25) < 0.005
+    torch.testing.assert_close(first[~hard], torch.full_like(first[~hard], soft))
+    torch.testing.assert_close(slope, torch.full_like(slope, 1.6 * (1 - soft**2)))
+    assert not torch.equal(quantizer.quantize(x) == -1.0, hard)  # drawn anew
+    torch.testing.assert_close(quantizer.eval().quantize(x), torch.full_like(x, soft))
+
+
+def test_a_share_of_one_is_hard_everywhere() -> None:
+    quantizer = AdiabaticQuantizer("activation")
+    quantizer.k, quantizer.hard_share = 1.6, 1.0
+    assert quantizer.quantize(POINTS).tolist() == [-1.0] * 4 + [1.0] * 5
+
+
+def test_values_are_hard_at_random_in_every_memory_format() -> None:
+    torch.manual_seed(0)
+    quantizer = AdiabaticQuantizer("activation")
+    quantizer.k, quantizer.hard_share = 1.0, 0.5
+    images = torch.full((8, 4, 16, 16), 0.1).to(memory_format=torch.channels_last)
+    hard = quantizer.quantize(images) == 1.0
+    assert all(0.4 < float(part.float().mean()) < 0.6 for part in (*hard.unbind(0), *hard.unbind(1)))

@@ -58,6 +58,22 @@ def test_budget_hardens_weights_too_where_they_have_a_backward_slope() -> None:
     assert seen == [(1.0, False), (pytest.approx(4.0), False), (1.2, True), (1.2, True)]
 
 
+def test_budget_hardens_activations_one_by_one() -> None:
+    schedule = BudgetSchedule(Budget(activations=(2, 2), activations_until=0.5, one_by_one=True, noise=0.0))
+    seen = []
+    for share in (0.0, 0.25, 0.4, 0.5, 1.0):
+        schedule.at(share, 0)
+        activations = schedule.settings["activation"]
+        seen.append((activations["k"], activations["hard"], activations["hard_share"]))
+    assert seen == [(2.0, False, 0.0), (2.0, False, 0.5), (2.0, False, 0.8), (1.6, True, 0.0), (1.6, True, 0.0)]
+
+
+def test_budget_hardens_activations_at_once_by_default() -> None:
+    schedule = BudgetSchedule(Budget(activations_until=0.5))
+    schedule.at(0.25, 0)
+    assert schedule.settings["activation"]["hard_share"] == 0.0
+
+
 def test_null_of_earlier_versions_is_no_backward_slope() -> None:
     assert Budget.model_validate({"weights_backward": None}).weights_backward is False
 

@@ -30,6 +30,10 @@ class Budget(Table):
     Gaussian noise of standard deviation `noise / k` before the tanh. From then on the forward pass is sign and the
     backward pass k * (1 - tanh(k * x)**2) with k = `backward`.
 
+    `one_by_one`: until `activations_until`, each activation is sign already with a probability that grows linearly from
+    0 to 1, drawn anew at each step, in training alone. Hard and soft values have the derivative of tanh(k * x). Random
+    parts of a network that are quantized: Fan et al., arXiv 2004.07320 (2020).
+
     Weights: k grows geometrically through `weights` between the shares `weights_from` and `weights_until`. From then on
     the forward pass is sign too, and `weights_backward` is the k of the backward pass. `weights_backward = false` keeps
     the true gradient throughout; the last k should then be large.
@@ -42,6 +46,7 @@ class Budget(Table):
     activations_until: Share = 0.05
     backward: Slope = 1.6
     noise: Factor = 1.0
+    one_by_one: bool = False
     weights: tuple[Slope, Slope] = (1.0, 20.0)
     weights_from: Share = 0.0
     weights_until: Share = 0.05

@@ -29,6 +29,7 @@ class BudgetSchedule(Schedule):
         self.k_activations = c.backward if self.hard_activations else soft_k
         soft_k = geometric(c.weights, (share - c.weights_from) / (c.weights_until - c.weights_from))
         self.k_weights = c.weights_backward if self.hard_weights else soft_k
+        self.hard_share = share / c.activations_until if c.one_by_one and not self.hard_activations else 0.0
 
     @property
     def annealing(self) -> bool:
@@ -39,9 +40,10 @@ class BudgetSchedule(Schedule):
     def settings(self) -> Settings:
         """k and hardness of both roles; only soft activations have noise."""
         noise = 0.0 if self.hard_activations else self.config.noise
+        activation = {"k": self.k_activations, "hard": self.hard_activations, "noise": noise}
         return {
             "weight": {"k": self.k_weights, "hard": self.hard_weights},
-            "activation": {"k": self.k_activations, "hard": self.hard_activations, "noise": noise},
+            "activation": {**activation, "hard_share": self.hard_share},
         }
 
 
