@@ -48,11 +48,18 @@ def test_a_table_has_what_is_finished_and_says_what_is_not(bench: dict[str, Any]
     table = bench["MNIST"]
     runs = bench["Run"].every(list(table.seeds), bench["METHODS"], [], full=False)
     for run, hard in zip([r for r in runs if (r.name, r.method) == ("tfc", "ste")], (0.94, 0.95, 0.96), strict=True):
-        metrics = {"hard_test": hard, "soft_test": 0.9, "hard_validation": 0.9, "epochs": 60, "seconds": 1.0}
+        metrics = {
+            "hard_test": hard,
+            "soft_test": 0.9,
+            "hard_validation": 0.9,
+            "epochs": 60,
+            "seconds": 1.0,
+            "test_frames": 10_000,
+        }
         run.folder(tmp_path).mkdir()
         (run.folder(tmp_path) / "metrics.json").write_text(json.dumps(metrics))
         (run.folder(tmp_path) / "model.json").touch()
     found = [run for run in runs if bench["finished"](run, tmp_path)]
     lines = bench["report"](table, found, tmp_path).splitlines()
-    assert "| tfc | ste | 60 | 3 | 95.00 ± 1.00 | 90.00 ± 0.00 | 90.00 ± 0.00 | 1 |" in lines
-    assert "| lfc | real | | 0 | not run | | | |" in lines
+    assert "| tfc | ste | 60 | 3 | 95.00 ± 1.00 | ± 2.52 | 90.00 ± 0.00 | 90.00 ± 0.00 | 1 |" in lines
+    assert "| lfc | real | | 0 | not run | | | | |" in lines
