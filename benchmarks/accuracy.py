@@ -83,8 +83,8 @@ CIFAR10 = Table(
     seeds={"cnv": 1, "resnet20": 1, "vgg_small": 1},
     told="""\
 45,000 training frames, 5,000 of validation, 10,000 of test. `cnv` has one bit everywhere behind the pixels; first and
-last layer of `resnet20` have 8-bit weights, and its shortcuts are one bit. The epochs are what two CPU cores did in the time
-there was; the recipes' 200 are one line, e.g. on a GPU (not run):
+last layer of `resnet20` have 8-bit weights, and its shortcuts are one bit. The epochs are what two CPU cores did in the
+time there was; the recipes' 200 are one line, e.g. on a GPU (not run):
 `python benchmarks/accuracy.py --data DIR --recipes cnv resnet20 vgg_small --full --set train.device=cuda`.
 
 The settings were not searched for these networks.""",
