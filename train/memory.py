@@ -2,7 +2,7 @@
 """Memory that a process keeps for itself between the steps of a training.
 
 The C library returns large blocks to the system when they are freed, and the system clears each page of them when they
-are allocated again: a seventh of a step of CNV.
+are allocated again, which costs as much as a pass over the activations.
 """
 
 from __future__ import annotations

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+from adiabit.train import kernels
 from adiabit.train.kernels import functions, library
 from adiabit.train.kernels.functions import convolution, max_pool, norm_sign, takes
 from adiabit.train.methods.ir_net.rules import decay_slope
@@ -128,3 +131,23 @@ def test_slopes_of_equal_numbers_share_a_table() -> None:
     places = x.view(torch.int16).long() & 0xFFFF
     expected = tanh_slope(1.5)(x.float()).nan_to_num(0.0)
     assert torch.equal(functions._table(tanh_slope(1.5))[places], expected)
+
+
+def test_without_a_compiler_that_works_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(kernels, "CACHE", tmp_path)
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert library.__wrapped__() is None
+    monkeypatch.setenv("CXX", "false")  # fails
+    assert library.__wrapped__() is None
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(functions, "library", lambda: None)
+    assert not takes(draw((2, 3, 4, 4), 0))
+
+
+def test_kernels_are_compiled_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(kernels, "CACHE", tmp_path)
+    assert library.__wrapped__() is not None
+    (made,) = tmp_path.iterdir()
+    before = made.stat().st_mtime_ns
+    assert library.__wrapped__() is not None
+    assert made.stat().st_mtime_ns == before
