@@ -75,6 +75,27 @@ def test_one_speaker_is_the_test(tmp_path: Path) -> None:
     )
 
 
+def test_samples_are_a_second_of_sound(tmp_path: Path) -> None:
+    write(tmp_path)
+    dataset = load(tmp_path, form="samples")
+    assert dataset.test.frames.shape == (10 * 2 * 5, 1, 8000, 1)
+    assert dataset.test.frames.dtype == np.uint8
+    pitch = np.abs(np.fft.rfft(dataset.test.frames[:, 0, :, 0].astype(float) - 128)).argmax(axis=1)  # 1 Hz a bin
+    assert np.array_equal(np.round(pitch / 300) - 1, dataset.test.labels)
+    config: Any = DATASETS.validate({"dataset": "spoken-digits", "form": "samples"})
+    assert (config.source.shape, config.sound) == ((1, 8000, 1), False)
+
+
+def test_a_second_is_the_middle_of_a_recording_or_padded_with_silence() -> None:
+    assert np.array_equal(speech.second(np.zeros(9, np.int16)), np.full((1, 8000), 128))
+    short = speech.second(np.array([-32768, 0, 32767], np.int16))[0]
+    assert short[3998:4001].tolist() == [1, 128, 255]
+    assert np.all(np.delete(short, [3998, 3999, 4000]) == 128)
+    long = np.arange(-6000, 6000, dtype=np.int16)
+    middle = long[2000:10000].astype(float)
+    assert np.array_equal(speech.second(long)[0], 128 + np.round(127 * middle / 4000))
+
+
 def test_recordings_of_one_split_alone_are_told(tmp_path: Path) -> None:
     write(tmp_path, takes=5)
     with pytest.raises(UserError, match=r"all 100 recordings are in one split; clone .*, which has 3,000"):

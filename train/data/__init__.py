@@ -65,7 +65,11 @@ class DataTable(Table):
     """Of the validation split, and of the test split of data of your own."""
 
     input_bits: ClassVar[Literal[1, 8]] = 1  # that a dense network takes by default; convolutions take 8
-    sound: ClassVar[bool] = False  # whether its frames are spectrograms (time steps, bands, 1)
+
+    @property
+    def sound(self) -> bool:
+        """Whether its frames are spectrograms (time steps, bands, 1); where no key matters, a class variable."""
+        return False
 
     @property
     def source(self) -> Source:

@@ -13,6 +13,12 @@ import numpy.typing as npt
 RANGE_DB = 64.0  # below the loudest element; 255 levels of a quarter dB
 
 
+def middle(samples: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
+    """So many samples (count,) out of the middle of a recording (N,), or that padded with zeros on both sides."""
+    spare = count - len(samples)
+    return np.pad(samples, (spare // 2, spare - spare // 2)) if spare >= 0 else samples[-spare // 2 :][:count]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Spectrogram:
     """The logarithm of the energy of a recording in `bands` mel bands from 0 to `rate` / 2, at `steps` moments."""
@@ -47,11 +53,8 @@ class Spectrogram:
 
         The loudest element is 255, 64 dB below it is 0.
         """
-        spare = self.samples - len(samples)
-        middle = (
-            np.pad(samples, (spare // 2, spare - spare // 2)) if spare >= 0 else samples[-spare // 2 :][: self.samples]
-        )
-        windows = np.lib.stride_tricks.sliding_window_view(middle.astype(np.float64), self.window)[:: self.hop]
+        whole = middle(samples, self.samples).astype(np.float64)
+        windows = np.lib.stride_tricks.sliding_window_view(whole, self.window)[:: self.hop]
         power = np.abs(np.fft.rfft(windows * np.hanning(self.window), self.fft)) ** 2
         energy = power @ self.filters.T
         share = energy / max(energy.max(), 1e-9)
