@@ -48,11 +48,11 @@ def export(
     execution of its QONNX is the reference, as for a third party's model.
     """
     card = load_card(train_folder)
-    if card.method.why_not:
-        raise UserError(
-            f'{train_folder}: method = "{card.method.name}" has no binary hardware: {card.method.why_not}; '
-            'train with another method, e.g. "adiabatic", to export'
-        )
+    if card.why_not:
+        own = bool(card.method.why_not)
+        what = f'method = "{card.method.name}"' if own else "the network"
+        other = 'another method, e.g. "adiabatic",' if own else "first_bits and last_bits of at most 8"
+        raise UserError(f"{train_folder}: {what} has no binary hardware: {card.why_not}; train with {other} to export")
     if not card.hard:
         ends = (f"{k} = {'none' if value is None else format(value, '.4g')}" for k, value in card.slopes.items())
         raise UserError(

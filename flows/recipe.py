@@ -93,6 +93,11 @@ class Recipe(BaseModel):
     simulate: SimulateConfig = SimulateConfig()
     budget: Budget = Budget()
 
+    @property
+    def why_not(self) -> str:
+        """Why its network has no binary hardware; empty where it has."""
+        return self.train.method.why_not or self.model.why_not
+
     @model_validator(mode="before")
     @classmethod
     def _data_gives_defaults(cls, document: Any) -> Any:

@@ -62,7 +62,7 @@ def _check_network(run: Pipeline) -> None:
     recipe = run.recipe
     if (replaced := replacements(recipe.model, recipe.data.source, run.module)) is not None and not run.quiet:
         run.tell(str(replaced))
-    if not recipe.train.method.why_not:
+    if not recipe.why_not:
         folded(accelerator(recipe, run.module), recipe.compile.fold, run.board, run.clock_mhz)
 
 

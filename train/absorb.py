@@ -35,12 +35,12 @@ Net = TypeVar("Net", bound=Trainable)
 
 @torch.no_grad()
 def absorb_scales(net: Net) -> Net:
-    """The hardware's network, in eval mode; `ValueError` where the method has no hardware.
+    """The hardware's network, in eval mode; `ValueError` where it has no hardware.
 
     Only layers of ours are changed, and the norms that read them alone or are read by them alone.
     """
-    if not net.method.has_hardware:
-        raise ValueError(f"method {net.method.table.name!r}: {net.method.table.why_not}")
+    if net.why_not:
+        raise ValueError(f"method {net.method.table.name!r}: {net.why_not}")
     made = net.hardware().to(next(net.parameters()).device).eval()
     wiring, targets = net.wiring(), dict(zip(_parts(net), _parts(made), strict=True))
     for module, target in targets.items():

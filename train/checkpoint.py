@@ -48,6 +48,11 @@ class ModelCard(Table):
     k_activations: float | None = None
 
     @property
+    def why_not(self) -> str:
+        """Why it has no binary hardware; empty where it has."""
+        return self.method.why_not or self.model.why_not
+
+    @property
     def legend(self) -> Legend:
         """What a host must know of the frames and the classes."""
         return Legend(names=self.names, encoding=self.encoding)

@@ -29,7 +29,7 @@ from adiabit.train.method import Method
 from adiabit.train.method import method as method_of
 from adiabit.train.methods import MethodTable
 from adiabit.train.quantizers import SignQuantizer
-from adiabit.train.topology import ModelConfig
+from adiabit.train.topology import REAL, ModelConfig
 from adiabit.train.trainable import Trainable
 
 PIXELS, BITS, STREAM, SUM = "pixels", "bits", "stream", "sum"  # what a layer reads, or makes
@@ -55,6 +55,11 @@ class Network(nn.Sequential, Trainable):
         builder = _Builder(config, chosen, dropout)
         super().__init__(*builder.network(frame, classes))
         self.config, self.method, self.frame, self.classes = config, chosen, frame, classes
+
+    @property
+    def why_not(self) -> str:
+        """The method's reason, or the model's."""
+        return super().why_not or self.config.why_not
 
     def hardware(self) -> Self:
         """Of the method `ste`."""
@@ -165,7 +170,7 @@ class _Builder:
 
     def _conv(self, inputs: int, layer: Layer, padding: tuple[int, int], bits: int) -> nn.Module:
         channels = layer.conv or 0
-        if self.method.binary_weights:
+        if self.method.binary_weights and bits != REAL:
             quantizer = self.method.weight(channels) if bits == 1 else None
             return BinaryConv2d(
                 inputs, channels, layer.kernel, layer.stride, padding, layer.dilation, bits=bits, std=self.config.init,
@@ -174,7 +179,7 @@ class _Builder:
         return nn.Conv2d(inputs, channels, layer.kernel, layer.stride, padding, layer.dilation, bias=False)
 
     def _linear(self, inputs: int, outputs: int, *, bits: int, last: bool = False) -> nn.Module:
-        if self.method.binary_weights:
+        if self.method.binary_weights and bits != REAL:
             quantizer = self.method.weight(1 if last else outputs) if bits == 1 else None
             return BinaryLinear(inputs, outputs, bits=bits, std=self.config.init, quantizer=quantizer)
         return nn.Linear(inputs, outputs, bias=False)

@@ -51,7 +51,7 @@ def save_results(
     }
     write_json(folder / "history.json", anneal.history)
     write_json(folder / "metrics.json", metrics)
-    hard = anneal.schedule.finished and net.method.has_hardware
+    hard = anneal.schedule.finished and not net.why_not
     k_weights, k_activations = chosen["slopes"]
     card = ModelCard(
         model=model.portable, frame=net.frame, classes=net.classes, names=legend.names, encoding=legend.encoding,
@@ -65,14 +65,14 @@ def save_results(
 def _hard_candidate(net: Trainable, candidate: dict[str, Any], splits: Dataset, config: TrainConfig) -> dict[str, Any]:
     """A candidate with its hard network and the validation accuracy of that.
 
-    The hard network is the hardware's where the method has hardware; else a copy of the network, to be hardened.
+    The hard network is the hardware's where there is hardware; else a copy of the network, to be hardened.
     """
     net.load_state_dict(candidate["state"])
     set_quantizers(net, candidate["settings"])
     if config.reestimation:
         with hardened(net), rounding(config), fused(net) if config.fusible else nullcontext():
             reestimate(net, tensors(splits.train)[0], config.reestimation)
-    if net.method.has_hardware:
+    if not net.why_not:
         hard = absorb_scales(net)
         clear_thresholds(hard)
     else:

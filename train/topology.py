@@ -30,6 +30,7 @@ def _convs(*channels: str, kernel: int = 3, pad: int = 0) -> tuple[Layer, ...]:
     )  # fmt: skip
 
 
+REAL = 32  # bits of weights that are real numbers
 DENSE = ("tfc", "sfc", "lfc")
 TOPOLOGIES: dict[str, tuple[Layer, ...]] = {
     "tfc": _dense(64, 64, 64),  # these three and CNV: FINN (Umuroglu et al., 2017)
@@ -87,9 +88,9 @@ class ModelConfig(Table):
     """
     rprelu: bool = False
     """ReActNet's RPReLU after each sum of integers; its slopes stay at least 0."""
-    first_bits: Literal[1, 2, 4, 8] = 1
-    """Weights of the first layer: ±1, or integers of so many bits."""
-    last_bits: Literal[1, 2, 4, 8] = 1
+    first_bits: Literal[1, 2, 4, 8, 32] = 1
+    """Weights of the first layer: ±1, integers of so many bits, or with 32 real numbers, which have no hardware."""
+    last_bits: Literal[1, 2, 4, 8, 32] = 1
     """Weights of the last layer, likewise."""
     init: Annotated[float, Field(gt=0, le=1000)] = 0.1
     """Standard deviation of the initial latent weights."""
@@ -111,6 +112,8 @@ class ModelConfig(Table):
         if self.module is None and (own := sorted(changed & {*OWN_KEYS, *PLAIN_KEYS})):
             raise ValueError(f"{own[0]} needs module, the name of a module of your own")
         allowed = {*OWN_KEYS, *PLAIN_KEYS, "first_bits", "last_bits", "input_bits"} if self.binarize else {*OWN_KEYS}
+        if self.module is not None and self.why_not:
+            raise ValueError(f"{self.why_not}; a module of your own has at most 8 bits there; choose 1, 2, 4 or 8")
         if self.module is not None and (other := sorted(changed - allowed)):
             why = "needs binarize = true" if other[0] in (*PLAIN_KEYS, *END_KEYS) else "is not for a module of your own"
             raise ValueError(f"{other[0]} {why}; the module itself decides; remove one of the two")
@@ -152,6 +155,12 @@ class ModelConfig(Table):
     def blocks(self) -> tuple[Layer, ...]:
         """The hidden layers."""
         return self.layers or _dense(*self.widths) or TOPOLOGIES[self.topology]
+
+    @property
+    def why_not(self) -> str:
+        """Why the network has no binary hardware, whatever the method; empty where it has."""
+        real = [name for name, bits in (("first", self.first_bits), ("last", self.last_bits)) if bits == REAL]
+        return f"the weights of its {' and '.join(real)} layer are real" if real else ""
 
     @property
     def title(self) -> str:

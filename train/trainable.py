@@ -35,6 +35,11 @@ class Trainable(nn.Module):
         """What is exported."""
         return self
 
+    @property
+    def why_not(self) -> str:
+        """Why it has no binary hardware; empty where it has."""
+        return str(self.method.table.why_not)
+
     def hardware(self) -> Self:
         """A network of the same layers whose weights and activations are signs, in eval mode, without our dropout."""
         raise NotImplementedError

@@ -66,9 +66,7 @@ def rows(runs: Sequence[Run], out: Path) -> list[Row]:
 
 def _row(runs: Sequence[Run], out: Path) -> Row:
     first = runs[0]
-    row = Row(
-        network=first.network, method=first.label, seeds=0, of=len(runs), why_not=first.recipe.train.method.why_not
-    )
+    row = Row(network=first.network, method=first.label, seeds=0, of=len(runs), why_not=first.recipe.why_not)
     done = _results(runs, out)
     if not done:
         return row

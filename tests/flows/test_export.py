@@ -229,6 +229,16 @@ def test_a_real_valued_network_is_refused(tmp_path: Path) -> None:
         exporting.export(tmp_path / "train", Digits(), tmp_path)
 
 
+def test_real_weights_in_the_last_layer_are_refused(tmp_path: Path) -> None:
+    save(tmp_path / "train", hard=False)
+    card = load_card(tmp_path / "train")
+    card = card.model_copy(update={"model": card.model.model_copy(update={"last_bits": 32})})
+    (tmp_path / "train" / "model.json").write_text(card.model_dump_json())
+    with pytest.raises(UserError, match="the network has no binary hardware: the weights of its last layer are real; "
+                                        "train with first_bits and last_bits of at most 8 to export"):  # fmt: skip
+        exporting.export(tmp_path / "train", Digits(), tmp_path)
+
+
 @pytest.mark.parametrize(("value", "what"), [(float("nan"), "tensor 8.scale holds"), (3e38, "the network computes")])
 def test_a_diverged_network_is_refused(tmp_path: Path, value: float, what: str) -> None:
     save(tmp_path / "train")

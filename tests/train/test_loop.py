@@ -24,7 +24,7 @@ from adiabit.train.learner import Learner
 from adiabit.train.methods.adiabatic import Adiabatic
 from adiabit.train.methods.real import Real
 from adiabit.train.network import Network
-from adiabit.train.quantizers import quantizers
+from adiabit.train.quantizers import hardened, quantizers
 
 SMALL = ModelConfig(topology="free", widths=(32, 16))
 LAYERS = [{"conv": 8, "kernel": 5, "stride": 3, "pad": 1, "pool": 2}, {"conv": 16, "pad": 1}, {"dense": 16}]
@@ -435,3 +435,14 @@ def test_a_training_may_be_watched_and_ended(tmp_path: Path) -> None:
     assert seen == [history[:count] for count in (1, 2, 3)]
     assert not (cut / "metrics.json").exists()
     assert run(cut)["hard_test"] == expected["hard_test"]  # it resumes
+
+
+def test_real_layers_at_the_ends_are_trained_and_told(tmp_path: Path) -> None:
+    model = SMALL_CONV.model_copy(update={"first_bits": 32, "last_bits": 32})
+    metrics = run(tmp_path, model, epochs=4)
+    assert metrics["hard_test"] > 0.5  # chance is 0.1
+    card = load_card(tmp_path)
+    assert not card.hard
+    assert card.why_not == "the weights of its first and last layer are real"
+    with hardened(net := load_model(tmp_path)):
+        assert measure.accuracy(net, *measure.tensors(load(Digits()).shaped((28, 28, 1)).test)) == metrics["hard_test"]

@@ -138,3 +138,28 @@ def test_frames_of_a_convolutional_network_are_images() -> None:
 def test_a_written_table_reads_back_as_the_same(table: dict[str, Any]) -> None:
     model = ModelConfig.model_validate(table)
     assert ModelConfig.model_validate_json(model.model_dump_json()) == model
+
+
+@pytest.mark.parametrize(
+    ("bits", "reason"),
+    [
+        ({}, ""),
+        ({"first_bits": 8, "last_bits": 8}, ""),
+        ({"first_bits": 32}, "the weights of its first layer are real"),
+        ({"first_bits": 32, "last_bits": 32}, "the weights of its first and last layer are real"),
+    ],
+)
+def test_real_layers_at_the_ends_have_no_hardware(bits: dict[str, int], reason: str) -> None:
+    layers = [{"conv": 4}, {"conv": 5}, {"dense": 6}]
+    model = config(topology="free", layers=layers, **bits)
+    assert model.why_not == reason
+    net = Network(model, "adiabatic", frame=(8, 8, 3))
+    assert net.why_not == reason
+    products = [m for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    real = [not isinstance(m, BinaryConv2d | BinaryLinear) for m in products]
+    assert real == [bits.get("first_bits") == 32, False, False, bits.get("last_bits") == 32]
+
+
+def test_a_module_of_ones_own_has_no_real_ends() -> None:
+    with pytest.raises(ValueError, match="its last layer are real; a module of your own has at most 8 bits"):
+        config(module="net.py:Net", binarize=True, last_bits=32)
