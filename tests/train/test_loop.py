@@ -19,7 +19,7 @@ from adiabit.train.checkpoint import ModelCard, load_card, load_model, save_mode
 from adiabit.train.config import ModelConfig, TrainConfig
 from adiabit.train.data import load
 from adiabit.train.data.mnist import Digits
-from adiabit.train.layers import BinaryLinear
+from adiabit.train.layers import BinaryLinear, TensorNorm
 from adiabit.train.learner import Learner
 from adiabit.train.methods.adiabatic import Adiabatic
 from adiabit.train.methods.real import Real
@@ -222,21 +222,43 @@ def test_missing_gpus_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.parametrize("method", ["adiabatic", "ste", "real"])
-def test_products_in_bfloat16_train_and_are_measured_in_float32(
+def test_products_in_bfloat16_train_and_final_accuracies_are_in_float32(
     tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: dict[bool, set[torch.dtype]] = {True: set(), False: set()}  # by: training
-    forward = torch.nn.BatchNorm1d.forward
+    """Those of each epoch, which only choose, are in bfloat16, too."""
+    seen: set[tuple[str, torch.dtype]] = set()
+    forward = TensorNorm.forward
 
-    def spied(self: torch.nn.BatchNorm1d, x: torch.Tensor) -> torch.Tensor:
-        seen[torch.is_grad_enabled()].add(x.dtype)
+    def spied(self: TensorNorm, x: torch.Tensor) -> torch.Tensor:
+        if where or torch.is_grad_enabled():  # else the wiring is looked at
+            seen.add((where[-1] if where else "training", x.dtype))
         return forward(self, x)
 
-    monkeypatch.setattr(torch.nn.BatchNorm1d, "forward", spied)
+    where: list[str] = []
+    for module in (anneal, results):
+        for name in ("accuracy", "reestimate"):
+            monkeypatch.setattr(module, name, inside(where, f"{module.__name__.rpartition('.')[2]}.{name}", module))
+    monkeypatch.setattr(TensorNorm, "forward", spied)
     metrics = run(tmp_path, precision="bfloat16", method=method, epochs=3)
-    assert seen == {True: {torch.bfloat16}, False: {torch.float32}}
+    expected = {("training", torch.bfloat16), ("anneal.accuracy", torch.bfloat16), ("results.accuracy", torch.float32),
+                ("results.reestimate", torch.bfloat16)}  # fmt: skip
+    assert seen == expected | ({("anneal.reestimate", torch.bfloat16)} if method != "real" else set())
     assert metrics["hard_test"] > 0.5
     assert {p.dtype for p in load_model(tmp_path).parameters()} == {torch.float32}
+
+
+def inside(where: list[str], name: str, module: Any) -> Any:
+    """A function of a module that tells that it runs."""
+    own = getattr(module, name.rpartition(".")[2])
+
+    def call(*args: Any, **named: Any) -> Any:
+        where.append(name)
+        try:
+            return own(*args, **named)
+        finally:
+            where.pop()
+
+    return call
 
 
 def test_training_frames_are_augmented_and_keep_their_labels() -> None:
