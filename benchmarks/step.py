@@ -60,15 +60,15 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     torch._dynamo.config.recompile_limit = 1000  # many networks in one process
     found, large = {}, {}
-    for network in args.networks:
-        recipe = load(HERE.parent / "recipes" / f"{network}.toml")
-        steps = {PLAIN: plain(recipe, NETWORKS[network])}
-        steps |= {method: ours(recipe, method, NETWORKS[network]) for method in args.methods}
-        found[network] = ratios(steps, args.rounds, STEPS[network])
-        print(network, {k: round(v, 2) for k, v in found[network].items()}, file=sys.stderr, flush=True)
-    for network in args.large:
-        large[network] = ratios(in_bfloat16(network), args.rounds, 2, base=PRODUCTS)
-        print(network, {k: round(v, 2) for k, v in large[network].items()}, file=sys.stderr, flush=True)
+    for name in args.networks:
+        recipe = load(HERE.parent / "recipes" / f"{name}.toml")
+        steps = {PLAIN: plain(recipe, NETWORKS[name])}
+        steps |= {method: ours(recipe, method, NETWORKS[name]) for method in args.methods}
+        found[name] = ratios(steps, args.rounds, STEPS[name])
+        print(name, {k: round(v, 2) for k, v in found[name].items()}, file=sys.stderr, flush=True)
+    for name in args.large:
+        large[name] = ratios(in_bfloat16(name), args.rounds, 2, base=PRODUCTS)
+        print(name, {k: round(v, 2) for k, v in large[name].items()}, file=sys.stderr, flush=True)
     kept = args.out.read_text().split(SECTION) if args.out.exists() else []
     first = report(found, args.methods) if found or not kept else kept[0]
     second = report_large(large) if large or len(kept) < 2 else SECTION + kept[1]
@@ -107,6 +107,11 @@ def ours(recipe: Recipe, method: str, frames: int) -> Callable[[], None]:
     name = method.removesuffix(COMPILED.format(""))
     own = recipe.train.method if name == recipe.train.method.name else name
     train = TrainConfig.model_validate({"method": own, "compile": name != method})
+    return step_of(network(recipe, train), train, batch(recipe, frames))
+
+
+def network(recipe: Recipe, train: TrainConfig) -> Network:
+    """The recipe's network, half-way through the schedule of a method."""
     source = recipe.data.source
     net = Network(recipe.model, train.method, frame=recipe.model.frame(source.shape), classes=source.classes)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -114,15 +119,27 @@ def ours(recipe: Recipe, method: str, frames: int) -> Callable[[], None]:
     schedule = net.method.schedule()
     schedule.at(0.5, 1000)
     set_quantizers(net, schedule.settings)
+    return net
+
+
+def step_of(net: Network, train: TrainConfig, data: tuple[Tensor, Tensor], *, fuse: bool = False) -> Callable[[], None]:
+    """A step in the precision of the training, fused for as long as the function exists if `fuse` is set."""
+    open_ = ExitStack()
+    if fuse:
+        open_.enter_context(fused(net))
     learner = Learner(net, train)
-    optimizer, data = learner.configure_optimizers(), batch(recipe, frames)
+    optimizer, schedule = learner.configure_optimizers(), net.method.schedule()
+    schedule.at(0.5, 1000)
 
     def step() -> None:
         optimizer.zero_grad()
-        learner.training_step(data, 0).backward()  # type: ignore[no-untyped-call]
+        with rounding(train):
+            loss = learner.training_step(data, 0)
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         net.method.after_step(net, train.learning_rate, schedule)
 
+    step.open = open_  # type: ignore[attr-defined]
     return step
 
 
@@ -150,14 +167,14 @@ def plain(recipe: Recipe, frames: int) -> Callable[[], None]:
     return step
 
 
-def in_bfloat16(network: str) -> dict[str, Callable[[], None]]:
+def in_bfloat16(name: str) -> dict[str, Callable[[], None]]:
     """Steps of one of the large networks: of its products, of plain PyTorch and ours."""
-    recipe = load(HERE.parent / "recipes" / f"{network}.toml")
+    recipe = load(HERE.parent / "recipes" / f"{name}.toml")
     steps = {PRODUCTS: products(recipe)}
     for precision in ("float32", "bfloat16"):
         for compiled in (False, True):
-            name = f"{PLAIN}, {precision}{', compiled' if compiled else ''}"
-            steps[name] = large_step(recipe, "real", precision, compiled=compiled)
+            title = f"{PLAIN}, {precision}{', compiled' if compiled else ''}"
+            steps[title] = large_step(recipe, "real", precision, compiled=compiled)
     for method in ("adiabatic", "ste", "bi-real"):
         steps[f"{OURS}, {method}"] = large_step(recipe, method, "bfloat16", fuse=True)
     steps["not fused, adiabatic"] = large_step(recipe, "adiabatic", "bfloat16")
@@ -169,29 +186,7 @@ def large_step(
 ) -> Callable[[], None]:
     """A step of a network by a method; that of `real` has torch's own layers alone."""
     train = TrainConfig.model_validate({"method": method, "precision": precision, "compile": compiled})
-    source = recipe.data.source
-    net = Network(recipe.model, train.method, frame=recipe.model.frame(source.shape), classes=source.classes)
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    net.method.start(net)
-    schedule = net.method.schedule()
-    schedule.at(0.5, 1000)
-    set_quantizers(net, schedule.settings)
-    open_ = ExitStack()
-    if fuse:
-        open_.enter_context(fused(net))
-    learner = Learner(net, train)
-    optimizer, data = learner.configure_optimizers(), batch(recipe, FRAMES)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        with rounding(train):
-            loss = learner.training_step(data, 0)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        net.method.after_step(net, train.learning_rate, schedule)
-
-    step.open = open_  # type: ignore[attr-defined]  # fused as long as the step exists
-    return step
+    return step_of(network(recipe, train), train, batch(recipe, FRAMES), fuse=fuse)
 
 
 def products(recipe: Recipe) -> Callable[[], None]:

@@ -217,7 +217,7 @@ class Pad(nn.Module):
         front, rows, columns, back = self.sides
         if torch.onnx.is_in_onnx_export():
             return _PadNode.apply(x, self.sides, self.value)  # type: ignore[no-any-return]
-        if (whole := padded(x, (rows, columns))) is not None and self.simple:
+        if self.simple and (whole := padded(x, (rows, columns))) is not None:
             return whole
         if not front and not back:
             return nn.functional.pad(x, (columns, columns, rows, rows), value=self.value)
