@@ -26,8 +26,11 @@ from adiabit.train.wiring import Step, Wiring
 
 
 @contextmanager
-def fused(net: Trainable) -> Iterator[None]:
-    """Replace the forward passes of batch norms and max pools that can be fused."""
+def fused(net: Trainable, *, on: bool = True) -> Iterator[None]:
+    """Replace the forward passes of batch norms and max pools that can be fused; if not `on`, change nothing."""
+    if not on:
+        yield
+        return
     wiring = net.wiring()
     replaced, pads = list(_replaced(wiring)), _pads(wiring)
     for module, forward in replaced:

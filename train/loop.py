@@ -9,7 +9,6 @@ import shutil
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +113,7 @@ def _fit(task: Task, splits: Dataset, folder: Path, progress: bool, quiet: bool,
     shown: list[Callback] = [RichProgressBar(refresh_rate=20)] if progress else [] if quiet else [EpochLines(anneal)]
     drawn = Pictures(net, splits.validation, task.data.source.shape)
     with memory_kept():
-        with fused(net) if train.fusible else nullcontext():
+        with fused(net, on=train.fusible):
             _run(learner, batches, anneal, folder, [*shown, drawn, *([Watcher(anneal, watch)] if watch else [])])
         if rank() == 0:
             save_results(net, splits, task.model, train, anneal, folder, task.data.legend)

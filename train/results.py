@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import copy
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +69,7 @@ def _hard_candidate(net: Trainable, candidate: dict[str, Any], splits: Dataset, 
     net.load_state_dict(candidate["state"])
     set_quantizers(net, candidate["settings"])
     if config.reestimation:
-        with hardened(net), rounding(config), fused(net) if config.fusible else nullcontext():
+        with hardened(net), rounding(config), fused(net, on=config.fusible):
             reestimate(net, tensors(splits.train)[0], config.reestimation)
     if not net.why_not:
         hard = absorb_scales(net)

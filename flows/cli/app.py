@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import TextIOWrapper
-from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -21,7 +20,7 @@ import typer.core
 
 from adiabit import __version__
 from adiabit.errors import UserError
-from adiabit.files import refused
+from adiabit.files import CACHES, refused
 from adiabit.flows.cli import output
 from adiabit.flows.doctor import extra_of
 from adiabit.flows.interrupts import guarded
@@ -130,8 +129,7 @@ def invoke(argv: Sequence[str] | None = None) -> int:
     if not sys.warnoptions:  # warnings of the libraries below us are meant for their developers
         warnings.simplefilter("ignore")
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache / "torchinductor"))  # torch's default is in /tmp
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(CACHES / "torchinductor"))  # torch's default is in /tmp
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 must not end a run

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from adiabit.errors import UserError
 
+CACHES = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+CACHE = CACHES / "adiabit"  # what can be made again
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REFUSED = (*FULL, errno.EROFS, errno.EACCES, errno.EPERM)
 TEXT = 16 << 20  # bytes of a text file at most; ours are far smaller

@@ -16,7 +16,7 @@ from adiabit import files
 from adiabit.errors import UserError
 from adiabit.train.blocks import Shape
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "adiabit"
+CACHE = files.CACHE
 LARGEST = 1 << 30  # bytes of one file, or of its unpacked content; the largest file of these data sets has 47 MB
 
 

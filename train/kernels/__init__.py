@@ -20,7 +20,8 @@ from pathlib import Path
 
 import torch  # noqa: F401  (its OpenMP library must be loaded first, so that the kernels use the same one)
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "adiabit"
+from adiabit.files import CACHE
+
 SOURCE = Path(__file__).with_name("kernels.cpp")
 OPTIONS = (
     "-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-shared", "-fPIC",
