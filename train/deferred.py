@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A batch norm's output that is not computed yet, because the sign behind it may be computed with it."""
+"""A batch norm's output that is not computed yet, because the quantizer behind it may be computed with it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adiabit.train.kernels.functions import known_norm_sign, norm_sign, takes
+from adiabit.train.kernels.functions import known_norm_quantize, norm_quantize, takes
 from adiabit.train.quantizers import BipolarQuantizer, RealQuantizer
 
 
@@ -27,17 +27,17 @@ class Deferred:
             self.known = normed if self.shortcut is None else normed + self.shortcut
         return self.known
 
-    def sign(self, quantizer: BipolarQuantizer | RealQuantizer, pad: tuple[int, int] = (0, 0)) -> Tensor:
+    def quantize(self, quantizer: BipolarQuantizer | RealQuantizer, pad: tuple[int, int] = (0, 0)) -> Tensor:
         """What a quantizer makes of it, maybe as the inside of a tensor that is padded with -1."""
-        norm, slope = self.norm, quantizer.slope() if isinstance(quantizer, BipolarQuantizer) else None
-        if isinstance(quantizer, RealQuantizer) or slope is None or self.known is not None:
+        norm, pointwise = self.norm, quantizer.pointwise() if isinstance(quantizer, BipolarQuantizer) else None
+        if isinstance(quantizer, RealQuantizer) or pointwise is None or self.known is not None:
             return quantizer.quantize(self.value())
         bias = quantizer.latent(norm.bias[None])[0]
         if not norm.training:
-            return known_norm_sign(
-                self.x, norm.weight, bias, self.shortcut, norm.running_mean, norm.running_var, norm.eps, pad
+            return known_norm_quantize(
+                self.x, norm.weight, bias, self.shortcut, pointwise, norm.running_mean, norm.running_var, norm.eps, pad
             )
-        y, mean, var = norm_sign(self.x, norm.weight, bias, self.shortcut, slope, norm.eps, pad)
+        y, mean, var = norm_quantize(self.x, norm.weight, bias, self.shortcut, pointwise, norm.eps, pad)
         _update(norm, mean, var, self.x.numel() // len(mean))
         return y
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fused training steps: a batch norm waits for the sign behind it, so that one kernel computes both.
+"""Fused training steps: a batch norm waits for the quantizer behind it, so that one kernel computes both.
 
     with fused(net):
         ...  # in bfloat16, on a CPU
 
-Within the context, a batch norm that one sign reads, or a sum with one sign behind it, returns a :class:`Deferred`, and
-:class:`BinaryActivation` computes it with the sign, into an image that has room for the pad behind it. Values are the
-same up to the rounding that is saved.
+Within the context, a batch norm that one quantizer reads, or a sum with one quantizer behind it, returns a
+:class:`Deferred`, and :class:`BinaryActivation` computes it with its quantizer, into an image that has room for the pad
+behind it. Values are the same up to the rounding that is saved.
 """
 
 from __future__ import annotations

@@ -265,7 +265,7 @@ class BinaryActivation(qnn.QuantIdentity):
     def forward(self, input: Tensor | Deferred) -> Tensor:  # noqa: A002  (torch's name)
         """Quantize, through Brevitas only in the export."""
         if isinstance(input, Deferred):
-            return input.sign(self.quantizer, self.pad)
+            return input.quantize(self.quantizer, self.pad)
         if self.act_quant.export_mode:
             return super().forward(input)  # type: ignore[no-any-return]
         return self.quantizer.quantize(input)

@@ -27,6 +27,7 @@ from adiabit.train.data import DataConfig, Dataset
 from adiabit.train.distill import Teacher
 from adiabit.train.distributed import JoinedDDP, broadcast, broadcast_file, launch, rank
 from adiabit.train.fuse import fused
+from adiabit.train.kernels import why_none
 from adiabit.train.learner import Learner
 from adiabit.train.memory import memory_kept
 from adiabit.train.pictures import Pictures
@@ -101,6 +102,8 @@ def _fit(task: Task, splits: Dataset, folder: Path, progress: bool, quiet: bool,
     torch.manual_seed(train.seed)
     if train.compile:
         torch.compiler.reset()  # networks compiled earlier would count against its limit
+    if train.fusible and not quiet and (reason := why_none()):
+        _tell(f"steps are not fused, and slower: {reason}; apt-get install g++")
     net = task.network()
     splits = splits.shaped(net.frame)
     # In this memory format, a convolution of one channel takes half the time:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -20,7 +21,7 @@ from adiabit.train.schedule import Settings
 
 Role = Literal["weight", "activation", "input"]
 Quantized = tuple[Tensor, Tensor, Tensor, Tensor]
-Slope = Callable[[Tensor], Tensor]  # elementwise; returns a new tensor of the same type
+Function = Callable[[Tensor], Tensor]  # elementwise; returns a new tensor of the same type
 
 
 def sign(x: Tensor) -> Tensor:
@@ -33,7 +34,7 @@ class _SignWithSlope(torch.autograd.Function):
     """Forward sign(x); backward slope(x) in place of sign's derivative."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, slope: Slope) -> Tensor:
+    def forward(ctx: Any, x: Tensor, slope: Function) -> Tensor:
         ctx.save_for_backward(x)
         ctx.slope = slope
         return sign(x)
@@ -72,7 +73,7 @@ class _Passed(torch.autograd.Function):
         return grads[0], None
 
 
-def sign_with_slope(x: Tensor, slope: Slope) -> Tensor:
+def sign_with_slope(x: Tensor, slope: Function) -> Tensor:
     """sign(x), whose derivative is taken to be slope(x)."""
     return _SignWithSlope.apply(x, slope)  # type: ignore[no-any-return]
 
@@ -92,7 +93,7 @@ def clipped(x: Tensor) -> Tensor:
     return x.abs().le_(1)
 
 
-def tanh_slope(k: float) -> Slope:
+def tanh_slope(k: float) -> Function:
     """The derivative of tanh(k * x), k * (1 - tanh(k * x)**2), as 4 k s (1 - s), s the logistic function of -2 k |x|.
 
     On a CPU, torch's tanh takes six times as long as its sigmoid.
@@ -103,6 +104,29 @@ def tanh_slope(k: float) -> Slope:
         return torch.addcmul(s, s, s, value=-1).mul_(4 * k)
 
     return slope
+
+
+def tanh(k: float) -> Function:
+    """What soft_sign(x, k) computes, as a function of x."""
+
+    def value(x: Tensor) -> Tensor:
+        return (x * k).tanh_()
+
+    return value
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """A quantizer of activations as fused steps compute it: a function of each number.
+
+    It is value(z + noise * n), z = latent(x) and n standard normal, and sign(z + noise * n) for a share `hard_share` of
+    the numbers, drawn anew at each step; `slope` is taken for the derivative of both.
+    """
+
+    slope: Function
+    value: Function | None = None  # None is sign
+    noise: float = 0.0
+    hard_share: float = 0.0
 
 
 class BipolarQuantizer(nn.Module):
@@ -131,9 +155,14 @@ class BipolarQuantizer(nn.Module):
             raise NotImplementedError
         return sign_with_slope(self.latent(x), slope)
 
-    def slope(self) -> Slope | None:
+    def slope(self) -> Function | None:
         """What is taken for the derivative of sign at latent(x); None where the value now is not sign(latent(x))."""
         return None
+
+    def pointwise(self) -> Pointwise | None:
+        """What `quantize` computes now of each number of latent(x); None where it is not a function of one number."""
+        slope = self.slope()
+        return None if slope is None else Pointwise(slope)
 
     def latent(self, x: Tensor) -> Tensor:
         """The argument of sign; for activations (B, C, ...), x plus a constant or one per channel."""
@@ -151,7 +180,7 @@ class BipolarQuantizer(nn.Module):
 class SignQuantizer(BipolarQuantizer):
     """y = sign(x), pseudo-gradient 1(|x| <= 1)."""
 
-    def slope(self) -> Slope:
+    def slope(self) -> Function:
         """1(|x| <= 1)."""
         return clipped
 

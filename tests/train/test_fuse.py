@@ -17,6 +17,7 @@ from adiabit.train.config import ModelConfig
 from adiabit.train.deferred import Deferred
 from adiabit.train.fuse import fused
 from adiabit.train.measure import accuracy, reestimate
+from adiabit.train.methods import METHODS as METHODS_BY_NAME
 from adiabit.train.network import Network
 from adiabit.train.quantizers import set_quantizers
 from adiabit.train.trainable import Own, Trainable
@@ -34,10 +35,12 @@ RESIDUAL = {
     ],
 }  # fmt: skip
 STREAM = {**RESIDUAL, "shortcut_bits": 4, "preactivation": "norm", "rprelu": True}
-METHODS = ["adiabatic", "ste", "bi-real", "bnn+", "dorefa", "reactnet", "abc-net", "ir-net", "real"]
+BUDGET = {"kind": "budget", "noise": 0.0, "activations_until": 0.9}
+SOFT = METHODS_BY_NAME.validate({"name": "adiabatic", "schedule": BUDGET})
+METHODS: list[Any] = [SOFT, "adiabatic", "ste", "bi-real", "bnn+", "dorefa", "reactnet", "abc-net", "ir-net", "real"]
 
 
-def network(model: dict[str, Any], method: str = "adiabatic", **more: Any) -> Network:
+def network(model: dict[str, Any], method: Any = "adiabatic", **more: Any) -> Network:
     torch.manual_seed(0)
     config = ModelConfig.model_validate({**model, **more})
     net = Network(config, method, frame=(12, 12, 3)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -66,14 +69,14 @@ def step(net: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
 
 
 @pytest.mark.parametrize("pool", ["before", "behind"])
-@pytest.mark.parametrize("method", METHODS)
-def test_a_fused_step_is_the_step(method: str, pool: str) -> None:
+@pytest.mark.parametrize("method", METHODS, ids=str)
+def test_a_fused_step_is_the_step(method: Any, pool: str) -> None:
     compare(network(CHAIN, method, pool=pool))
 
 
 @pytest.mark.parametrize("model", [RESIDUAL, STREAM], ids=["bits", "integers"])
-@pytest.mark.parametrize("method", METHODS)
-def test_a_fused_step_of_a_residual_network_is_the_step(method: str, model: dict[str, Any]) -> None:
+@pytest.mark.parametrize("method", METHODS, ids=str)
+def test_a_fused_step_of_a_residual_network_is_the_step(method: Any, model: dict[str, Any]) -> None:
     compare(network(model, method))
 
 
@@ -110,13 +113,13 @@ def alike(ours: Tensor, theirs: Tensor) -> float:
 def test_all_norms_before_signs_are_fused(model: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     net = network(model).train()
     found: list[nn.Module] = []
-    sign = Deferred.sign
+    quantize = Deferred.quantize
 
     def seen(self: Deferred, quantizer: Any, pad: tuple[int, int]) -> Tensor:
         found.append(self.norm)
-        return sign(self, quantizer, pad)
+        return quantize(self, quantizer, pad)
 
-    monkeypatch.setattr(Deferred, "sign", seen)
+    monkeypatch.setattr(Deferred, "quantize", seen)
     with fused(net):
         step(net)
     assert set(found) == {m for m in net.modules() if isinstance(m, nn.BatchNorm2d | nn.BatchNorm1d)}

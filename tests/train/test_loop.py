@@ -439,6 +439,16 @@ def test_compiling_needs_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         run(tmp_path, compile=True)
 
 
+def test_steps_that_are_not_fused_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(loop, "why_none", lambda: "g++ is not on PATH")
+    for precision in ("float32", "bfloat16"):
+        run(tmp_path / precision, precision=precision, epochs=1)
+    line = "steps are not fused, and slower: g++ is not on PATH; apt-get install g++"
+    assert capsys.readouterr().err.count(line) == 1
+
+
 def test_a_training_may_be_watched_and_ended(tmp_path: Path) -> None:
     seen: list[list[float]] = []
 

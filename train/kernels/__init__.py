@@ -30,19 +30,35 @@ OPTIONS = (
 CPU = Path("/proc/cpuinfo")
 
 
-@functools.cache
 def library() -> ctypes.CDLL | None:
     """The compiled kernels; None where there is no compiler, or none that can compile them."""
-    compiler = shutil.which(os.environ.get("CXX", "g++"))
+    found = _loaded()
+    return None if isinstance(found, str) else found
+
+
+def why_none() -> str | None:
+    """Why there are no kernels; None if there are."""
+    found = _loaded()
+    return found if isinstance(found, str) else None
+
+
+@functools.cache
+def _loaded() -> ctypes.CDLL | str:
+    """The kernels, compiled if they are not yet, or why there are none."""
+    name = os.environ.get("CXX", "g++")
+    compiler = shutil.which(name)
     if compiler is None:
-        return None
+        return f"{name} is not on PATH"
     try:
         path = CACHE / f"kernels-{_key(compiler)}.so"
         if not path.exists():
             _compile(compiler, path)
         return ctypes.CDLL(str(path))
-    except (OSError, subprocess.CalledProcessError):
-        return None
+    except subprocess.CalledProcessError as error:
+        told = [line for line in error.stderr.decode(errors="replace").splitlines() if "error" in line]
+        return f"{name} cannot compile {SOURCE.name}: {told[0] if told else f'exit code {error.returncode}'}"
+    except OSError as error:
+        return f"{SOURCE.name} compiled by {name}: {error}"
 
 
 def _key(compiler: str) -> str:

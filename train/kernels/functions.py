@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 from types import FunctionType
 from typing import Any, ClassVar
 
@@ -11,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from adiabit.train.kernels import library
-from adiabit.train.quantizers import Slope
+from adiabit.train.quantizers import Function, Pointwise
 
 FEW = 36  # output pixels: of more, torch's own gradient of the weights is as fast
 C_TYPES: dict[type, Any] = {int: ctypes.c_long, float: ctypes.c_float}
-KEPT = 16  # tables of slopes
+KEPT = 32  # tables of functions
 
 _TABLES: dict[Any, Tensor] = {}
 
@@ -27,27 +28,24 @@ def takes(x: Any) -> bool:
     return x.numel() > 0 and _in_lines(x) and library() is not None
 
 
-def norm_sign(
-    x: Tensor, weight: Tensor, bias: Tensor, shortcut: Tensor | None, slope: Slope, eps: float,
+def norm_quantize(
+    x: Tensor, weight: Tensor, bias: Tensor, shortcut: Tensor | None, pointwise: Pointwise, eps: float,
     pad: tuple[int, int] = (0, 0),
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """sign(norm(x) + shortcut) by the batch's own statistics; also mean and biased variance, (C,) float32.
+    """pointwise(norm(x) + shortcut) by the batch's own statistics; also mean and biased variance, (C,) float32.
 
-    The derivative of sign is taken to be slope(norm(x) + shortcut). `weight` and `bias` are (C,) float32, `shortcut`
-    has x's shape. The result is the inside of a tensor that is padded with -1, which :func:`padded` returns.
+    `weight` and `bias` are (C,) float32, `shortcut` has x's shape. The result is the inside of a tensor that is padded
+    with -1, which :func:`padded` returns.
     """
-    return _NormSign.apply(x, weight, bias, shortcut, slope, eps, pad)  # type: ignore[no-any-return]
+    return _NormQuantize.apply(x, weight, bias, shortcut, pointwise, eps, pad)  # type: ignore[no-any-return]
 
 
-def known_norm_sign(
-    x: Tensor, weight: Tensor, bias: Tensor, shortcut: Tensor | None, mean: Tensor, var: Tensor, eps: float,
-    pad: tuple[int, int] = (0, 0),
+def known_norm_quantize(
+    x: Tensor, weight: Tensor, bias: Tensor, shortcut: Tensor | None, pointwise: Pointwise, mean: Tensor, var: Tensor,
+    eps: float, pad: tuple[int, int] = (0, 0),
 ) -> Tensor:  # fmt: skip
     """The same by known statistics, without a gradient."""
-    y = _inside(x, pad)
-    given = (_float(v) for v in (weight, bias, mean, var))
-    _call("norm_sign", _pixels(x), _pixels(shortcut), *given, eps, _shape(x), _pixels(y), *pad)
-    return y
+    return _quantized(x, weight, bias, shortcut, _Quantizer.of(pointwise), mean, var, eps, pad)
 
 
 def padded(y: Tensor, pad: tuple[int, int]) -> Tensor | None:
@@ -68,19 +66,19 @@ def max_pool(x: Tensor, window: tuple[int, int]) -> Tensor:
     return _MaxPool.apply(x, window)  # type: ignore[no-any-return]
 
 
-class _NormSign(torch.autograd.Function):
-    """Saves x alone: what the backward pass needs besides is computed again."""
+class _NormQuantize(torch.autograd.Function):
+    """Saves x alone: what the backward pass needs besides is computed again, the noise from its seed."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, shortcut: Tensor | None, slope: Slope, eps: float,
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, shortcut: Tensor | None, pointwise: Pointwise, eps: float,
         pad: tuple[int, int],
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         mean, var = (torch.empty(x.shape[1]) for _ in range(2))
         _call("moments", _pixels(x), _shape(x), mean, var)
-        y = known_norm_sign(x, weight, bias, shortcut, mean, var, eps, pad)
+        ctx.quantizer, ctx.eps = _Quantizer.of(pointwise), eps
+        y = _quantized(x, weight, bias, shortcut, ctx.quantizer, mean, var, eps, pad)
         ctx.save_for_backward(x, shortcut, weight, bias, mean, var)
-        ctx.slope, ctx.eps = slope, eps
         ctx.mark_non_differentiable(mean, var)
         return y, mean, var
 
@@ -91,8 +89,8 @@ class _NormSign(torch.autograd.Function):
         dmore = torch.empty_like(x) if ctx.needs_input_grad[3] else dx
         dweight, dbias = torch.empty_like(mean), torch.empty_like(mean)
         _call(
-            "norm_sign_backward", _pixels(x), _pixels(shortcut), _pixels(grad),
-            *(_float(v) for v in (weight, bias, mean, var)), ctx.eps, _table(ctx.slope), _shape(x), _pixels(dmore),
+            "norm_quantize_backward", _pixels(x), _pixels(shortcut), _pixels(grad),
+            *(_float(v) for v in (weight, bias, mean, var)), ctx.eps, ctx.quantizer, _shape(x), _pixels(dmore),
             _pixels(dx), dweight, dbias,
         )  # fmt: skip
         return dx, dweight, dbias, dmore if ctx.needs_input_grad[3] else None, None, None, None
@@ -156,6 +154,16 @@ class _MaxPool(torch.autograd.Function):
         return dx, None
 
 
+def _quantized(
+    x: Tensor, weight: Tensor, bias: Tensor, shortcut: Tensor | None, quantizer: _Quantizer, mean: Tensor, var: Tensor,
+    eps: float, pad: tuple[int, int],
+) -> Tensor:  # fmt: skip
+    y = _inside(x, pad)
+    given = (_float(v) for v in (weight, bias, mean, var))
+    _call("norm_quantize", _pixels(x), _pixels(shortcut), *given, eps, quantizer, _shape(x), _pixels(y), *pad)
+    return y
+
+
 def _last(x: Tensor) -> Tensor:
     """A view with the channels last."""
     return x.permute(0, 2, 3, 1) if x.ndim == 4 else x
@@ -184,15 +192,22 @@ def _lined(grad: Tensor) -> Tensor:
     return grad if _in_lines(grad) else grad.contiguous(memory_format=form)
 
 
-def _table(slope: Slope) -> Tensor:
-    """A slope at all numbers of bfloat16, (65536,) float32, in the order of their bits."""
-    key = _key(slope)
+def _table(function: Function) -> Tensor:
+    """A function at all numbers of bfloat16, (65536,) float32, in the order of their bits."""
+    key = _key(function)
     if key not in _TABLES:
-        if len(_TABLES) >= KEPT:
-            _TABLES.clear()
+        while len(_TABLES) >= KEPT:
+            del _TABLES[next(iter(_TABLES))]  # the oldest
         numbers = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16).roll(2**15).view(torch.bfloat16)
-        _TABLES[key] = torch.nan_to_num(slope(numbers.float()), nan=0.0, posinf=0.0, neginf=0.0)
+        _TABLES[key] = function(numbers.float())
     return _TABLES[key]
+
+
+@functools.cache
+def _normal() -> Tensor:
+    """65536 quantiles of the standard normal distribution, float32."""
+    shares = (torch.arange(2**16, dtype=torch.float64) + 0.5) / 2**16
+    return torch.special.ndtri(shares).float()  # type: ignore[no-any-return]
 
 
 def _key(value: Any) -> Any:
@@ -212,6 +227,27 @@ class _Pixels(ctypes.Structure):
     """Where the first number is, and how far images and lines lie apart, in numbers."""
 
     _fields_: ClassVar = [("at", ctypes.c_void_p), ("image", ctypes.c_long), ("line", ctypes.c_long)]
+
+
+class _Quantizer(ctypes.Structure):
+    """A `Pointwise` with its tables, and a seed of its own; see kernels.cpp."""
+
+    _fields_: ClassVar = [
+        *((name, ctypes.c_void_p) for name in ("value", "slope", "normal")),
+        *((name, ctypes.c_float) for name in ("noise", "share")),
+        ("seed", ctypes.c_uint32),
+    ]
+    tables: tuple[Tensor | None, ...]
+
+    @classmethod
+    def of(cls, f: Pointwise) -> _Quantizer:
+        random = bool(f.noise or f.hard_share)
+        value = None if f.value is None else _table(f.value)
+        tables = (value, _table(f.slope), _normal() if random else None)
+        places = (None if table is None else table.data_ptr() for table in tables)
+        made = cls(*places, f.noise, f.hard_share, int(torch.randint(2**32, ())) if random else 0)
+        made.tables = tables  # kept as long as the structure is
+        return made
 
 
 def _shape(x: Tensor) -> _Shape:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What lies between the products of a training step, fused for CPUs: batch norm with sign and pad, and max pool.
+// What lies between the products of a training step, fused for CPUs: batch norm with its quantizer and pad, max pool.
 //
 // Tensors are bfloat16 with the channels last. A `Pixels` may be the inside of a padded tensor: its lines are w * c
 // contiguous numbers, and lines and images lie at any distance. Sums are taken in float32 over blocks of pixels and in
@@ -56,6 +56,14 @@ inline void look_up(const float* table, const bf16* at, float* found) {
 #endif
 }
 
+// 32 random bits of a place: a counter times an odd constant, and MurmurHash3's finalizer.
+inline std::uint32_t random_bits(std::uint32_t place, std::uint32_t seed) {
+  std::uint32_t h = place * 0x9E3779B9u + seed;
+  h = (h ^ h >> 16) * 0x85EBCA6Bu;
+  h = (h ^ h >> 13) * 0xC2B2AE35u;
+  return h ^ h >> 16;
+}
+
 // Calls work(first, last, thread) for each thread's share of n.
 template <class Work>
 void shared(long n, int threads, Work work) {
@@ -74,6 +82,14 @@ struct Shape {
 struct Pixels {
   bf16* at;
   long image, line;
+};
+
+// A quantizer: value(z + noise * n), or sign for a random share of the numbers; n is standard normal. Functions are
+// tables of their values at all 2**16 numbers of bfloat16; a null value is sign. `normal` has the 2**16 quantiles.
+struct Quantizer {
+  const float *value, *slope, *normal;
+  float noise, share;
+  std::uint32_t seed;
 };
 
 }  // extern "C"
@@ -138,6 +154,31 @@ struct Affine {
   }
 };
 
+// z = x * a + b + more + noise of `count` <= GROUP numbers; `place` is that of the first one in the whole tensor.
+struct Latents {
+  bf16 z[GROUP] = {};
+  std::uint32_t draws[GROUP];
+
+  void compute(const bf16* __restrict x, const bf16* __restrict more, const float* __restrict a,
+               const float* __restrict b, long count, const Quantizer& f, long place) {
+    float v[GROUP] = {};
+    if (more)
+      for (long j = 0; j < count; ++j) v[j] = wide(x[j]) * a[j] + b[j] + wide(more[j]);
+    else
+      for (long j = 0; j < count; ++j) v[j] = wide(x[j]) * a[j] + b[j];
+    if (f.noise > 0 || f.share > 0)
+      for (long j = 0; j < GROUP; ++j) draws[j] = random_bits(std::uint32_t(place + j), f.seed);
+    if (f.noise > 0) {
+      bf16 at[GROUP];
+      float n[GROUP];
+      for (long j = 0; j < GROUP; ++j) at[j] = bf16(draws[j]);
+      look_up(f.normal, at, n);
+      for (long j = 0; j < GROUP; ++j) v[j] += f.noise * n[j];
+    }
+    for (long j = 0; j < count; ++j) z[j] = narrow(v[j]);
+  }
+};
+
 // The border of a tensor that is padded by p lines and q pixels on each side: -1. y is its inside.
 void border(const Pixels& y, const Shape& s, long p, long q, int threads) {
   if (!p && !q) return;
@@ -180,9 +221,9 @@ void moments(Pixels x, Shape s, float* mean, float* var, int threads) {
   }
 }
 
-// y = sign(norm(x) + more); more is null or has x's shape. y is padded by -1, p lines and q pixels on each side.
-void norm_sign(Pixels x, Pixels more, const float* weight, const float* bias, const float* mean, const float* var,
-               float eps, Shape s, Pixels y, long p, long q, int threads) {
+// y = f(norm(x) + more); more is null or has x's shape. y is padded by -1, p lines and q pixels on each side.
+void norm_quantize(Pixels x, Pixels more, const float* weight, const float* bias, const float* mean, const float* var,
+                   float eps, Quantizer f, Shape s, Pixels y, long p, long q, int threads) {
   const Rows r(s);
   const Affine norm(s.c, weight, bias, mean, var, eps);
   const auto as = r.repeated(norm.a), bs = r.repeated(norm.b);
@@ -193,7 +234,20 @@ void norm_sign(Pixels x, Pixels more, const float* weight, const float* bias, co
       const bf16 *__restrict row = line(x, s, l), *__restrict add = line(more, s, l);
       bf16* __restrict out = line(y, s, l);
       for (long i = 0; i < r.rows; ++i, row += r.c, add += r.c, out += r.c)
-        if (more.at)
+        if (f.value)
+          for (long start = 0; start < r.c; start += GROUP) {
+            const long count = std::min(GROUP, r.c - start);
+            Latents found;
+            float values[GROUP];
+            found.compute(row + start, more.at ? add + start : nullptr, a + start, b + start, count, f,
+                          (l * r.rows + i) * r.c + start);
+            look_up(f.value, found.z, values);
+            for (long j = 0; j < count; ++j) out[start + j] = narrow(values[j]);
+            if (f.share > 0)
+              for (long j = 0; j < count; ++j)
+                if ((found.draws[j] >> 16) < f.share * 65536) out[start + j] = wide(found.z[j]) >= 0 ? PLUS : MINUS;
+          }
+        else if (more.at)
           for (long j = 0; j < r.c; ++j) out[j] = wide(row[j]) * a[j] + b[j] + wide(add[j]) >= 0 ? PLUS : MINUS;
         else
           for (long j = 0; j < r.c; ++j) out[j] = wide(row[j]) * a[j] + b[j] >= 0 ? PLUS : MINUS;
@@ -201,11 +255,11 @@ void norm_sign(Pixels x, Pixels more, const float* weight, const float* bias, co
   });
 }
 
-// The gradient with respect to x, weight, bias and more, where slope stands for the derivative of sign: its values at
-// all 2**16 numbers of bfloat16. dmore may be where dx is, if it is not needed.
-void norm_sign_backward(Pixels x, Pixels more, Pixels g, const float* weight, const float* bias, const float* mean,
-                        const float* var, float eps, const float* slope, Shape s, Pixels dmore, Pixels dx,
-                        float* dweight, float* dbias, int threads) {
+// The gradient with respect to x, weight, bias and more, where slope stands for the derivative of value and of sign.
+// dmore may be where dx is, if it is not needed.
+void norm_quantize_backward(Pixels x, Pixels more, Pixels g, const float* weight, const float* bias, const float* mean,
+                            const float* var, float eps, Quantizer f, Shape s, Pixels dmore, Pixels dx, float* dweight,
+                            float* dbias, int threads) {
   const Rows r(s);
   const Affine norm(s.c, weight, bias, mean, var, eps);
   const auto as = r.repeated(norm.a), bs = r.repeated(norm.b);
@@ -217,13 +271,11 @@ void norm_sign_backward(Pixels x, Pixels more, Pixels g, const float* weight, co
     for (long i = 0; i < r.rows; ++i, row += r.c, grad += r.c, add += r.c, made += r.c)
       for (long start = 0; start < r.c; start += GROUP) {
         const long end = std::min(start + GROUP, r.c);
-        bf16 at[GROUP] = {};
+        Latents found;
         float slopes[GROUP];
-        if (more.at)
-          for (long j = start; j < end; ++j) at[j - start] = narrow(wide(row[j]) * a[j] + b[j] + wide(add[j]));
-        else
-          for (long j = start; j < end; ++j) at[j - start] = narrow(wide(row[j]) * a[j] + b[j]);
-        look_up(slope, at, slopes);
+        found.compute(row + start, more.at ? add + start : nullptr, a + start, b + start, end - start, f,
+                      (l * r.rows + i) * r.c + start);
+        look_up(f.slope, found.z, slopes);
         for (long j = start; j < end; ++j) {
           const float part = wide(grad[j]) * slopes[j - start];
           p[j] += part;

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from adiabit.train.method import Method
 from adiabit.train.methods.abc_net import AbcNet
-from adiabit.train.quantizers import BipolarQuantizer, Slope, passed, sign
+from adiabit.train.quantizers import BipolarQuantizer, Function, passed, sign
 
 
 class BaseQuantizer(BipolarQuantizer):
@@ -48,7 +48,7 @@ class ShiftedStepQuantizer(BipolarQuantizer):
         """x + v - 1/2."""
         return x + (self.v - self.HALF)
 
-    def slope(self) -> Slope:
+    def slope(self) -> Function:
         """1(0 <= x + v <= 1)."""
         return step_slope
 

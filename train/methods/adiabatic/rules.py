@@ -11,7 +11,7 @@ from torch import Tensor
 from adiabit.train.method import Method
 from adiabit.train.methods.adiabatic import Adiabatic
 from adiabit.train.methods.adiabatic.schedules import adiabatic_schedule
-from adiabit.train.quantizers import BipolarQuantizer, Role, Slope, sign, soft_sign, tanh_slope
+from adiabit.train.quantizers import BipolarQuantizer, Function, Pointwise, Role, sign, soft_sign, tanh, tanh_slope
 from adiabit.train.schedule import HARD, Schedule
 
 
@@ -60,9 +60,16 @@ class AdiabaticQuantizer(BipolarQuantizer):
             return _PartlyHard.apply(x, self.k, draws < self.hard_share)  # type: ignore[no-any-return]
         return soft_sign(x, self.k)
 
-    def slope(self) -> Slope | None:
+    def slope(self) -> Function | None:
         """The derivative of tanh(k * x), where the value is the sign."""
         return tanh_slope(self.k) if self.hard or self.k >= HARD else None
+
+    def pointwise(self) -> Pointwise:
+        """The same as `quantize`."""
+        if (slope := self.slope()) is not None:
+            return Pointwise(slope)
+        noise, hard_share = (self.noise / self.k, self.hard_share) if self.training else (0.0, 0.0)
+        return Pointwise(tanh_slope(self.k), tanh(self.k), noise, hard_share)
 
 
 def _flat(x: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from adiabit.train.method import Method
 from adiabit.train.methods.bireal import BiReal
-from adiabit.train.quantizers import BipolarQuantizer, Slope, clipped, sign_with_slope
+from adiabit.train.quantizers import BipolarQuantizer, Function, clipped, sign_with_slope
 
 
 def quadratic(x: Tensor) -> Tensor:
@@ -21,7 +21,7 @@ class ApproxSignQuantizer(BipolarQuantizer):
     def __init__(self) -> None:
         super().__init__("activation")
 
-    def slope(self) -> Slope:
+    def slope(self) -> Function:
         """2 - 2|x| or 0."""
         return quadratic
 

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from adiabit.train.method import Method, by_row
 from adiabit.train.methods.bnn_plus import BnnPlus
-from adiabit.train.quantizers import BipolarQuantizer, Role, Slope
+from adiabit.train.quantizers import BipolarQuantizer, Function, Role
 
 
-def sign_swish_slope(beta: float) -> Slope:
+def sign_swish_slope(beta: float) -> Function:
     """SS' (even) as 2 b (2 - y (2 s - 1)) s (1 - s), s the logistic function of y = -b |x|: it stays finite."""
 
     def slope(x: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ class SignSwishQuantizer(BipolarQuantizer):
         super().__init__(role)
         self.beta = beta
 
-    def slope(self) -> Slope:
+    def slope(self) -> Function:
         """SS'."""
         return sign_swish_slope(self.beta)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from adiabit.train.method import Method
 from adiabit.train.methods.dorefa import DoReFa
-from adiabit.train.quantizers import BipolarQuantizer, Slope, passed, sign
+from adiabit.train.quantizers import BipolarQuantizer, Function, passed, sign
 
 
 class MeanScaledQuantizer(BipolarQuantizer):
@@ -43,7 +43,7 @@ class RoundingQuantizer(BipolarQuantizer):
         """x - 1/2."""
         return x - self.HALF
 
-    def slope(self) -> Slope:
+    def slope(self) -> Function:
         """2 * 1(0 <= x <= 1)."""
         return rounding_slope
 

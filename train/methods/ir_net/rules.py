@@ -8,11 +8,11 @@ from torch import Tensor
 
 from adiabit.train.method import Method
 from adiabit.train.methods.ir_net import IrNet
-from adiabit.train.quantizers import BipolarQuantizer, Role, Slope, tanh_slope
+from adiabit.train.quantizers import BipolarQuantizer, Function, Role, tanh_slope
 from adiabit.train.schedule import Schedule, Settings, geometric
 
 
-def decay_slope(t: float) -> Slope:
+def decay_slope(t: float) -> Function:
     """max(1 / t, 1) * t * (1 - tanh(t x)**2)."""
     slope = tanh_slope(t)
     return lambda x: slope(x).mul_(max(1.0 / t, 1.0))
@@ -25,7 +25,7 @@ class DecayQuantizer(BipolarQuantizer):
         super().__init__(role)
         self.t = 1.0
 
-    def slope(self) -> Slope:
+    def slope(self) -> Function:
         """The derivative that EDE takes for sign's."""
         return decay_slope(self.t)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from adiabit.train.method import Method
 from adiabit.train.methods.bireal.rules import MagnitudeQuantizer, quadratic
 from adiabit.train.methods.reactnet import ReActNet
-from adiabit.train.quantizers import BipolarQuantizer, Slope
+from adiabit.train.quantizers import BipolarQuantizer, Function
 from adiabit.train.schedule import Schedule, Settings
 
 
@@ -24,7 +24,7 @@ class RSignQuantizer(BipolarQuantizer):
         """x + b."""
         return x + self.b.view(-1, *[1] * (x.ndim - 2))
 
-    def slope(self) -> Slope:
+    def slope(self) -> Function:
         """Bi-Real Net's."""
         return quadratic
 
