@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import numpy as np
 import torch
 from pydantic import Field, ValidationError, model_validator
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ from adiabit.train.data import Source
 from adiabit.train.layers import BinaryConv2d, BinaryLinear
 from adiabit.train.methods import MethodConfig
 from adiabit.train.models import build
-from adiabit.train.quantizers import BipolarQuantizer, quantizers, sign
+from adiabit.train.quantizers import BipolarQuantizer, quantizers
 from adiabit.train.table import Count, Table
 from adiabit.train.topology import ModelConfig
 from adiabit.train.trainable import Trainable
@@ -78,14 +79,31 @@ class ModelCard(Table):
 
 
 def save_model(folder: Path, net: nn.Module, card: ModelCard) -> None:
-    """Write `model.pt`, then `model.json`; binary weights of a hard network are stored as signs, one byte each."""
+    """Write `model.pt`, then `model.json`; binary weights of a hard network are stored as bits, 8 a byte."""
     state = dict(net.state_dict())
     if card.hard:
         for name in _binary(net):
-            state[f"{name}.weight"] = sign(state[f"{name}.weight"].detach()).to(torch.int8)
+            state[f"{name}.weight"] = _packed(state[f"{name}.weight"])
     with files.written(folder / TENSORS) as aside:
         torch.save(state, aside)
     files.write_text(folder / MODEL, card.model_dump_json(indent=1) + "\n")
+
+
+def _packed(weights: Tensor) -> Tensor:
+    """The bits weights >= 0 of (O, ...), the first in the highest bit of a byte: (O, ceil(n / 8)) for rows of n."""
+    return torch.from_numpy(np.packbits((weights.detach() >= 0).flatten(1).cpu().numpy(), axis=1))
+
+
+def _unpacked(state: dict[Any, Any], net: nn.Module) -> dict[Any, Any]:
+    """The tensors with bits as weights of -1 and +1; earlier checkpoints have those as int8."""
+    made = dict(state)
+    for name in _binary(net):
+        weight = net.get_parameter(key := f"{name}.weight")
+        bits, count = state.get(key), weight[0].numel()
+        if isinstance(bits, Tensor) and bits.dtype == torch.uint8 and bits.shape == (len(weight), (count + 7) // 8):
+            signs = np.unpackbits(bits.numpy(), axis=1, count=count).astype(np.int8) * 2 - 1
+            made[key] = torch.from_numpy(signs).view(weight.shape)
+    return made
 
 
 def _binary(net: nn.Module) -> set[str]:
@@ -155,6 +173,7 @@ def load_model(folder: Path, model: ModelConfig | None = None, module: nn.Module
     except UserError as error:  # too large, or a layer that does not fit
         raise UserError(f"{folder / MODEL}: {error}") from error
     net = net.hardware() if card.hard else net
+    state = _unpacked(state, net) if card.hard else state
     _check_tensors(folder / TENSORS, state, net, card)
     try:
         net.load_state_dict(state)

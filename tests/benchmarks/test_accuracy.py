@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The accuracy benchmark trains as the recipes say; its runs and its tables are told apart by their settings."""
+"""The accuracy benchmark trains as the recipes say, tells what is finished, and keeps its networks."""
 
 from __future__ import annotations
 
@@ -10,56 +10,55 @@ from typing import Any
 
 import pytest
 
+from adiabit.flows.compare.run import folder_of
 from adiabit.flows.recipe import load
+from adiabit.train.checkpoint import ModelCard
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def bench() -> dict[str, Any]:
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
     return runpy.run_path(str(ROOT / "benchmarks/accuracy.py"))
 
 
-@pytest.fixture(scope="module")
-def names(bench: dict[str, Any]) -> list[str]:
-    return [name for table in bench["TABLES"] for name in table.seeds]
+def test_runs_are_the_recipes_by_another_method_and_seed(bench: dict[str, Any]) -> None:
+    folders = set()
+    for part in (part for document in bench["DOCUMENTS"] for part in document.parts):
+        recipe = load(ROOT / f"recipes/{part.name.removesuffix('_by_speaker')}.toml")
+        for run in (runs := part.runs(None)):
+            assert run.recipe.model == recipe.model
+            assert (run.recipe.data == recipe.data) is (part.name == recipe.name)
+            changed = {key for key, value in recipe.train if getattr(run.recipe.train, key) != value}
+            allowed = {"adiabatic": set(), "ste": set(), "real": {"learning_rate", "weight_decay"}}
+            assert changed <= {"method", "seed", *allowed[run.label]}
+            assert (run.recipe.train.method.name, run.recipe.train.seed) == (run.label, run.seed)
+            folders.add(folder_of(run, Path()))
+        assert {run.label for run in runs} == {"adiabatic", "ste", "real"}
+    assert len(folders) == sum(len(part.runs(None)) for document in bench["DOCUMENTS"] for part in document.parts)
 
 
-def test_runs_are_the_recipes_by_another_method_and_seed(bench: dict[str, Any], names: list[str]) -> None:
-    runs = bench["Run"].every(names, bench["METHODS"], [], full=True)
-    assert {run.name for run in runs} == set(names)
-    for run in runs:
-        mine, told = run.recipe(), load(ROOT / f"recipes/{run.name}.toml")
-        assert (mine.data, mine.model) == (told.data, told.model)
-        changed = {key for key, value in told.train if getattr(mine.train, key) != value}
-        allowed = {"adiabatic": set(), "ste": set(), "real": {"learning_rate", "weight_decay"}}
-        assert changed <= {"method", "seed", "threads", *allowed[run.method]}
-        assert (mine.train.method.name, mine.train.seed) == (run.method, run.seed)
-
-
-def test_every_run_has_a_folder_of_its_own(bench: dict[str, Any], names: list[str], tmp_path: Path) -> None:
-    runs = bench["Run"].every(names, bench["METHODS"], [], full=False)
-    other = bench["Run"].every(names, bench["METHODS"], ["train.epochs=7"], full=False)
-    folders = {run.folder(tmp_path) for run in [*runs, *other]}
-    assert len(folders) == 2 * len(runs)
-
-
-def test_a_table_has_what_is_finished_and_says_what_is_not(bench: dict[str, Any], tmp_path: Path) -> None:
-    table = bench["MNIST"]
-    runs = bench["Run"].every(list(table.seeds), bench["METHODS"], [], full=False)
-    for run, hard in zip([r for r in runs if (r.name, r.method) == ("tfc", "ste")], (0.94, 0.95, 0.96), strict=True):
-        metrics = {
-            "hard_test": hard,
-            "soft_test": 0.9,
-            "hard_validation": 0.9,
-            "epochs": 60,
-            "seconds": 1.0,
-            "test_frames": 10_000,
-        }
-        run.folder(tmp_path).mkdir()
-        (run.folder(tmp_path) / "metrics.json").write_text(json.dumps(metrics))
-        (run.folder(tmp_path) / "model.json").touch()
-    found = [run for run in runs if bench["finished"](run, tmp_path)]
-    lines = bench["report"](table, found, tmp_path).splitlines()
-    assert "| tfc | ste | 60 | 3 | 95.00 ± 1.00 | ± 2.52 | 90.00 ± 0.00 | 90.00 ± 0.00 | 1 |" in lines
-    assert "| lfc | real | | 0 | not run | | | | |" in lines
+def test_a_table_has_what_is_finished_and_its_network_is_kept(bench: dict[str, Any], tmp_path: Path) -> None:
+    out, kept = tmp_path / "out", tmp_path / "checkpoints"
+    every = [run for document in bench["DOCUMENTS"] for part in document.parts for run in part.runs(None)]
+    for run in every:
+        if (run.network, run.seed) in {("tfc", 0), ("tfc", 2), ("spoken_digits_by_speaker", 0)}:
+            (folder := folder_of(run, out)).mkdir(parents=True)
+            metrics = {"hard_test": 0.94 + 0.01 * run.seed, "soft_test": 0.9, "hard_validation": 0.9, "epochs": 60,
+                       "seconds": 60.0, "test_frames": 10_000}  # fmt: skip
+            recipe = run.recipe
+            frame = recipe.model.frame(recipe.data.source.shape)
+            card = ModelCard(model=recipe.model, method=recipe.train.method, frame=frame, hard=True).model_dump(
+                mode="json"
+            )
+            files = {"model": card, "metrics": metrics, "history": {"hard_accuracy": [0.5, 0.9]}}
+            for name, content in files.items():
+                (folder / f"{name}.json").write_text(json.dumps(content))
+            (folder / "model.pt").touch()
+    assert bench["main"](["--report", "--out", str(out), "--to", str(tmp_path)]) == 0
+    text = (tmp_path / "mnist.md").read_text()
+    assert "| ste | 95.00 ± 1.41 | ± 12.71 | 90.00 | 90.00 | 2 of 3 | 60 | 2.0 | 1.00 | yes |" in text
+    assert "## lfc\n\nNot run: lfc." in text
+    assert [path.name for path in kept.iterdir()] == ["tfc"]
+    assert json.loads((kept / "tfc/metrics.json").read_text())["hard_test"] == 0.94

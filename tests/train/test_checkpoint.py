@@ -89,11 +89,20 @@ def test_a_convolutional_model_survives_saving(tmp_path: Path, pool: str) -> Non
     assert all(q.hard for q in quantizers(loaded))
     state = torch.load(tmp_path / "model.pt", weights_only=True)
     products = [name for name, module in net.named_modules() if isinstance(module, BinaryConv2d | BinaryLinear)]
-    assert [state[f"{name}.weight"].dtype for name in products] == [torch.int8] * 4
+    assert [state[f"{name}.weight"].dtype for name in products] == [torch.uint8] * 4
     check_topology(tmp_path, model)
     other = ModelConfig.model_validate({**table, "pool": "behind" if pool == "before" else "before"})
     with pytest.raises(UserError, match=f"model.json: pool = {pool}, but the recipe's"):
         check_topology(tmp_path, other)
+
+
+def test_weights_are_bits_and_may_be_the_bytes_of_earlier_checkpoints(saved: Path) -> None:
+    expected = load_model(saved).state_dict()["1.weight"]
+    state = torch.load(saved / "model.pt", weights_only=True)
+    assert state["1.weight"].shape == (3, 98)
+    assert set(expected.unique().tolist()) == {-1.0, 1.0}
+    torch.save({**state, "1.weight": expected.to(torch.int8)}, saved / "model.pt")
+    assert torch.equal(load_model(saved).state_dict()["1.weight"], expected)
 
 
 # what cannot be used ----------------------------------------------------------------------------------------------
@@ -134,7 +143,10 @@ TENSORS: dict[str, tuple[Callable[[dict[Any, Any]], object], str]] = {
         lambda s: s.update({"2.bias": torch.zeros(3, device="meta")}),
         "torch.strided on meta; it must be a",
     ),
-    "double": (lambda s: s.update({"1.weight": s["1.weight"].double()}), "must be a dense tensor of float32 or int8; "),
+    "double": (
+        lambda s: s.update({"1.weight": torch.ones(3, 784).double()}),
+        "must be a dense tensor of float32 or int8; ",
+    ),
     "integer": (lambda s: s.update({"2.bias": torch.zeros(3, dtype=torch.int8)}), f"torch.int8, torch.strided {DENSE}"),
     "NaN": (lambda s: s["2.bias"].fill_(torch.nan), "tensor 2.bias holds NaN or infinity; the training diverged; low"),
     "infinity": (lambda s: s["5.scale"].fill_(torch.inf), "tensor 5.scale holds NaN or infinity; the training diverg"),
@@ -197,12 +209,12 @@ def test_what_is_no_file_is_told(saved: Path, name: str, put: Callable[[Path], o
     [
         ({"classes": -3}, "(classes: Input should be greater than or equal to 1); run `adiabit train` again"),
         ({"classes": 10**15}, "(classes: Input should be less than or equal to 1000000)"),
-        ({"classes": 10**6, "frame": [1000]}, "tensor 1.weight is (3, 784), but model.json (free, adiabatic) needs (3"),
+        ({"classes": 10**6, "frame": [1000]}, "tensor 1.weight is (3, 98), but model.json (free, adiabatic) needs (3"),
         ({"classes": 10**6, "model": {"topology": "lfc"}}, "layer 3, { dense = 1000000 }, brings the network to 4,"),
         ({"frame": [-784]}, "(frame: 0: Input should be greater than or equal to 1)"),
         ({"frame": []}, "(Value error, frame = [] does not fit the model's layers)"),
         ({"frame": [28, 28, 1]}, "(Value error, frame = [28, 28, 1] does not fit the model's layers)"),
-        ({"frame": [10**6]}, "tensor 1.weight is (3, 784), but model.json (free, adiabatic) needs (3, 1000000)"),
+        ({"frame": [10**6]}, "tensor 1.weight is (3, 98), but model.json (free, adiabatic) needs (3, 1000000)"),
         ({"k_weights": "many"}, "(k_weights: Input should be a valid number, unable to parse string as a number)"),
         ({"dropout": 2}, "(dropout: Input should be less than 1)"),
         ({"method": 3}, "(method: Input should be an object)"),

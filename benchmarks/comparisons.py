@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Documents whose sections are comparisons of trainings: what benchmarks/{accuracy,methods,paper}.py share.
+
+They keep their trainings in one folder, where runs of equal settings are one run. What is finished is kept and what was
+cut off is resumed, so a command can be repeated. A section of which nothing is finished stays as the document has it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from adiabit.flows.compare.plan import Run
+from adiabit.flows.compare.run import train
+from adiabit.flows.compare.table import markdown, rows
+
+HERE = Path(__file__).parent
+OUT = HERE.parent / "build" / "benchmarks" / "compare"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A section of a document: a network, trained by several methods."""
+
+    name: str  # on the command line
+    title: str
+    text: str
+    runs: Callable[[Path | None], list[Run]]  # of the folder of the data sets
+
+
+@dataclass(frozen=True)
+class Document:
+    """A Markdown file below benchmarks/."""
+
+    file: str
+    head: str
+    parts: tuple[Part, ...]
+
+    def write(self, folder: Path, out: Path, data: Path | None) -> Path:
+        """Write it, with the results of the runs in `out`."""
+        path = folder / self.file
+        earlier = sections(path.read_text()) if path.exists() else {}
+        path.write_text("\n".join([self.head, *(section(part, out, data, earlier) for part in self.parts)]))
+        return path
+
+
+def section(part: Part, out: Path, data: Path | None, earlier: Mapping[str, str]) -> str:
+    """The section of a part; that of an earlier document, or a line, where nothing is finished."""
+    made = rows(part.runs(data), out)
+    if not any(row.seeds for row in made):
+        return earlier.get(part.title, f"## {part.title}\n\nNot run: {part.name}.\n")
+    _, table = markdown(made).split("\n", 1)
+    return f"## {part.title}\n\n{part.text}{table}"
+
+
+def sections(text: str) -> dict[str, str]:
+    """The sections of a document by their titles."""
+    _, *found = f"\n{text}".split("\n## ")
+    return {part.split("\n", 1)[0]: f"## {part.rstrip()}\n" for part in found}
+
+
+def run(
+    documents: Sequence[Document], description: str, argv: list[str] | None = None,
+    after: Callable[[Sequence[Run], Path, Path], None] = lambda runs, out, folder: None,  # noqa: ARG005
+) -> int:  # fmt: skip
+    """The command line of a benchmark.
+
+    `after` is called at the end, with all runs and the folders of the trainings and of the documents.
+    """
+    parts = {part.name: part for document in documents for part in document.parts}
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder with the data sets; else ADIABIT_DATA")
+    parser.add_argument("--only", nargs="+", choices=parts, default=list(parts), metavar="NAME", help=" ".join(parts))
+    parser.add_argument("--jobs", type=int, default=1, help="trainings in parallel")
+    parser.add_argument("--report", action="store_true", help="train nothing, write the tables of what is finished")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder of the trainings")
+    parser.add_argument("--to", type=Path, default=HERE, help="folder of the documents")
+    args = parser.parse_args(argv)
+
+    def write() -> None:
+        for document in documents:
+            document.write(args.to, args.out, args.data)
+
+    for name in [] if args.report else args.only:
+        train(parts[name].runs(args.data), args.out, _tell, write, args.jobs)
+    for document in documents:
+        print(document.write(args.to, args.out, args.data))
+    after([run for part in parts.values() for run in part.runs(args.data)], args.out, args.to)
+    return 0
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
