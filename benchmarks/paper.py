@@ -23,8 +23,8 @@ Made by `python benchmarks/paper.py --data DIR`: topologies and schedules of Zha
 (2021), each beside its real-valued twin. The paper claims accuracies that are almost those of the twins. Schedule A
 pushes k while a target accuracy holds, B when patience runs out; `adiabatic` is our default schedule. `soft` is the
 network before the last hardening. The paper leaves the first convolution and the last layer real, except on MNIST;
-hardware needs integers there, so 8-bit weights stand beside it, without A and B. Validation frames choose the epoch; the
-test split was touched once a run.
+hardware needs integers there, so 8-bit weights stand beside it, without A and B. Validation frames choose the epoch,
+and the test split was touched once a run.
 """
 TASKS = {
     "mnist": "784-128-10, all of it 1 bit behind 8-bit pixels",
