@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adiabit.flows.compare.plan import Run
-from adiabit.flows.compare.run import train
+from adiabit.flows.compare.results import load
+from adiabit.flows.compare.run import finished, train
 from adiabit.flows.compare.table import markdown, rows
 
 HERE = Path(__file__).parent
@@ -49,11 +50,13 @@ class Document:
 
 def section(part: Part, out: Path, data: Path | None, earlier: Mapping[str, str]) -> str:
     """The section of a part; that of an earlier document, or a line, where nothing is finished."""
-    made = rows(part.runs(data), out)
-    if not any(row.seeds for row in made):
+    runs = part.runs(data)
+    folders = {folder for run in runs if (folder := finished(run, out)) is not None}
+    if not folders:
         return earlier.get(part.title, f"## {part.title}\n\nNot run: {part.name}.\n")
-    _, table = markdown(made).split("\n", 1)
-    return f"## {part.title}\n\n{part.text}{table}"
+    _, table = markdown(rows(runs, out)).split("\n", 1)
+    minutes = sum(load(folder).metrics.seconds for folder in folders) / 60
+    return f"## {part.title}\n\n{part.text}{table}\n{len(folders)} trainings, {minutes:.0f} minutes together.\n"
 
 
 def sections(text: str) -> dict[str, str]:
