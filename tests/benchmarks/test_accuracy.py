@@ -59,7 +59,7 @@ def test_a_table_has_what_is_finished_and_its_network_is_kept(bench: dict[str, A
     assert bench["main"](["--report", "--out", str(out), "--to", str(tmp_path)]) == 0
     text = (tmp_path / "mnist.md").read_text()
     assert "| ste | 95.00 ± 1.41 | ± 12.71 | 90.00 | 90.00 | 2 of 3 | 60 | 2.0 | 1.00 | yes |" in text
-    assert "\n2 trainings, 2 minutes together.\n" in text
+    assert "\n6 trainings, 6 minutes together.\n" in text
     assert "## lfc\n\nNot run: lfc." in text
     assert [path.name for path in kept.iterdir()] == ["tfc"]
     assert json.loads((kept / "tfc/metrics.json").read_text())["hard_test"] == 0.94
