@@ -89,10 +89,15 @@ function traces(x, y) {
   return made;
 }
 
-// Ticks of a logarithmic axis as plain numbers: 1, 2 and 5 times each power of ten, or more where values are close.
-function decades(values) {
-  const steps = Math.max(...values) < 10 * Math.min(...values) ? [1, 1.5, 2, 3, 4, 5, 6, 8] : [1, 2, 5];
-  const marks = Array.from({ length: 20 }, (_, i) => i - 6).flatMap((e) => steps.map((m) => m * 10 ** e));
+// Ticks of a logarithmic axis: parts of each decade, or evenly spaced ones for values within a factor of 2.
+function ticks(values) {
+  const low = Math.min(...values), high = Math.max(...values);
+  const steps = high < 10 * low ? [1, 1.5, 2, 3, 4, 5, 6, 8] : [1, 2, 5];
+  const apart = (high - low || low) / 5, power = 10 ** Math.floor(Math.log10(apart));
+  const step = [1, 2, 5, 10].find((m) => m * power >= apart) * power;
+  const marks = high < 2 * low
+    ? Array.from({ length: 24 }, (_, i) => (Math.floor(low / step) + i - 8) * step).filter((m) => m > 0)
+    : Array.from({ length: 20 }, (_, i) => i - 6).flatMap((e) => steps.map((m) => m * 10 ** e));
   return { tickvals: marks, ticktext: marks.map((m) => m.toLocaleString("en", { maximumFractionDigits: 6 })) };
 }
 
@@ -101,7 +106,7 @@ function draw() {
   const drawn = traces(x, y);
   const axis = (key, log) => ({
     title: { text: title(key) }, type: log ? "log" : "linear", gridcolor: line, zeroline: false, linecolor: line,
-    automargin: true, ...(log ? decades(drawn.flatMap((one) => one.x)) : {}),
+    automargin: true, ...(log ? ticks(drawn.flatMap((one) => one.x)) : {}),
   });
   const layout = {
     paper_bgcolor: "transparent", plot_bgcolor: "transparent", font: { color: ink, family: getComputedStyle(document.body).fontFamily, size: 13 },
