@@ -12,6 +12,7 @@ import lightning as L  # noqa: N812  (its customary name)
 import torch
 from torch import Tensor, nn
 
+from adiabit.train.augment import Augmentation, Augmented
 from adiabit.train.config import TrainConfig
 from adiabit.train.data import Dataset
 from adiabit.train.distributed import broadcast, broadcast_tensors, mean, rank
@@ -34,8 +35,10 @@ class Anneal(L.Callback):
     uninterrupted one bit for bit.
     """
 
-    def __init__(self, config: TrainConfig, net: Trainable, splits: Dataset, settings: dict[str, Any]) -> None:
-        self.config, self.net, self.settings = config, net, settings
+    def __init__(
+        self, config: TrainConfig, net: Trainable, splits: Dataset, settings: dict[str, Any], augmentation: Augmentation
+    ) -> None:
+        self.config, self.net, self.settings, self.augmentation = config, net, settings, augmentation
         self.frames, self.labels = tensors(splits.validation)
         sample = shuffled(len(splits.train))[: IMAGES if self.frames.ndim == 4 else SAMPLE]
         self.sample = tensors(splits.train)[0][sample]
@@ -144,7 +147,7 @@ class Anneal(L.Callback):
         """With the hard network's own batch-norm statistics: those of the soft network would understate it."""
         buffers = [(buffer, buffer.clone()) for buffer in self.net.buffers()]
         with hardened(self.net), rounding(self.config):
-            reestimate(self.net, self.sample, passes=1)
+            reestimate(self.net, Augmented(self.sample, self.augmentation), passes=1)
             measured = accuracy(self.net, self.frames, self.labels)
         for buffer, before in buffers:
             buffer.copy_(before)

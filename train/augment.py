@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Augmentation: random transforms, drawn for each frame of a batch.
 
-Frames are uint8 images (B, H, W, C) or (B, H, W). Only the given generator is drawn from, and a transform that is off
-draws nothing.
+Transforms take uint8 images (B, H, W, C) or (B, H, W). Only the given generator is drawn from, and a transform that is
+off draws nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (its customary name)
+
+from adiabit.train.blocks import Shape
+from adiabit.train.config import TrainConfig
+from adiabit.train.measure import Indexed
 
 
 @dataclass(frozen=True)
@@ -87,3 +91,32 @@ class Flip:
         frames = frames.clone()
         frames[mirrored] = frames[mirrored].flip(2)
         return frames
+
+
+class Augmentation:
+    """The transforms of a recipe; `image` is the shape of a frame as an image, (H, W, C), or (features,)."""
+
+    def __init__(self, config: TrainConfig, image: Shape) -> None:
+        affine = Affine(config.shift, config.rotate, config.zoom, config.moved)
+        self.image, self.transforms = image, (affine, Crop(*config.crop), Flip(config.flip))
+
+    def __call__(self, frames: Tensor, generator: torch.Generator) -> Tensor:
+        """Frames of the same shape, (B, ...): a dense network has them flat."""
+        images = frames.view(-1, *self.image)
+        for transform in self.transforms:
+            images = transform(images, generator)
+        return images.reshape(frames.shape)
+
+
+class Augmented:
+    """Frames (N, ...) that are augmented when they are indexed, by draws of their own."""
+
+    def __init__(self, frames: Indexed, augmentation: Augmentation) -> None:
+        self.frames, self.augmentation = frames, augmentation
+        self.ndim, self.generator = frames.ndim, torch.Generator().manual_seed(0)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        return self.augmentation(self.frames[rows], self.generator)

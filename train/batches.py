@@ -11,8 +11,7 @@ from torch import Tensor
 
 from adiabit.errors import UserError
 from adiabit.train.anneal import EPOCHS, FAR
-from adiabit.train.augment import Affine, Crop, Flip
-from adiabit.train.blocks import Shape
+from adiabit.train.augment import Augmentation
 from adiabit.train.config import TrainConfig
 from adiabit.train.data import Split
 from adiabit.train.distributed import rank, size
@@ -22,11 +21,11 @@ from adiabit.train.measure import tensors
 class Batches:
     """The training split; seed and epoch alone determine the order. Each process has its part of a batch."""
 
-    def __init__(self, split: Split, image: Shape, config: TrainConfig, learner: L.LightningModule) -> None:
+    def __init__(
+        self, split: Split, augmentation: Augmentation, config: TrainConfig, learner: L.LightningModule
+    ) -> None:
         self.frames, self.labels = tensors(split)
-        self.image, self.config, self.learner = image, config, learner
-        affine = Affine(config.shift, config.rotate, config.zoom, config.moved)
-        self.augment = (affine, Crop(*config.crop), Flip(config.flip))
+        self.augmentation, self.config, self.learner = augmentation, config, learner
         if len(self.labels) < config.batch_size:
             raise UserError(f"recipe: [train]: batch_size = {config.batch_size} exceeds the {len(self.labels)} "
                             "training frames; choose a smaller one")  # fmt: skip
@@ -42,8 +41,4 @@ class Batches:
             generator.manual_seed(seed + rank() * FAR)
         for batch in order.split(self.config.batch_size)[: len(self)]:
             rows = batch[rank() :: size()]
-            frames = self.frames[rows]
-            images = frames.view(-1, *self.image)
-            for move in self.augment:
-                images = move(images, generator)
-            yield images.reshape(frames.shape), self.labels[rows]
+            yield self.augmentation(self.frames[rows], generator), self.labels[rows]

@@ -82,7 +82,9 @@ class TrainConfig(Table):
     """Augmentation: half of the frames are mirrored, left to right."""
 
     reestimation: Annotated[int, Field(ge=0, le=1000)] = 1
-    """Passes that re-estimate the batch-norm statistics at the end, with hard weights and activations."""
+    """Passes over the training frames, augmented, that re-estimate the batch-norm statistics at the end, with hard
+    weights and activations.
+    """
     devices: Processes = 1
     """Per machine, with a process each; they share each batch and average their gradients (DDP)."""
     machines: Processes = 1

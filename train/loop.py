@@ -20,6 +20,7 @@ from torch import nn
 
 from adiabit.errors import UserError
 from adiabit.train.anneal import Anneal
+from adiabit.train.augment import Augmentation
 from adiabit.train.batches import Batches
 from adiabit.train.checkpoint import MODEL, TENSORS, load_model
 from adiabit.train.config import ModelConfig, TrainConfig, check_sizes
@@ -109,10 +110,11 @@ def _fit(task: Task, splits: Dataset, folder: Path, progress: bool, quiet: bool,
     # In this memory format, a convolution of one channel takes half the time:
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     net.method.start(net)
-    anneal = Anneal(train, net, splits, task.settings)
+    augmentation = Augmentation(train, task.data.source.shape)
+    anneal = Anneal(train, net, splits, task.settings, augmentation)
     taught = Teacher(train.distill, teacher, net, task) if train.distill and teacher else None
     learner = Learner(net, train, taught)
-    batches = Batches(splits.train, task.data.source.shape, train, learner)
+    batches = Batches(splits.train, augmentation, train, learner)
     shown: list[Callback] = [RichProgressBar(refresh_rate=20)] if progress else [] if quiet else [EpochLines(anneal)]
     drawn = Pictures(net, splits.validation, task.data.source.shape)
     with memory_kept():

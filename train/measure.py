@@ -8,6 +8,7 @@ part because it may exceed the memory.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,18 @@ IMAGES = 250  # images per step: the output of a convolution is large
 def copy_of_state(net: nn.Module) -> dict[str, Tensor]:
     """A copy of a network's state."""
     return {name: value.detach().clone() for name, value in net.state_dict().items()}
+
+
+class Indexed(Protocol):
+    """Frames (N, ...) that are indexed by rows: a tensor, or what reads or makes them then."""
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -62,13 +75,13 @@ def pixels(frames: Tensor) -> Tensor:
     return (frames.permute(0, 3, 1, 2) if frames.ndim == 4 else frames).float()
 
 
-def block_of(frames: Tensor | Frames) -> int:
+def block_of(frames: Indexed) -> int:
     """The number of such frames per step."""
     return IMAGES if frames.ndim == 4 else BLOCK
 
 
 @torch.no_grad()
-def logits(net: nn.Module, frames: Tensor | Frames) -> Tensor:
+def logits(net: nn.Module, frames: Indexed) -> Tensor:
     """Frames (N, ...) uint8 -> logits (N, classes), computed in eval mode; the network's mode is restored."""
     training, device = net.training, next(net.parameters()).device
     net.eval()
@@ -78,16 +91,17 @@ def logits(net: nn.Module, frames: Tensor | Frames) -> Tensor:
     return out
 
 
-def accuracy(net: nn.Module, frames: Tensor | Frames, labels: Tensor) -> float:
+def accuracy(net: nn.Module, frames: Indexed, labels: Tensor) -> float:
     """Share of frames whose largest logit is that of their label."""
     return float((logits(net, frames).argmax(1).cpu() == labels).float().mean())
 
 
 @torch.no_grad()
-def reestimate(net: nn.Module, frames: Tensor | Frames, passes: int) -> None:
+def reestimate(net: nn.Module, frames: Indexed, passes: int) -> None:
     """Re-estimate the batch-norm statistics as plain averages over `passes` passes of frames (N, ...).
 
-    Like `torch.optim.swa_utils.update_bn`, but only the batch norms leave eval mode: no dropout, no noise.
+    Like `torch.optim.swa_utils.update_bn`, but only the batch norms leave eval mode: no dropout, no noise. The frames
+    should be augmented as those of training were: CNV loses 0.9 points by the statistics of plain ones.
     """
     training, device = net.training, next(net.parameters()).device
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]

@@ -10,6 +10,7 @@ from typing import Any
 from adiabit.legend import Legend
 from adiabit.train.absorb import absorb_scales
 from adiabit.train.anneal import Anneal
+from adiabit.train.augment import Augmentation, Augmented
 from adiabit.train.checkpoint import ModelCard, save_model, write_json
 from adiabit.train.config import ModelConfig, TrainConfig
 from adiabit.train.data import Dataset, Split
@@ -30,7 +31,8 @@ def save_results(
     validation accuracy chooses one, and that one alone is measured on the test split.
     """
     net.to(config.device)  # Lightning has moved it back to the CPU
-    candidates = [_hard_candidate(net, c, splits, config) for c in (anneal.best, anneal.candidate())]
+    both = (anneal.best, anneal.candidate())
+    candidates = [_hard_candidate(net, c, splits, config, anneal.augmentation) for c in both]
     chosen = max(candidates, key=lambda c: float(c["hard_validation"]))
     hard_test = _hard_accuracy(chosen["hard_net"], splits.test)
     net.load_state_dict(chosen["state"])
@@ -61,7 +63,9 @@ def save_results(
     save_model(folder, result.cpu(), card)
 
 
-def _hard_candidate(net: Trainable, candidate: dict[str, Any], splits: Dataset, config: TrainConfig) -> dict[str, Any]:
+def _hard_candidate(
+    net: Trainable, candidate: dict[str, Any], splits: Dataset, config: TrainConfig, augmentation: Augmentation
+) -> dict[str, Any]:
     """A candidate with its hard network and the validation accuracy of that.
 
     The hard network is the hardware's where there is hardware; else a copy of the network, to be hardened.
@@ -70,7 +74,7 @@ def _hard_candidate(net: Trainable, candidate: dict[str, Any], splits: Dataset, 
     set_quantizers(net, candidate["settings"])
     if config.reestimation:
         with hardened(net), rounding(config), fused(net, on=config.fusible):
-            reestimate(net, tensors(splits.train)[0], config.reestimation)
+            reestimate(net, Augmented(tensors(splits.train)[0], augmentation), config.reestimation)
     if not net.why_not:
         hard = absorb_scales(net)
         clear_thresholds(hard)

@@ -19,6 +19,7 @@ from lightning import LightningModule
 
 from adiabit.errors import UserError
 from adiabit.train import loop, resume
+from adiabit.train.augment import Augmentation
 from adiabit.train.batches import Batches
 from adiabit.train.checkpoint import load_model
 from adiabit.train.config import ModelConfig, TrainConfig
@@ -60,7 +61,7 @@ def _tell_all(folder: Path) -> None:
     data = Digits()
     config = TrainConfig(batch_size=100, seed=1)
     learner = LightningModule()
-    batches = Batches(load(data).train, data.source.shape, config, learner)
+    batches = Batches(load(data).train, Augmentation(config, data.source.shape), config, learner)
     frames, labels = next(iter(batches))
     told = {
         "size": size(), "broadcast": broadcast([f"of process {number}", None]),
@@ -81,7 +82,7 @@ def test_what_processes_share_and_agree_on(tmp_path: Path) -> None:
         assert (told["files"], told["content"]) == (["file"], "of process 0")
         assert len(told["labels"]) == 50
     config = TrainConfig(batch_size=100, seed=1)
-    batches = Batches(load(Digits()).train, Digits().source.shape, config, LightningModule())
+    batches = Batches(load(Digits()).train, Augmentation(config, Digits().source.shape), config, LightningModule())
     frames, labels = next(iter(batches))
     assert len(batches) == first["batches"] == second["batches"]
     for part, told in enumerate((first, second)):  # disjoint, and together the whole batch

@@ -14,6 +14,7 @@ import torch
 
 from adiabit.errors import UserError
 from adiabit.train import anneal, loop, measure, results, task
+from adiabit.train.augment import Augmentation, Augmented
 from adiabit.train.batches import Batches
 from adiabit.train.checkpoint import ModelCard, load_card, load_model, save_model
 from adiabit.train.config import ModelConfig, TrainConfig
@@ -265,8 +266,9 @@ def test_training_frames_are_augmented_and_keep_their_labels() -> None:
     splits = load(Digits())
     train = TrainConfig(batch_size=64, shift=2, rotate=10, moved=0.5)
     learner = Learner(Network(SMALL, "ste"), train)
-    frames, labels = next(iter(Batches(splits.train, (28, 28, 1), train, learner)))
-    plain, same = next(iter(Batches(splits.train, (28, 28, 1), TrainConfig(batch_size=64), learner)))
+    frames, labels = next(iter(Batches(splits.train, Augmentation(train, (28, 28, 1)), train, learner)))
+    off = TrainConfig(batch_size=64)
+    plain, same = next(iter(Batches(splits.train, Augmentation(off, (28, 28, 1)), off, learner)))
     assert torch.equal(labels, same)
     assert 16 < sum(map(torch.equal, frames, plain)) < 48
 
@@ -275,8 +277,8 @@ def test_images_of_a_network_that_is_dense_are_augmented_too() -> None:
     splits = load(Digits(validation=0.9))  # 400 frames, in both shapes
     train = TrainConfig(batch_size=64, crop=(3, 3), flip=True)
     learner = Learner(Network(SMALL, "ste"), train)
-    flat, _ = next(iter(Batches(splits.train, (28, 28, 1), train, learner)))
-    images, _ = next(iter(Batches(splits.train.shaped((28, 28, 1)), (28, 28, 1), train, learner)))
+    flat, _ = next(iter(Batches(splits.train, Augmentation(train, (28, 28, 1)), train, learner)))
+    images, _ = next(iter(Batches(splits.train.shaped((28, 28, 1)), Augmentation(train, (28, 28, 1)), train, learner)))
     assert flat.shape == (64, 784)
     assert torch.equal(images.flatten(1), flat)
 
@@ -291,9 +293,40 @@ def test_square_hinge_counts_the_classes_of_the_data_set() -> None:
     torch.testing.assert_close(learner.training_step((frames, labels), 0), expected)
 
 
+def test_statistics_are_re_estimated_on_augmented_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, list[Any]] = {}
+    for module in (anneal, results):
+
+        def spied(net: Any, frames: Any, passes: int, own: Any = measure.reestimate, place: Any = module) -> None:
+            seen.setdefault(place.__name__, []).append(frames)
+            own(net, frames, passes)
+
+        monkeypatch.setattr(module, "reestimate", spied)
+    run(tmp_path, epochs=1, shift=2.0)
+    plain = measure.tensors(load(Digits()).train)[0]
+    rows = torch.arange(200)
+    for frames in (seen["adiabit.train.anneal"][0], seen["adiabit.train.results"][0]):
+        assert isinstance(frames, Augmented)
+        changed = (frames[rows] != frames.frames[rows]).any(1)
+        assert changed.float().mean() > 0.9
+    assert len(seen["adiabit.train.results"][0]) == len(plain)
+
+
+def test_frames_are_augmented_anew_when_they_are_indexed_by_draws_of_their_own() -> None:
+    frames = torch.randint(0, 256, (8, 6, 6, 3), dtype=torch.uint8)
+    augmentation, rows = Augmentation(TrainConfig(crop=(2, 2), flip=True), (6, 6, 3)), torch.arange(8)
+    first, second = Augmented(frames, augmentation), Augmented(frames, augmentation)
+    torch.rand(5)  # of the global generator
+    one, other = first[rows], first[rows]
+    assert torch.equal(one, second[rows])
+    assert torch.equal(other, second[rows])
+    assert not torch.equal(one, other)
+
+
 def test_what_re_estimates_during_the_anneal_has_all_classes() -> None:
     splits = load(Digits()).shaped((28, 28, 1))
-    callback = anneal.Anneal(TrainConfig(), Network(SMALL_CONV, "ste", frame=(28, 28, 1)), splits, {})
+    config, net = TrainConfig(), Network(SMALL_CONV, "ste", frame=(28, 28, 1))
+    callback = anneal.Anneal(config, net, splits, {}, Augmentation(config, (28, 28, 1)))
     train = splits.train
     order = {frame.tobytes(): label for frame, label in zip(train.frames, torch.from_numpy(train.labels), strict=True)}
     labels = torch.stack([order[frame.numpy().tobytes()] for frame in callback.sample])
@@ -330,8 +363,8 @@ def test_a_hard_model_keeps_signs_alone(trained: Path) -> None:
     net = load_model(trained)
     for name, module in net.named_modules():
         if isinstance(module, BinaryLinear):
-            assert state[f"{name}.weight"].dtype == torch.int8
-            assert set(state[f"{name}.weight"].unique().tolist()) == {-1, 1}
+            assert state[f"{name}.weight"].dtype == torch.uint8  # 8 a byte
+            assert set(net.get_parameter(f"{name}.weight").unique().tolist()) == {-1, 1}
 
 
 def test_a_missing_model_is_told(tmp_path: Path) -> None:
@@ -357,7 +390,7 @@ def test_tensors_of_another_topology_are_told(trained: Path, tmp_path: Path) -> 
     with pytest.raises(UserError) as caught:
         load_model(tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path}/model.pt: tensor 1.weight is (32, 784), but model.json (tfc, adiabatic) needs (64, 784); "
+        f"{tmp_path}/model.pt: tensor 1.weight is (32, 98), but model.json (tfc, adiabatic) needs (64, 784); "
         "the two files must come from the same training"
     )
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from adiabit.train import measure
 from adiabit.train.anneal import Anneal
+from adiabit.train.augment import Augmentation
 from adiabit.train.batches import Batches
 from adiabit.train.config import ModelConfig, TrainConfig
 from adiabit.train.data import Dataset, Split
@@ -80,7 +81,8 @@ def test_selecting_reads_no_frame(counted: Split) -> None:
 def test_a_batch_reads_its_own_frames(counted: Split) -> None:
     learner = LightningModule()
     half = counted.take(counted.labels < 2)
-    batches = Batches(half, (12,), TrainConfig(batch_size=4, seed=3), learner)
+    config = TrainConfig(batch_size=4, seed=3)
+    batches = Batches(half, Augmentation(config, (12,)), config, learner)
     frames, labels = next(iter(batches))
     assert Counted.copied == 4 * 12
     order = torch.randperm(20, generator=torch.Generator().manual_seed(3 * 1_000_003))[:4].numpy()
@@ -91,7 +93,8 @@ def test_a_batch_reads_its_own_frames(counted: Split) -> None:
 def test_the_anneal_reads_its_sample_alone(counted: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adiabit.train.anneal.SAMPLE", 6)
     net = Network(ModelConfig(topology="free", widths=(4,)), "ste", frame=(12,), classes=4)
-    anneal = Anneal(TrainConfig(), net, Dataset(counted, counted, counted), {})
+    config = TrainConfig()
+    anneal = Anneal(config, net, Dataset(counted, counted, counted), {}, Augmentation(config, (12,)))
     assert (len(anneal.sample), Counted.copied) == (6, 6 * 12)
 
 
