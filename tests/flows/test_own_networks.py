@@ -220,7 +220,7 @@ def test_a_checkpoint_holds_no_code(tmp_path: Path) -> None:
         load_model(trained, other)
     source = inspect.getsource(own_networks)
     (tmp_path / "my_net.py").write_text(source.replace("width: int = 4", "width: int = 3"))
-    with pytest.raises(UserError, match=r"model.pt: tensor module.0.weight is \(4, 1, 4, 4\), but model.json"):
+    with pytest.raises(UserError, match=r"model.pt: tensor module.0.weight is \(4, 2\), but model.json"):
         load_model(trained, pipeline.recipe.model)
     assert not (tmp_path / "executed").exists()
 
