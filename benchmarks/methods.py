@@ -34,9 +34,9 @@ best, hard ones among the last) and gradients that narrow with time (IR-Net). `a
 and second on spoken digits by the test, not by validation: level with straight-through everywhere, ahead of it on the
 embedded digits alone, which is where its default was chosen.
 
-Is a better adiabatic method ahead of the others? Not by evidence: with four seeds (the last three sections) an adiabatic
-training is first on TFC, spoken digits and CIFAR-10, but not the same one, and by less than a standard deviation of it or
-of the next method. Weight decay that suits the length of the training is worth as much, to straight-through as well.
+Is a better adiabatic method ahead of the others? Not by evidence: with four seeds (the last three sections) one of its
+variants is first on TFC, spoken digits and CIFAR-10, but not the same one, and by less than a standard deviation of it
+or of the next method. Weight decay that suits the length of the training is worth as much, to straight-through as well.
 """
 PARTS = {  # by name on the command line and title
     ("mnist", "tfc"): """\
