@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from adiabit.errors import UserError
 from adiabit.flows.compare.plan import Run
 from adiabit.flows.compare.results import load
 from adiabit.flows.compare.run import finished, train
@@ -40,17 +41,16 @@ class Document:
     head: str
     parts: tuple[Part, ...]
 
-    def write(self, folder: Path, out: Path, data: Path | None) -> Path:
-        """Write it, with the results of the runs in `out`."""
+    def write(self, folder: Path, plans: Mapping[str, Sequence[Run]], out: Path) -> None:
+        """Write it into `folder`, with what `out` holds of the parts' runs."""
         path = folder / self.file
         earlier = sections(path.read_text()) if path.exists() else {}
-        path.write_text("\n".join([self.head, *(section(part, out, data, earlier) for part in self.parts)]))
-        return path
+        made = [section(part, plans[part.name], out, earlier) for part in self.parts]
+        path.write_text("\n".join([self.head, *made]))
 
 
-def section(part: Part, out: Path, data: Path | None, earlier: Mapping[str, str]) -> str:
+def section(part: Part, runs: Sequence[Run], out: Path, earlier: Mapping[str, str]) -> str:
     """The section of a part; that of an earlier document, or a line, where nothing is finished."""
-    runs = part.runs(data)
     folders = {folder for run in runs if (folder := finished(run, out)) is not None}
     if not folders:
         return earlier.get(part.title, f"## {part.title}\n\nNot run: {part.name}.\n")
@@ -83,15 +83,21 @@ def run(
     parser.add_argument("--to", type=Path, default=HERE, help="folder of the documents")
     args = parser.parse_args(argv)
 
+    plans = {name: part.runs(args.data) for name, part in parts.items()}
+
     def write() -> None:
         for document in documents:
-            document.write(args.to, args.out, args.data)
+            document.write(args.to, plans, args.out)
 
-    for name in [] if args.report else args.only:
-        train(parts[name].runs(args.data), args.out, _tell, write, args.jobs)
-    for document in documents:
-        print(document.write(args.to, args.out, args.data))
-    after([run for part in parts.values() for run in part.runs(args.data)], args.out, args.to)
+    try:
+        for name in [] if args.report else args.only:
+            train(plans[name], args.out, _tell, write, args.jobs)
+        write()
+        print(*(args.to / document.file for document in documents), sep="\n")
+        after([run for runs in plans.values() for run in runs], args.out, args.to)
+    except UserError as error:
+        _tell(f"{parser.prog}: {error}")
+        return 2
     return 0
 
 

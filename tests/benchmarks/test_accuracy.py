@@ -63,3 +63,13 @@ def test_a_table_has_what_is_finished_and_its_network_is_kept(bench: dict[str, A
     assert "## lfc\n\nNot run: lfc." in text
     assert [path.name for path in kept.iterdir()] == ["tfc"]
     assert json.loads((kept / "tfc/metrics.json").read_text())["hard_test"] == 0.94
+
+
+def test_a_folder_that_is_missing_is_one_line(
+    bench: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--only", "catdog", "--data", str(tmp_path / "none"), "--out", str(tmp_path), "--to", str(tmp_path)]
+    assert bench["main"](arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{tmp_path}/none" in line
+    assert "name a readable folder" in line
