@@ -234,18 +234,18 @@ void norm_quantize(Pixels x, Pixels more, const float* weight, const float* bias
       const bf16 *__restrict row = line(x, s, l), *__restrict add = line(more, s, l);
       bf16* __restrict out = line(y, s, l);
       for (long i = 0; i < r.rows; ++i, row += r.c, add += r.c, out += r.c)
-        if (f.value)
+        if (f.value || f.noise > 0)
           for (long start = 0; start < r.c; start += GROUP) {
             const long count = std::min(GROUP, r.c - start);
             Latents found;
             float values[GROUP];
             found.compute(row + start, more.at ? add + start : nullptr, a + start, b + start, count, f,
                           (l * r.rows + i) * r.c + start);
-            look_up(f.value, found.z, values);
-            for (long j = 0; j < count; ++j) out[start + j] = narrow(values[j]);
-            if (f.share > 0)
-              for (long j = 0; j < count; ++j)
-                if ((found.draws[j] >> 16) < f.share * 65536) out[start + j] = wide(found.z[j]) >= 0 ? PLUS : MINUS;
+            if (f.value) look_up(f.value, found.z, values);
+            for (long j = 0; j < count; ++j) {
+              const bool hard = !f.value || (f.share > 0 && (found.draws[j] >> 16) < f.share * 65536);
+              out[start + j] = !hard ? narrow(values[j]) : wide(found.z[j]) >= 0 ? PLUS : MINUS;
+            }
           }
         else if (more.at)
           for (long j = 0; j < r.c; ++j) out[j] = wide(row[j]) * a[j] + b[j] + wide(add[j]) >= 0 ? PLUS : MINUS;
