@@ -104,7 +104,7 @@ def _fit(task: Task, splits: Dataset, folder: Path, progress: bool, quiet: bool,
     if train.compile:
         torch.compiler.reset()  # networks compiled earlier would count against its limit
     if train.fusible and not quiet and (reason := why_none()):
-        _tell(f"steps are not fused, and slower: {reason}; apt-get install g++")
+        _tell(f"steps are not fused, and slower: {reason}")
     net = task.network()
     splits = splits.shaped(net.frame)
     # In this memory format, a convolution of one channel takes half the time:

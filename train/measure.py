@@ -101,7 +101,7 @@ def reestimate(net: nn.Module, frames: Indexed, passes: int) -> None:
     """Re-estimate the batch-norm statistics as plain averages over `passes` passes of frames (N, ...).
 
     Like `torch.optim.swa_utils.update_bn`, but only the batch norms leave eval mode: no dropout, no noise. The frames
-    should be augmented as those of training were: CNV loses 0.9 points by the statistics of plain ones.
+    should be augmented as those of training were; benchmarks/cifar10.md tells what plain ones cost.
     """
     training, device = net.training, next(net.parameters()).device
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]

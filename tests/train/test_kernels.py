@@ -115,6 +115,14 @@ def correlation(a: Tensor, b: Tensor) -> float:
     return float(torch.corrcoef(torch.stack([a, b]))[0, 1])
 
 
+def test_a_sign_has_noise_too() -> None:
+    torch.manual_seed(0)
+    z = torch.full((1000, 100), 0.5, dtype=torch.bfloat16)
+    y = quantized(z, Pointwise(clipped, noise=0.5))
+    assert set(y.unique().tolist()) == {-1.0, 1.0}
+    assert abs(float((y > 0).float().mean()) - 0.8413) < 0.01  # a standard deviation above 0
+
+
 def test_a_share_of_the_values_is_sign() -> None:
     torch.manual_seed(0)
     z = draw((1000, 100), 0)
@@ -196,7 +204,7 @@ def test_without_a_compiler_that_works_there_are_no_kernels(monkeypatch: pytest.
     broken.write_text("#!/bin/sh\n[ $1 = --version ] || { echo 'k.cpp:1: error: no OpenMP' >&2; exit 1; }\n")
     broken.chmod(0o755)
     for compiler, reason in {
-        "no-such-compiler": "no-such-compiler is not on PATH",
+        "no-such-compiler": "no-such-compiler is not on PATH; apt-get install g++",
         "false": "false cannot compile kernels.cpp: exit code 1",
         str(broken): f"{broken} cannot compile kernels.cpp: k.cpp:1: error: no OpenMP",
     }.items():

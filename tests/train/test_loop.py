@@ -475,7 +475,7 @@ def test_compiling_needs_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_steps_that_are_not_fused_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(loop, "why_none", lambda: "g++ is not on PATH")
+    monkeypatch.setattr(loop, "why_none", lambda: "g++ is not on PATH; apt-get install g++")
     for precision in ("float32", "bfloat16"):
         run(tmp_path / precision, precision=precision, epochs=1)
     line = "steps are not fused, and slower: g++ is not on PATH; apt-get install g++"

@@ -48,7 +48,7 @@ def _loaded() -> ctypes.CDLL | str:
     name = os.environ.get("CXX", "g++")
     compiler = shutil.which(name)
     if compiler is None:
-        return f"{name} is not on PATH"
+        return f"{name} is not on PATH; apt-get install g++"
     try:
         path = CACHE / f"kernels-{_key(compiler)}.so"
         if not path.exists():
